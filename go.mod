@@ -1,0 +1,5 @@
+module libchat
+
+go 1.26
+
+ignore ./target

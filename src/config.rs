@@ -1,0 +1,486 @@
+//! Every option of a server, with its default and its limits, validated in one place.
+//!
+//! Rust, C, Go and the program's flags set the same options under the same names.
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    error::{Error, Problem, Result},
+    event::Event,
+    server::{Handle, Server},
+};
+
+/// What becomes of a client that does not take what it is sent, once its outbox is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SlowConsumer {
+    /// Its connection is closed with code 1013 and a reason that says so.
+    #[default]
+    Disconnect,
+    /// The oldest whole messages that wait for it are dropped, and the host is told how many.
+    DropOldest,
+}
+
+/// A host's function that is called with what happened, in order, never twice at once.
+pub(crate) type Handler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
+
+/// How a server is to be: the options, and `start`.
+///
+/// Every option has a default that is safe on the open internet. `start` checks all of them and
+/// names each one that is out of its limits.
+///
+/// ```
+/// # fn main() -> chat::Result<()> {
+/// let server = chat::Config::new().listen("127.0.0.1:0").max_connections(500).start()?;
+/// println!("listening on {}", server.local_addr());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) listen: Vec<String>,
+    pub(crate) options: Options,
+    pub(crate) handler: Option<Handler>,
+}
+
+/// The options that the running server looks up.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) workers: usize,
+    pub(crate) echo: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) max_handshakes: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_size: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) outbox_size: usize,
+    pub(crate) outbox_age: Duration,
+    pub(crate) slow_consumer: SlowConsumer,
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    pub(crate) tcp_keepalive: Duration,
+    pub(crate) origins: Vec<String>,
+    pub(crate) history_messages: usize,
+    pub(crate) history_size: usize,
+    pub(crate) history_age: Duration,
+    pub(crate) history_total: usize,
+    pub(crate) publish_timeout: Duration,
+    pub(crate) event_queue: usize,
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const GIB: usize = 1024 * MIB;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many events wait for a handler if the option does not say.
+const HANDLER_EVENT_QUEUE: usize = 65_536;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            options: Options {
+                workers: 0,
+                echo: true,
+                max_connections: 65_536,
+                max_handshakes: 1_024,
+                handshake_timeout: Duration::from_secs(5),
+                handshake_size: 16 * KIB,
+                max_message_size: MIB,
+                outbox_size: 4 * MIB,
+                outbox_age: Duration::from_secs(5),
+                slow_consumer: SlowConsumer::Disconnect,
+                ping_interval: Duration::from_secs(25),
+                ping_timeout: Duration::from_secs(10),
+                tcp_keepalive: Duration::from_secs(15),
+                origins: Vec::new(),
+                history_messages: 100,
+                history_size: MIB,
+                history_age: Duration::from_secs(60 * 60),
+                history_total: 64 * MIB,
+                publish_timeout: Duration::from_secs(5),
+                event_queue: 0,
+            },
+            handler: None,
+        }
+    }
+}
+
+impl Config {
+    /// The address that a server listens on if none is configured.
+    pub const DEFAULT_LISTEN: &str = "127.0.0.1:9001";
+
+    /// Makes a configuration in which every option has its default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
+    /// `[::1]:9001`. Port 0 takes a free one.
+    ///
+    /// Default: [`Config::DEFAULT_LISTEN`], which the first address replaces.
+    pub fn listen(&mut self, addr: impl Into<String>) -> &mut Self {
+        self.listen.push(addr.into());
+        self
+    }
+
+    /// Sets how many worker threads share the connections.
+    ///
+    /// Default: 0, which is one for each core, four at the most. At most 256.
+    pub fn workers(&mut self, threads: usize) -> &mut Self {
+        self.options.workers = threads;
+        self
+    }
+
+    /// Sets whether a sender receives its own message. A client overrides it for itself with
+    /// `?echo=false` or `?echo=true`.
+    ///
+    /// Default: true.
+    pub fn echo(&mut self, echo: bool) -> &mut Self {
+        self.options.echo = echo;
+        self
+    }
+
+    /// Sets how many clients may be connected at once. One more is answered with HTTP 503.
+    ///
+    /// Default: 65,536. From 1 to 100,000,000.
+    pub fn max_connections(&mut self, count: usize) -> &mut Self {
+        self.options.max_connections = count;
+        self
+    }
+
+    /// Sets how many connections may be in their handshake at once. One more is answered with HTTP
+    /// 503.
+    ///
+    /// Default: 1,024. From 1 to 1,000,000.
+    pub fn max_handshakes(&mut self, count: usize) -> &mut Self {
+        self.options.max_handshakes = count;
+        self
+    }
+
+    /// Sets how long a handshake may take in total, from the accepted connection to the upgrade.
+    /// Then it is answered with HTTP 408 and closed.
+    ///
+    /// Default: 5 s. From 10 ms to 1 day.
+    pub fn handshake_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.options.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP
+    /// 431.
+    ///
+    /// Default: 16 KiB. From 8 KiB to 1 MiB.
+    pub fn handshake_size(&mut self, bytes: usize) -> &mut Self {
+        self.options.handshake_size = bytes;
+        self
+    }
+
+    /// Sets how long a message may be, in bytes of payload. A client that sends a longer one is
+    /// closed with code 1009.
+    ///
+    /// Default: 1 MiB. From 1 byte to 1 GiB.
+    pub fn max_message_size(&mut self, bytes: usize) -> &mut Self {
+        self.options.max_message_size = bytes;
+        self
+    }
+
+    /// Sets how many bytes may wait for one client that does not take them. Then it is a slow
+    /// consumer.
+    ///
+    /// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` and 4 KiB, at
+    /// most 64 GiB.
+    pub fn outbox_size(&mut self, bytes: usize) -> &mut Self {
+        self.options.outbox_size = bytes;
+        self
+    }
+
+    /// Sets how long the oldest byte may wait for a client that does not take it. Then the client
+    /// is a slow consumer.
+    ///
+    /// Default: 5 s. From 10 ms to 1 day.
+    pub fn outbox_age(&mut self, age: Duration) -> &mut Self {
+        self.options.outbox_age = age;
+        self
+    }
+
+    /// Sets what becomes of a slow consumer.
+    ///
+    /// Default: [`SlowConsumer::Disconnect`].
+    pub fn slow_consumer(&mut self, policy: SlowConsumer) -> &mut Self {
+        self.options.slow_consumer = policy;
+        self
+    }
+
+    /// Sets how often a client is pinged. Zero: never.
+    ///
+    /// Default: 25 s, kind to phones. From 10 ms to 1 day, or zero.
+    pub fn ping_interval(&mut self, interval: Duration) -> &mut Self {
+        self.options.ping_interval = interval;
+        self
+    }
+
+    /// Sets how long a client may take to answer a ping (any bytes are an answer). Then it counts
+    /// as vanished and its connection is cut: at most ping interval + ping timeout after its last
+    /// byte. Data that its machine does not acknowledge for as long cuts it too.
+    ///
+    /// Default: 10 s. From 10 ms to 1 day.
+    pub fn ping_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.options.ping_timeout = timeout;
+        self
+    }
+
+    /// Sets after how long without traffic TCP keep-alives pass, and how often. Zero: none.
+    ///
+    /// Default: 15 s. From 1 s to 9 hours in whole seconds, or zero.
+    pub fn tcp_keepalive(&mut self, idle: Duration) -> &mut Self {
+        self.options.tcp_keepalive = idle;
+        self
+    }
+
+    /// Adds an origin whose pages may connect, such as `https://example.org`, or `*` for every
+    /// origin. Others are answered with HTTP 403.
+    ///
+    /// Default: none, so that programs (which send no `Origin` header) and pages from the server's
+    /// own host may connect; these two always may.
+    pub fn origin(&mut self, origin: impl Into<String>) -> &mut Self {
+        self.options.origins.push(origin.into());
+        self
+    }
+
+    /// Sets how many messages a room keeps for `?history=N`. Zero: none.
+    ///
+    /// Default: 100. At most 1,000,000.
+    pub fn history_messages(&mut self, count: usize) -> &mut Self {
+        self.options.history_messages = count;
+        self
+    }
+
+    /// Sets how many bytes of messages a room keeps.
+    ///
+    /// Default: 1 MiB. At most 64 GiB.
+    pub fn history_size(&mut self, bytes: usize) -> &mut Self {
+        self.options.history_size = bytes;
+        self
+    }
+
+    /// Sets how long a room keeps a message.
+    ///
+    /// Default: 1 hour. From 10 ms to 10,000 days.
+    pub fn history_age(&mut self, age: Duration) -> &mut Self {
+        self.options.history_age = age;
+        self
+    }
+
+    /// Sets how many bytes of messages all rooms together keep. Beyond it the rooms that have been
+    /// without subscribers for longest forget theirs first.
+    ///
+    /// Default: 64 MiB. At most 1 TiB.
+    pub fn history_total(&mut self, bytes: usize) -> &mut Self {
+        self.options.history_total = bytes;
+        self
+    }
+
+    /// Sets how long a call of the host that publishes waits while more is to be delivered than the
+    /// server may keep. Then it fails with [`Error::QueueFull`]. Zero: it fails at once.
+    ///
+    /// Default: 5 s. At most 1 day.
+    pub fn publish_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.options.publish_timeout = timeout;
+        self
+    }
+
+    /// Sets how many events wait for the host; zero: events are not collected at all.
+    ///
+    /// When they are as many, or their messages hold 64 MiB, message events are dropped and
+    /// counted. Connects and disconnects are never dropped: while the queue is full of events,
+    /// further clients are answered with HTTP 503.
+    ///
+    /// Default: 0, or 65,536 if there is a handler. At most 16,777,216.
+    pub fn event_queue(&mut self, events: usize) -> &mut Self {
+        self.options.event_queue = events;
+        self
+    }
+
+    /// Sets the function that is told what happens, in order, in batches.
+    ///
+    /// It runs on a thread of its own, which it may block: that delays events, never sockets. All
+    /// calls of [`Handle`] are allowed in it. Without a handler events are pulled with
+    /// [`Handle::next_events`], if [`Config::event_queue`] is not zero. A panic in it is logged,
+    /// and the batch counts as handled.
+    ///
+    /// Default: none.
+    pub fn event_handler(
+        &mut self,
+        handler: impl Fn(&Handle, &[Event]) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.handler = Some(Arc::new(handler));
+        self
+    }
+
+    /// Starts a server. It listens when this returns, on threads of its own, with or without an
+    /// async runtime in the program.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] with every option that is out of its limits, [`Error::Listen`],
+    /// [`Error::Resources`].
+    pub fn start(&self) -> Result<Server> {
+        Server::start(self.validated()?)
+    }
+
+    /// Checks every option and fills in what depends on the machine or on other options.
+    fn validated(&self) -> Result<Valid> {
+        let mut check = Check::default();
+        let listen = check.listen(&self.listen);
+        check.options(&self.options);
+        if !check.problems.is_empty() {
+            return Err(Error::InvalidConfig(check.problems));
+        }
+        let mut options = self.options.clone();
+        if options.workers == 0 {
+            options.workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+        }
+        if self.handler.is_some() && options.event_queue == 0 {
+            options.event_queue = HANDLER_EVENT_QUEUE;
+        }
+        Ok(Valid { listen, options, handler: self.handler.clone() })
+    }
+}
+
+/// A configuration that has been checked.
+pub(crate) struct Valid {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) options: Options,
+    pub(crate) handler: Option<Handler>,
+}
+
+#[derive(Default)]
+struct Check {
+    problems: Vec<Problem>,
+}
+
+impl Check {
+    fn problem(&mut self, option: &'static str, text: String) {
+        self.problems.push(Problem { option, text });
+    }
+
+    fn range<T: PartialOrd + fmt::Debug>(
+        &mut self,
+        option: &'static str,
+        value: T,
+        (least, most): (T, T),
+    ) {
+        if value < least || value > most {
+            self.problem(option, format!("{value:?} is not from {least:?} to {most:?}"));
+        }
+    }
+
+    fn listen(&mut self, configured: &[String]) -> Vec<SocketAddr> {
+        if configured.is_empty() {
+            return vec![Config::DEFAULT_LISTEN.parse().expect("the default is an address")];
+        }
+        let mut listen = Vec::new();
+        for addr in configured {
+            match addr.parse() {
+                Ok(addr) => listen.push(addr),
+                Err(_) => self.problem(
+                    "listen",
+                    format!(
+                        "{addr:?} is not an IP address and a port, such as 127.0.0.1:9001 or [::1]:9001"
+                    ),
+                ),
+            }
+        }
+        listen
+    }
+
+    fn options(&mut self, options: &Options) {
+        let short = Duration::from_millis(10);
+        self.range("workers", options.workers, (0, 256));
+        self.range("max_connections", options.max_connections, (1, 100_000_000));
+        self.range("max_handshakes", options.max_handshakes, (1, 1_000_000));
+        self.range("handshake_timeout", options.handshake_timeout, (short, DAY));
+        self.range("handshake_size", options.handshake_size, (8 * KIB, MIB));
+        self.range("max_message_size", options.max_message_size, (1, GIB));
+        let least = options.max_message_size.max(4 * KIB);
+        self.range("outbox_size", options.outbox_size, (least, 64 * GIB));
+        self.range("outbox_age", options.outbox_age, (short, DAY));
+        if !options.ping_interval.is_zero() {
+            self.range("ping_interval", options.ping_interval, (short, DAY));
+        }
+        self.range("ping_timeout", options.ping_timeout, (short, DAY));
+        if !options.tcp_keepalive.is_zero() {
+            let most = Duration::from_secs(9 * 60 * 60);
+            self.range("tcp_keepalive", options.tcp_keepalive, (Duration::from_secs(1), most));
+            if options.tcp_keepalive.subsec_nanos() != 0 {
+                let text = format!("{:?} is not whole seconds", options.tcp_keepalive);
+                self.problem("tcp_keepalive", text);
+            }
+        }
+        for origin in &options.origins {
+            if !is_origin(origin) {
+                let text = format!(
+                    "{origin:?} is not an origin: write scheme://host or scheme://host:port, or *"
+                );
+                self.problem("origin", text);
+            }
+        }
+        self.range("history_messages", options.history_messages, (0, 1_000_000));
+        self.range("history_size", options.history_size, (0, 64 * GIB));
+        self.range("history_age", options.history_age, (short, DAY * 10_000));
+        self.range("history_total", options.history_total, (0, 1024 * GIB));
+        self.range("publish_timeout", options.publish_timeout, (Duration::ZERO, DAY));
+        self.range("event_queue", options.event_queue, (0, 16 * MIB));
+    }
+}
+
+/// Whether this is `*` or what a browser sends as its origin (RFC 6454, 6.2).
+fn is_origin(text: &str) -> bool {
+    if text == "*" || text == "null" {
+        return true;
+    }
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    plain(scheme) && plain(host) && !host.contains('/')
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("options", &self.options)
+            .field("handler", &self.handler.is_some())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_out_of_its_limits_is_named_at_once() {
+        let error = Config::new()
+            .listen("localhost:9001")
+            .workers(257)
+            .max_connections(0)
+            .outbox_size(1000)
+            .origin("example.org")
+            .start()
+            .unwrap_err();
+        let Error::InvalidConfig(problems) = error else { panic!("{error}") };
+        let options: Vec<_> = problems.iter().map(|problem| problem.option).collect();
+        assert_eq!(options, ["listen", "workers", "max_connections", "outbox_size", "origin"]);
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert!(Config::new().validated().is_ok());
+    }
+
+    #[test]
+    fn a_handler_gets_a_queue() {
+        let valid = Config::new().event_handler(|_, _| ()).validated().unwrap();
+        assert_eq!(valid.options.event_queue, HANDLER_EVENT_QUEUE);
+    }
+}

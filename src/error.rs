@@ -1,0 +1,130 @@
+//! What can go wrong, one variant for each thing that a caller can act on.
+//!
+//! The texts say what to do next. They are for people: match on the variant, never on the text.
+
+use std::{fmt, io};
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// One or more options are out of their limits. `start` finds all of them at once.
+    InvalidConfig(Vec<Problem>),
+    /// An address cannot be listened on: in use, not of this machine, or privileged.
+    Listen {
+        /// The address as it was configured.
+        addr: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The operating system has no thread, descriptor or memory left for the server.
+    Resources {
+        /// What was asked for, such as `a worker thread`.
+        what: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters.
+    InvalidRoom(&'static str),
+    /// A close code that an endpoint must not send (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1014
+    /// or 3000 to 4999.
+    InvalidCloseCode(u16),
+    /// The message is text, and not UTF-8.
+    InvalidUtf8,
+    /// The message or text is longer than its limit.
+    TooLarge {
+        /// How long it is, in bytes.
+        size: usize,
+        /// How long it may be, in bytes.
+        limit: usize,
+    },
+    /// There is no such client: it has left, or never was.
+    ClientNotFound,
+    /// The server is stopping or has stopped.
+    Stopped,
+    /// The time given was not enough. What was asked for may still have been done in part: see the
+    /// call.
+    TimedOut,
+    /// The server has more waiting to be delivered than it may keep, and had it for the whole of
+    /// the publish timeout. Nothing was published.
+    QueueFull,
+    /// The call would wait for the handler that it was made from.
+    InHandler,
+    /// The server was configured without what the call needs; the text says which option.
+    Unsupported(&'static str),
+}
+
+/// One option that is out of its limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The option's name, as in [`Config`](crate::Config).
+    pub option: &'static str,
+    /// What is wrong with its value, and what it may be.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.option, self.text)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidConfig(problems) => {
+                for (index, problem) in problems.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(f, "{separator}{problem}")?;
+                }
+                Ok(())
+            }
+            Self::Listen { addr, source } => {
+                write!(f, "cannot listen on {addr}: {source}")?;
+                let advice = match source.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        "; stop the program that has the port, or choose another (port 0 takes a free one)"
+                    }
+                    io::ErrorKind::AddrNotAvailable => "; choose an address of this machine",
+                    io::ErrorKind::PermissionDenied => {
+                        "; ports below 1024 need a privilege, choose a higher one"
+                    }
+                    _ => "",
+                };
+                f.write_str(advice)
+            }
+            Self::Resources { what, source } => {
+                write!(f, "cannot get {what}: {source}; raise the limits of the process")
+            }
+            Self::InvalidRoom(why) => write!(f, "not the name of a room: {why}"),
+            Self::InvalidCloseCode(code) => write!(
+                f,
+                "close code {code} must not be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999"
+            ),
+            Self::InvalidUtf8 => f.write_str("text that is not UTF-8; send it as binary"),
+            Self::TooLarge { size, limit } => write!(f, "{size} bytes, and {limit} are allowed"),
+            Self::ClientNotFound => f.write_str("no such client; it may have left"),
+            Self::Stopped => f.write_str("the server has stopped"),
+            Self::TimedOut => f.write_str("the time given was not enough"),
+            Self::QueueFull => {
+                f.write_str("too much is waiting to be delivered; publish again later")
+            }
+            Self::InHandler => f.write_str(
+                "called from inside an event handler, which it would wait for; use request_stop",
+            ),
+            Self::Unsupported(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen { source, .. } | Self::Resources { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

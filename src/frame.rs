@@ -1,0 +1,196 @@
+//! Server frames as bytes (RFC 6455, 5.2), and the fast path of reading: one whole data frame.
+//!
+//! Pure functions of bytes. Everything that is not the common case is left to the parser of
+//! tungstenite (`connection/parser.rs`).
+
+use bytes::{BufMut, BytesMut};
+
+use crate::message::Kind;
+
+const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
+const OPCODE_TEXT: u8 = 0x1;
+const OPCODE_BINARY: u8 = 0x2;
+const OPCODE_CLOSE: u8 = 0x8;
+const OPCODE_PING: u8 = 0x9;
+
+/// The longest payload of a control frame (RFC 6455, 5.5).
+pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// The longest reason that fits in a close frame beside its code.
+pub(crate) const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
+
+/// A ping without payload.
+pub(crate) const PING: &[u8] = &[FIN | OPCODE_PING, 0];
+
+/// The length of an unmasked frame's header for a payload of so many bytes.
+pub(crate) fn header_len(payload: usize) -> usize {
+    match payload {
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    }
+}
+
+/// Appends one whole, unmasked data frame.
+pub(crate) fn append_data(buffer: &mut BytesMut, kind: Kind, payload: &[u8]) {
+    let opcode = match kind {
+        Kind::Text => OPCODE_TEXT,
+        Kind::Binary => OPCODE_BINARY,
+    };
+    buffer.reserve(header_len(payload.len()) + payload.len());
+    buffer.put_u8(FIN | opcode);
+    match payload.len() {
+        len @ 0..=125 => buffer.put_u8(len as u8),
+        len @ 126..=0xFFFF => {
+            buffer.put_u8(126);
+            buffer.put_u16(len as u16);
+        }
+        len => {
+            buffer.put_u8(127);
+            buffer.put_u64(len as u64);
+        }
+    }
+    buffer.put_slice(payload);
+}
+
+/// One whole, unmasked data frame.
+pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> BytesMut {
+    let mut buffer = BytesMut::with_capacity(header_len(payload.len()) + payload.len());
+    append_data(&mut buffer, kind, payload);
+    buffer
+}
+
+/// A close frame. A reason that does not fit is cut at a character.
+pub(crate) fn close_frame(code: u16, reason: &str) -> BytesMut {
+    let mut end = reason.len().min(MAX_CLOSE_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut buffer = BytesMut::with_capacity(4 + end);
+    buffer.put_u8(FIN | OPCODE_CLOSE);
+    buffer.put_u8(2 + end as u8);
+    buffer.put_u16(code);
+    buffer.put_slice(&reason.as_bytes()[..end]);
+    buffer
+}
+
+/// Whether an endpoint may send this code in a close frame (RFC 6455, 7.4).
+pub(crate) fn may_send_close_code(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// What the header of a client's frame says, as far as a reader must know where the frame ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    first: u8,
+    masked: bool,
+    /// Bytes of the header itself, masking key included.
+    pub(crate) len: usize,
+    /// Bytes of the payload, as claimed.
+    pub(crate) payload: u64,
+}
+
+impl Header {
+    /// Reads a header, or `None` if `input` does not hold the whole of it.
+    pub(crate) fn parse(input: &[u8]) -> Option<Self> {
+        let (&first, rest) = input.split_first()?;
+        let (&second, rest) = rest.split_first()?;
+        let masked = second & MASKED != 0;
+        let (extended, payload) = match second & !MASKED {
+            126 => (2, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+            127 => (8, u64::from_be_bytes(*rest.first_chunk()?)),
+            short => (0, u64::from(short)),
+        };
+        let len = 2 + extended + if masked { 4 } else { 0 };
+        (input.len() >= len).then_some(Self { first, masked, len, payload })
+    }
+
+    /// Whether this is the last frame of its message.
+    pub(crate) fn is_final(self) -> bool {
+        self.first & FIN != 0
+    }
+
+    /// Whether this is a frame of a data message (text, binary or a continuation).
+    pub(crate) fn is_data(self) -> bool {
+        self.first & 0x08 == 0
+    }
+
+    /// The kind of a message that is whole in this frame and breaks no rule, masked as it must be.
+    pub(crate) fn whole_message(self) -> Option<Kind> {
+        // Equality covers the final bit, the reserved bits and the opcode at once.
+        match (self.masked, self.first) {
+            (true, first) if first == FIN | OPCODE_TEXT => Some(Kind::Text),
+            (true, first) if first == FIN | OPCODE_BINARY => Some(Kind::Binary),
+            _ => None,
+        }
+    }
+}
+
+/// Copies a masked payload out of a frame (RFC 6455, 5.3).
+pub(crate) fn unmask(key: [u8; 4], masked: &[u8]) -> BytesMut {
+    let mut payload = BytesMut::from(masked);
+    // Eight bytes at a time.
+    let [a, b, c, d] = key;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let mut chunks = payload.chunks_exact_mut(8);
+    for chunk in &mut chunks {
+        let value = u64::from_ne_bytes(chunk.try_into().expect("chunks_exact gives eight bytes"));
+        chunk.copy_from_slice(&(value ^ wide).to_ne_bytes());
+    }
+    for (byte, key) in chunks.into_remainder().iter_mut().zip(key.into_iter().cycle()) {
+        *byte ^= key;
+    }
+    payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_frame_is_two_header_bytes_and_the_payload() {
+        let frame = data_frame(Kind::Text, b"[client2] salut");
+        assert_eq!(&frame[..2], &[0x81, 0x0f]);
+        assert_eq!(&frame[2..], b"[client2] salut");
+    }
+
+    #[test]
+    fn headers_grow_with_the_payload() {
+        for (len, header) in [(0, 2), (125, 2), (126, 4), (0xFFFF, 4), (0x1_0000, 10)] {
+            let frame = data_frame(Kind::Binary, &vec![7; len]);
+            assert_eq!(frame.len(), header + len);
+            let parsed = Header::parse(&frame).unwrap();
+            assert_eq!((parsed.len, parsed.payload), (header, len as u64));
+        }
+    }
+
+    #[test]
+    fn a_header_is_read_only_when_whole() {
+        let header = [0x81, 0xFE, 0x01, 0x00, 1, 2, 3, 4];
+        for end in 0..header.len() {
+            assert_eq!(Header::parse(&header[..end]), None);
+        }
+        let parsed = Header::parse(&header).unwrap();
+        assert_eq!((parsed.len, parsed.payload), (8, 256));
+        assert_eq!(parsed.whole_message(), Some(Kind::Text));
+    }
+
+    #[test]
+    fn unmasking_undoes_masking_at_every_length() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        for len in 0..70 {
+            let clear: Vec<u8> = (0..len).collect();
+            let masked: Vec<u8> =
+                clear.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
+            assert_eq!(unmask(key, &masked), clear);
+        }
+    }
+
+    #[test]
+    fn a_long_close_reason_is_cut_at_a_character() {
+        let frame = close_frame(1013, &"é".repeat(100));
+        assert_eq!(frame.len(), 2 + 2 + 122);
+        assert!(std::str::from_utf8(&frame[4..]).is_ok());
+    }
+}

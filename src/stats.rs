@@ -1,0 +1,80 @@
+//! Counters of one server and their snapshot.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+macro_rules! stats {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a server has counted since its start.
+        ///
+        /// The counters are read one after the other while the server runs: each is right, and
+        /// they may be of slightly different moments.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        /// The live counters. They are only counted with, so relaxed order is enough.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+        }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> Stats {
+                Stats { $($name: self.$name.get(),)* }
+            }
+        }
+    };
+}
+
+stats! {
+    /// Clients that are connected now.
+    connections,
+    /// Handshakes that are under way now.
+    handshakes,
+    /// Rooms that exist now: with subscribers or with history.
+    rooms,
+    /// Clients that have been connected.
+    connections_accepted,
+    /// Handshakes that were refused, with an HTTP status or by cutting the connection.
+    connections_refused,
+    /// Times that accepting a connection failed, for want of descriptors as a rule.
+    accept_failures,
+    /// Messages that clients sent.
+    messages_received,
+    /// Messages that clients or the host published to rooms, and broadcasts of the host.
+    messages_published,
+    /// Messages handed to sockets or outboxes, counted for each client.
+    messages_delivered,
+    /// Bytes of frames handed to sockets or outboxes.
+    bytes_delivered,
+    /// Messages dropped for slow consumers.
+    messages_dropped,
+    /// Clients that were closed as slow consumers.
+    slow_consumers,
+    /// Clients that were cut because they did not answer a ping.
+    ping_timeouts,
+    /// Clients that were closed because they broke the protocol or a limit.
+    protocol_errors,
+    /// Message events that were dropped because the host did not take them.
+    events_dropped,
+}
+
+/// One counter.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
+    pub(crate) fn sub(&self, count: u64) {
+        self.0.fetch_sub(count, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}

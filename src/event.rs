@@ -30,6 +30,16 @@ impl ClientId {
         Self(id)
     }
 
+    /// Makes the id of a shard's client. There are at most 256 shards.
+    pub(crate) fn new(number: u64, shard: usize) -> Self {
+        Self(number << 8 | shard as u64)
+    }
+
+    /// The shard that the client is on, if there is such a client.
+    pub(crate) fn shard(self) -> usize {
+        (self.0 & 0xFF) as usize
+    }
+
     /// The id as a number.
     #[must_use]
     pub fn as_u64(self) -> u64 {
@@ -59,15 +69,6 @@ pub struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(
-        addr: SocketAddr,
-        path: String,
-        query: String,
-        headers: Vec<(String, Vec<u8>)>,
-    ) -> Self {
-        Self { addr, path, query, headers }
-    }
-
     /// The first value of a header, whose name is compared without regard to case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {

@@ -116,6 +116,19 @@ impl Header {
         self.first & 0x08 == 0
     }
 
+    /// Whether the payload is masked, as a client's must be (RFC 6455, 5.1).
+    pub(crate) fn is_masked(self) -> bool {
+        self.masked
+    }
+
+    /// The masking key in the bytes that the header was read from; zeros if there is none.
+    pub(crate) fn key(self, input: &[u8]) -> [u8; 4] {
+        match input.get(..self.len).and_then(|header| header.last_chunk()) {
+            Some(key) if self.masked => *key,
+            _ => [0; 4],
+        }
+    }
+
     /// The kind of a message that is whole in this frame and breaks no rule, masked as it must be.
     pub(crate) fn whole_message(self) -> Option<Kind> {
         // Equality covers the final bit, the reserved bits and the opcode at once.

@@ -1,43 +1,234 @@
-//! STUB for compiling against; the real one is being written on main.
-use std::{net::SocketAddr, time::Duration};
-use crate::{config::Valid, error::Result, event::{ClientId, Event}, message::Kind, stats::Stats};
+//! Start and stop: a server owns its threads, and has ended when they have.
 
-/// A running server: owns its threads. Derefs to [`Handle`].
+use std::{
+    net::{SocketAddr, TcpListener},
+    ops::Deref,
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::{Builder, LocalOptions, LocalRuntime},
+    sync::watch,
+};
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    event::Event,
+    handle::{Handle, Handler, Shared},
+    handshake, listener,
+    options::Options,
+    rooms::Rooms,
+    shard::{Link, Shard},
+    sys,
+};
+
+/// What a server is made of: a configuration that has been checked.
+pub(crate) struct Parts {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) options: Options,
+    pub(crate) handler: Option<Handler>,
+}
+
+/// A running server. It owns its threads; dropping it stops it at once.
+///
+/// All calls of [`Handle`] can be made on it, from any thread.
 #[derive(Debug)]
-pub struct Server { handle: Handle }
-/// Reaches a server from any thread; cloneable, does not keep it running.
-#[derive(Debug, Clone)]
-pub struct Handle {}
+pub struct Server {
+    handle: Handle,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
-impl std::ops::Deref for Server { type Target = Handle; fn deref(&self) -> &Handle { &self.handle } }
+impl Deref for Server {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
 
 impl Server {
-    pub(crate) fn start(_valid: Valid) -> Result<Self> { unimplemented!() }
-    /// A handle that can be cloned and outlive this.
-    pub fn handle(&self) -> Handle { self.handle.clone() }
-    /// Drains and stops: Err(TimedOut) if some clients had to be cut at the deadline (the server has stopped
-    /// all the same), Err(InHandler) from inside the handler. May be called any number of times, from any threads.
-    pub fn stop(&self, _deadline: Duration) -> Result<()> { unimplemented!() }
+    pub(crate) fn start(parts: Parts) -> Result<Self> {
+        let Parts { listen, options, handler } = parts;
+        let listeners = listen
+            .into_iter()
+            .map(|addr| listener::bind(addr, &options))
+            .collect::<Result<Vec<_>>>()?;
+        let addrs = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
+        let addrs = addrs.map_err(|source| Error::Resources { what: "an address", source })?;
+        let links: Arc<[_]> = (0..options.workers).map(|_| Arc::new(Link::default())).collect();
+        let context = Context::new(options);
+        let shared = Arc::new(Shared {
+            rooms: Arc::new(Rooms::new(Arc::clone(&context), links.to_vec())),
+            context,
+            links,
+            addrs,
+            has_handler: handler.is_some(),
+            dispatcher: OnceLock::new(),
+            deadline: watch::Sender::new(None),
+            had_to_cut: AtomicBool::new(false),
+        });
+        // Stops the threads that were started if one cannot be.
+        let server = Self { handle: Handle { shared }, threads: Mutex::default() };
+        server.spawn_shards(listeners)?;
+        if let Some(handler) = handler {
+            server.spawn_dispatcher(handler)?;
+        }
+        tracing::info!(addrs = ?server.local_addrs(), "listening");
+        Ok(server)
+    }
+
+    /// A handle that can be cloned, kept and moved; it does not keep the server running.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Stops the server: no new connections, what was published is delivered, every client is
+    /// closed with code 1001. Waits for the clients' answers up to `deadline`, and cuts those that
+    /// are left. When this returns the server has no thread and no socket any more, the ports are
+    /// free, and no handler runs; so it waits for a handler that does.
+    ///
+    /// May be called any number of times, from any number of threads: each call returns when the
+    /// server has ended, and a shorter deadline counts for all.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] if clients had to be cut; the server has stopped all the same.
+    /// [`Error::InHandler`] inside the event handler: use [`Handle::request_stop`] there.
+    pub fn stop(&self, deadline: Duration) -> Result<()> {
+        if self.is_in_handler() {
+            return Err(Error::InHandler);
+        }
+        let now = Instant::now();
+        // A time that the clock cannot hold is as good as for ever.
+        let deadline = now.checked_add(deadline).unwrap_or(now + Duration::from_secs(1 << 32));
+        self.handle.stop_by(deadline);
+        self.join(|_| true);
+        if self.handle.shared.had_to_cut.load(Ordering::Relaxed) {
+            return Err(Error::TimedOut);
+        }
+        Ok(())
+    }
+
+    fn is_in_handler(&self) -> bool {
+        self.handle.shared.dispatcher.get() == Some(&thread::current().id())
+    }
+
+    /// Waits for the threads to end. A second caller waits for the first one, who holds the lock.
+    fn join(&self, wanted: impl Fn(&JoinHandle<()>) -> bool) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..).filter(|thread| wanted(thread)) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the server panicked");
+            }
+        }
+    }
+
+    fn keep(&self, thread: JoinHandle<()>) {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+
+    fn spawn_shards(&self, listeners: Vec<TcpListener>) -> Result<()> {
+        let shared = &self.handle.shared;
+        let running = Arc::new(AtomicUsize::new(shared.links.len()));
+        let (started, starting) = mpsc::channel();
+        let mut listeners = Some(listeners);
+        for index in 0..shared.links.len() {
+            let shared = Arc::clone(shared);
+            let running = Arc::clone(&running);
+            let started = started.clone();
+            // The first shard has the listeners.
+            let listeners = listeners.take().unwrap_or_default();
+            let thread = spawn(format!("libchat-{index}"), move || {
+                match runtime() {
+                    Ok(runtime) => {
+                        // The receiver is gone if another shard could not start; then this one is
+                        // about to be stopped.
+                        let _ = started.send(Ok(()));
+                        run_shard(index, &runtime, &shared, listeners);
+                        // Sockets are closed here, before the server counts as stopped.
+                        drop(runtime);
+                    }
+                    Err(source) => {
+                        let what = "an event loop";
+                        let _ = started.send(Err(Error::Resources { what, source }));
+                    }
+                }
+                if running.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    shared.context.events.push(Event::Stopped);
+                }
+            })?;
+            self.keep(thread);
+        }
+        drop(started);
+        starting.iter().take(shared.links.len()).collect()
+    }
+
+    fn spawn_dispatcher(&self, handler: Handler) -> Result<()> {
+        let handle = self.handle();
+        let thread = spawn("libchat-events".to_owned(), move || {
+            let _ = handle.shared.dispatcher.set(thread::current().id());
+            while let Ok(events) = handle.shared.context.events.take(Duration::MAX) {
+                let call = AssertUnwindSafe(|| handler(&handle, &events));
+                if std::panic::catch_unwind(call).is_err() {
+                    tracing::error!(events = events.len(), "the event handler panicked");
+                }
+            }
+        })?;
+        self.keep(thread);
+        Ok(())
+    }
 }
-// Drop for Server: stops at once (deadline zero) and joins, unless dropped inside the handler: then it
-// is carried out after the handler returned.
-impl Handle {
-    /// The first listener's address.
-    pub fn local_addr(&self) -> SocketAddr { unimplemented!() }
-    /// One for each configured address, in that order.
-    pub fn local_addrs(&self) -> &[SocketAddr] { unimplemented!() }
-    /// To every client of this server. InvalidUtf8, TooLarge, QueueFull, Stopped.
-    pub fn broadcast(&self, _kind: Kind, _data: &[u8]) -> Result<()> { unimplemented!() }
-    /// To a room; the offset in the room's order. InvalidRoom, InvalidUtf8, TooLarge, QueueFull, Stopped.
-    pub fn publish(&self, _room: &str, _kind: Kind, _data: &[u8]) -> Result<u64> { unimplemented!() }
-    /// To one client. ClientNotFound, InvalidUtf8, TooLarge, QueueFull, Stopped.
-    pub fn send(&self, _client: ClientId, _kind: Kind, _data: &[u8]) -> Result<()> { unimplemented!() }
-    /// Closes a client after what was sent before. ClientNotFound, InvalidCloseCode, TooLarge (reason over 123 bytes), Stopped.
-    pub fn disconnect(&self, _client: ClientId, _code: u16, _reason: &str) -> Result<()> { unimplemented!() }
-    /// Counters; works after stop.
-    pub fn stats(&self) -> Stats { unimplemented!() }
-    /// TimedOut, Stopped (after Event::Stopped was taken), Unsupported (event_queue is 0).
-    pub fn next_events(&self, _timeout: Duration) -> Result<Vec<Event>> { unimplemented!() }
-    /// Begins to stop and returns at once.
-    pub fn request_stop(&self) { unimplemented!() }
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.handle.stop_by(Instant::now());
+        if self.is_in_handler() {
+            // The thread that this runs on ends after the handler has returned.
+            let current = thread::current().id();
+            self.join(|thread| thread.thread().id() != current);
+        } else {
+            self.join(|_| true);
+        }
+    }
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name).spawn(|| {
+        sys::block_signals();
+        body();
+    });
+    thread.map_err(|source| Error::Resources { what: "a thread", source })
+}
+
+fn runtime() -> std::io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())
+}
+
+/// Works on a shard's thread until the server stops.
+fn run_shard(index: usize, runtime: &LocalRuntime, shared: &Arc<Shared>, own: Vec<TcpListener>) {
+    let link = Arc::clone(&shared.links[index]);
+    runtime.block_on(async {
+        let shard = Shard::new(index, Arc::clone(&shared.context), link);
+        for listener in own {
+            let links = Arc::clone(&shared.links);
+            drop(tokio::task::spawn_local(listener::run(listener, Rc::clone(&shard), links)));
+        }
+        let rooms = Arc::clone(&shared.rooms);
+        let had_to_cut = shard
+            .run(shared.deadline.subscribe(), move |shard, arrival| {
+                let task = handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival);
+                drop(tokio::task::spawn_local(task));
+            })
+            .await;
+        shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);
+    });
 }

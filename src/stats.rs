@@ -77,4 +77,10 @@ impl Counter {
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
+
+    /// Counts one more, unless there are `limit` already.
+    pub(crate) fn add_below(&self, limit: u64) -> bool {
+        let more = |count| (count < limit).then_some(count + 1);
+        self.0.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
 }

@@ -1,0 +1,175 @@
+//! The program's flags: every option of the engine under its name.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use chat::{Config, SlowConsumer};
+use clap::{ArgAction, Parser, ValueEnum};
+use humantime::parse_duration;
+
+/// A WebSocket chat server.
+///
+/// Clients connect to ws://ADDR/ (the room "lobby") or ws://ADDR/rooms/{room}; what one sends goes
+/// to everyone in the room. Durations take units (250ms, 25s, 1h), and so do sizes (64KiB, 1MiB).
+#[derive(Debug, Parser)]
+#[command(name = "chat-server", version, max_term_width = 100)]
+pub(crate) struct Flags {
+    /// Address to listen on; repeat for several. Port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = Config::DEFAULT_LISTEN)]
+    listen: Vec<String>,
+
+    /// Threads that share the connections; 0: one for each core, four at the most
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    workers: usize,
+
+    /// Whether a sender receives its own messages; a client overrides it with ?echo=
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    echo: bool,
+
+    /// Clients that may be connected at once
+    #[arg(long, value_name = "COUNT", default_value_t = 65_536)]
+    max_connections: usize,
+
+    /// Handshakes that may be under way at once
+    #[arg(long, value_name = "COUNT", default_value_t = 1_024)]
+    max_handshakes: usize,
+
+    /// How long a handshake may take
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    handshake_timeout: Duration,
+
+    /// How long the head of a handshake may be
+    #[arg(long, value_name = "SIZE", default_value = "16KiB")]
+    handshake_size: ByteSize,
+
+    /// How long a message may be
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    max_message_size: ByteSize,
+
+    /// How much may wait for one client that does not read
+    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
+    outbox_size: ByteSize,
+
+    /// How long it may wait
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    outbox_age: Duration,
+
+    /// What becomes of a client whose outbox is full
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Disconnect)]
+    slow_consumer: Policy,
+
+    /// How often clients are pinged; 0s: never
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = parse_duration)]
+    ping_interval: Duration,
+
+    /// How long a client may take to answer a ping
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    ping_timeout: Duration,
+
+    /// How long without traffic until TCP keep-alives pass; 0s: none
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
+    tcp_keepalive: Duration,
+
+    /// Origin whose pages may connect, such as https://example.org, or *; repeat for several.
+    /// Programs and pages from the server's own host always may
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+
+    /// How many messages a room keeps for ?history=; 0: none
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    history_messages: usize,
+
+    /// How many bytes of messages a room keeps
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    history_size: ByteSize,
+
+    /// How long a room keeps a message
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
+    history_age: Duration,
+
+    /// How many bytes of messages all rooms together keep
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    history_total: ByteSize,
+
+    /// How long clients may take to leave when the server stops
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) drain: Duration,
+
+    /// What is logged to standard error: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log: tracing_subscriber::filter::LevelFilter,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Policy {
+    Disconnect,
+    DropOldest,
+}
+
+impl Flags {
+    /// The server that the flags ask for. The options for what only a host does, publishing and
+    /// taking events, have no flags.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new();
+        for addr in &self.listen {
+            config.listen(addr);
+        }
+        for origin in &self.origin {
+            config.origin(origin);
+        }
+        config
+            .workers(self.workers)
+            .echo(self.echo)
+            .max_connections(self.max_connections)
+            .max_handshakes(self.max_handshakes)
+            .handshake_timeout(self.handshake_timeout)
+            .handshake_size(bytes(self.handshake_size))
+            .max_message_size(bytes(self.max_message_size))
+            .outbox_size(bytes(self.outbox_size))
+            .outbox_age(self.outbox_age)
+            .slow_consumer(match self.slow_consumer {
+                Policy::Disconnect => SlowConsumer::Disconnect,
+                Policy::DropOldest => SlowConsumer::DropOldest,
+            })
+            .ping_interval(self.ping_interval)
+            .ping_timeout(self.ping_timeout)
+            .tcp_keepalive(self.tcp_keepalive)
+            .history_messages(self.history_messages)
+            .history_size(bytes(self.history_size))
+            .history_age(self.history_age)
+            .history_total(bytes(self.history_total));
+        config
+    }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    // Too much for this machine is too much for the option, which says so.
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_have_the_defaults_of_the_engine() {
+        let flags = Flags::try_parse_from(["chat-server"]).unwrap();
+        let mut defaults = Config::new();
+        defaults.listen(Config::DEFAULT_LISTEN);
+        assert_eq!(format!("{:?}", flags.config()), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn durations_and_sizes_take_units() {
+        let flags = ["chat-server", "--ping-interval", "250ms", "--max-message-size", "64KiB"];
+        let config = format!("{:?}", Flags::try_parse_from(flags).unwrap().config());
+        assert!(config.contains("ping_interval: 250ms"), "{config}");
+        assert!(config.contains("max_message_size: 65536"), "{config}");
+    }
+
+    #[test]
+    fn the_help_can_be_made() {
+        use clap::CommandFactory;
+        Flags::command().debug_assert();
+    }
+}

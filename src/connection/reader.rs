@@ -1,0 +1,223 @@
+//! From bytes of a socket to messages: the common case here, the rest through the parser.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::parser::Parser;
+use crate::{
+    frame::{self, Header},
+    message::Kind,
+};
+
+/// What a client sent, as far as somebody must act on it.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A whole message; text is UTF-8.
+    Message(Kind, Bytes),
+    /// A ping, with the frame that answers it.
+    Ping(Bytes),
+    /// A close frame, with the frame that answers it. Nothing follows.
+    Close { code: u16, reason: Arc<str>, answer: Bytes },
+}
+
+/// A rule that a client broke. The connection is to be closed with the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// Close code 1002.
+    Protocol(&'static str),
+    /// Close code 1007.
+    Utf8,
+    /// Close code 1009.
+    TooLarge,
+}
+
+impl Violation {
+    /// The close code (RFC 6455, 7.4.1).
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            Self::Protocol(_) => 1002,
+            Self::Utf8 => 1007,
+            Self::TooLarge => 1009,
+        }
+    }
+
+    /// What the close frame says beside the code.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Protocol(why) => why,
+            Self::Utf8 => "the text is not UTF-8",
+            Self::TooLarge => "the message is too long",
+        }
+    }
+}
+
+/// Reads one client's frames.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    limit: usize,
+    /// Present while a frame or a message is half there. Boxed, since nearly always it is not.
+    parser: Option<Box<Parser>>,
+    closed: bool,
+}
+
+impl Reader {
+    /// Makes a reader for messages of up to `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, parser: None, closed: false }
+    }
+
+    /// Takes bytes as they came, and calls `emit` with each thing to act on, in order.
+    ///
+    /// # Errors
+    /// The rule that the client broke, after all that came before was emitted.
+    pub(crate) fn feed(
+        &mut self,
+        mut input: &[u8],
+        emit: &mut impl FnMut(Incoming),
+    ) -> Result<(), Violation> {
+        while !input.is_empty() && !self.closed {
+            if self.parser.is_none()
+                && let Some((kind, payload, rest)) = self.whole_message(input)?
+            {
+                emit(Incoming::Message(kind, payload));
+                input = rest;
+                continue;
+            }
+            let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(self.limit)));
+            let used = parser.feed(input, &mut |incoming| {
+                // RFC 6455, 5.5.1: after a close frame nothing counts.
+                self.closed |= matches!(incoming, Incoming::Close { .. });
+                emit(incoming);
+            })?;
+            input = &input[used..];
+            if parser.is_idle() {
+                self.parser = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The common case: one whole message, in one frame, at the front of the input.
+    fn whole_message<'a>(
+        &self,
+        input: &'a [u8],
+    ) -> Result<Option<(Kind, Bytes, &'a [u8])>, Violation> {
+        let Some(header) = Header::parse(input) else { return Ok(None) };
+        let Some(kind) = header.whole_message() else { return Ok(None) };
+        let rest = &input[header.len..];
+        if header.payload > self.limit as u64 || header.payload > rest.len() as u64 {
+            return Ok(None);
+        }
+        let (masked, rest) = rest.split_at(header.payload as usize);
+        let payload = frame::unmask(header.key(input), masked);
+        if kind == Kind::Text && std::str::from_utf8(&payload).is_err() {
+            return Err(Violation::Utf8);
+        }
+        Ok(Some((kind, payload.freeze(), rest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A masked frame with any first byte.
+    fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let key = [1, 2, 3, 4];
+        let mut frame = frame::data_frame(Kind::Text, payload).to_vec();
+        let header = frame.len() - payload.len();
+        frame[0] = first;
+        frame[1] |= 0x80;
+        let masked = payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]);
+        frame.truncate(header);
+        frame.extend_from_slice(&key);
+        frame.extend(masked);
+        frame
+    }
+
+    /// Feeds input in pieces of a length, and describes what comes out.
+    fn read(input: &[u8], piece: usize) -> (Vec<String>, Result<(), Violation>, bool) {
+        let mut reader = Reader::new(300);
+        let mut seen = Vec::new();
+        let mut outcome = Ok(());
+        for piece in input.chunks(piece) {
+            outcome = reader.feed(piece, &mut |incoming| {
+                seen.push(match incoming {
+                    Incoming::Message(kind, payload) => format!("{kind:?} {payload:?}"),
+                    Incoming::Ping(answer) => format!("ping {answer:?}"),
+                    Incoming::Close { code, answer, .. } => format!("close {code} {answer:?}"),
+                });
+            });
+            if outcome.is_err() {
+                break;
+            }
+        }
+        (seen, outcome, reader.parser.is_none())
+    }
+
+    #[test]
+    fn frames_may_be_cut_anywhere() {
+        let mut input = Vec::new();
+        input.extend(client_frame(0x81, "héllo".as_bytes()));
+        input.extend(client_frame(0x82, &[0xFF; 200]));
+        input.extend(client_frame(0x01, &"é".as_bytes()[..1]));
+        input.extend(client_frame(0x89, b"ping"));
+        input.extend(client_frame(0x80, &"é".as_bytes()[1..]));
+        input.extend(client_frame(0x81, b""));
+        input.extend(client_frame(0x88, &[0x03, 0xE8]));
+        input.extend(client_frame(0x81, b"after the close"));
+        let (whole, outcome, _) = read(&input, input.len());
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(whole.len(), 6, "{whole:?}");
+        assert_eq!(whole[2], r#"ping b"\x8a\x04ping""#);
+        assert_eq!(whole[3], r#"Text b"\xc3\xa9""#);
+        assert_eq!(whole[5], r#"close 1000 b"\x88\x02\x03\xe8""#);
+        for piece in 1..input.len() {
+            assert_eq!(read(&input, piece).0, whole, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_between_messages() {
+        let mut input = client_frame(0x01, b"two ");
+        assert!(!read(&input, 1).2);
+        input.extend(client_frame(0x80, b"fragments"));
+        assert!(read(&input, 1).2);
+        assert!(!read(&input[..input.len() - 1], 7).2);
+    }
+
+    #[test]
+    fn each_rule_has_its_close_code() {
+        let mut unmasked = client_frame(0x81, b"hello");
+        unmasked[1] &= 0x7F;
+        let mut claims = vec![0x82, 0xFF];
+        claims.extend((1_u64 << 62).to_be_bytes());
+        claims.extend([0; 4]);
+        let endless = client_frame(0x00, b"").repeat(2000);
+        let mut empty_fragments = client_frame(0x01, b"");
+        empty_fragments.extend(endless);
+        for (input, code) in [
+            (unmasked, 1002),
+            (client_frame(0xC1, b"reserved bit"), 1002),
+            (client_frame(0x83, b"reserved opcode"), 1002),
+            (client_frame(0x80, b"nothing to continue"), 1002),
+            (client_frame(0x09, b"fragmented ping"), 1002),
+            (client_frame(0x89, &[0; 126]), 1002),
+            (client_frame(0x88, &[3]), 1002),
+            (client_frame(0x81, b"\xFF"), 1007),
+            (client_frame(0x82, &[0; 301]), 1009),
+            (claims, 1009),
+            (empty_fragments, 1009),
+            ([client_frame(0x01, &[b'a'; 200]), client_frame(0x80, &[b'a'; 101])].concat(), 1009),
+            ([client_frame(0x01, b"a"), client_frame(0x81, b"b")].concat(), 1002),
+        ] {
+            for piece in [1, 3, input.len()] {
+                let violation = read(&input, piece).1.unwrap_err();
+                assert_eq!(violation.code(), code, "{input:?} in pieces of {piece}");
+            }
+        }
+        let at_the_limit = client_frame(0x82, &[0; 300]);
+        assert_eq!(read(&at_the_limit, 100).0.len(), 1);
+    }
+}

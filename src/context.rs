@@ -1,0 +1,57 @@
+//! What every floor of one server shares: its options, its counters, and its queue of events.
+
+use std::sync::Arc;
+
+use crate::{
+    event::EventQueue,
+    options::Options,
+    stats::{Counter, Counters},
+};
+
+/// One server's ground floor. Nothing in libchat is global: two servers share nothing.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) options: Options,
+    pub(crate) counters: Counters,
+    pub(crate) events: EventQueue,
+}
+
+impl Context {
+    pub(crate) fn new(options: Options) -> Arc<Self> {
+        let events = EventQueue::new(options.event_queue);
+        Arc::new(Self { options, counters: Counters::default(), events })
+    }
+
+    /// Admits one more handshake, if there are not too many.
+    pub(crate) fn admit_handshake(self: &Arc<Self>) -> Option<Admission> {
+        let limit = self.options.max_handshakes as u64;
+        Admission::of(self, |counters| &counters.handshakes, limit)
+    }
+
+    /// Admits one more client, if there are not too many.
+    pub(crate) fn admit_connection(self: &Arc<Self>) -> Option<Admission> {
+        let limit = self.options.max_connections as u64;
+        Admission::of(self, |counters| &counters.connections, limit)
+    }
+}
+
+/// A place among a limited number, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    context: Arc<Context>,
+    gauge: fn(&Counters) -> &Counter,
+}
+
+impl Admission {
+    fn of(context: &Arc<Context>, gauge: fn(&Counters) -> &Counter, limit: u64) -> Option<Self> {
+        gauge(&context.counters)
+            .add_below(limit)
+            .then(|| Self { context: Arc::clone(context), gauge })
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        (self.gauge)(&self.context.counters).sub(1);
+    }
+}

@@ -1,0 +1,175 @@
+//! What a host does with a running server, from any thread.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    thread::ThreadId,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    event::{ClientId, Event},
+    frame,
+    message::{Kind, Message},
+    rooms::Rooms,
+    shard::{Link, inbox::Item},
+    stats::Stats,
+};
+
+/// A host's function that is called with what happened, in order, never twice at once.
+pub(crate) type Handler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
+
+/// How long clients may take to answer the close frame if the host does not say.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A running server, as all its threads and the host's see it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) context: Arc<Context>,
+    pub(crate) rooms: Arc<Rooms>,
+    pub(crate) links: Arc<[Arc<Link>]>,
+    pub(crate) addrs: Vec<SocketAddr>,
+    pub(crate) has_handler: bool,
+    /// The thread that the handler is called on.
+    pub(crate) dispatcher: OnceLock<ThreadId>,
+    /// When the server ends at the latest, once it stops.
+    pub(crate) deadline: watch::Sender<Option<Instant>>,
+    /// Whether clients had to be cut at the deadline.
+    pub(crate) had_to_cut: AtomicBool,
+}
+
+/// Reaches a server from any thread. Cloning it is cheap; it does not keep the server running.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// The address of the first listener, with the port that it really has.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.addrs[0]
+    }
+
+    /// The addresses of all listeners, in the order in which they were configured.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.shared.addrs
+    }
+
+    /// Publishes a message to every client of this server. It takes part in no room's order or
+    /// history; a thread's calls reach each client in the order in which they were made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUtf8`] for text, [`Error::TooLarge`], [`Error::QueueFull`] (see
+    /// [`Config::publish_timeout`](crate::Config::publish_timeout)), [`Error::Stopped`]. In all
+    /// cases nothing was sent.
+    pub fn broadcast(&self, kind: Kind, data: &[u8]) -> Result<()> {
+        self.shared.rooms.broadcast(&self.message(kind, data)?)
+    }
+
+    /// Publishes a message to a room, whether or not anyone is in it. Returns the message's place
+    /// in the room's order. A message that was published is delivered to every subscriber that the
+    /// room had, before the server closes them when it stops.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRoom`], [`Error::InvalidUtf8`] for text, [`Error::TooLarge`],
+    /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
+    /// [`Error::Stopped`]. In all cases nothing was published.
+    pub fn publish(&self, room: &str, kind: Kind, data: &[u8]) -> Result<u64> {
+        self.shared.rooms.publish(room, &self.message(kind, data)?)
+    }
+
+    /// Sends a message to one client.
+    ///
+    /// # Errors
+    /// [`Error::ClientNotFound`], [`Error::InvalidUtf8`] for text, [`Error::TooLarge`],
+    /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
+    /// [`Error::Stopped`]. In all cases nothing was sent.
+    pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
+        let message = self.message(kind, data)?;
+        let link = self.link_of(client)?;
+        link.inbox.wait_for_space(self.shared.context.options.publish_timeout)?;
+        link.inbox.push(Item::Send(client, message))
+    }
+
+    /// Closes a client's connection, after what was sent to it before. The code is 1000 to 1003,
+    /// 1007 to 1014 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes.
+    ///
+    /// # Errors
+    /// [`Error::ClientNotFound`], [`Error::InvalidCloseCode`], [`Error::TooLarge`],
+    /// [`Error::Stopped`].
+    pub fn disconnect(&self, client: ClientId, code: u16, reason: &str) -> Result<()> {
+        if !frame::may_send_close_code(code) {
+            return Err(Error::InvalidCloseCode(code));
+        }
+        if reason.len() > frame::MAX_CLOSE_REASON {
+            let limit = frame::MAX_CLOSE_REASON;
+            return Err(Error::TooLarge { size: reason.len(), limit });
+        }
+        self.link_of(client)?.inbox.push(Item::Close(client, code, reason.into()))
+    }
+
+    /// What the server has counted since its start; also after it has stopped.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.context.counters.snapshot()
+    }
+
+    /// Takes all events that wait, or waits up to `timeout` for one. Several threads may wait; each
+    /// event is taken once.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]; [`Error::Stopped`] once [`Event::Stopped`] has been taken;
+    /// [`Error::Unsupported`] if the option `event_queue` is zero or there is an event handler.
+    pub fn next_events(&self, timeout: Duration) -> Result<Vec<Event>> {
+        if self.shared.has_handler {
+            return Err(Error::Unsupported("the events go to the event handler"));
+        }
+        self.shared.context.events.take(timeout)
+    }
+
+    /// Begins to stop the server and returns at once: no new connections, what was published is
+    /// delivered, every client is closed with code 1001 and has 10 s to answer. To wait for the
+    /// end, call [`Server::stop`](crate::Server::stop), which can shorten the time.
+    pub fn request_stop(&self) {
+        self.stop_by(Instant::now() + DRAIN);
+    }
+
+    /// Begins to stop, or brings the time forward by which it ends.
+    pub(crate) fn stop_by(&self, deadline: Instant) {
+        let mut is_first = false;
+        self.shared.deadline.send_modify(|current| {
+            is_first = current.is_none();
+            *current = Some(current.map_or(deadline, |current| current.min(deadline)));
+        });
+        if is_first {
+            // First the rooms, then the inboxes: a message that was accepted is in every inbox.
+            self.shared.rooms.stop();
+            for link in self.shared.links.iter() {
+                // Only this pushes it, once.
+                let _ = link.inbox.push(Item::Stop);
+            }
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.deadline.borrow().is_some()
+    }
+
+    fn message(&self, kind: Kind, data: &[u8]) -> Result<Message> {
+        Message::checked(kind, data, self.shared.context.options.max_message_size)
+    }
+
+    fn link_of(&self, client: ClientId) -> Result<&Arc<Link>> {
+        if self.is_stopping() {
+            return Err(Error::Stopped);
+        }
+        let link = self.shared.links.get(client.shard()).ok_or(Error::ClientNotFound)?;
+        if link.has_client(client) { Ok(link) } else { Err(Error::ClientNotFound) }
+    }
+}

@@ -1,0 +1,162 @@
+//! The HTTP side of a connection: one request, answered or upgraded.
+//!
+//! HTTP is hyper's business: it parses, bounds and answers. Then the socket is taken out of it and
+//! served as WebSocket, and nothing of the handshake stays in memory. Every request gets an answer,
+//! also the one that hyper cannot read or that never ends.
+
+mod answer;
+mod io;
+mod request;
+
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    net::Shutdown,
+    pin::pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http_body_util::Full;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+pub(crate) use self::answer::refuse_now;
+use self::{answer::Answer, io::Io, request::Route};
+use crate::{
+    connection::{self, Upgraded},
+    context::Admission,
+    event,
+    protocol::PlainOptions,
+    rooms::Rooms,
+    shard::{Shard, inbox::Arrival},
+};
+
+/// How long what a refused client still sends is read and thrown away, so that no reset destroys
+/// the answer on its way.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What an upgrade was admitted with.
+struct Admitted {
+    on_upgrade: OnUpgrade,
+    options: PlainOptions,
+    request: Option<Arc<event::Request>>,
+    admission: Admission,
+}
+
+/// Serves one HTTP request, and starts the connection's task if it is upgraded.
+pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
+    let Arrival { stream, addr, admission: handshake, load } = arrival;
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => Arc::new(stream),
+        Err(error) => {
+            tracing::warn!(%error, "an accepted connection cannot be served");
+            return;
+        }
+    };
+    let admitted = RefCell::new(None);
+    let is_answered = Arc::new(AtomicBool::new(false));
+    let io = Io::new(Arc::clone(&stream), Arc::clone(&is_answered));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let answer = match answer(&shard, &mut request, addr) {
+            Ok((response, upgrade)) => {
+                admitted.replace(Some(upgrade));
+                response
+            }
+            Err(answer) => {
+                tracing::debug!(%addr, status = %answer.status, "handshake answered");
+                answer.into_response()
+            }
+        };
+        std::future::ready(Ok::<Response<Full<Bytes>>, Infallible>(answer))
+    });
+    let options = &shard.context.options;
+    let http = http1::Builder::new()
+        .max_buf_size(options.handshake_size)
+        .header_read_timeout(None)
+        .keep_alive(false)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let http = tokio::time::timeout(options.handshake_timeout, http);
+    let outcome = match select(pin!(http), pin!(shard.stopped())).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => return,
+    };
+    if let (Ok(Ok(())), Some(upgrade)) = (&outcome, admitted.take()) {
+        let Ok(upgraded) = upgrade.on_upgrade.await else { return };
+        let Ok(parts) = upgraded.downcast::<Io>() else { return };
+        // The handshake's own place is free from here on.
+        drop(handshake);
+        let upgraded = Upgraded {
+            stream,
+            leftover: parts.read_buf,
+            options: upgrade.options,
+            request: upgrade.request,
+            admission: upgrade.admission,
+            load,
+        };
+        drop(tokio::task::spawn_local(connection::run(Rc::clone(&shard), rooms, upgraded)));
+        return;
+    }
+    shard.context.counters.connections_refused.add(1);
+    if !is_answered.load(Ordering::Relaxed) {
+        // Hyper answers neither the request that never ends nor the one that it takes for HTTP/2.
+        let answer = if outcome.is_err() { Answer::request_timeout() } else { Answer::malformed() };
+        let _ = stream.try_write(&answer.into_bytes());
+    }
+    linger(&stream, &shard).await;
+}
+
+/// Decides on a request.
+fn answer(
+    shard: &Rc<Shard>,
+    request: &mut Request<Incoming>,
+    addr: std::net::SocketAddr,
+) -> Result<(Response<Full<Bytes>>, Admitted), Answer> {
+    let context = &shard.context;
+    let options = match request::route(request)? {
+        Route::Home => return Err(Answer::home(request)),
+        Route::Health => return Err(Answer::health()),
+        Route::Plain(options) => options,
+    };
+    let response = request::upgrade(request)?;
+    request::check_origin(request, &context.options.origins)?;
+    if shard.is_stopping() {
+        return Err(Answer::unavailable("the server is stopping"));
+    }
+    if context.events.is_full() {
+        return Err(Answer::unavailable("the server's host does not take events"));
+    }
+    let admission = context
+        .admit_connection()
+        .ok_or_else(|| Answer::unavailable("too many connections; try again later"))?;
+    let on_upgrade = hyper::upgrade::on(&mut *request);
+    let request = context.events.is_enabled().then(|| request::describe(request, addr));
+    Ok((response, Admitted { on_upgrade, options, request, admission }))
+}
+
+/// Ends the stream to the client, and reads until the client ends its own.
+async fn linger(stream: &TcpStream, shard: &Rc<Shard>) {
+    if SockRef::from(stream).shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let ended = async {
+        while stream.readable().await.is_ok() {
+            let mut buffer = shard.read_buffer.borrow_mut();
+            match stream.try_read(&mut buffer) {
+                Ok(0) => return,
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+                _ => {}
+            }
+        }
+    };
+    select(pin!(tokio::time::timeout(LINGER, ended)), pin!(shard.stopped())).await;
+}

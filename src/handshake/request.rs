@@ -1,0 +1,193 @@
+//! What a request asks for: pure functions of its head.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Request, Response,
+    header::{HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_VERSION, UPGRADE},
+};
+use percent_encoding::percent_decode_str;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+
+use super::answer::Answer;
+use crate::{event, protocol::PlainOptions, rooms};
+
+/// The room of the path `/`.
+const LOBBY: &str = "lobby";
+
+/// What a path leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// A few lines for a person.
+    Home,
+    /// A sign of life for a load balancer.
+    Health,
+    /// A plain connection to a room.
+    Plain(PlainOptions),
+}
+
+/// Finds out what a request asks for.
+pub(crate) fn route<T>(request: &Request<T>) -> Result<Route, Answer> {
+    let path = request.uri().path();
+    let wants_upgrade = request.headers().contains_key(UPGRADE);
+    let route = match path {
+        "/health" => Route::Health,
+        "/" if !wants_upgrade => Route::Home,
+        "/" => Route::Plain(plain_options(LOBBY.to_owned(), request.uri().query())?),
+        _ => {
+            let room = path.strip_prefix("/rooms/").ok_or_else(Answer::not_found)?;
+            Route::Plain(plain_options(room_name(room)?, request.uri().query())?)
+        }
+    };
+    let is_plain = matches!(route, Route::Plain(_));
+    if request.method() != Method::GET && (is_plain || request.method() != Method::HEAD) {
+        return Err(Answer::method_not_allowed());
+    }
+    if is_plain && !wants_upgrade {
+        return Err(Answer::upgrade_required());
+    }
+    Ok(route)
+}
+
+fn room_name(encoded: &str) -> Result<String, Answer> {
+    let name = percent_decode_str(encoded)
+        .decode_utf8()
+        .map_err(|_| Answer::bad_request("the name of the room is not UTF-8"))?;
+    rooms::check_name(&name).map_err(|error| Answer::bad_request(error.to_string()))?;
+    Ok(name.into_owned())
+}
+
+/// Reads the query. What it does not know is not its business.
+fn plain_options(room: String, query: Option<&str>) -> Result<PlainOptions, Answer> {
+    let mut options = PlainOptions { room, echo: None, history: 0 };
+    for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match key.as_ref() {
+            "echo" => {
+                let echo = value.parse();
+                options.echo =
+                    Some(echo.map_err(|_| Answer::bad_request("echo is true or false"))?);
+            }
+            "history" => {
+                let count = value.parse();
+                options.history =
+                    count.map_err(|_| Answer::bad_request("history is a number of messages"))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(options)
+}
+
+/// Makes the answer that upgrades the connection (RFC 6455, 4.2).
+pub(crate) fn upgrade<T>(request: &Request<T>) -> Result<Response<Full<Bytes>>, Answer> {
+    match request.headers().get(SEC_WEBSOCKET_VERSION) {
+        Some(version) if version != "13" => return Err(Answer::wrong_version()),
+        _ => {}
+    }
+    create_response_with_body(request, Full::default)
+        .map_err(|error| Answer::bad_request(error.to_string()))
+}
+
+/// Checks that a page may connect: programs send no origin, the server's own host always may.
+pub(crate) fn check_origin<T>(request: &Request<T>, allowed: &[String]) -> Result<(), Answer> {
+    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().map_err(|_| Answer::forbidden_origin())?;
+    let is_listed =
+        allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
+    if is_listed || is_own_host(origin, request.headers()) {
+        return Ok(());
+    }
+    Err(Answer::forbidden_origin())
+}
+
+fn is_own_host(origin: &str, headers: &HeaderMap) -> bool {
+    let Some((scheme, origin_host)) = origin.split_once("://") else { return false };
+    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else { return false };
+    // Browsers leave the scheme's own port out of the origin; clients may write it in the host.
+    let default_port = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return false,
+    };
+    let bare = |host: &str| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
+    bare(origin_host) == bare(host)
+}
+
+/// Keeps what the host may want to know of a request.
+pub(crate) fn describe<T>(request: &Request<T>, addr: SocketAddr) -> Arc<event::Request> {
+    let header = |(name, value): (&HeaderName, &hyper::header::HeaderValue)| {
+        (name.as_str().to_owned(), value.as_bytes().to_vec())
+    };
+    Arc::new(event::Request {
+        addr,
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        headers: request.headers().iter().map(header).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(target: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn plain(target: &str) -> Result<PlainOptions, u16> {
+        match route(&request(target, &[("upgrade", "websocket")])) {
+            Ok(Route::Plain(options)) => Ok(options),
+            Ok(other) => panic!("{other:?}"),
+            Err(answer) => Err(answer.status.as_u16()),
+        }
+    }
+
+    #[test]
+    fn a_path_names_a_room() {
+        assert_eq!(plain("/").unwrap().room, "lobby");
+        assert_eq!(plain("/rooms/a%20b%2Fc").unwrap().room, "a b/c");
+        assert_eq!(plain("/rooms/caf%C3%A9").unwrap().room, "café");
+        assert_eq!(plain("/rooms/a/b").unwrap().room, "a/b");
+        assert_eq!(plain(&format!("/rooms/{}", "x".repeat(128))).unwrap().room.len(), 128);
+        for bad in ["/rooms/", "/rooms/%FF", "/rooms/a%0Ab", &format!("/rooms/{:x>129}", "")] {
+            assert_eq!(plain(bad), Err(400), "{bad}");
+        }
+        for unknown in ["/rooms", "/room/x", "/lobby", "/healthy"] {
+            assert_eq!(plain(unknown), Err(404), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn the_query_sets_echo_and_history() {
+        let options = plain("/?echo=false&history=20&other=1").unwrap();
+        assert_eq!((options.echo, options.history), (Some(false), 20));
+        let options = plain("/?echo=true").unwrap();
+        assert_eq!((options.echo, options.history), (Some(true), 0));
+        for bad in ["/?echo=maybe", "/?history=-1", "/?history=", "/?echo"] {
+            assert_eq!(plain(bad), Err(400), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_hosts_need_to_be_listed() {
+        let allowed = ["https://example.org".to_owned()];
+        let check = |origin: &str, host: &str| {
+            check_origin(&request("/", &[("origin", origin), ("host", host)]), &allowed).is_ok()
+        };
+        assert!(check_origin(&request("/", &[]), &[]).is_ok());
+        assert!(check("https://EXAMPLE.org", "chat.test"));
+        assert!(check("http://chat.test:9001", "Chat.test:9001"));
+        assert!(check("http://chat.test", "chat.test:80"));
+        assert!(!check("http://chat.test:9002", "chat.test:9001"));
+        assert!(!check("https://chat.test.evil.org", "chat.test"));
+        assert!(!check("null", "null"));
+        let everyone = ["*".to_owned()];
+        assert!(check_origin(&request("/", &[("origin", "null")]), &everyone).is_ok());
+    }
+}

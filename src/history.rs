@@ -1,0 +1,134 @@
+//! A room's last messages, bounded by count, by bytes and by age.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::{message::Message, options::Options};
+
+/// What keeping one message costs beside its payload, in bytes: so that a million empty messages
+/// are not free.
+const MESSAGE_OVERHEAD: usize = 128;
+
+/// The last messages of one room, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: Message,
+    published: Instant,
+}
+
+impl Entry {
+    fn cost(&self) -> usize {
+        self.message.data().len() + MESSAGE_OVERHEAD
+    }
+}
+
+impl History {
+    /// Adds a message and forgets those that are beyond the bounds: possibly itself.
+    pub(crate) fn append(&mut self, message: Message, now: Instant, options: &Options) {
+        if options.history_messages == 0 {
+            return;
+        }
+        let entry = Entry { message, published: now };
+        self.bytes += entry.cost();
+        self.entries.push_back(entry);
+        while self.entries.len() > options.history_messages || self.bytes > options.history_size {
+            self.forget_oldest();
+        }
+        self.forget_older_than(options.history_age, now);
+    }
+
+    /// Up to `count` of the last messages, oldest first.
+    pub(crate) fn last(&mut self, count: usize, now: Instant, age: Duration) -> Vec<Message> {
+        self.forget_older_than(age, now);
+        let skipped = self.entries.len().saturating_sub(count);
+        self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
+    }
+
+    /// Forgets the oldest message; false if there was none.
+    pub(crate) fn forget_oldest(&mut self) -> bool {
+        let Some(entry) = self.entries.pop_front() else { return false };
+        self.bytes -= entry.cost();
+        true
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What the messages cost, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets the messages that are too old.
+    pub(crate) fn forget_older_than(&mut self, age: Duration, now: Instant) {
+        while let Some(oldest) = self.entries.front() {
+            if now.saturating_duration_since(oldest.published) <= age {
+                break;
+            }
+            self.forget_oldest();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::Kind;
+
+    fn texts(history: &mut History, count: usize, now: Instant) -> Vec<String> {
+        let messages = history.last(count, now, Duration::from_secs(60));
+        messages.iter().map(|message| message.as_text().unwrap().to_owned()).collect()
+    }
+
+    fn append(history: &mut History, text: &str, now: Instant, options: &Options) {
+        let data = Bytes::copy_from_slice(text.as_bytes());
+        history.append(Message::new(Kind::Text, data), now, options);
+    }
+
+    #[test]
+    fn the_oldest_go_first_by_count_and_by_bytes() {
+        let now = Instant::now();
+        let mut options = Options { history_messages: 3, ..Options::default() };
+        let mut history = History::default();
+        for text in ["a", "b", "c", "d"] {
+            append(&mut history, text, now, &options);
+        }
+        assert_eq!(texts(&mut history, 10, now), ["b", "c", "d"]);
+        assert_eq!(texts(&mut history, 2, now), ["c", "d"]);
+
+        options.history_size = 2 * MESSAGE_OVERHEAD + 2;
+        append(&mut history, "e", now, &options);
+        assert_eq!(texts(&mut history, 10, now), ["d", "e"]);
+        assert_eq!(history.bytes(), 2 * MESSAGE_OVERHEAD + 2);
+    }
+
+    #[test]
+    fn a_message_is_forgotten_when_it_is_too_old() {
+        let options = Options::default();
+        let start = Instant::now();
+        let mut history = History::default();
+        append(&mut history, "old", start, &options);
+        let later = start + Duration::from_secs(61);
+        append(&mut history, "new", later, &options);
+        assert_eq!(texts(&mut history, 10, later), ["new"]);
+    }
+
+    #[test]
+    fn a_history_of_none_keeps_none() {
+        let options = Options { history_messages: 0, ..Options::default() };
+        let mut history = History::default();
+        append(&mut history, "a", Instant::now(), &options);
+        assert!(history.is_empty());
+    }
+}

@@ -1,0 +1,174 @@
+//! Accepts connections and hands each to the shard that has the fewest.
+//!
+//! Invariant: accepting goes on whatever happens. When descriptors run out it neither spins nor
+//! lets clients wait for nothing: one descriptor is kept in reserve to say so.
+
+use std::{
+    fs::File,
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::select;
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    event::Event,
+    handshake::refuse_now,
+    options::Options,
+    shard::{
+        Link, Shard,
+        inbox::{Arrival, Item},
+    },
+    sys,
+};
+
+/// Connections that the kernel keeps until they are accepted; it has a bound of its own.
+const BACKLOG: i32 = 4096;
+
+/// How many connections are accepted before the sockets of others get their turn.
+const ACCEPT_BATCH: usize = 32;
+
+/// The first and the longest pause after a failure. A client that finds a descriptor free again
+/// waits no longer than the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+
+/// Begins to listen on an address.
+pub(crate) fn bind(addr: SocketAddr, options: &Options) -> Result<TcpListener> {
+    listen(addr, options).map_err(|source| Error::Listen { addr: addr.to_string(), source })
+}
+
+fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // A port whose last connections are still in TIME_WAIT is free.
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        // An IPv6 address means IPv6: whoever wants both lists both.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    // Linux lets accepted sockets inherit these from the listener: five system calls fewer for
+    // each connection.
+    socket.set_tcp_nodelay(true)?;
+    if !options.tcp_keepalive.is_zero() {
+        let idle = options.tcp_keepalive;
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle))?;
+    }
+    #[cfg(target_os = "linux")]
+    if !options.ping_interval.is_zero() {
+        // Data that the peer's machine does not acknowledge finds a vanished peer sooner than a
+        // ping does.
+        socket.set_tcp_user_timeout(Some(options.ping_timeout))?;
+    }
+    socket.bind(&SockAddr::from(addr))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts connections until the shard that it runs on stops.
+pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc<Link>]>) {
+    let addr = listener.local_addr();
+    let listener = match sys::watch(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the listener cannot be watched");
+            return;
+        }
+    };
+    let mut accept = Accept {
+        addr: addr.unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))),
+        context: Arc::clone(&shard.context),
+        links,
+        reserve: reserve(),
+        pause: PAUSES.0,
+        is_failing: false,
+    };
+    let accepting = async {
+        loop {
+            let Ok(mut ready) = listener.readable().await else { return };
+            for _ in 0..ACCEPT_BATCH {
+                match ready.try_io(|listener| listener.get_ref().accept()) {
+                    Ok(Ok((stream, peer))) => accept.hand_over(stream, peer),
+                    Ok(Err(error)) => accept.failed(&error, listener.get_ref()).await,
+                    Err(_would_block) => break,
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    select(pin!(accepting), pin!(shard.stopped())).await;
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// One listener's way of accepting.
+struct Accept {
+    addr: SocketAddr,
+    context: Arc<Context>,
+    links: Arc<[Arc<Link>]>,
+    /// A descriptor to give up when there is no other, so that a client can be told.
+    reserve: Option<File>,
+    pause: Duration,
+    is_failing: bool,
+}
+
+impl Accept {
+    fn hand_over(&mut self, stream: TcpStream, addr: SocketAddr) {
+        self.pause = PAUSES.0;
+        self.is_failing = false;
+        if self.reserve.is_none() {
+            self.reserve = reserve();
+        }
+        let Some(admission) = self.context.admit_handshake() else {
+            self.context.counters.connections_refused.add(1);
+            refuse_now(&stream, "too many handshakes under way; try again later");
+            return;
+        };
+        if let Err(error) = stream.set_nonblocking(true) {
+            tracing::warn!(%error, "an accepted connection cannot be served");
+            return;
+        }
+        let Some(link) = self.links.iter().min_by_key(|link| link.load()) else { return };
+        let load = link.take_load();
+        let arrival = Box::new(Arrival { stream, addr, admission, load });
+        // Fails when the server stops: then the connection is closed here.
+        let _ = link.inbox.push(Item::Accept(arrival));
+    }
+
+    async fn failed(&mut self, error: &io::Error, listener: &TcpListener) {
+        if is_the_peers(error) {
+            return;
+        }
+        self.context.counters.accept_failures.add(1);
+        if !self.is_failing {
+            self.is_failing = true;
+            tracing::warn!(addr = %self.addr, %error, "cannot accept connections, trying again");
+            let error = error.to_string().into();
+            self.context.events.push(Event::AcceptFailed { addr: self.addr, error });
+        }
+        // With the reserve's descriptor the client that waits can be told.
+        if self.reserve.take().is_some()
+            && let Ok((stream, _)) = listener.accept()
+        {
+            self.context.counters.connections_refused.add(1);
+            refuse_now(&stream, "no descriptors left; try again later");
+        }
+        self.reserve = reserve();
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+    }
+}
+
+/// Whether accepting failed because of the one connection, which has gone already.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied)
+}

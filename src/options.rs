@@ -1,0 +1,164 @@
+//! The options that the running server looks up, their defaults and their limits.
+//!
+//! Each is documented where it is set, in [`Config`](crate::Config). Validated here, in one place.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use crate::error::Problem;
+
+/// What becomes of a client that does not take what it is sent, once its outbox is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SlowConsumer {
+    /// Its connection is closed with code 1013 and a reason that says so.
+    #[default]
+    Disconnect,
+    /// The oldest whole messages that wait for it are dropped, and the host is told how many.
+    DropOldest,
+}
+
+/// The options that the running server looks up.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) workers: usize,
+    pub(crate) echo: bool,
+    pub(crate) max_connections: usize,
+    pub(crate) max_handshakes: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_size: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) outbox_size: usize,
+    pub(crate) outbox_age: Duration,
+    pub(crate) slow_consumer: SlowConsumer,
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    pub(crate) tcp_keepalive: Duration,
+    pub(crate) origins: Vec<String>,
+    pub(crate) history_messages: usize,
+    pub(crate) history_size: usize,
+    pub(crate) history_age: Duration,
+    pub(crate) history_total: usize,
+    pub(crate) publish_timeout: Duration,
+    pub(crate) event_queue: usize,
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const GIB: usize = 1024 * MIB;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            echo: true,
+            max_connections: 65_536,
+            max_handshakes: 1_024,
+            handshake_timeout: Duration::from_secs(5),
+            handshake_size: 16 * KIB,
+            max_message_size: MIB,
+            outbox_size: 4 * MIB,
+            outbox_age: Duration::from_secs(5),
+            slow_consumer: SlowConsumer::Disconnect,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(10),
+            tcp_keepalive: Duration::from_secs(15),
+            origins: Vec::new(),
+            history_messages: 100,
+            history_size: MIB,
+            history_age: Duration::from_secs(60 * 60),
+            history_total: 64 * MIB,
+            publish_timeout: Duration::from_secs(5),
+            event_queue: 0,
+        }
+    }
+}
+
+/// Collects what is wrong with a configuration, all of it.
+#[derive(Default)]
+pub(crate) struct Check {
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Check {
+    fn problem(&mut self, option: &'static str, text: String) {
+        self.problems.push(Problem { option, text });
+    }
+
+    fn range<T: PartialOrd + fmt::Debug>(
+        &mut self,
+        option: &'static str,
+        value: T,
+        (least, most): (T, T),
+    ) {
+        if value < least || value > most {
+            self.problem(option, format!("{value:?} is not from {least:?} to {most:?}"));
+        }
+    }
+
+    /// Reads the addresses to listen on.
+    pub(crate) fn listen(&mut self, configured: &[String]) -> Vec<SocketAddr> {
+        let mut listen = Vec::new();
+        for addr in configured {
+            match addr.parse() {
+                Ok(addr) => listen.push(addr),
+                Err(_) => self.problem(
+                    "listen",
+                    format!(
+                        "{addr:?} is not an IP address and a port, such as 127.0.0.1:9001 or [::1]:9001"
+                    ),
+                ),
+            }
+        }
+        listen
+    }
+
+    /// Checks every option.
+    pub(crate) fn options(&mut self, options: &Options) {
+        let short = Duration::from_millis(10);
+        self.range("workers", options.workers, (0, 256));
+        self.range("max_connections", options.max_connections, (1, 100_000_000));
+        self.range("max_handshakes", options.max_handshakes, (1, 1_000_000));
+        self.range("handshake_timeout", options.handshake_timeout, (short, DAY));
+        self.range("handshake_size", options.handshake_size, (8 * KIB, MIB));
+        self.range("max_message_size", options.max_message_size, (1, GIB));
+        let least = options.max_message_size.max(4 * KIB);
+        self.range("outbox_size", options.outbox_size, (least, 64 * GIB));
+        self.range("outbox_age", options.outbox_age, (short, DAY));
+        if !options.ping_interval.is_zero() {
+            self.range("ping_interval", options.ping_interval, (short, DAY));
+        }
+        self.range("ping_timeout", options.ping_timeout, (short, DAY));
+        if !options.tcp_keepalive.is_zero() {
+            let most = Duration::from_secs(9 * 60 * 60);
+            self.range("tcp_keepalive", options.tcp_keepalive, (Duration::from_secs(1), most));
+            if options.tcp_keepalive.subsec_nanos() != 0 {
+                let text = format!("{:?} is not whole seconds", options.tcp_keepalive);
+                self.problem("tcp_keepalive", text);
+            }
+        }
+        for origin in &options.origins {
+            if !is_origin(origin) {
+                let text = format!(
+                    "{origin:?} is not an origin: write scheme://host or scheme://host:port, or *"
+                );
+                self.problem("origin", text);
+            }
+        }
+        self.range("history_messages", options.history_messages, (0, 1_000_000));
+        self.range("history_size", options.history_size, (0, 64 * GIB));
+        self.range("history_age", options.history_age, (short, DAY * 10_000));
+        self.range("history_total", options.history_total, (0, 1024 * GIB));
+        self.range("publish_timeout", options.publish_timeout, (Duration::ZERO, DAY));
+        self.range("event_queue", options.event_queue, (0, 16 * MIB));
+    }
+}
+
+/// Whether this is `*` or what a browser sends as its origin (RFC 6454, 6.2).
+fn is_origin(text: &str) -> bool {
+    if text == "*" || text == "null" {
+        return true;
+    }
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    plain(scheme) && plain(host) && !host.contains('/')
+}

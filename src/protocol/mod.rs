@@ -1,0 +1,29 @@
+//! What a message of a client means.
+//!
+//! The engine below moves bytes and knows no protocol; a protocol speaks to rooms by a few calls
+//! (subscribe, publish, leave). A connection has one protocol, which its path names.
+
+mod plain;
+
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
+
+pub(crate) use self::plain::{Plain, PlainOptions};
+use crate::{error::Result, message::Kind, rooms::Rooms, shard::client::Client};
+
+/// One connection's protocol. Dropping it takes the client out of its rooms.
+pub(crate) trait Protocol {
+    /// Acts on a whole message, whose text is known to be UTF-8. Never waits: the connection has
+    /// waited until the rooms take more.
+    ///
+    /// # Errors
+    /// `Stopped`: the server stops, and takes no more messages.
+    fn message(
+        &mut self,
+        rooms: &Arc<Rooms>,
+        client: &Rc<Client>,
+        kind: Kind,
+        payload: Bytes,
+    ) -> Result<()>;
+}

@@ -1,0 +1,212 @@
+//! One room: the one place that orders its messages.
+//!
+//! Invariant: under its lock a message gets the next offset, goes into the history and into the
+//! inbox of every shard that has subscribers, all or nothing. So all subscribers see one order, and
+//! whoever subscribes gets the history up to an offset and every message after it.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+    event::{ClientId, Event},
+    history::History,
+    message::Message,
+    shard::{
+        Link,
+        inbox::{Delivery, Item, RoomId},
+    },
+};
+
+/// What keeping a room costs beside its messages, in bytes, so that many rooms with little history
+/// are counted for what they are.
+pub(crate) const ROOM_OVERHEAD: usize = 512;
+
+/// One room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    id: RoomId,
+    name: Arc<str>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// The offset of the last message; 0 before the first.
+    offset: u64,
+    history: History,
+    /// How many subscribers each shard has.
+    subscribers: Box<[usize]>,
+    /// What the directory knows the room by while it has no subscribers.
+    idle: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Forgotten by the directory: whoever looked it up earlier must look again.
+    Retired,
+    /// The server stops.
+    Stopped,
+}
+
+/// Why a room did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Retired,
+    Stopped,
+}
+
+impl Room {
+    pub(crate) fn new(id: RoomId, name: Arc<str>, shards: usize) -> Self {
+        let state = State {
+            phase: Phase::Open,
+            offset: 0,
+            history: History::default(),
+            subscribers: vec![0; shards].into(),
+            idle: None,
+        };
+        Self { id, name, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn id(&self) -> RoomId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Gives a message its place and sends it on its way. Returns its offset. `sender` is the
+    /// client that published it, and whether it is to receive it itself; the host is told of a
+    /// client's message in the room's order.
+    pub(crate) fn publish(
+        &self,
+        context: &Context,
+        shards: &[Arc<Link>],
+        message: &Message,
+        sender: Option<(ClientId, bool)>,
+        kept: &AtomicUsize,
+    ) -> Result<u64, Refused> {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Open => {}
+            Phase::Retired => return Err(Refused::Retired),
+            Phase::Stopped => return Err(Refused::Stopped),
+        }
+        state.offset += 1;
+        let offset = state.offset;
+        if self.id != RoomId::EVERYONE {
+            let before = state.history.bytes();
+            state.history.append(message.clone(), Instant::now(), &context.options);
+            note_kept(kept, before, state.history.bytes());
+        }
+        for (link, _) in shards.iter().zip(&state.subscribers).filter(|(_, count)| **count > 0) {
+            let exclude = sender.and_then(|(client, echo)| (!echo).then_some(client));
+            let delivery = Delivery { room: self.id, offset, message: message.clone(), exclude };
+            // Inboxes close after all rooms, so this does not fail.
+            let pushed = link.inbox.push(Item::Deliver(delivery));
+            debug_assert!(pushed.is_ok(), "an inbox closed before a room");
+        }
+        context.counters.messages_published.add(1);
+        if let Some((client, _)) = sender
+            && context.events.is_enabled()
+        {
+            let room = Arc::clone(&self.name);
+            let event = Event::Message { client, room, offset, message: message.clone() };
+            context.events.push_message(event, message.data().len(), &context.counters);
+        }
+        Ok(offset)
+    }
+
+    /// Adds a subscriber on a shard. Returns the offset of the first message that it is to see,
+    /// up to `count` messages from before it, and what the directory knew the room by if it was
+    /// idle.
+    pub(crate) fn subscribe(
+        &self,
+        shard: usize,
+        count: usize,
+        context: &Context,
+        kept: &AtomicUsize,
+    ) -> Result<(u64, Vec<Message>, Option<u64>)> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(Error::Stopped);
+        }
+        state.subscribers[shard] += 1;
+        let before = state.history.bytes();
+        let history = state.history.last(count, Instant::now(), context.options.history_age);
+        note_kept(kept, before, state.history.bytes());
+        Ok((state.offset + 1, history, state.idle.take()))
+    }
+
+    /// Removes a subscriber. Returns whether it was the last.
+    pub(crate) fn unsubscribe(&self, shard: usize) -> bool {
+        let mut state = self.lock();
+        state.subscribers[shard] -= 1;
+        state.subscribers.iter().all(|count| *count == 0)
+    }
+
+    /// Notes what the directory knows the room by while it has no subscribers.
+    pub(crate) fn rest(&self, idle: u64) {
+        self.lock().idle = Some(idle);
+    }
+
+    /// Whether the room has messages that are not too old.
+    pub(crate) fn has_history(&self, context: &Context, kept: &AtomicUsize) -> bool {
+        let mut state = self.lock();
+        let before = state.history.bytes();
+        state.history.forget_older_than(context.options.history_age, Instant::now());
+        note_kept(kept, before, state.history.bytes());
+        !state.history.is_empty()
+    }
+
+    /// Lets the room take no more messages, since the directory has forgotten it.
+    pub(crate) fn retire(&self, kept: &AtomicUsize) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Retired;
+        }
+        let before = state.history.bytes();
+        state.history = History::default();
+        note_kept(kept, before, 0);
+    }
+
+    /// Lets the room take no more messages, since the server stops.
+    pub(crate) fn stop(&self) {
+        self.lock().phase = Phase::Stopped;
+    }
+
+    /// Forgets the room's oldest messages while `kept` is over its bound.
+    pub(crate) fn shrink(&self, kept: &AtomicUsize, bound: usize) {
+        let mut state = self.lock();
+        while kept.load(Ordering::Relaxed) > bound {
+            let before = state.history.bytes();
+            if !state.history.forget_oldest() {
+                return;
+            }
+            note_kept(kept, before, state.history.bytes());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is consistent at every point where a panic could be thrown.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Corrects the sum of what all rooms keep.
+fn note_kept(kept: &AtomicUsize, before: usize, after: usize) {
+    if after >= before {
+        kept.fetch_add(after - before, Ordering::Relaxed);
+    } else {
+        kept.fetch_sub(before - after, Ordering::Relaxed);
+    }
+}

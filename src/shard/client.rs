@@ -1,0 +1,332 @@
+//! The writing half of one connection: straight onto the socket, or into the outbox.
+//!
+//! Invariant: bytes reach the client in the order in which they were delivered, frames stay whole,
+//! and nothing follows a close frame. Never waits. Lives on its shard's thread alone.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    sync::Arc,
+    task::{Context as TaskContext, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+
+use super::outbox::Outbox;
+use crate::{
+    context::Context,
+    event::{ClientId, Event},
+    frame,
+    options::SlowConsumer,
+};
+
+/// Pongs are queued only while the outbox is shorter, in bytes: whoever sends pings and reads
+/// nothing gets no answer, and costs no memory.
+const PONG_BOUND: usize = 4 * 1024;
+
+/// Close code of a slow consumer: "try again later".
+pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
+
+/// Why a connection ends.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    /// The close code, as in `Event::Disconnected`.
+    pub(crate) code: u16,
+    pub(crate) reason: Arc<str>,
+}
+
+/// How far a connection is on its way to its end.
+#[derive(Debug, Clone)]
+pub(crate) enum Phase {
+    /// Messages pass.
+    Open,
+    /// A close frame is sent or queued; the peer's answer is awaited.
+    Closing(End),
+    /// Nothing can be written any more; the connection's task is to let go of it.
+    Cut(End),
+}
+
+/// One connection, as far as it is written to.
+#[derive(Debug)]
+pub(crate) struct Client {
+    id: ClientId,
+    context: Arc<Context>,
+    stream: Arc<TcpStream>,
+    phase: RefCell<Phase>,
+    /// Whether the sender receives its own messages.
+    echo: Cell<bool>,
+    // Boxed, and absent while it is empty: nearly all clients have none at any time.
+    outbox: RefCell<Option<Box<Outbox>>>,
+    /// Messages dropped that the host was not told of yet.
+    unreported: Cell<u64>,
+    /// Whether bytes came since the last ping.
+    heard: Cell<bool>,
+    /// The connection's task.
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        id: ClientId,
+        context: Arc<Context>,
+        stream: Arc<TcpStream>,
+        echo: bool,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            context,
+            stream,
+            phase: RefCell::new(Phase::Open),
+            echo: Cell::new(echo),
+            outbox: RefCell::new(None),
+            unreported: Cell::new(0),
+            heard: Cell::new(true),
+            reader: RefCell::new(None),
+        })
+    }
+
+    pub(crate) fn id(&self) -> ClientId {
+        self.id
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Whether the client receives what it sends itself.
+    pub(crate) fn has_echo(&self) -> bool {
+        self.echo.get()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.borrow().clone()
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Open)
+    }
+
+    /// Notes that bytes of the client arrived.
+    pub(crate) fn note_heard(&self) {
+        self.heard.set(true);
+    }
+
+    /// Whether bytes arrived since the last call.
+    pub(crate) fn take_heard(&self) -> bool {
+        self.heard.replace(false)
+    }
+
+    /// Lets the connection's task be woken when the phase changes.
+    pub(crate) fn register_reader(&self, cx: &TaskContext<'_>) {
+        let mut reader = self.reader.borrow_mut();
+        if !reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *reader = Some(cx.waker().clone());
+        }
+    }
+
+    /// Writes whole data frames, `messages` of them. Returns whether the client's outbox has become
+    /// non-empty, so that somebody must drain it.
+    #[must_use]
+    pub(crate) fn deliver(&self, frames: &Bytes, messages: u64) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        let counters = &self.context.counters;
+        counters.messages_delivered.add(messages);
+        counters.bytes_delivered.add(frames.len() as u64);
+        self.write(frames, false)
+    }
+
+    /// Answers a ping; not while the client does not take what it is sent.
+    #[must_use]
+    pub(crate) fn pong(&self, frame: &Bytes) -> bool {
+        let is_short =
+            self.outbox.borrow().as_ref().is_none_or(|outbox| outbox.size() < PONG_BOUND);
+        is_short && self.is_open() && self.write(frame, true)
+    }
+
+    /// Sends a ping.
+    #[must_use]
+    pub(crate) fn ping(&self) -> bool {
+        self.is_open() && self.write(&Bytes::from_static(frame::PING), true)
+    }
+
+    /// Sends a close frame after all that waits, and lets nothing follow it.
+    #[must_use]
+    pub(crate) fn close(&self, code: u16, reason: &str) -> bool {
+        self.close_with(
+            &frame::close_frame(code, reason).freeze(),
+            End { code, reason: reason.into() },
+        )
+    }
+
+    /// Sends a close frame that is encoded already, for an end that it may not speak of: the answer
+    /// to the peer's own.
+    #[must_use]
+    pub(crate) fn close_with(&self, frame: &Bytes, end: End) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        let started = self.write(frame, true);
+        // The write may have found the connection broken.
+        if self.is_open() {
+            self.enter(Phase::Closing(end));
+        }
+        started
+    }
+
+    /// Ends the connection without a close frame, or without waiting for the answer to it.
+    pub(crate) fn cut(&self, code: u16, reason: &str) {
+        // What was said first is why it ends.
+        let end = match self.phase() {
+            Phase::Open => End { code, reason: reason.into() },
+            Phase::Closing(end) | Phase::Cut(end) => end,
+        };
+        self.outbox.take();
+        self.enter(Phase::Cut(end));
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.replace(phase);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn write(&self, frames: &Bytes, is_control: bool) -> bool {
+        if self.outbox.borrow().is_some() {
+            self.queue(frames, 0, is_control);
+            return false;
+        }
+        match self.stream.try_write(frames) {
+            Ok(taken) if taken == frames.len() => false,
+            Ok(taken) => self.queue(frames, taken, is_control),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.queue(frames, 0, is_control)
+            }
+            Err(error) => {
+                self.cut(1006, &format!("the connection broke: {error}"));
+                false
+            }
+        }
+    }
+
+    /// Queues what the socket did not take. Returns whether the outbox was empty before.
+    fn queue(&self, frames: &Bytes, taken: usize, is_control: bool) -> bool {
+        let options = &self.context.options;
+        let mut slot = self.outbox.borrow_mut();
+        let was_empty = slot.is_none();
+        let outbox = slot.get_or_insert_default();
+        // First queued, then judged: a frame that was begun must be among what is kept.
+        outbox.push(frames, taken, is_control, Instant::now());
+        if is_control || outbox.size() <= options.outbox_size {
+            return was_empty;
+        }
+        match options.slow_consumer {
+            SlowConsumer::Disconnect => {
+                drop(slot);
+                self.close_slow("its outbox is full");
+            }
+            SlowConsumer::DropOldest => {
+                let dropped = outbox.trim(options.outbox_size);
+                drop(slot);
+                self.note_dropped(dropped);
+            }
+        }
+        was_empty
+    }
+
+    /// Closes the client as a slow consumer. What it has not begun to receive is not sent any more,
+    /// so that the close frame is what it reads next.
+    fn close_slow(&self, why: &str) {
+        let context = &self.context;
+        context.counters.slow_consumers.add(1);
+        let unsent = self.outbox.borrow_mut().as_mut().map_or(0, |outbox| outbox.drop_all());
+        context.counters.messages_dropped.add(unsent);
+        tracing::info!(client = %self.id, why, "slow consumer disconnected");
+        let reason = format!("slow consumer: {why}");
+        let frame = frame::close_frame(TRY_AGAIN_LATER, &reason).freeze();
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.get_or_insert_default().push(&frame, 0, true, Instant::now());
+        drop(outbox);
+        self.enter(Phase::Closing(End { code: TRY_AGAIN_LATER, reason: reason.into() }));
+    }
+
+    /// Writes what waits, as far as the socket takes it. Returns whether the outbox is empty.
+    pub(crate) fn drain(&self) -> bool {
+        loop {
+            let mut slot = self.outbox.borrow_mut();
+            let Some(outbox) = slot.as_mut() else { return true };
+            match self.stream.try_write(outbox.front()) {
+                Ok(taken) => {
+                    outbox.advance(taken);
+                    if outbox.is_empty() {
+                        *slot = None;
+                        drop(slot);
+                        self.report_dropped(true);
+                        return true;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => {
+                    drop(slot);
+                    self.cut(1006, &format!("the connection broke: {error}"));
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// When the oldest byte that waits will be too old; `None` if the outbox is empty.
+    pub(crate) fn outbox_deadline(&self) -> Option<Instant> {
+        Some(self.outbox.borrow().as_ref()?.oldest()? + self.context.options.outbox_age)
+    }
+
+    /// Applies the policy to what has waited for too long. Returns how long to wait before the next
+    /// look.
+    pub(crate) fn expire(&self) -> Duration {
+        let options = &self.context.options;
+        if !self.is_open() {
+            return options.outbox_age;
+        }
+        match options.slow_consumer {
+            SlowConsumer::Disconnect => {
+                self.close_slow("it did not read for too long");
+                options.outbox_age
+            }
+            SlowConsumer::DropOldest => {
+                let mut slot = self.outbox.borrow_mut();
+                let dropped = slot
+                    .as_mut()
+                    .map_or(0, |outbox| outbox.drop_older_than(options.outbox_age, Instant::now()));
+                let is_empty = slot.as_ref().is_some_and(|outbox| outbox.is_empty());
+                if is_empty {
+                    *slot = None;
+                }
+                drop(slot);
+                self.note_dropped(dropped);
+                // A frame that was begun may be all that is left: it waits for the socket, and is
+                // looked at again with what has come behind it by then.
+                options.outbox_age / 8
+            }
+        }
+    }
+
+    fn note_dropped(&self, count: u64) {
+        self.context.counters.messages_dropped.add(count);
+        self.unreported.set(self.unreported.get() + count);
+        self.report_dropped(false);
+    }
+
+    /// Tells the host how many messages were dropped; later, unless it `must`, if events wait.
+    pub(crate) fn report_dropped(&self, must: bool) {
+        let count = self.unreported.get();
+        if count > 0 && (must || !self.context.events.is_full()) {
+            self.unreported.set(0);
+            self.context.events.push(Event::MessagesDropped { client: self.id, count });
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What waits for a shard: the one way by which other threads reach its connections.
+//!
+//! Invariant: what is pushed is taken in the same order, and a push that succeeded is taken before
+//! the shard ends. A shard is woken once for all that came while it slept.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::Load;
+use crate::{
+    context::Admission,
+    error::{Error, Result},
+    event::ClientId,
+    message::Message,
+};
+
+/// The number of a room; the same on all shards, never used twice by a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct RoomId(pub(crate) u64);
+
+impl RoomId {
+    /// The room that every client is in: a broadcast goes there.
+    pub(crate) const EVERYONE: Self = Self(0);
+}
+
+/// One message on its way to the subscribers of a room on one shard.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) room: RoomId,
+    /// The message's place in the room's order.
+    pub(crate) offset: u64,
+    pub(crate) message: Message,
+    /// The sender, if it is not to receive its own message.
+    pub(crate) exclude: Option<ClientId>,
+}
+
+/// A connection that was accepted, on its way to its shard.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) stream: TcpStream,
+    pub(crate) addr: SocketAddr,
+    /// Its place among the handshakes.
+    pub(crate) admission: Admission,
+    /// Its place among the shard's connections.
+    pub(crate) load: Load,
+}
+
+/// What a shard is asked to do, in order.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// Deliver a message to a room's subscribers.
+    Deliver(Delivery),
+    /// Deliver a message to one client.
+    Send(ClientId, Message),
+    /// Close one client's connection, after what was sent to it before.
+    Close(ClientId, u16, Box<str>),
+    /// Serve a connection that was accepted.
+    Accept(Box<Arrival>),
+    /// Drain and end. Nothing follows.
+    Stop,
+}
+
+impl Item {
+    /// Roughly what the item keeps in memory.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Deliver(Delivery { message, .. }) | Self::Send(_, message) => {
+                message.data().len()
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Beyond as many items or bytes publishers wait. The bound is soft: each of them checks before it
+/// pushes, so that it can be passed by one message a publisher, or by what one read of a client's
+/// socket held.
+const MAX_ITEMS: usize = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// A shard's queue of items.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    // A std mutex: it is never held across an await, and the critical section is a push or a swap.
+    queue: Mutex<Queue>,
+    /// Whether publishers are to wait; set and cleared under the lock, read without it.
+    full: AtomicBool,
+    /// Wakes the host's threads that wait for space.
+    space: Condvar,
+    /// Wakes the connections that wait for space.
+    space_for_tasks: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    items: Vec<Item>,
+    bytes: usize,
+    /// The shard's flush task, while it sleeps.
+    sleeper: Option<Waker>,
+    closed: bool,
+}
+
+impl Inbox {
+    /// Adds an item, and wakes the shard if it sleeps.
+    ///
+    /// # Errors
+    /// `Stopped` if the shard ends.
+    pub(crate) fn push(&self, item: Item) -> Result<()> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(Error::Stopped);
+        }
+        queue.closed = matches!(item, Item::Stop);
+        queue.bytes += item.bytes();
+        queue.items.push(item);
+        if queue.items.len() >= MAX_ITEMS || queue.bytes >= MAX_BYTES {
+            self.full.store(true, Ordering::Relaxed);
+        }
+        let sleeper = queue.sleeper.take();
+        drop(queue);
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+        Ok(())
+    }
+
+    /// Swaps all items that wait into `items`, which must be empty.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<()> {
+        debug_assert!(items.is_empty(), "items that were taken must be worked off first");
+        let mut queue = self.lock();
+        if queue.items.is_empty() {
+            queue.sleeper = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        std::mem::swap(&mut queue.items, items);
+        queue.bytes = 0;
+        if self.full.swap(false, Ordering::Relaxed) {
+            drop(queue);
+            self.space.notify_all();
+            self.space_for_tasks.notify_waiters();
+        }
+        Poll::Ready(())
+    }
+
+    /// Waits until the inbox has space, on a thread of the host. `QueueFull` if it has none in time.
+    pub(crate) fn wait_for_space(&self, timeout: Duration) -> Result<()> {
+        if !self.full.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + timeout;
+        let mut queue = self.lock();
+        while self.full.load(Ordering::Relaxed) && !queue.closed {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::QueueFull);
+            }
+            queue = self.space.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    /// Waits until the inbox has space, in a connection's task. The shard always makes space: it
+    /// waits for no client.
+    pub(crate) async fn space(&self) {
+        while self.full.load(Ordering::Relaxed) {
+            let space = self.space_for_tasks.notified();
+            // Checked again: the shard may have made space before this task was listening.
+            if !self.full.load(Ordering::Relaxed) {
+                return;
+            }
+            space.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is consistent at every point where a panic could be thrown.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,246 @@
+//! What a client's socket did not take yet.
+//!
+//! A flush adds slices of the lane's shared buffer without waiting; a task of the client's writes
+//! them when the socket can take more. Past its bounds the client is a slow consumer: a shard never
+//! waits for one client on behalf of another.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, Bytes};
+
+use crate::frame::Header;
+
+/// What a chunk costs beside its bytes, so that many small ones are counted for what they are.
+const CHUNK_OVERHEAD: usize = size_of::<Chunk>();
+
+/// Frames that wait for one client, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    chunks: VecDeque<Chunk>,
+    size: usize,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    /// Counted by reference: all clients that did not take the same bytes share them.
+    bytes: Bytes,
+    /// How many bytes at the start end a frame that the client has begun to receive. They must
+    /// reach it, or it could read nothing that follows.
+    begun: usize,
+    since: Instant,
+    /// Whether this is a pong, a ping or a close frame, which is never dropped.
+    is_control: bool,
+}
+
+impl Chunk {
+    fn size(&self) -> usize {
+        self.bytes.len() + CHUNK_OVERHEAD
+    }
+}
+
+impl Outbox {
+    /// Queues what is left of whole frames of which the socket took the first `taken` bytes.
+    pub(crate) fn push(&mut self, frames: &Bytes, taken: usize, is_control: bool, now: Instant) {
+        let begun = frame_end(frames, taken) - taken;
+        self.push_chunk(Chunk { bytes: frames.slice(taken..), begun, since: now, is_control });
+    }
+
+    fn push_chunk(&mut self, chunk: Chunk) {
+        if !chunk.bytes.is_empty() {
+            self.size += chunk.size();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Bytes that wait, with what it costs to keep them.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Since when the oldest byte waits.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.chunks.front().map(|chunk| chunk.since)
+    }
+
+    /// The bytes to be written next.
+    pub(crate) fn front(&self) -> &[u8] {
+        self.chunks.front().map_or(&[], |chunk| &chunk.bytes)
+    }
+
+    /// Notes that the socket took the first bytes of `front`.
+    pub(crate) fn advance(&mut self, taken: usize) {
+        let Some(chunk) = self.chunks.front_mut() else { return };
+        if taken == chunk.bytes.len() {
+            self.size -= chunk.size();
+            self.chunks.pop_front();
+        } else {
+            let begun = chunk.begun;
+            chunk.begun = if taken <= begun {
+                begun - taken
+            } else {
+                begun + frame_end(&chunk.bytes[begun..], taken - begun) - taken
+            };
+            chunk.bytes.advance(taken);
+            self.size -= taken;
+        }
+    }
+
+    /// Drops every message of which the client has received nothing, and returns how many.
+    pub(crate) fn drop_all(&mut self) -> u64 {
+        self.drop_while(|_, _| true)
+    }
+
+    /// Drops the oldest messages until the rest fits into `bound`, and returns how many.
+    pub(crate) fn trim(&mut self, bound: usize) -> u64 {
+        self.drop_while(|_, size| size > bound)
+    }
+
+    /// Drops the messages that have waited for longer than `age`, and returns how many.
+    pub(crate) fn drop_older_than(&mut self, age: Duration, now: Instant) -> u64 {
+        self.drop_while(|since, _| now.saturating_duration_since(since) >= age)
+    }
+
+    /// Drops the oldest whole messages while `condition` holds of the age and the outbox's size.
+    fn drop_while(&mut self, condition: impl Fn(Instant, usize) -> bool) -> u64 {
+        let mut dropped = 0;
+        let mut kept = VecDeque::new();
+        while let Some(mut chunk) = self.chunks.pop_front() {
+            if !condition(chunk.since, self.size) {
+                self.chunks.push_front(chunk);
+                break;
+            }
+            if chunk.is_control {
+                kept.push_back(chunk);
+                continue;
+            }
+            self.size -= chunk.size();
+            if chunk.begun > 0 {
+                let begun = Chunk { bytes: chunk.bytes.split_to(chunk.begun), ..chunk };
+                self.size += begun.size();
+                kept.push_back(begun);
+                chunk.begun = 0;
+            }
+            while !chunk.bytes.is_empty() && condition(chunk.since, self.size + chunk.size()) {
+                chunk.bytes.advance(frame_len(&chunk.bytes));
+                dropped += 1;
+            }
+            if !chunk.bytes.is_empty() {
+                self.size += chunk.size();
+                self.chunks.push_front(chunk);
+                break;
+            }
+        }
+        while let Some(chunk) = kept.pop_back() {
+            self.chunks.push_front(chunk);
+        }
+        dropped
+    }
+}
+
+/// The length of the whole frame that `frames` begins with.
+fn frame_len(frames: &[u8]) -> usize {
+    // Frames here are our own: whole, and so long that they fit in memory.
+    Header::parse(frames).map_or(frames.len(), |header| header.len + header.payload as usize)
+}
+
+/// The first end of a frame in `frames` at or after `position`.
+fn frame_end(frames: &[u8], position: usize) -> usize {
+    let mut end = 0;
+    while end < position {
+        end += frame_len(&frames[end..]);
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{frame, message::Kind};
+
+    fn frames(texts: &[&str]) -> Bytes {
+        let mut buffer = bytes::BytesMut::new();
+        for text in texts {
+            frame::append_data(&mut buffer, Kind::Text, text.as_bytes());
+        }
+        buffer.freeze()
+    }
+
+    /// How many messages whole frames hold.
+    fn count_frames(mut frames: &[u8]) -> u64 {
+        let mut count = 0;
+        while !frames.is_empty() {
+            frames = &frames[frame_len(frames)..];
+            count += 1;
+        }
+        count
+    }
+
+    fn rest(outbox: &mut Outbox) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while !outbox.is_empty() {
+            bytes.extend_from_slice(outbox.front());
+            outbox.advance(outbox.front().len());
+        }
+        assert_eq!(outbox.size(), 0);
+        bytes
+    }
+
+    #[test]
+    fn a_message_that_was_begun_is_never_dropped() {
+        let all = frames(&["one", "two", "three", "four"]);
+        for taken in 0..all.len() {
+            let mut outbox = Outbox::default();
+            outbox.push(&all, taken, false, Instant::now());
+            let dropped = outbox.drop_all();
+            let end = frame_end(&all, taken);
+            assert_eq!(dropped, count_frames(&all[end..]), "{taken} bytes taken");
+            assert_eq!(rest(&mut outbox), &all[taken..end], "{taken} bytes taken");
+        }
+    }
+
+    #[test]
+    fn the_same_holds_when_the_socket_takes_bytes_later() {
+        let all = frames(&["one", "two", "three", "four"]);
+        for first in 0..all.len() {
+            for second in 0..all.len() - first {
+                let mut outbox = Outbox::default();
+                outbox.push(&all, first, false, Instant::now());
+                outbox.advance(second);
+                outbox.drop_all();
+                let taken = first + second;
+                assert_eq!(rest(&mut outbox), &all[taken..frame_end(&all, taken)]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_messages_make_room_for_the_newest() {
+        let mut outbox = Outbox::default();
+        outbox.push(&frames(&["one", "two"]), 0, false, Instant::now());
+        outbox.push(&Bytes::from_static(frame::PING), 0, true, Instant::now());
+        outbox.push(&frames(&["three"]), 0, false, Instant::now());
+        assert_eq!(outbox.trim(outbox.size() - 1), 1);
+        let mut expected = frames(&["two"]).to_vec();
+        expected.extend_from_slice(frame::PING);
+        expected.extend_from_slice(&frames(&["three"]));
+        assert_eq!(rest(&mut outbox), expected);
+    }
+
+    #[test]
+    fn only_what_is_too_old_is_dropped() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut outbox = Outbox::default();
+        outbox.push(&frames(&["old", "old"]), 0, false, start);
+        outbox.push(&frames(&["new"]), 0, false, start + second);
+        assert_eq!(outbox.drop_older_than(second, start + second), 2);
+        assert_eq!(rest(&mut outbox), frames(&["new"]));
+    }
+}

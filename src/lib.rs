@@ -1,5 +1,5 @@
 //! stub
-pub mod config; pub mod error; pub mod event; mod frame; pub mod message; pub mod server; pub mod stats;
+pub mod config; pub mod error; pub mod event; mod ffi; mod frame; pub mod message; pub mod server; pub mod stats;
 pub use config::{Config, SlowConsumer};
 pub use error::{Error, Problem, Result};
 pub use event::{ClientId, Event, Request};

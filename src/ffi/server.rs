@@ -2,9 +2,12 @@
 
 use std::{
     ffi::c_char,
-    mem::{self, MaybeUninit},
+    mem::MaybeUninit,
     process,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,7 @@ use super::{
     stats::chat_stats,
     status::chat_status,
 };
-use crate::{config::Config, event::ClientId, server::Server};
+use crate::{config::Config, error::Error, event::ClientId, server::Server};
 
 /// A running server.
 ///
@@ -33,6 +36,7 @@ pub struct chat_server {
     process: u32,
     /// Whether events go to a handler, and are not there to be pulled.
     has_handler: bool,
+    link: Arc<Link>,
 }
 
 /// Enough room for any address that chat_server_local_addr tells, in bytes.
@@ -66,23 +70,33 @@ impl std::ops::Deref for chat_server {
     }
 }
 
-/// Lets a server's handler wait until the host has got its server, which it is sure to use.
+/// What ties the host's handler to its server.
 #[derive(Default)]
-struct Gate(Arc<OnceLock<()>>);
+struct Link {
+    /// The host has got its server, which its handler is sure to use.
+    started: OnceLock<()>,
+    /// The host has freed its server inside the handler, which may not be called with what is left.
+    freed: AtomicBool,
+}
 
-impl Drop for Gate {
+/// Opens the way for the handler, whatever became of the start: nobody waits for ever.
+struct Started<'a>(&'a Link);
+
+impl Drop for Started<'_> {
     fn drop(&mut self) {
-        // Whatever became of the start, nobody waits for ever.
-        _ = self.0.set(());
+        _ = self.0.started.set(());
     }
 }
 
 /// The config with the host's handler in it.
-fn with_handler(config: &Config, callback: Arc<Callback>, gate: Arc<OnceLock<()>>) -> Config {
+fn with_handler(config: &Config, callback: Arc<Callback>, link: Arc<Link>) -> Config {
     let mut config = config.clone();
     config.event_handler(move |_, events| {
-        gate.wait();
-        callback.call(View::new(events).pointers());
+        link.started.wait();
+        // Only this thread sets it, if at all: inside the handler.
+        if !link.freed.load(Relaxed) {
+            callback.call(View::new(events).pointers());
+        }
     });
     config
 }
@@ -105,10 +119,11 @@ pub extern "C" fn chat_server_start(
     let mut failure = None;
     let status = attempt(|| {
         let (config, out) = (required(config)?, required(out)?);
-        let gate = Gate::default();
+        let link = Arc::new(Link::default());
+        let _started = Started(&link);
         let started = match &config.handler {
             None => config.inner.start(),
-            Some(callback) => with_handler(&config.inner, callback.clone(), gate.0.clone()).start(),
+            Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
         };
         let server = started.map_err(|error| {
             let error = chat_error::new(&error);
@@ -117,7 +132,8 @@ pub extern "C" fn chat_server_start(
             status
         })?;
         let has_handler = config.handler.is_some();
-        let handle = chat_server { server, process: process::id(), has_handler };
+        let handle =
+            chat_server { server, process: process::id(), has_handler, link: link.clone() };
         out.write(Box::into_raw(Box::new(handle)));
         Ok(())
     });
@@ -322,14 +338,22 @@ pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server, drain_ms: u3
 
 /// Frees a server, and stops it at once if it still runs (chat_server_stop drains). NULL is allowed.
 ///
-/// It must be the last call: no other call on the server may be under way in another thread, or
-/// follow. Inside a handler of this server it returns at once and is carried out after the handler
-/// has returned. In a fork of the server's process it does nothing.
+/// It must be the last call: no other may be under way in the host's threads, or follow. A handler
+/// may use the server until it has returned, and is not called after that.
+///
+/// Inside a handler of this server it returns at once. The handler is not called again, and the
+/// server ends when it has returned: `drop` of the handler tells when. In a fork of the server's
+/// process it does nothing.
 #[unsafe(no_mangle)]
-pub extern "C" fn chat_server_free(server: Option<Box<chat_server>>) {
-    guard(|| match server {
-        // The threads that it would wait for are not here.
-        Some(server) if server.process != process::id() => mem::forget(server),
-        server => drop(server),
+pub unsafe extern "C" fn chat_server_free(server: *mut chat_server) {
+    guard(|| {
+        // SAFETY: the header asks for a server that has not been freed.
+        let Ok(handle) = (unsafe { own(server) }) else { return };
+        // The handler may use the handle until the server has stopped, so that comes first.
+        if let Err(Error::InHandler) = handle.stop(Duration::ZERO) {
+            handle.link.freed.store(true, Relaxed);
+        }
+        // SAFETY: made by `Box::into_raw` in `chat_server_start`, and this is the last call.
+        drop(unsafe { Box::from_raw(server) });
     });
 }

@@ -5,6 +5,7 @@ mod connection;
 mod context;
 mod error;
 mod event;
+mod ffi;
 mod frame;
 mod handle;
 mod handshake;

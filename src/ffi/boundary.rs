@@ -1,0 +1,276 @@
+//! The edge to C: panics stop here, NULL is found here, and all raw pointers are followed here.
+//!
+//! Handles and outputs that may be NULL arrive as `Option<&T>`, which has the layout of a C pointer;
+//! what is left to raw pointers is bytes with a length, and what the host passes through.
+
+use std::{
+    ffi::{c_char, c_void},
+    mem::{self, MaybeUninit},
+    panic::{self, AssertUnwindSafe},
+    ptr, slice, str,
+};
+
+use super::{
+    event::{chat_drop_fn, chat_event, chat_event_fn},
+    status::chat_status,
+};
+use crate::event::Request;
+
+/// What a function returns instead of panicking. Implemented beside each type that is returned.
+pub(super) trait Fallback {
+    fn on_panic() -> Self;
+}
+
+impl Fallback for () {
+    fn on_panic() -> Self {}
+}
+
+impl Fallback for u32 {
+    fn on_panic() -> Self {
+        0
+    }
+}
+
+impl Fallback for i32 {
+    fn on_panic() -> Self {
+        0
+    }
+}
+
+impl Fallback for usize {
+    fn on_panic() -> Self {
+        0
+    }
+}
+
+impl<T> Fallback for *const T {
+    fn on_panic() -> Self {
+        ptr::null()
+    }
+}
+
+impl<T> Fallback for Option<Box<T>> {
+    fn on_panic() -> Self {
+        None
+    }
+}
+
+/// The body of every exported function: a panic in it ends here.
+pub(super) fn guard<T: Fallback>(body: impl FnOnce() -> T) -> T {
+    // Whatever a panic left half done is behind locks that the engine takes care of.
+    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+        // Dropping the payload could panic again, outside of every guard.
+        mem::forget(payload);
+        T::on_panic()
+    })
+}
+
+/// The body of every exported function that returns a status.
+pub(super) fn attempt(body: impl FnOnce() -> Result<(), chat_status>) -> chat_status {
+    guard(|| body().err().unwrap_or(chat_status::CHAT_OK))
+}
+
+/// An argument that must not be NULL.
+pub(super) fn required<T>(argument: Option<T>) -> Result<T, chat_status> {
+    argument.ok_or(chat_status::CHAT_ERR_NULL_ARGUMENT)
+}
+
+/// The longest text that is looked at: a wrong length is found before memory is touched.
+const MAX_TEXT: usize = 65_535;
+
+/// The bytes that C passes as a pointer and a length; NULL with length 0 is empty.
+///
+/// # Safety
+/// If `data` is not NULL, `len` bytes can be read from it, unchanged, for `'a`.
+pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], chat_status> {
+    if data.is_null() {
+        return if len == 0 { Ok(&[]) } else { Err(chat_status::CHAT_ERR_NULL_ARGUMENT) };
+    }
+    if isize::try_from(len).is_err() {
+        return Err(chat_status::CHAT_ERR_TOO_LARGE);
+    }
+    // SAFETY: not NULL, not longer than a slice may be, and readable as the caller promises.
+    Ok(unsafe { slice::from_raw_parts(data, len) })
+}
+
+/// The text that C passes as a pointer and a length; NULL with length 0 is empty.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(super) unsafe fn text<'a>(data: *const c_char, len: usize) -> Result<&'a str, chat_status> {
+    if len > MAX_TEXT && !data.is_null() {
+        return Err(chat_status::CHAT_ERR_TOO_LARGE);
+    }
+    // SAFETY: the caller promises what `bytes` asks for.
+    let bytes = unsafe { bytes(data.cast(), len)? };
+    str::from_utf8(bytes).map_err(|_| chat_status::CHAT_ERR_INVALID_UTF8)
+}
+
+/// What C gets for bytes of ours: never NULL, never a dangling address, which a garbage collector
+/// that meets it on its stack would not forgive.
+pub(super) fn parts(bytes: &[u8]) -> (*const u8, usize) {
+    let data = if bytes.is_empty() { c"".as_ptr().cast() } else { bytes.as_ptr() };
+    (data, bytes.len())
+}
+
+/// As [`parts`], for text.
+pub(super) fn text_parts(text: &str) -> (*const c_char, usize) {
+    let (data, len) = parts(text.as_bytes());
+    (data.cast(), len)
+}
+
+/// Copies `text` and a NUL behind it into the caller's buffer.
+///
+/// # Safety
+/// If `buf` is not NULL, `cap` bytes can be written to it.
+pub(super) unsafe fn copy_text(
+    text: &str,
+    buf: *mut c_char,
+    cap: usize,
+) -> Result<(), chat_status> {
+    if buf.is_null() {
+        return Err(chat_status::CHAT_ERR_NULL_ARGUMENT);
+    }
+    if cap <= text.len() {
+        return Err(chat_status::CHAT_ERR_TOO_LARGE);
+    }
+    // SAFETY: `buf` holds more than `text.len()` bytes, and a fresh text does not overlap it.
+    unsafe {
+        ptr::copy_nonoverlapping(text.as_ptr(), buf.cast(), text.len());
+        buf.add(text.len()).write(0);
+    }
+    Ok(())
+}
+
+/// Fills `size` bytes of the caller's struct: with as much of `value` as fits, then with zeros, so
+/// that a host with a longer or a shorter struct gets what both sides know.
+///
+/// # Safety
+/// If `out` is not NULL, `size` bytes can be written to it. `T` has no padding.
+pub(super) unsafe fn copy_struct<T: Copy>(
+    value: &T,
+    out: *mut T,
+    size: usize,
+) -> Result<(), chat_status> {
+    if out.is_null() {
+        return Err(chat_status::CHAT_ERR_NULL_ARGUMENT);
+    }
+    let len = size.min(size_of::<T>());
+    // SAFETY: `out` holds `size` bytes, of which `len` are copied and the others zeroed; they are
+    // handled as bytes because the caller's struct may be cut anywhere.
+    unsafe {
+        ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), out.cast(), len);
+        ptr::write_bytes(out.cast::<u8>().add(len), 0, size - len);
+    }
+    Ok(())
+}
+
+/// The request that a CONNECTED event tells of.
+///
+/// # Safety
+/// The event is one that `event::View` made, and what that was made of still lives.
+pub(super) unsafe fn request(event: &chat_event) -> Result<&Request, chat_status> {
+    // SAFETY: `headers` is NULL or was made of the `Request` of an event that still lives.
+    let request = unsafe { event.headers.cast::<Request>().as_ref() };
+    request.ok_or(chat_status::CHAT_ERR_NOT_FOUND)
+}
+
+/// Writes an output that the host may not want.
+pub(super) fn write<T>(out: Option<&mut MaybeUninit<T>>, value: T) {
+    if let Some(out) = out {
+        out.write(value);
+    }
+}
+
+/// A pointer that libchat only hands back, and the function that is told when it is done.
+pub(super) struct UserData {
+    pointer: *mut c_void,
+    drop: chat_drop_fn,
+}
+
+// SAFETY: libchat does not look behind the pointer. The header says that the handler and `drop` are
+// called on threads of libchat's, so whoever passes a pointer allows for that.
+unsafe impl Send for UserData {}
+// SAFETY: as above; and the handler is never called twice at once.
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    /// Takes the pointer over: from here on `drop` is called once, whatever happens.
+    pub(super) fn new(pointer: *mut c_void, drop: chat_drop_fn) -> Self {
+        Self { pointer, drop }
+    }
+}
+
+impl Drop for UserData {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: the host's function for the host's pointer, which nobody uses after this.
+            unsafe { drop(self.pointer) }
+        }
+    }
+}
+
+/// The host's event handler.
+pub(super) struct Callback {
+    function: chat_event_fn,
+    user_data: UserData,
+}
+
+impl Callback {
+    pub(super) fn new(function: chat_event_fn, user_data: UserData) -> Result<Self, chat_status> {
+        required(function)?;
+        Ok(Self { function, user_data })
+    }
+
+    /// Calls the host.
+    pub(super) fn call(&self, events: &[*const chat_event]) {
+        if let Some(function) = self.function {
+            // SAFETY: the host's function; the events outlive the call.
+            unsafe { function(self.user_data.pointer, events.as_ptr(), events.len()) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status() {
+        assert_eq!(attempt(|| panic!("a bug")), chat_status::CHAT_ERR_PANIC);
+    }
+
+    #[test]
+    fn a_wrong_length_is_found_before_memory_is_touched() {
+        let data = c"text".as_ptr();
+        // SAFETY: nothing is read: that is what is tested.
+        unsafe {
+            assert_eq!(text(data, MAX_TEXT + 1), Err(chat_status::CHAT_ERR_TOO_LARGE));
+            assert_eq!(bytes(data.cast(), usize::MAX), Err(chat_status::CHAT_ERR_TOO_LARGE));
+            assert_eq!(bytes(ptr::null(), 1), Err(chat_status::CHAT_ERR_NULL_ARGUMENT));
+            assert_eq!(bytes(ptr::null(), 0), Ok(&[][..]));
+        }
+    }
+
+    #[test]
+    fn every_exported_function_is_guarded() {
+        let sources = [
+            include_str!("config.rs"),
+            include_str!("error.rs"),
+            include_str!("events.rs"),
+            include_str!("server.rs"),
+            include_str!("status.rs"),
+            include_str!("version.rs"),
+        ];
+        let mut functions = 0;
+        for source in sources {
+            for function in source.split("extern \"C\" fn chat_").skip(1) {
+                let (_, body) = function.split_once("{\n").unwrap();
+                let first = body.trim_start();
+                assert!(first.starts_with("guard(") || first.starts_with("attempt("), "{function}");
+                functions += 1;
+            }
+        }
+        assert!(functions > 30, "{functions} functions found");
+    }
+}

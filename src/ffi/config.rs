@@ -1,0 +1,347 @@
+//! `chat_config`: a setter for every option, under the option's name.
+
+use std::{
+    ffi::{c_char, c_void},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    boundary::{Callback, UserData, attempt, guard, required, text},
+    event::{chat_drop_fn, chat_event_fn},
+    status::chat_status,
+    version::CHAT_ABI_VERSION,
+};
+use crate::{config::Config, options::SlowConsumer};
+
+/// How a server is to be: every option starts with its default, which is safe on the open internet.
+///
+/// The setters keep what they are given. chat_server_start checks all options at once and names
+/// those that are out of their limits, so a setter fails only for what it cannot keep.
+///
+/// A config belongs to one thread at a time. It may be freed as soon as its servers are started,
+/// or start further ones.
+///
+/// Functions: chat_config_new, chat_config_free, chat_config_add_listen, chat_config_add_origin,
+/// chat_config_set_... for each option, chat_config_set_event_handler, chat_server_start.
+pub struct chat_config {
+    pub(super) inner: Config,
+    pub(super) handler: Option<Arc<Callback>>,
+}
+
+/// What becomes of a client that does not take what it is sent, once its outbox is full: for
+/// chat_config_set_slow_consumer.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy)]
+pub enum chat_slow_consumer {
+    /// Its connection is closed with code 1013 and a reason that says so.
+    CHAT_SLOW_CONSUMER_DISCONNECT = 1,
+    /// The oldest whole messages that wait for it are dropped, and the host is told how many by
+    /// CHAT_EVENT_MESSAGES_DROPPED.
+    CHAT_SLOW_CONSUMER_DROP_OLDEST = 2,
+}
+
+/// Makes a config in which every option has its default. Pass CHAT_ABI_VERSION.
+///
+/// Returns NULL if the header that the host was compiled with does not fit the library. The host
+/// frees it with chat_config_free.
+#[unsafe(no_mangle)]
+#[must_use]
+pub extern "C" fn chat_config_new(abi_version: u32) -> Option<Box<chat_config>> {
+    guard(|| {
+        let fits = abi_version == CHAT_ABI_VERSION;
+        fits.then(|| Box::new(chat_config { inner: Config::new(), handler: None }))
+    })
+}
+
+/// Frees a config. Servers that were started from it run on. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_free(config: Option<Box<chat_config>>) {
+    guard(|| drop(config));
+}
+
+/// The body of a setter that cannot fail.
+fn set(config: Option<&mut chat_config>, set: impl FnOnce(&mut Config)) -> Result<(), chat_status> {
+    set(&mut required(config)?.inner);
+    Ok(())
+}
+
+fn millis(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
+/// `[::1]:9001`. Port 0 takes a free one, which chat_server_local_addr tells.
+///
+/// Default: `127.0.0.1:9001`, which the first address replaces. Statuses: CHAT_ERR_INVALID_UTF8,
+/// CHAT_ERR_TOO_LARGE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_config_add_listen(
+    config: Option<&mut chat_config>,
+    addr: *const c_char,
+    addr_len: usize,
+) -> chat_status {
+    attempt(|| {
+        let config = required(config)?;
+        // SAFETY: the header asks for `addr_len` readable bytes.
+        let addr = unsafe { text(addr, addr_len)? };
+        config.inner.listen(addr);
+        Ok(())
+    })
+}
+
+/// Adds an origin whose pages may connect, such as `https://example.org`, or `*` for every origin.
+/// Others are answered with HTTP 403.
+///
+/// Default: none, so that programs (which send no `Origin` header) and pages from the server's own
+/// host may connect; these two always may. Statuses: CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_config_add_origin(
+    config: Option<&mut chat_config>,
+    origin: *const c_char,
+    origin_len: usize,
+) -> chat_status {
+    attempt(|| {
+        let config = required(config)?;
+        // SAFETY: the header asks for `origin_len` readable bytes.
+        let origin = unsafe { text(origin, origin_len)? };
+        config.inner.origin(origin);
+        Ok(())
+    })
+}
+
+/// Sets how many worker threads share the connections. Default: 0, which is one for each core, four
+/// at the most. At most 256.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_workers(
+    config: Option<&mut chat_config>,
+    threads: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.workers(size(threads))))
+}
+
+/// Sets whether a sender receives its own message. A client overrides it for itself with
+/// `?echo=false` or `?echo=true`. Default: true.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_echo(
+    config: Option<&mut chat_config>,
+    echo: bool,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.echo(echo)))
+}
+
+/// Sets how many clients may be connected at once. One more is answered with HTTP 503.
+/// Default: 65,536. From 1 to 100,000,000.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_max_connections(
+    config: Option<&mut chat_config>,
+    count: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.max_connections(size(count))))
+}
+
+/// Sets how many connections may be in their handshake at once. One more is answered with HTTP 503.
+/// Default: 1,024. From 1 to 1,000,000.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_max_handshakes(
+    config: Option<&mut chat_config>,
+    count: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.max_handshakes(size(count))))
+}
+
+/// Sets how long a handshake may take in total, in milliseconds. Then it is answered with HTTP 408
+/// and closed. Default: 5,000. From 10 to 86,400,000 (1 day).
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_handshake_timeout(
+    config: Option<&mut chat_config>,
+    timeout_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.handshake_timeout(millis(timeout_ms))))
+}
+
+/// Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP 431.
+/// Default: 16 KiB. From 8 KiB to 1 MiB.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_handshake_size(
+    config: Option<&mut chat_config>,
+    bytes: usize,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.handshake_size(bytes)))
+}
+
+/// Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
+/// with code 1009. Default: 1 MiB. From 1 byte to 1 GiB.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_max_message_size(
+    config: Option<&mut chat_config>,
+    bytes: usize,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.max_message_size(bytes)))
+}
+
+/// Sets how many bytes may wait for one client that does not take them. Then it is a slow consumer.
+/// Default: 4 MiB, a burst of 10,000 chat messages. At least the largest message and 4 KiB, at most
+/// 64 GiB.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_outbox_size(
+    config: Option<&mut chat_config>,
+    bytes: usize,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.outbox_size(bytes)))
+}
+
+/// Sets how long the oldest byte may wait for a client that does not take it, in milliseconds. Then
+/// the client is a slow consumer. Default: 5,000. From 10 to 86,400,000 (1 day).
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_outbox_age(
+    config: Option<&mut chat_config>,
+    age_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.outbox_age(millis(age_ms))))
+}
+
+/// Sets what becomes of a slow consumer: a CHAT_SLOW_CONSUMER_... value. Default:
+/// CHAT_SLOW_CONSUMER_DISCONNECT. Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_slow_consumer(
+    config: Option<&mut chat_config>,
+    policy: u32,
+) -> chat_status {
+    const DISCONNECT: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DISCONNECT as u32;
+    const DROP_OLDEST: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DROP_OLDEST as u32;
+    attempt(|| {
+        let config = required(config)?;
+        let policy = match policy {
+            DISCONNECT => SlowConsumer::Disconnect,
+            DROP_OLDEST => SlowConsumer::DropOldest,
+            _ => return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT),
+        };
+        config.inner.slow_consumer(policy);
+        Ok(())
+    })
+}
+
+/// Sets how often a client is pinged, in milliseconds; 0: never. Default: 25,000, kind to phones.
+/// From 10 to 86,400,000 (1 day), or 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_ping_interval(
+    config: Option<&mut chat_config>,
+    interval_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.ping_interval(millis(interval_ms))))
+}
+
+/// Sets how long a client may take to answer a ping, in milliseconds (any bytes are an answer). Then
+/// its connection is cut: at most ping interval + ping timeout after its last byte. Data that its
+/// machine does not acknowledge for as long cuts it too. Default: 10,000. From 10 to 86,400,000
+/// (1 day).
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_ping_timeout(
+    config: Option<&mut chat_config>,
+    timeout_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.ping_timeout(millis(timeout_ms))))
+}
+
+/// Sets after how long without traffic TCP keep-alives pass, and how often, in milliseconds; 0: none.
+/// Default: 15,000. Whole seconds from 1,000 to 32,400,000 (9 hours), or 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_tcp_keepalive(
+    config: Option<&mut chat_config>,
+    idle_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.tcp_keepalive(millis(idle_ms))))
+}
+
+/// Sets how many messages a room keeps for clients that ask with `?history=N`; 0: none.
+/// Default: 100. At most 1,000,000.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_history_messages(
+    config: Option<&mut chat_config>,
+    count: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.history_messages(size(count))))
+}
+
+/// Sets how many bytes of messages a room keeps. Default: 1 MiB. At most 64 GiB.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_history_size(
+    config: Option<&mut chat_config>,
+    bytes: usize,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.history_size(bytes)))
+}
+
+/// Sets how long a room keeps a message, in milliseconds. Default: 3,600,000 (1 hour). From 10 to
+/// 864,000,000,000 (10,000 days).
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_history_age(
+    config: Option<&mut chat_config>,
+    age_ms: u64,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.history_age(Duration::from_millis(age_ms))))
+}
+
+/// Sets how many bytes of messages all rooms together keep. Beyond it the rooms that have been
+/// without subscribers for longest forget theirs first. Default: 64 MiB. At most 1 TiB.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_history_total(
+    config: Option<&mut chat_config>,
+    bytes: usize,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.history_total(bytes)))
+}
+
+/// Sets how long chat_server_broadcast, chat_server_publish and chat_server_send wait while more is
+/// to be delivered than the server may keep, in milliseconds. Then they return CHAT_ERR_QUEUE_FULL;
+/// 0: at once. Default: 5,000. At most 86,400,000 (1 day).
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_publish_timeout(
+    config: Option<&mut chat_config>,
+    timeout_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.publish_timeout(millis(timeout_ms))))
+}
+
+/// Sets how many events wait for the host; 0: events are not collected at all.
+///
+/// When they are as many, or their messages hold 64 MiB, message events are dropped and counted.
+/// Connects and disconnects are never dropped: while the queue is full, further clients are answered
+/// with HTTP 503. Default: 0, or 65,536 if there is a handler. At most 16,777,216.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_event_queue(
+    config: Option<&mut chat_config>,
+    events: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.event_queue(size(events))))
+}
+
+/// Sets the function that is called with what happens, in order, in batches. Without one, events are
+/// pulled with chat_server_next_events.
+///
+/// `user_data` is handed back with each call and never looked at. `drop`, which may be NULL, is
+/// called with it exactly once, when no call follows any more: when the config and every server
+/// started from it are freed, when another handler takes its place, or at once if this function
+/// fails. It may run on any thread, and must not use the config. Default: none. Statuses: those of
+/// every function.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_event_handler(
+    config: Option<&mut chat_config>,
+    handler: chat_event_fn,
+    user_data: *mut c_void,
+    drop: chat_drop_fn,
+) -> chat_status {
+    attempt(|| {
+        // First of all, so that `drop` is called whatever happens below.
+        let user_data = UserData::new(user_data, drop);
+        let config = required(config)?;
+        let callback = Callback::new(handler, user_data)?;
+        config.handler = Some(Arc::new(callback));
+        Ok(())
+    })
+}

@@ -1,0 +1,65 @@
+//! `chat_error`: why a call failed, in words, and what the operating system said.
+
+use std::ffi::{CStr, CString, c_char};
+
+use super::{boundary::guard, status::chat_status};
+use crate::error::Error;
+
+/// Why a call failed: its status, a text for people, and the operating system's error number.
+///
+/// The host owns it and frees it with chat_error_free. One thread at a time.
+///
+/// Functions: chat_error_status, chat_error_os_code, chat_error_message, chat_error_free.
+pub struct chat_error {
+    pub(super) status: chat_status,
+    os_code: i32,
+    message: CString,
+}
+
+impl chat_error {
+    pub(super) fn new(error: &Error) -> Self {
+        let os_code = match error {
+            Error::Listen { source, .. } | Error::Resources { source, .. } => source.raw_os_error(),
+            _ => None,
+        };
+        // A NUL would end the text early.
+        let message = error.to_string().replace('\0', "\\0");
+        Self {
+            status: error.into(),
+            os_code: os_code.unwrap_or(0),
+            message: CString::new(message).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<chat_status> for chat_error {
+    fn from(status: chat_status) -> Self {
+        Self { status, os_code: 0, message: status.message().into() }
+    }
+}
+
+/// The status that the failed call returned; CHAT_ERR_NULL_ARGUMENT if `error` is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_error_status(error: Option<&chat_error>) -> chat_status {
+    guard(|| error.map_or(chat_status::CHAT_ERR_NULL_ARGUMENT, |error| error.status))
+}
+
+/// The operating system's error number (errno), such as EADDRINUSE; 0 if it had no part in it or
+/// `error` is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_error_os_code(error: Option<&chat_error>) -> i32 {
+    guard(|| error.map_or(0, |error| error.os_code))
+}
+
+/// What went wrong and what to do next, in words: for people, not to be parsed. NUL-terminated, and
+/// valid until the error is freed; an empty text if `error` is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_error_message(error: Option<&chat_error>) -> *const c_char {
+    guard(|| error.map_or(c"", |error| CStr::as_ref(&error.message)).as_ptr())
+}
+
+/// Frees an error. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_error_free(error: Option<Box<chat_error>>) {
+    guard(|| drop(error));
+}

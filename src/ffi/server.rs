@@ -1,0 +1,359 @@
+//! `chat_server`: start, stop, and what a host says to its clients.
+
+use std::{
+    ffi::c_char,
+    mem::MaybeUninit,
+    process,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use super::{
+    boundary::{Callback, attempt, bytes, copy_struct, copy_text, guard, required, text, write},
+    config::chat_config,
+    error::chat_error,
+    event::{View, chat_client_id, kind},
+    events::chat_events,
+    stats::chat_stats,
+    status::chat_status,
+};
+use crate::{config::Config, error::Error, event::ClientId, server::Server};
+
+/// A running server.
+///
+/// Every function of it may be called from any thread at any time; chat_server_free must be the
+/// last, after all others have returned.
+///
+/// Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast, chat_server_publish,
+/// chat_server_send, chat_server_disconnect, chat_server_stats, chat_server_next_events,
+/// chat_server_request_stop, chat_server_stop, chat_server_free.
+pub struct chat_server {
+    server: Server,
+    /// The process that has the server's threads; a fork of it has not.
+    process: u32,
+    /// Whether events go to a handler, and are not there to be pulled.
+    has_handler: bool,
+    link: Arc<Link>,
+}
+
+/// Enough room for any address that chat_server_local_addr tells, in bytes.
+#[allow(dead_code)] // For C.
+pub const CHAT_ADDR_SIZE: usize = 64;
+
+/// The time for chat_server_next_events that never ends.
+pub const CHAT_WAIT_FOREVER: u32 = u32::MAX;
+
+/// The longest struct that `chat_server_stats` believes a host to have.
+const MAX_STATS_SIZE: usize = 4096;
+
+/// The server behind a handle, if it is of this process.
+///
+/// # Safety
+/// The handle is NULL or of a server that is not freed during `'a`.
+unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_server, chat_status> {
+    // SAFETY: the caller promises it.
+    let handle = required(unsafe { handle.as_ref() })?;
+    if handle.process != process::id() {
+        return Err(chat_status::CHAT_ERR_FORKED);
+    }
+    Ok(handle)
+}
+
+impl std::ops::Deref for chat_server {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+/// What ties the host's handler to its server.
+#[derive(Default)]
+struct Link {
+    /// The host has got its server, which its handler is sure to use.
+    started: OnceLock<()>,
+    /// The host has freed its server inside the handler, which may not be called with what is left.
+    freed: AtomicBool,
+}
+
+/// Opens the way for the handler, whatever became of the start: nobody waits for ever.
+struct Started<'a>(&'a Link);
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        _ = self.0.started.set(());
+    }
+}
+
+/// The config with the host's handler in it.
+fn with_handler(config: &Config, callback: Arc<Callback>, link: Arc<Link>) -> Config {
+    let mut config = config.clone();
+    config.event_handler(move |_, events| {
+        link.started.wait();
+        // Only this thread sets it, if at all: inside the handler.
+        if !link.freed.load(Relaxed) {
+            callback.call(View::new(events).pointers());
+        }
+    });
+    config
+}
+
+/// Starts a server with a copy of the config. It listens when this returns, on threads of its own.
+///
+/// On success `*out` is the server, which the host frees with chat_server_free. On failure `*error`
+/// says why, if `error` is not NULL; the host frees it with chat_error_free. An event handler is not
+/// called before `*out` is written, so it may read the server from there.
+///
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT, with a text that names every option that is out of its
+/// limits; CHAT_ERR_ADDRESS_IN_USE, CHAT_ERR_ADDRESS_UNAVAILABLE, CHAT_ERR_PERMISSION_DENIED,
+/// CHAT_ERR_RESOURCE_LIMIT, CHAT_ERR_IO.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_server_start(
+    config: Option<&chat_config>,
+    out: Option<&mut MaybeUninit<*mut chat_server>>,
+    error: Option<&mut MaybeUninit<*mut chat_error>>,
+) -> chat_status {
+    let mut failure = None;
+    let status = attempt(|| {
+        let (config, out) = (required(config)?, required(out)?);
+        let link = Arc::new(Link::default());
+        let _started = Started(&link);
+        let started = match &config.handler {
+            None => config.inner.start(),
+            Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
+        };
+        let server = started.map_err(|error| {
+            let error = chat_error::new(&error);
+            let status = error.status;
+            failure = Some(error);
+            status
+        })?;
+        let has_handler = config.handler.is_some();
+        let handle =
+            chat_server { server, process: process::id(), has_handler, link: link.clone() };
+        out.write(Box::into_raw(Box::new(handle)));
+        Ok(())
+    });
+    if status != chat_status::CHAT_OK {
+        guard(|| write(error, Box::into_raw(Box::new(failure.unwrap_or_else(|| status.into())))));
+    }
+    status
+}
+
+/// Tells the address and port that a listener has, as text with a NUL behind it. Listeners are
+/// counted from 0 in the order in which they were added to the config.
+///
+/// `buf` holds `cap` bytes, for which CHAT_ADDR_SIZE is always enough. `*len`, if `len` is not NULL,
+/// is the length without the NUL. Works after the stop too. Statuses: CHAT_ERR_NOT_FOUND if there is
+/// no listener with this index, CHAT_ERR_TOO_LARGE if the buffer is too short.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_local_addr(
+    server: *const chat_server,
+    index: usize,
+    buf: *mut c_char,
+    cap: usize,
+    len: Option<&mut MaybeUninit<usize>>,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let addrs = unsafe { own(server)? }.local_addrs();
+        let addr = addrs.get(index).ok_or(chat_status::CHAT_ERR_NOT_FOUND)?.to_string();
+        // SAFETY: the header asks for `cap` writable bytes.
+        unsafe { copy_text(&addr, buf, cap)? };
+        write(len, addr.len());
+        Ok(())
+    })
+}
+
+/// Delivers a message to every client of this server, whatever its room. `kind` is CHAT_TEXT or
+/// CHAT_BINARY.
+///
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
+/// CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_broadcast(
+    server: *mut chat_server,
+    kind: u32,
+    data: *const u8,
+    data_len: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
+        // SAFETY: the header asks for `data_len` readable bytes.
+        let data = unsafe { bytes(data, data_len)? };
+        Ok(server.broadcast(kind, data)?)
+    })
+}
+
+/// Publishes a message to a room: it gets its place in the room's order, goes to every client in it,
+/// and into its history. A room is 1 to 128 bytes of UTF-8 without control characters; that of the
+/// path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
+///
+/// `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room has or an unknown kind,
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_publish(
+    server: *mut chat_server,
+    room: *const c_char,
+    room_len: usize,
+    kind: u32,
+    data: *const u8,
+    data_len: usize,
+    offset: Option<&mut MaybeUninit<u64>>,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
+        // SAFETY: the header asks for `room_len` and `data_len` readable bytes.
+        let (room, data) = unsafe { (text(room, room_len)?, bytes(data, data_len)?) };
+        write(offset, server.publish(room, kind, data)?);
+        Ok(())
+    })
+}
+
+/// Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
+///
+/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_send(
+    server: *mut chat_server,
+    client: chat_client_id,
+    kind: u32,
+    data: *const u8,
+    data_len: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
+        // SAFETY: the header asks for `data_len` readable bytes.
+        let data = unsafe { bytes(data, data_len)? };
+        Ok(server.send(ClientId::from_u64(client), kind, data)?)
+    })
+}
+
+/// Closes a client's connection, after what it was sent before: with a close code of 1000 to 1003,
+/// 1007 to 1014 or 3000 to 4999 and a reason of at most 123 bytes, which may be empty.
+///
+/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
+/// CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_disconnect(
+    server: *mut chat_server,
+    client: chat_client_id,
+    code: u16,
+    reason: *const c_char,
+    reason_len: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        // SAFETY: the header asks for `reason_len` readable bytes.
+        let reason = unsafe { text(reason, reason_len)? };
+        Ok(server.disconnect(ClientId::from_u64(client), code, reason)?)
+    })
+}
+
+/// Reads the counters, also after the stop. Pass `sizeof(chat_stats)` as `out_size`: the struct is
+/// filled as far as both sides know it, and zeroed beyond.
+///
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT if `out_size` is 0 or more than 4,096.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_stats(
+    server: *const chat_server,
+    out: *mut chat_stats,
+    out_size: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        if out_size == 0 || out_size > MAX_STATS_SIZE {
+            return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+        }
+        let stats = chat_stats::from(server.stats());
+        // SAFETY: the header asks for `out_size` writable bytes; the struct is all of `u64`.
+        unsafe { copy_struct(&stats, out, out_size) }
+    })
+}
+
+/// Takes all events that wait, or waits up to `timeout_ms` milliseconds for one; CHAT_WAIT_FOREVER
+/// waits without end. CHAT_EVENT_STOPPED is the last, and wakes whoever waits.
+///
+/// `*out` is the batch, of one event at least, which the host frees with chat_events_free.
+/// Statuses: CHAT_ERR_TIMED_OUT, CHAT_ERR_STOPPED once CHAT_EVENT_STOPPED has been taken,
+/// CHAT_ERR_UNSUPPORTED if no events are collected (chat_config_set_event_queue) or a handler has
+/// them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_next_events(
+    server: *mut chat_server,
+    timeout_ms: u32,
+    out: Option<&mut MaybeUninit<*mut chat_events>>,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, out) = (unsafe { own(server)? }, required(out)?);
+        if server.has_handler {
+            return Err(chat_status::CHAT_ERR_UNSUPPORTED);
+        }
+        let timeout = match timeout_ms {
+            CHAT_WAIT_FOREVER => Duration::MAX,
+            ms => Duration::from_millis(ms.into()),
+        };
+        let events = chat_events::new(server.next_events(timeout)?);
+        out.write(Box::into_raw(Box::new(events)));
+        Ok(())
+    })
+}
+
+/// Begins to stop, and returns at once. For handlers; chat_server_stop waits for the end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        unsafe { own(server)? }.request_stop();
+        Ok(())
+    })
+}
+
+/// Stops a server: takes no new connection, delivers what was accepted before, closes every client
+/// with code 1001, and waits up to `drain_ms` milliseconds for them before it cuts them.
+///
+/// When it returns, the ports are free and no handler runs any more; the handle stays until
+/// chat_server_free. Stopping again is allowed. Statuses: CHAT_ERR_TIMED_OUT if clients had to be
+/// cut (the server has stopped all the same), CHAT_ERR_IN_HANDLER inside a handler of this server
+/// (nothing is done: use chat_server_request_stop).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server, drain_ms: u32) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        Ok(server.stop(Duration::from_millis(drain_ms.into()))?)
+    })
+}
+
+/// Frees a server, and stops it at once if it still runs (chat_server_stop drains). NULL is allowed.
+///
+/// It must be the last call: no other may be under way in the host's threads, or follow. A handler
+/// may use the server until it has returned, and is not called after that.
+///
+/// Inside a handler of this server it returns at once. The handler is not called again, and the
+/// server ends when it has returned: `drop` of the handler tells when. In a fork of the server's
+/// process it does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_free(server: *mut chat_server) {
+    guard(|| {
+        // SAFETY: the header asks for a server that has not been freed.
+        let Ok(handle) = (unsafe { own(server) }) else { return };
+        // The handler may use the handle until the server has stopped, so that comes first.
+        if let Err(Error::InHandler) = handle.stop(Duration::ZERO) {
+            handle.link.freed.store(true, Relaxed);
+        }
+        // SAFETY: made by `Box::into_raw` in `chat_server_start`, and this is the last call.
+        drop(unsafe { Box::from_raw(server) });
+    });
+}

@@ -1,0 +1,212 @@
+//! `chat_status`: what became of a call, and how an `Error` becomes one.
+
+use std::{
+    ffi::{CStr, c_char},
+    io,
+};
+
+use super::boundary::{Fallback, guard};
+use crate::error::Error;
+
+/// What became of a call: 0 is success, errors are negative. Numbers are never used again, and
+/// further ones may come.
+///
+/// Functions: chat_status_name, chat_status_message.
+#[repr(i32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum chat_status {
+    /// Done.
+    CHAT_OK = 0,
+    /// An argument or an option has a value that is not allowed.
+    CHAT_ERR_INVALID_ARGUMENT = -1,
+    /// A pointer is NULL that must not be.
+    CHAT_ERR_NULL_ARGUMENT = -2,
+    /// A text is not UTF-8. Send it as CHAT_BINARY.
+    CHAT_ERR_INVALID_UTF8 = -3,
+    /// A message or text is longer than its limit, or a buffer shorter than what it is for.
+    CHAT_ERR_TOO_LARGE = -4,
+    /// There is no such client, header or listener. A client may just have left.
+    CHAT_ERR_NOT_FOUND = -5,
+    /// The server is stopping or has stopped.
+    CHAT_ERR_STOPPED = -6,
+    /// The time given was not enough.
+    CHAT_ERR_TIMED_OUT = -7,
+    /// Too much is waiting to be delivered. Nothing was done: publish again later.
+    CHAT_ERR_QUEUE_FULL = -8,
+    /// The call would wait for the handler that it was made from.
+    CHAT_ERR_IN_HANDLER = -9,
+    /// The server belongs to another process, of which this one is a fork.
+    CHAT_ERR_FORKED = -10,
+    /// The server was configured without what the call needs.
+    CHAT_ERR_UNSUPPORTED = -11,
+    /// The port is in use.
+    CHAT_ERR_ADDRESS_IN_USE = -20,
+    /// The address is not one of this machine.
+    CHAT_ERR_ADDRESS_UNAVAILABLE = -21,
+    /// The operating system does not allow it, such as a port below 1024.
+    CHAT_ERR_PERMISSION_DENIED = -22,
+    /// The operating system has no thread, descriptor or memory left.
+    CHAT_ERR_RESOURCE_LIMIT = -23,
+    /// Another error of the operating system.
+    CHAT_ERR_IO = -24,
+    /// A bug in libchat. The call had no effect or only a part of it.
+    CHAT_ERR_PANIC = -99,
+}
+
+use chat_status::*;
+
+impl Fallback for chat_status {
+    fn on_panic() -> Self {
+        CHAT_ERR_PANIC
+    }
+}
+
+impl From<Error> for chat_status {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for chat_status {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::InvalidConfig(_) | Error::InvalidRoom(_) | Error::InvalidCloseCode(_) => {
+                CHAT_ERR_INVALID_ARGUMENT
+            }
+            Error::Listen { source, .. } => listen_status(source),
+            Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,
+            Error::InvalidUtf8 => CHAT_ERR_INVALID_UTF8,
+            Error::TooLarge { .. } => CHAT_ERR_TOO_LARGE,
+            Error::ClientNotFound => CHAT_ERR_NOT_FOUND,
+            Error::Stopped => CHAT_ERR_STOPPED,
+            Error::TimedOut => CHAT_ERR_TIMED_OUT,
+            Error::QueueFull => CHAT_ERR_QUEUE_FULL,
+            Error::InHandler => CHAT_ERR_IN_HANDLER,
+            Error::Unsupported(_) => CHAT_ERR_UNSUPPORTED,
+        }
+    }
+}
+
+fn listen_status(source: &io::Error) -> chat_status {
+    if let Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) = source.raw_os_error()
+    {
+        return CHAT_ERR_RESOURCE_LIMIT;
+    }
+    match source.kind() {
+        io::ErrorKind::AddrInUse => CHAT_ERR_ADDRESS_IN_USE,
+        io::ErrorKind::AddrNotAvailable => CHAT_ERR_ADDRESS_UNAVAILABLE,
+        io::ErrorKind::PermissionDenied => CHAT_ERR_PERMISSION_DENIED,
+        _ => CHAT_ERR_IO,
+    }
+}
+
+/// Number, name and sentence of each status.
+const STATUSES: [(chat_status, &CStr, &CStr); 18] = [
+    (CHAT_OK, c"CHAT_OK", c"done"),
+    (
+        CHAT_ERR_INVALID_ARGUMENT,
+        c"CHAT_ERR_INVALID_ARGUMENT",
+        c"an argument or an option has a value that is not allowed",
+    ),
+    (CHAT_ERR_NULL_ARGUMENT, c"CHAT_ERR_NULL_ARGUMENT", c"a pointer is NULL that must not be"),
+    (CHAT_ERR_INVALID_UTF8, c"CHAT_ERR_INVALID_UTF8", c"a text is not UTF-8; send it as binary"),
+    (
+        CHAT_ERR_TOO_LARGE,
+        c"CHAT_ERR_TOO_LARGE",
+        c"a message or text is longer than its limit, or a buffer too short",
+    ),
+    (
+        CHAT_ERR_NOT_FOUND,
+        c"CHAT_ERR_NOT_FOUND",
+        c"there is no such client, header or listener; a client may have left",
+    ),
+    (CHAT_ERR_STOPPED, c"CHAT_ERR_STOPPED", c"the server has stopped"),
+    (CHAT_ERR_TIMED_OUT, c"CHAT_ERR_TIMED_OUT", c"the time given was not enough"),
+    (
+        CHAT_ERR_QUEUE_FULL,
+        c"CHAT_ERR_QUEUE_FULL",
+        c"too much is waiting to be delivered; publish again later",
+    ),
+    (
+        CHAT_ERR_IN_HANDLER,
+        c"CHAT_ERR_IN_HANDLER",
+        c"the call would wait for the handler that it was made from",
+    ),
+    (
+        CHAT_ERR_FORKED,
+        c"CHAT_ERR_FORKED",
+        c"the server belongs to another process, of which this one is a fork",
+    ),
+    (
+        CHAT_ERR_UNSUPPORTED,
+        c"CHAT_ERR_UNSUPPORTED",
+        c"the server was configured without what the call needs",
+    ),
+    (CHAT_ERR_ADDRESS_IN_USE, c"CHAT_ERR_ADDRESS_IN_USE", c"the port is in use"),
+    (
+        CHAT_ERR_ADDRESS_UNAVAILABLE,
+        c"CHAT_ERR_ADDRESS_UNAVAILABLE",
+        c"the address is not one of this machine",
+    ),
+    (
+        CHAT_ERR_PERMISSION_DENIED,
+        c"CHAT_ERR_PERMISSION_DENIED",
+        c"the operating system does not allow it",
+    ),
+    (
+        CHAT_ERR_RESOURCE_LIMIT,
+        c"CHAT_ERR_RESOURCE_LIMIT",
+        c"the operating system has no thread, descriptor or memory left",
+    ),
+    (CHAT_ERR_IO, c"CHAT_ERR_IO", c"the operating system reported an error"),
+    (CHAT_ERR_PANIC, c"CHAT_ERR_PANIC", c"a bug in libchat"),
+];
+
+impl chat_status {
+    /// The status as a sentence without a full stop.
+    pub(super) fn message(self) -> &'static CStr {
+        find(self as i32).1
+    }
+}
+
+fn find(status: i32) -> (&'static CStr, &'static CStr) {
+    let found = STATUSES.iter().find(|(known, ..)| *known as i32 == status);
+    found.map_or((c"CHAT_ERR_UNKNOWN", c"a status of a later version"), |(_, name, message)| {
+        (name, message)
+    })
+}
+
+/// The name of a status, such as "CHAT_ERR_STOPPED": NUL-terminated, the library's own, not to be
+/// freed. An unknown number is "CHAT_ERR_UNKNOWN". Never fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_status_name(status: i32) -> *const c_char {
+    guard(|| find(status).0.as_ptr())
+}
+
+/// What a status means, in words for people: NUL-terminated, the library's own, not to be freed.
+/// Never fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_status_message(status: i32) -> *const c_char {
+    guard(|| find(status).1.as_ptr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_of_the_header_has_a_name() {
+        let header = include_str!("../../include/libchat.h");
+        let mut found = 0;
+        for line in header.lines() {
+            let Some((name, number)) = line.trim().trim_end_matches(',').split_once(" = ") else {
+                continue;
+            };
+            if name == "CHAT_OK" || name.starts_with("CHAT_ERR_") {
+                assert_eq!(find(number.parse().unwrap()).0.to_str(), Ok(name));
+                found += 1;
+            }
+        }
+        assert_eq!(found, STATUSES.len());
+    }
+}

@@ -1,0 +1,222 @@
+/* NULL, nothing, far too much and unknown numbers: every parameter is safe, and says what is wrong. */
+#include "check.h"
+
+/* More than there is, within what a length may be; and more than a length may be. */
+#define HUGE_LEN ((size_t)1 << 40)
+#define WRONG_LEN SIZE_MAX
+
+#define BAD_UTF8 "\xff\xfe"
+
+static void drop_counted(void *count) { ++*(int *)count; }
+static void ignore_events(void *user_data, const chat_event *const *events, size_t count) {
+  (void)user_data, (void)events, (void)count;
+}
+
+static void no_config(void) {
+#define NO_CONFIG(call) CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, call)
+  NO_CONFIG(chat_config_add_listen(NULL, TEXT("127.0.0.1:0")));
+  NO_CONFIG(chat_config_add_origin(NULL, TEXT("*")));
+  NO_CONFIG(chat_config_set_workers(NULL, 1));
+  NO_CONFIG(chat_config_set_echo(NULL, true));
+  NO_CONFIG(chat_config_set_max_connections(NULL, 1));
+  NO_CONFIG(chat_config_set_max_handshakes(NULL, 1));
+  NO_CONFIG(chat_config_set_handshake_timeout(NULL, 1));
+  NO_CONFIG(chat_config_set_handshake_size(NULL, 1));
+  NO_CONFIG(chat_config_set_max_message_size(NULL, 1));
+  NO_CONFIG(chat_config_set_outbox_size(NULL, 1));
+  NO_CONFIG(chat_config_set_outbox_age(NULL, 1));
+  NO_CONFIG(chat_config_set_slow_consumer(NULL, 1));
+  NO_CONFIG(chat_config_set_ping_interval(NULL, 1));
+  NO_CONFIG(chat_config_set_ping_timeout(NULL, 1));
+  NO_CONFIG(chat_config_set_tcp_keepalive(NULL, 1));
+  NO_CONFIG(chat_config_set_history_messages(NULL, 1));
+  NO_CONFIG(chat_config_set_history_size(NULL, 1));
+  NO_CONFIG(chat_config_set_history_age(NULL, 1));
+  NO_CONFIG(chat_config_set_history_total(NULL, 1));
+  NO_CONFIG(chat_config_set_publish_timeout(NULL, 1));
+  NO_CONFIG(chat_config_set_event_queue(NULL, 1));
+  int dropped = 0;
+  NO_CONFIG(chat_config_set_event_handler(NULL, ignore_events, &dropped, drop_counted));
+  CHECK(dropped == 1);
+  chat_config_free(NULL);
+}
+
+/* Setters keep what they can keep; start judges it. */
+static void config_values(void) {
+  chat_config *config = chat_config_new(CHAT_ABI_VERSION);
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_config_add_listen(config, NULL, 1));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_listen(config, "", HUGE_LEN));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_listen(config, "", WRONG_LEN));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_config_add_listen(config, TEXT(BAD_UTF8)));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_config_add_origin(config, NULL, 1));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_origin(config, "", HUGE_LEN));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_origin(config, "", WRONG_LEN));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_config_add_origin(config, TEXT(BAD_UTF8)));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, 3));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, UINT32_MAX));
+  CHECK_OK(chat_config_set_slow_consumer(config, CHAT_SLOW_CONSUMER_DROP_OLDEST));
+  CHECK_OK(chat_config_set_slow_consumer(config, CHAT_SLOW_CONSUMER_DISCONNECT));
+  int dropped = 0;
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT,
+               chat_config_set_event_handler(config, NULL, &dropped, drop_counted));
+  CHECK(dropped == 1);
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_config_set_event_handler(config, NULL, NULL, NULL));
+
+  const uint32_t numbers[] = {0, 1, UINT32_MAX};
+  for (size_t i = 0; i < 3; i++) {
+    uint32_t n = numbers[i];
+    CHECK_OK(chat_config_set_workers(config, n));
+    CHECK_OK(chat_config_set_max_connections(config, n));
+    CHECK_OK(chat_config_set_max_handshakes(config, n));
+    CHECK_OK(chat_config_set_handshake_timeout(config, n));
+    CHECK_OK(chat_config_set_handshake_size(config, n ? SIZE_MAX : 0));
+    CHECK_OK(chat_config_set_max_message_size(config, n ? SIZE_MAX : 0));
+    CHECK_OK(chat_config_set_outbox_size(config, n ? SIZE_MAX : 0));
+    CHECK_OK(chat_config_set_outbox_age(config, n));
+    CHECK_OK(chat_config_set_ping_interval(config, n));
+    CHECK_OK(chat_config_set_ping_timeout(config, n));
+    CHECK_OK(chat_config_set_tcp_keepalive(config, n));
+    CHECK_OK(chat_config_set_history_messages(config, n));
+    CHECK_OK(chat_config_set_history_size(config, n ? SIZE_MAX : 0));
+    CHECK_OK(chat_config_set_history_age(config, n ? UINT64_MAX : 0));
+    CHECK_OK(chat_config_set_history_total(config, n ? SIZE_MAX : 0));
+    CHECK_OK(chat_config_set_publish_timeout(config, n));
+    CHECK_OK(chat_config_set_event_queue(config, n));
+  }
+  chat_server *server = NULL;
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_start(config, &server, NULL));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_start(config, NULL, NULL));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_start(NULL, &server, NULL));
+  CHECK(server == NULL);
+  chat_config_free(config);
+}
+
+static void no_objects(void) {
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_error_status(NULL));
+  CHECK(chat_error_os_code(NULL) == 0);
+  CHECK(strcmp(chat_error_message(NULL), "") == 0);
+  chat_error_free(NULL);
+  CHECK(chat_events_len(NULL) == 0 && chat_events_get(NULL, 0) == NULL);
+  chat_events_free(NULL);
+  const char *text = NULL;
+  size_t len = 0;
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header(NULL, TEXT("host"), &text, &len));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header_at(NULL, 0, &text, &len, &text, &len));
+
+  char addr[CHAT_ADDR_SIZE];
+  chat_stats stats;
+  chat_events *events = NULL;
+#define NO_SERVER(call) CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, call)
+  NO_SERVER(chat_server_local_addr(NULL, 0, addr, sizeof addr, &len));
+  NO_SERVER(chat_server_broadcast(NULL, CHAT_TEXT, DATA("x")));
+  NO_SERVER(chat_server_publish(NULL, TEXT("r"), CHAT_TEXT, DATA("x"), NULL));
+  NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
+  NO_SERVER(chat_server_disconnect(NULL, 1, 1000, NULL, 0));
+  NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
+  NO_SERVER(chat_server_next_events(NULL, 0, &events));
+  NO_SERVER(chat_server_request_stop(NULL));
+  NO_SERVER(chat_server_stop(NULL, 0));
+  chat_server_free(NULL);
+}
+
+static void messages(chat_server *server) {
+  const uint8_t byte = 'x';
+#define MESSAGES(status, kind, data, len)                                                     \
+  do {                                                                                        \
+    CHECK_STATUS(status, chat_server_broadcast(server, kind, data, len));                     \
+    CHECK_STATUS(status, chat_server_publish(server, TEXT("room"), kind, data, len, NULL));   \
+  } while (0)
+  MESSAGES(CHAT_OK, CHAT_TEXT, NULL, 0);
+  MESSAGES(CHAT_OK, CHAT_BINARY, &byte, 0);
+  MESSAGES(CHAT_OK, CHAT_BINARY, (const uint8_t *)BAD_UTF8, 2);
+  MESSAGES(CHAT_ERR_INVALID_UTF8, CHAT_TEXT, (const uint8_t *)BAD_UTF8, 2);
+  MESSAGES(CHAT_ERR_INVALID_ARGUMENT, 0, &byte, 1);
+  MESSAGES(CHAT_ERR_INVALID_ARGUMENT, 3, &byte, 1);
+  MESSAGES(CHAT_ERR_INVALID_ARGUMENT, UINT32_MAX, &byte, 1);
+  MESSAGES(CHAT_ERR_NULL_ARGUMENT, CHAT_TEXT, NULL, 1);
+  MESSAGES(CHAT_ERR_TOO_LARGE, CHAT_TEXT, &byte, HUGE_LEN);
+  MESSAGES(CHAT_ERR_TOO_LARGE, CHAT_TEXT, &byte, WRONG_LEN);
+
+  uint64_t offset = 77;
+#define ROOM(status, ...)                                                                     \
+  CHECK_STATUS(status, chat_server_publish(server, __VA_ARGS__, CHAT_TEXT, &byte, 1, &offset))
+  ROOM(CHAT_ERR_INVALID_ARGUMENT, NULL, 0);
+  ROOM(CHAT_ERR_NULL_ARGUMENT, NULL, 1);
+  ROOM(CHAT_ERR_INVALID_ARGUMENT, TEXT("a\nb"));
+  ROOM(CHAT_ERR_INVALID_ARGUMENT, TEXT("a\0b"));
+  ROOM(CHAT_ERR_INVALID_UTF8, TEXT(BAD_UTF8));
+  char name[129];
+  memset(name, 'r', sizeof name);
+  ROOM(CHAT_ERR_INVALID_ARGUMENT, name, 129);
+  ROOM(CHAT_ERR_TOO_LARGE, name, HUGE_LEN);
+  ROOM(CHAT_ERR_TOO_LARGE, name, WRONG_LEN);
+  CHECK(offset == 77);
+  ROOM(CHAT_OK, name, 128);
+  CHECK(offset == 1);
+}
+
+static void clients(chat_server *server) {
+  const chat_client_id nobody[] = {0, 1, UINT64_MAX};
+  for (size_t i = 0; i < 3; i++) {
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_send(server, nobody[i], CHAT_TEXT, DATA("x")));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_disconnect(server, nobody[i], 1000, NULL, 0));
+  }
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_send(server, 1, 9, DATA("x")));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_send(server, 1, CHAT_TEXT, NULL, 1));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_disconnect(server, 1, 1000, NULL, 1));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_disconnect(server, 1, 1000, TEXT(BAD_UTF8)));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_disconnect(server, 1, 1000, "", HUGE_LEN));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_disconnect(server, 1, 1000, "", WRONG_LEN));
+  const uint16_t codes[] = {0, 999, 1004, 1005, 1006, 1015, 2999, 5000, UINT16_MAX};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_disconnect(server, 1, codes[i], NULL, 0));
+  }
+}
+
+static void outputs(chat_server *server) {
+  char addr[CHAT_ADDR_SIZE];
+  size_t len = 0;
+  CHECK_OK(chat_server_local_addr(server, 0, addr, SIZE_MAX, &len));
+  char small[CHAT_ADDR_SIZE] = "untouched";
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_local_addr(server, 0, small, len, NULL));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_local_addr(server, 0, small, 0, NULL));
+  CHECK(strcmp(small, "untouched") == 0);
+  CHECK_OK(chat_server_local_addr(server, 0, small, len + 1, NULL));
+  CHECK(strcmp(small, addr) == 0);
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_local_addr(server, 0, NULL, 64, &len));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_local_addr(server, SIZE_MAX, addr, 64, &len));
+
+  /* The counters are filled as far as the host's struct goes, and zeroed beyond the library's. */
+  struct { chat_stats stats; uint64_t later[2]; } longer;
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_stats(server, NULL, sizeof longer.stats));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_stats(server, &longer.stats, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_stats(server, &longer.stats, 4097));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_stats(server, &longer.stats, SIZE_MAX));
+  memset(&longer, 0xff, sizeof longer);
+  CHECK_OK(chat_server_stats(server, &longer.stats, 8));
+  CHECK(longer.stats.connections == 0 && longer.stats.handshakes == UINT64_MAX);
+  CHECK_OK(chat_server_stats(server, &longer.stats, sizeof longer));
+  CHECK(longer.stats.messages_published > 0 && longer.stats.events_dropped == 0);
+  CHECK(longer.later[0] == 0 && longer.later[1] == 0);
+
+  chat_events *events = NULL;
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_next_events(server, 0, NULL));
+  CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_next_events(server, 0, &events));
+  CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_next_events(server, 1, &events));
+  CHECK(events == NULL);
+}
+
+int main(void) {
+  begin();
+  no_config();
+  config_values();
+  no_objects();
+  chat_server *server = start_with_queue();
+  messages(server);
+  clients(server);
+  outputs(server);
+  CHECK_OK(chat_server_stop(server, 0));
+  chat_server_free(server);
+  return 0;
+}

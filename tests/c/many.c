@@ -1,0 +1,40 @@
+/* Any number of servers in one process, and nothing shared among them. */
+#include "ws.h"
+
+enum { SERVERS = 16 };
+
+static ws clients[SERVERS];
+
+int main(void) {
+  begin();
+  chat_server *servers[SERVERS];
+  feed feeds[SERVERS] = {{0}};
+  for (int i = 0; i < SERVERS; i++) {
+    servers[i] = start_with_queue();
+    feeds[i].server = servers[i];
+    ws_connect(&clients[i], servers[i], "/", "");
+    feed_until(&feeds[i], CHAT_EVENT_CONNECTED);
+  }
+  for (int i = 0; i < SERVERS; i++) {
+    char text[16];
+    int len = snprintf(text, sizeof text, "server %d", i);
+    CHECK_OK(chat_server_broadcast(servers[i], CHAT_TEXT, (uint8_t *)text, (size_t)len));
+    ws_expect(&clients[i], WS_TEXT, text);
+    ws_say(&clients[i], text);
+    ws_expect(&clients[i], WS_TEXT, text);
+    const chat_event *event = feed_next(&feeds[i]);
+    CHECK(event->type == CHAT_EVENT_MESSAGE && text_is(event->data, event->data_len, text));
+  }
+  /* One ends, and the others do not notice. */
+  for (int i = 0; i < SERVERS; i++) {
+    chat_stats stats;
+    CHECK_OK(chat_server_stats(servers[i], &stats, sizeof stats));
+    CHECK(stats.connections == 1 && stats.messages_received == 1);
+    CHECK_OK(chat_server_request_stop(servers[i]));
+    CHECK(ws_await_close(&clients[i]) == 1001);
+    CHECK_OK(chat_server_stop(servers[i], 5000));
+    feed_free(&feeds[i]);
+    chat_server_free(servers[i]);
+  }
+  return 0;
+}

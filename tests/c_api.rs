@@ -1,0 +1,104 @@
+//! What the C API promises, kept: one C program for each promise.
+
+mod support;
+
+use std::process::Command;
+
+use support::{C_FLAGS, LINK_FLAGS, cargo, cc, compiler, output, run, shared};
+
+fn passes(program: &str) {
+    run(&mut Command::new(cc(&format!("tests/c/{program}.c"))));
+}
+
+#[test]
+fn a_server_starts_carries_messages_and_stops_with_everything_delivered() {
+    passes("lifecycle");
+}
+
+#[test]
+fn no_argument_is_unsafe() {
+    passes("arguments");
+}
+
+#[test]
+fn a_failed_start_says_why_with_a_text_and_the_number_of_the_operating_system() {
+    passes("errors");
+}
+
+#[test]
+fn pulled_events_tell_all_that_is_known() {
+    passes("pull");
+}
+
+#[test]
+fn a_handler_may_call_everything_but_stop() {
+    passes("handler");
+}
+
+#[test]
+fn a_server_may_be_freed_inside_its_handler_and_while_it_runs() {
+    passes("handler_free");
+}
+
+#[test]
+fn drop_is_called_exactly_once() {
+    passes("drop");
+}
+
+#[test]
+fn header_and_library_are_of_one_version() {
+    passes("versions");
+}
+
+#[test]
+fn many_servers_run_in_one_process() {
+    passes("many");
+}
+
+#[test]
+fn eight_threads_may_use_and_stop_a_server_at_once() {
+    passes("threads");
+}
+
+#[test]
+fn signals_stay_the_hosts() {
+    passes("signals");
+}
+
+#[test]
+fn a_fork_is_told_that_the_server_is_not_its_own() {
+    passes("fork");
+}
+
+#[test]
+fn nothing_is_left_behind_by_servers_that_were_stopped() {
+    let printed = run(Command::new(cc("tests/c/loop.c")).arg("20"));
+    assert_eq!(printed, "20 times\n");
+}
+
+#[test]
+fn the_shared_library_serves_as_well_as_the_static_one() {
+    let program = output("lifecycle-shared");
+    let mut command = compiler("CC", "cc");
+    command.args(C_FLAGS).arg("tests/c/lifecycle.c").arg(shared());
+    run(command.arg("-o").arg(&program.partial));
+    run(&mut Command::new(program.finish()));
+}
+
+#[test]
+fn the_documented_link_flags_are_all_that_the_static_library_needs() {
+    let mut command = cargo("rustc");
+    command.args(["--message-format=json", "--crate-type=staticlib", "--"]);
+    let messages = run(command.args(["--print", "native-static-libs"]));
+    let (_, libraries) = messages
+        .split_once("native-static-libs: ")
+        .unwrap_or_else(|| panic!("no native-static-libs in {messages}"));
+    let libraries = libraries.split(['"', '\\']).next().unwrap_or_default();
+    // A C compiler adds the first two by itself. The others Rust names for every program; that
+    // nothing of them is used is seen by the programs here, which link without.
+    let implied = ["-lc", "-lgcc_s", "-lrt", "-lutil"];
+    for library in libraries.split_whitespace() {
+        let known = LINK_FLAGS.contains(&library) || implied.contains(&library);
+        assert!(known, "the documentation does not mention {library}");
+    }
+}

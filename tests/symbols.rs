@@ -1,0 +1,35 @@
+//! The library exports the functions of its header and nothing else.
+
+mod support;
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use support::{ROOT, run, shared};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
+}
+
+#[test]
+fn the_library_exports_the_listed_symbols_and_no_others() {
+    let symbols = run(Command::new("nm").args(["-D", "--defined-only", "-P"]).arg(shared()));
+    let exported: BTreeSet<_> =
+        symbols.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let listed = read("include/libchat.symbols");
+    let listed: Vec<_> = listed.lines().collect();
+    assert!(listed.is_sorted(), "include/libchat.symbols is not sorted");
+    let missing: Vec<_> = listed.iter().filter(|name| !exported.contains(*name)).collect();
+    let unlisted: Vec<_> = exported.iter().filter(|name| !listed.contains(name)).collect();
+    assert!(
+        missing.is_empty() && unlisted.is_empty(),
+        "removed, which breaks hosts: {missing:?}; to be added to include/libchat.symbols: {unlisted:?}"
+    );
+}
+
+#[test]
+fn the_header_declares_every_exported_function() {
+    let header = read("include/libchat.h");
+    for name in read("include/libchat.symbols").lines() {
+        assert!(header.contains(&format!("{name}(")), "{name} is not in include/libchat.h");
+    }
+}

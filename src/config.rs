@@ -184,7 +184,8 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes of messages a room keeps.
+    /// Sets how many bytes of messages a room keeps. A client that asks for them gets the last of
+    /// them, as many as fill half its outbox at the most.
     ///
     /// Default: 1 MiB. At most 64 GiB.
     pub fn history_size(&mut self, bytes: usize) -> &mut Self {

@@ -1,5 +1,7 @@
 //! The examples in `bindings/c/examples` compile, run, and do what they say.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod support;
 
 use std::{

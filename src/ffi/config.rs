@@ -212,9 +212,9 @@ pub extern "C" fn chat_config_set_slow_consumer(
     config: Option<&mut chat_config>,
     policy: u32,
 ) -> chat_status {
-    const DISCONNECT: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DISCONNECT as u32;
-    const DROP_OLDEST: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DROP_OLDEST as u32;
     attempt(|| {
+        const DISCONNECT: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DISCONNECT as u32;
+        const DROP_OLDEST: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DROP_OLDEST as u32;
         let config = required(config)?;
         let policy = match policy {
             DISCONNECT => SlowConsumer::Disconnect,

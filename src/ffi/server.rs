@@ -114,32 +114,32 @@ pub extern "C" fn chat_server_start(
     out: Option<&mut MaybeUninit<*mut chat_server>>,
     error: Option<&mut MaybeUninit<*mut chat_error>>,
 ) -> chat_status {
-    let mut failure = None;
-    let status = attempt(|| {
-        let (config, out) = (required(config)?, required(out)?);
-        let link = Arc::new(Link::default());
-        let _started = Started(&link);
-        let started = match &config.handler {
-            None => config.inner.start(),
-            Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
-        };
-        let server = started.map_err(|error| {
-            let error = chat_error::new(&error);
-            let status = error.status;
-            failure = Some(error);
+    attempt(|| {
+        guard(|| start(config, out)).map_err(|failure| {
+            let status = failure.status;
+            if let Some(error) = error {
+                error.write(Box::into_raw(Box::new(failure)));
+            }
             status
-        })?;
-        let handle = chat_server { server, process: process::id(), link: link.clone() };
-        out.write(Box::into_raw(Box::new(handle)));
-        Ok(())
-    });
-    if let (Some(error), true) = (error, status != chat_status::CHAT_OK) {
-        guard(|| {
-            let failure = failure.unwrap_or_else(|| status.into());
-            error.write(Box::into_raw(Box::new(failure)));
-        });
-    }
-    status
+        })
+    })
+}
+
+fn start(
+    config: Option<&chat_config>,
+    out: Option<&mut MaybeUninit<*mut chat_server>>,
+) -> Result<(), chat_error> {
+    let (config, out) = (required(config)?, required(out)?);
+    let link = Arc::new(Link::default());
+    let _started = Started(&link);
+    let server = match &config.handler {
+        None => config.inner.start(),
+        Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
+    };
+    let server = server.map_err(|error| chat_error::new(&error))?;
+    let handle = chat_server { server, process: process::id(), link: link.clone() };
+    out.write(Box::into_raw(Box::new(handle)));
+    Ok(())
 }
 
 /// Tells the address and port that a listener has, as text with a NUL behind it. Listeners are

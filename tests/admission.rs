@@ -58,10 +58,9 @@ fn a_head_that_drips_gets_no_more_time() {
 #[test]
 fn one_client_too_many_is_answered_503_until_one_leaves() {
     let server = server_with(|config| {
-        config.max_connections(2).event_queue(100);
+        config.max_connections(2);
     });
     let addr = server.local_addr();
-    let mut events = Events::of(&server);
     let mut first = Peer::join(addr, "/");
     let second = Peer::join(addr, "/");
     for _ in 0..3 {
@@ -70,12 +69,15 @@ fn one_client_too_many_is_answered_503_until_one_leaves() {
         assert_eq!(third.end(), End::Fin);
     }
     second.leave();
-    events.disconnected();
-    let mut third = Peer::join(addr, "/");
+    let mut third = Peer::connect(addr);
+    eventually("there is a place again", || {
+        third = Peer::connect(addr);
+        third.upgrade("/", &[]).status == 101
+    });
     third.say("in at last");
     assert_eq!(first.text(), "in at last");
     assert_eq!(Peer::connect(addr).upgrade("/", &[]).status, 503);
-    assert_eq!(server.stats().connections_refused, 4);
+    assert!(server.stats().connections_refused >= 4);
     assert_eq!(server.stats().connections_accepted, 3);
 }
 

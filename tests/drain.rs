@@ -2,7 +2,7 @@
 
 mod peer;
 
-use std::{collections::HashMap, sync::Barrier, thread};
+use std::{collections::HashMap, sync::Barrier, thread, time::Duration};
 
 use chat::{Error, Kind};
 use peer::{
@@ -61,6 +61,30 @@ fn what_a_full_socket_did_not_take_is_delivered_too() {
         for (number, message) in messages.iter().enumerate() {
             assert!(message.payload == vec![number as u8; MIB], "message {number} is not whole");
         }
+        client.answer_close(1001);
+        stopped.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_takes_its_time_gets_everything_up_to_the_deadline() {
+    const COUNT: usize = 20;
+    let server = server_with(|config| {
+        config.outbox_size(64 * MIB).outbox_age(Duration::from_secs(3600));
+    });
+    let mut client = Peer::join(server.local_addr(), "/");
+    for number in 0..COUNT {
+        server.publish("lobby", Kind::Binary, &vec![number as u8; MIB]).unwrap();
+    }
+    thread::scope(|scope| {
+        let stopped = scope.spawn(|| server.stop(Duration::from_secs(60)));
+        // Seven seconds for 20 MiB, as on a bad line.
+        for number in 0..COUNT {
+            let message = client.message();
+            assert!(message.payload == vec![number as u8; MIB], "message {number} is not whole");
+            thread::sleep(Duration::from_millis(350));
+        }
+        assert_eq!(client.closed().0, 1001);
         client.answer_close(1001);
         stopped.join().unwrap().unwrap();
     });

@@ -25,7 +25,7 @@ fn a_client_connects_and_talks_and_leaves_in_this_order() {
     });
     let mut events = Events::of(&server);
     let mut client = Peer::connect(server.local_addr());
-    let lines = ["X-Token: geheim", "Cookie: a=b", "x-bytes: caf\u{e9}", "Cookie: c=d"];
+    let lines = ["X-Token: geheim", "Cookie: a=b", "Cookie: c=d", "x-bytes: caf\u{e9}"];
     let response = client.upgrade("/rooms/caf%C3%A9?history=0&token=a%20b", &lines);
     assert_eq!(response.status, 101);
     let Event::Connected { client: id, room, request } = events.next() else { panic!() };
@@ -35,6 +35,7 @@ fn a_client_connects_and_talks_and_leaves_in_this_order() {
     assert_eq!(request.query, "history=0&token=a%20b");
     assert_eq!(request.header("X-TOKEN"), Some(&b"geheim"[..]));
     assert_eq!(request.header("x-bytes"), Some("café".as_bytes()));
+    assert_eq!(request.header("cookie"), Some(&b"a=b"[..]), "the first of two");
     assert_eq!(request.header("x-absent"), None);
     let names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
     let sent = [
@@ -45,8 +46,8 @@ fn a_client_connects_and_talks_and_leaves_in_this_order() {
         "sec-websocket-version",
         "x-token",
         "cookie",
-        "x-bytes",
         "cookie",
+        "x-bytes",
     ];
     assert_eq!(names, sent);
 

@@ -114,14 +114,14 @@ fn history_is_bounded_by_bytes() {
 #[test]
 fn all_rooms_together_are_bounded_by_bytes() {
     let server = server_with(|config| {
-        config.history_total(10_000);
+        config.history_total(1_010_000);
     });
     let _subscriber = Peer::join(server.local_addr(), "/rooms/used");
     for room in ["used", "old", "new"] {
-        server.publish(room, Kind::Text, room.repeat(1_000).as_bytes()).unwrap();
+        server.publish(room, Kind::Text, room.repeat(100_000).as_bytes()).unwrap();
     }
-    // 4,000 + 3,000 + 3,000 bytes fit. 3,000 more do not.
-    server.publish("newest", Kind::Text, "x".repeat(3_000).as_bytes()).unwrap();
+    // 400,000 + 300,000 + 300,000 bytes fit. 300,000 more do not.
+    server.publish("newest", Kind::Text, "x".repeat(300_000).as_bytes()).unwrap();
     assert_eq!(replay(&server, "old", 1), numbers(0..0), "longest without subscribers");
     assert_eq!(replay(&server, "newest", 1).len(), 1);
     assert_eq!(replay(&server, "used", 1).len(), 1);

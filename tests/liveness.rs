@@ -84,7 +84,7 @@ fn any_bytes_are_an_answer() {
     let mut pings = 0;
     // It says something whenever it hears something, but never pongs.
     client.say("first");
-    while begun.elapsed() < (INTERVAL + TIMEOUT) * 4 {
+    while begun.elapsed() < (INTERVAL + TIMEOUT) * 5 / 2 {
         match client.frame().head {
             PING => {
                 pings += 1;
@@ -145,7 +145,7 @@ fn no_pings_are_sent_if_the_interval_is_zero() {
 
 #[test]
 #[expect(unsafe_code, reason = "the server's socket is known by its number only")]
-fn data_that_nobody_acknowledges_cuts_after_the_same_time() {
+fn data_that_nobody_acknowledges_cuts_after_the_ping_timeout() {
     let server = server_with(|config| {
         config.ping_interval(Duration::from_secs(5)).ping_timeout(Duration::from_secs(7));
     });
@@ -154,6 +154,6 @@ fn data_that_nobody_acknowledges_cuts_after_the_same_time() {
     // SAFETY: the connection stays open, and with it the descriptor, as long as `client`.
     let socket = unsafe { BorrowedFd::borrow_raw(number) };
     let timeout = SockRef::from(&socket).tcp_user_timeout().unwrap();
-    assert_eq!(timeout, Some(Duration::from_secs(12)));
+    assert_eq!(timeout, Some(Duration::from_secs(7)));
     drop(client);
 }

@@ -49,10 +49,10 @@ fn flood(stream: &mut TcpStream, chunk: &[u8], total: usize, look: &mut dyn FnMu
 
 fn pings_that_are_never_read(server: &Server) {
     let chunk = masked(PING, &[b'x'; 125]).repeat(500);
-    let mut peers = [(); 4].map(|()| Peer::join(server.local_addr(), "/rooms/pings"));
-    grows_at_most("pings", 4 * OUTBOX + 4 * MIB, |look| {
+    let mut peers = [(); 2].map(|()| Peer::join(server.local_addr(), "/rooms/pings"));
+    grows_at_most("pings", 2 * OUTBOX + 2 * MIB, |look| {
         for peer in &mut peers {
-            flood(&mut peer.stream, &chunk, 48 * MIB, look);
+            flood(&mut peer.stream, &chunk, 24 * MIB, look);
         }
     });
 }

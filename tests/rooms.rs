@@ -80,7 +80,7 @@ fn a_name_that_breaks_the_rules_is_a_bad_request() {
 #[test]
 fn an_unknown_path_is_not_found() {
     let server = server();
-    let paths = ["/room/x", "/rooms", "/rooms/a/b", "/lobby", "//", "/roomsx", "/rooms%2Fx"];
+    let paths = ["/room/x", "/rooms", "/lobby", "//", "/roomsx", "/rooms%2Fx"];
     for path in paths {
         let mut client = Peer::connect(server.local_addr());
         assert_eq!(client.upgrade(path, &[]).status, 404, "{path}");

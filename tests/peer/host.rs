@@ -75,14 +75,22 @@ impl<'a> Events<'a> {
         })
     }
 
-    /// The leave of a client: its code and reason.
+    /// The leave of a client: its code and reason. The leaves of others still wait afterwards.
     pub(crate) fn left(&mut self, wanted: ClientId) -> (u16, String) {
-        self.find("Disconnected of this client", |event| match event {
+        let mut others = VecDeque::new();
+        let found = self.find("Disconnected of this client", |event| match event {
             Event::Disconnected { client, code, reason } if client == wanted => {
                 Some((code, reason.to_string()))
             }
+            other @ Event::Disconnected { .. } => {
+                others.push_back(other);
+                None
+            }
             _ => None,
-        })
+        });
+        others.append(&mut self.waiting);
+        self.waiting = others;
+        found
     }
 
     /// The next client that leaves, with which code and reason.

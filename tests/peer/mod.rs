@@ -97,8 +97,10 @@ impl Peer {
         let response = self.upgrade(path, &[]);
         assert_eq!(response.status, 101, "{path}: {response:?}");
         assert_eq!(response.header("Sec-WebSocket-Accept"), Some(ACCEPT));
-        assert!(response.header("Upgrade").is_some_and(|it| it.eq_ignore_ascii_case("websocket")));
-        assert!(response.header("Connection").is_some_and(|it| it.eq_ignore_ascii_case("upgrade")));
+        for (name, value) in [("Upgrade", "websocket"), ("Connection", "upgrade")] {
+            let is_right = response.header(name).is_some_and(|it| it.eq_ignore_ascii_case(value));
+            assert!(is_right, "RFC 6455, 4.2.2: {response:?}");
+        }
         assert_eq!(response.header("Sec-WebSocket-Extensions"), None, "none was offered");
         assert_eq!(response.header("Sec-WebSocket-Protocol"), None, "none was offered");
     }

@@ -86,6 +86,14 @@ fn the_shared_library_serves_as_well_as_the_static_one() {
 }
 
 #[test]
+fn the_shared_library_may_be_loaded_and_let_go_again_and_again() {
+    let program = output("dlopen");
+    let mut command = compiler("CC", "cc");
+    run(command.args(C_FLAGS).args(["tests/c/dlopen.c", "-ldl", "-o"]).arg(&program.partial));
+    run(Command::new(program.finish()).arg(shared()));
+}
+
+#[test]
 fn the_documented_link_flags_are_all_that_the_static_library_needs() {
     let mut command = cargo("rustc");
     command.args(["--message-format=json", "--crate-type=staticlib", "--"]);

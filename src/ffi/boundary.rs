@@ -191,7 +191,7 @@ pub(super) struct UserData {
 // SAFETY: libchat does not look behind the pointer. The header says that the handler and `drop` are
 // called on threads of libchat's, so whoever passes a pointer allows for that.
 unsafe impl Send for UserData {}
-// SAFETY: as above; and the handler is never called twice at once.
+// SAFETY: as above; servers that share a config call its handler from several threads.
 unsafe impl Sync for UserData {}
 
 impl UserData {

@@ -202,10 +202,8 @@ impl Drop for Server {
 }
 
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let thread = thread::Builder::new().name(name).spawn(|| {
-        sys::block_signals();
-        body();
-    });
+    // A thread inherits the mask of the one that spawns it.
+    let thread = sys::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body));
     thread.map_err(|source| Error::Resources { what: "a thread", source })
 }
 

@@ -85,7 +85,9 @@ impl Parser {
         self.begin(header)?;
         self.read(&bytes[..header.len], emit)?;
         let used = header.len - held;
-        Ok(used + self.feed_payload(&input[used..], emit)?)
+        // After a close frame without payload there is nothing more that may be read.
+        let payload = if self.missing > 0 { self.feed_payload(&input[used..], emit)? } else { 0 };
+        Ok(used + payload)
     }
 
     /// Refuses what must not be buffered, and notes where the frame ends. The other rules of RFC

@@ -6,18 +6,22 @@
 mod parser;
 mod reader;
 
-use std::{future::poll_fn, io, net::Shutdown, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn, io, net::Shutdown, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
+};
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use socket2::SockRef;
 use tokio::{io::Interest, net::TcpStream};
 
 use self::reader::{Incoming, Reader};
 use crate::{
     context::Admission,
+    error::Result,
     event::{Event, Request},
     protocol::{Plain, PlainOptions, Protocol},
-    rooms::Rooms,
+    rooms::{Rooms, Subscription},
     shard::{
         Load, Shard,
         client::{Client, End, Phase},
@@ -31,13 +35,42 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// socket with unread bytes resets it, and the reset destroys the close frame on its way.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A connection whose handshake is done.
+/// A client in its rooms, whose handshake is not answered yet: what is published meanwhile waits for
+/// it. So a client that has read the answer misses nothing.
+#[derive(Debug)]
+pub(crate) struct Member {
+    client: Rc<Client>,
+    protocol: Plain,
+    /// The room that broadcasts go to.
+    everyone: Subscription,
+}
+
+impl Member {
+    /// Puts a new client into its rooms.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub(crate) fn join(
+        shard: &Rc<Shard>,
+        rooms: &Arc<Rooms>,
+        stream: &Arc<TcpStream>,
+        options: &PlainOptions,
+    ) -> Result<Self> {
+        let context = Arc::clone(&shard.context);
+        let echo = options.echo.unwrap_or(context.options.echo);
+        let client = Client::new(shard.next_client_id(), context, Arc::clone(stream), echo);
+        let everyone = rooms.subscribe_to_everyone(shard, &client)?;
+        let protocol = Plain::join(rooms, shard, &client, options)?;
+        Ok(Self { client, protocol, everyone })
+    }
+}
+
+/// A connection whose handshake is answered.
 #[derive(Debug)]
 pub(crate) struct Upgraded {
-    pub(crate) stream: Arc<TcpStream>,
+    pub(crate) member: Member,
     /// What came behind the handshake.
     pub(crate) leftover: Bytes,
-    pub(crate) options: PlainOptions,
     /// For the host, if it wants events.
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) admission: Admission,
@@ -46,15 +79,18 @@ pub(crate) struct Upgraded {
 
 /// Serves a client until its connection has ended.
 pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, upgraded: Upgraded) {
-    let Upgraded { stream, leftover, options, request, admission, load } = upgraded;
-    let echo = options.echo.unwrap_or(shard.context.options.echo);
-    let client = Client::new(shard.next_client_id(), Arc::clone(&shard.context), stream, echo);
+    let Upgraded { member, leftover, request, admission, load } = upgraded;
+    let client = Rc::clone(&member.client);
     shard.add_client(&client);
     // Gives everything back however the task ends.
     let _seat = Seat { shard: &shard, client: &client, _admission: admission, _load: load };
+    shard.drain_if(&client, client.open());
+    if shard.is_stopping() {
+        // The shard has closed its clients, and this one was not among them.
+        shard.go_away(&client);
+    }
     let mut reader = Reader::new(shard.context.options.max_message_size);
-    let is_answered =
-        in_rooms(&shard, &rooms, &client, &mut reader, options, request, leftover).await;
+    let is_answered = in_rooms(&shard, &rooms, member, &mut reader, request, leftover).await;
     shard.retire_client(client.id());
     end(&shard, &client, &mut reader, is_answered).await;
 }
@@ -69,9 +105,8 @@ struct Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        // Wakes the task that drains the outbox, if there is one: it holds the socket too.
+        // Ends the task that drains the outbox, if there is one: it holds the socket too.
         self.client.cut(1006, "the connection ended");
-        let _ = SockRef::from(self.client.stream()).shutdown(Shutdown::Both);
         self.shard.remove_client(self.client.id());
     }
 }
@@ -81,29 +116,22 @@ impl Drop for Seat<'_> {
 async fn in_rooms(
     shard: &Rc<Shard>,
     rooms: &Arc<Rooms>,
-    client: &Rc<Client>,
+    member: Member,
     reader: &mut Reader,
-    options: PlainOptions,
     request: Option<Arc<Request>>,
     leftover: Bytes,
 ) -> bool {
-    let joined = rooms
-        .subscribe_to_everyone(shard, client)
-        .and_then(|everyone| Ok((everyone, Plain::join(rooms, shard, client, &options)?)));
-    let Ok((_everyone, mut protocol)) = joined else {
-        shard.drain_if(client, client.close(1001, "the server is stopping"));
-        return false;
-    };
+    let Member { client, mut protocol, everyone } = member;
     let context = &shard.context;
     context.counters.connections_accepted.add(1);
+    tracing::debug!(client = %client.id(), room = %protocol.room(), "connected");
     if let Some(request) = request {
-        tracing::debug!(client = %client.id(), addr = %request.addr, room = %protocol.room(), "connected");
         let room = Arc::clone(protocol.room());
         context.events.push(Event::Connected { client: client.id(), room, request });
     }
-    let is_answered = serve(shard, rooms, client, reader, &mut protocol, leftover).await;
+    let is_answered = serve(shard, rooms, &client, reader, &mut protocol, leftover).await;
     // Out of the rooms first: the event says that the client is in none any more.
-    drop(protocol);
+    drop((protocol, everyone));
     if let Phase::Closing(End { code, reason }) | Phase::Cut(End { code, reason }) = client.phase()
     {
         tracing::debug!(client = %client.id(), code, %reason, "disconnected");
@@ -159,8 +187,9 @@ fn feed(
         Incoming::Message(kind, payload) => {
             // A client that is closed meanwhile has left; what it sent is not of this room any
             // more. If the server stops, it is not accepted.
-            if client.is_open() && protocol.message(rooms, client, kind, payload).is_ok() {
+            if client.is_open() {
                 counters.messages_received.add(1);
+                let _ = protocol.message(rooms, client, kind, payload);
             }
         }
         Incoming::Ping(answer) => shard.drain_if(client, client.pong(&answer)),
@@ -202,7 +231,7 @@ async fn end(shard: &Rc<Shard>, client: &Rc<Client>, reader: &mut Reader, is_ans
                 is_over |= seen || matches!(client.phase(), Phase::Cut(_));
             }
         };
-        if tokio::time::timeout(CLOSE_TIMEOUT, answer).await.is_err() {
+        if !in_time(shard, answer).await {
             return;
         }
     }
@@ -213,9 +242,22 @@ async fn end(shard: &Rc<Shard>, client: &Rc<Client>, reader: &mut Reader, is_ans
             }
         }
     };
-    if tokio::time::timeout(CLOSE_TIMEOUT, written).await.is_ok() {
+    if in_time(shard, written).await {
         linger(shard, client).await;
     }
+}
+
+/// Waits for a client that is closing; false if it takes too long. When the server stops, the host's
+/// deadline is the time: the shard cuts whoever is left then, which ends what is waited for.
+async fn in_time(shard: &Shard, done: impl Future<Output = ()>) -> bool {
+    let done = pin!(done);
+    let too_late = async {
+        tokio::time::sleep(CLOSE_TIMEOUT).await;
+        if shard.is_stopping() {
+            std::future::pending::<()>().await;
+        }
+    };
+    matches!(select(done, pin!(too_late)).await, Either::Left(_))
 }
 
 /// Ends the stream to the client, and reads until the client ends its own.

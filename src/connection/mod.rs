@@ -3,19 +3,23 @@
 //! Invariant: the task alone reads the socket, and it never writes a message; that is the lanes'
 //! and the outbox's business. When it ends, the client is in no room and the socket is closed.
 
+mod closing;
+mod incoming;
 mod parser;
 mod reader;
+mod socket;
 
-use std::{
-    future::poll_fn, io, net::Shutdown, pin::pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
-};
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::future::{Either, select};
-use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream};
+use tokio::net::TcpStream;
 
-use self::reader::{Incoming, Reader};
+use self::{
+    closing::end,
+    incoming::Incoming,
+    reader::Reader,
+    socket::{Arrived, read},
+};
 use crate::{
     context::Admission,
     error::Result,
@@ -27,13 +31,6 @@ use crate::{
         client::{Client, End, Phase},
     },
 };
-
-/// How long a client may take to answer a close frame, or to read what was sent before it.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long what a client still sends is read and thrown away after the last byte to it. Closing a
-/// socket with unread bytes resets it, and the reset destroys the close frame on its way.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// A client in its rooms, whose handshake is not answered yet: what is published meanwhile waits for
 /// it. So a client that has read the answer misses nothing.
@@ -207,116 +204,4 @@ fn feed(
         is_answered = true;
     }
     is_answered
-}
-
-/// Brings a closed connection to a clean end: what waits is written, the client's answer is
-/// awaited, then FIN is exchanged.
-async fn end(shard: &Rc<Shard>, client: &Rc<Client>, reader: &mut Reader, is_answered: bool) {
-    if matches!(client.phase(), Phase::Cut(_)) {
-        return;
-    }
-    if !is_answered {
-        // Returns at the answer, at the end of the stream, or when the client is cut.
-        let answer = async {
-            let mut is_over = false;
-            while !is_over {
-                let mut seen = false;
-                let arrived = read(shard, client, |bytes| {
-                    let read = reader.feed(bytes, &mut |incoming| {
-                        seen |= matches!(incoming, Incoming::Close { .. });
-                    });
-                    seen |= read.is_err();
-                });
-                is_over = matches!(arrived.await, Arrived::End(_));
-                is_over |= seen || matches!(client.phase(), Phase::Cut(_));
-            }
-        };
-        if !in_time(shard, answer).await {
-            return;
-        }
-    }
-    let written = async {
-        while !client.drain() {
-            if client.stream().writable().await.is_err() {
-                return;
-            }
-        }
-    };
-    if in_time(shard, written).await {
-        linger(shard, client).await;
-    }
-}
-
-/// Waits for a client that is closing; false if it takes too long. When the server stops, the host's
-/// deadline is the time: the shard cuts whoever is left then, which ends what is waited for.
-async fn in_time(shard: &Shard, done: impl Future<Output = ()>) -> bool {
-    let done = pin!(done);
-    let too_late = async {
-        tokio::time::sleep(CLOSE_TIMEOUT).await;
-        if shard.is_stopping() {
-            std::future::pending::<()>().await;
-        }
-    };
-    matches!(select(done, pin!(too_late)).await, Either::Left(_))
-}
-
-/// Ends the stream to the client, and reads until the client ends its own.
-async fn linger(shard: &Rc<Shard>, client: &Rc<Client>) {
-    if SockRef::from(client.stream()).shutdown(Shutdown::Write).is_err() {
-        return;
-    }
-    let ended = async {
-        while !matches!(client.phase(), Phase::Cut(_)) {
-            if let Arrived::End(_) = read(shard, client, |_| ()).await {
-                return;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(LINGER, ended).await;
-}
-
-/// What waiting for a client's bytes led to.
-enum Arrived {
-    /// Bytes, or a change of the client's phase.
-    Something,
-    /// The stream has ended, for a reason.
-    End(String),
-}
-
-/// Waits until bytes come or the client's phase changes, and calls `take` with the bytes.
-async fn read(shard: &Rc<Shard>, client: &Rc<Client>, take: impl FnOnce(&[u8])) -> Arrived {
-    let before = std::mem::discriminant(&client.phase());
-    let readable = poll_fn(|cx| {
-        if std::mem::discriminant(&client.phase()) != before {
-            return Poll::Ready(Ok(false));
-        }
-        client.register_reader(cx);
-        client.stream().poll_read_ready(cx).map_ok(|()| true)
-    });
-    match readable.await {
-        Ok(true) => {}
-        Ok(false) => return Arrived::Something,
-        Err(error) => return Arrived::End(format!("the connection broke: {error}")),
-    }
-    let mut buffer = shard.read_buffer.borrow_mut();
-    match client.stream().try_read(&mut buffer) {
-        Ok(0) => Arrived::End("the connection ended without a close frame".to_owned()),
-        Ok(len) => {
-            client.note_heard();
-            if len < buffer.len() {
-                note_empty(client.stream());
-            }
-            take(&buffer[..len]);
-            Arrived::Something
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrived::Something,
-        Err(error) => Arrived::End(format!("the connection broke: {error}")),
-    }
-}
-
-/// Tells tokio after a short read that the socket is empty, which saves the read that would find
-/// it out.
-fn note_empty(stream: &TcpStream) {
-    let _ = stream
-        .try_io(Interest::READABLE, || Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock)));
 }

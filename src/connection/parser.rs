@@ -11,11 +11,8 @@ use tokio_tungstenite::tungstenite::{
     protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
-use super::reader::{Incoming, Violation};
-use crate::{
-    frame::{Header, MAX_CONTROL_PAYLOAD},
-    message::Kind,
-};
+use super::incoming::{Incoming, Violation};
+use crate::frame::{Header, Kind, MAX_CONTROL_PAYLOAD};
 
 /// The longest header of a frame (RFC 6455, 5.2).
 const MAX_HEADER: usize = 14;

@@ -779,10 +779,10 @@ CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t e
  * pulled with chat_server_next_events.
  *
  * `user_data` is handed back with each call and never looked at. `drop`, which may be NULL, is
- * called with it exactly once, when no call follows any more: when the config and every server
- * started from it are freed, when another handler takes its place, or at once if this function
- * fails. It may run on any thread, and must not use the config. Default: none. Statuses: those of
- * every function.
+ * called with it exactly once, when no call follows any more: when the config is freed and every
+ * server started from it has stopped, when another handler takes its place, or at once if this
+ * function fails. It may run on any thread, and must not use the config. Default: none. Statuses:
+ * those of every function.
  */
 CHAT_API
 chat_status chat_config_set_event_handler(chat_config *config,
@@ -902,7 +902,8 @@ chat_status chat_server_next_events(chat_server *server,
                                     chat_events **out);
 
 /**
- * Begins to stop, and returns at once. For handlers; chat_server_stop waits for the end.
+ * Begins to stop as chat_server_stop does, with 10 s for the clients, and returns at once. For
+ * handlers; to wait for the end call chat_server_stop, which can shorten the time.
  */
 CHAT_API chat_status chat_server_request_stop(chat_server *server);
 
@@ -920,9 +921,12 @@ CHAT_API chat_status chat_server_stop(chat_server *server, uint32_t drain_ms);
 /**
  * Frees a server, and stops it at once if it still runs (chat_server_stop drains). NULL is allowed.
  *
- * It must be the last call: no other call on the server may be under way in another thread, or
- * follow. Inside a handler of this server it returns at once and is carried out after the handler
- * has returned. In a fork of the server's process it does nothing.
+ * It must be the last call: no other may be under way in the host's threads, or follow. A handler
+ * may use the server until it has returned, and is not called after that.
+ *
+ * Inside a handler of this server, the handler is not called again, and what is left of the server
+ * ends after it has returned: `drop` of the handler tells when. In a fork of the server's process
+ * this does nothing.
  */
 CHAT_API void chat_server_free(chat_server *server);
 

@@ -23,7 +23,7 @@ use crate::{
 /// println!("listening on {}", server.local_addr());
 /// # Ok(()) }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Config {
     pub(crate) listen: Vec<String>,
     pub(crate) options: Options,
@@ -32,12 +32,6 @@ pub struct Config {
 
 /// How many events wait for a handler if the option does not say.
 const HANDLER_EVENT_QUEUE: usize = 65_536;
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { listen: Vec::new(), options: Options::default(), handler: None }
-    }
-}
 
 impl Config {
     /// The address that a server listens on if none is configured.
@@ -190,7 +184,8 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes of messages a room keeps.
+    /// Sets how many bytes of messages a room keeps. A client that asks for them gets the last of
+    /// them, as many as fill half its outbox at the most.
     ///
     /// Default: 1 MiB. At most 64 GiB.
     pub fn history_size(&mut self, bytes: usize) -> &mut Self {

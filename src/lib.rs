@@ -1,24 +1,112 @@
-//! stub of the manual
+//! A WebSocket chat and broadcast server that lives inside other programs.
+//!
+//! A host starts a [`Server`]; clients connect by WebSocket and are in a room; a message that a
+//! client or the host publishes to a room is delivered to everyone in it, in one order.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use chat::{Config, Kind};
+//!
+//! fn main() -> chat::Result<()> {
+//!     let server = Config::new().listen("127.0.0.1:0").start()?;
+//!     println!("chat at ws://{}/", server.local_addr());
+//!     server.publish("lobby", Kind::Text, b"welcome")?;
+//!     server.stop(Duration::from_secs(5))
+//! }
+//! ```
+//!
+//! The server has threads of its own: it needs no async runtime, and gets on with one. Any number
+//! of servers can run in one process; nothing is global.
+//!
+//! # Connecting
+//!
+//! | path | room |
+//! |---|---|
+//! | `/` | `lobby` |
+//! | `/rooms/{room}` | any other: percent-decoded UTF-8, 1 to 128 bytes, no control characters |
+//!
+//! A text or binary message *is* the chat message. `?echo=false` does not send a client its own
+//! messages, `?history=N` sends it the room's last N messages first. `GET /` without an upgrade says
+//! how to connect, `GET /health` answers 200.
+//!
+//! # Publishing
+//!
+//! [`Handle::publish`] to a room, [`Handle::broadcast`] to everyone, [`Handle::send`] to one client;
+//! [`Handle::disconnect`] closes one. A [`Handle`] is cheap to clone and works from any thread. What
+//! was published is delivered before the server closes anyone when it stops.
+//!
+//! # Events
+//!
+//! A host that wants to know what happens sets [`Config::event_handler`], or
+//! [`Config::event_queue`] and pulls:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use chat::{Config, Error, Event};
+//! # fn main() -> chat::Result<()> {
+//! let server = Config::new().listen("127.0.0.1:0").event_queue(10_000).start()?;
+//! # server.request_stop();
+//! loop {
+//!     match server.next_events(Duration::from_secs(60)) {
+//!         Ok(events) => {
+//!             for event in events {
+//!                 if let Event::Message { client, room, message, .. } = event {
+//!                     println!("{client} in {room}: {:?}", message.as_text());
+//!                 }
+//!             }
+//!         }
+//!         Err(Error::TimedOut) => continue,
+//!         Err(_) => break, // The server has stopped.
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # Guarantees
+//!
+//! - Per room one order, the same for all subscribers, without gaps and doubles; what one sender
+//!   sends stays in its order.
+//! - Nobody waits for a slow client: what it does not read is kept up to [`Config::outbox_size`] and
+//!   [`Config::outbox_age`], then [`Config::slow_consumer`] decides. It is never skipped silently.
+//! - Everything is bounded; the defaults are safe on the open internet.
+//! - No input of a client or the host panics, and no client can harm another.
+//!
+//! # Features
+//!
+//! `cli` (default) is the program `chat-server`, `header` (default) makes the C header at build
+//! time. A program that links the library wants neither:
+//! `libchat = { version = "0.1", default-features = false }`.
+//!
+//! Log lines go through the `tracing` crate: listening, slow consumers, failures to accept; clients
+//! that come and go at the level debug.
 
-mod config;
-mod connection;
-mod context;
+// In reading order, from the ground up.
 mod error;
-mod event;
-mod ffi;
 mod frame;
-mod handle;
-mod handshake;
-mod history;
-mod listener;
 mod message;
+
+mod event;
 mod options;
-mod protocol;
+mod stats;
+
+mod context;
+mod history;
+mod shard;
+
 mod room;
 mod rooms;
+
+mod protocol;
+
+mod connection;
+mod handshake;
+mod listener;
+
+mod config;
+mod ffi;
+mod handle;
 mod server;
-mod shard;
-mod stats;
 mod sys;
 
 pub use config::Config;

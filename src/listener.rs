@@ -151,8 +151,11 @@ impl Accept {
         if !self.is_failing {
             self.is_failing = true;
             tracing::warn!(addr = %self.addr, %error, "cannot accept connections, trying again");
-            let error = error.to_string().into();
-            self.context.events.push(Event::AcceptFailed { addr: self.addr, error });
+            // Not while the host takes no events: failures may come and go for ever.
+            if !self.context.events.is_full() {
+                let error = error.to_string().into();
+                self.context.events.push(Event::AcceptFailed { addr: self.addr, error });
+            }
         }
         // With the reserve's descriptor the client that waits can be told.
         if self.reserve.take().is_some()
@@ -171,4 +174,27 @@ impl Accept {
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_inherit_the_options_of_the_listener() {
+        let options = Options::default();
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), &options).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), options.tcp_keepalive);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), options.tcp_keepalive);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(options.ping_timeout));
+    }
 }

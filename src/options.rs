@@ -84,7 +84,7 @@ impl Check {
         self.problems.push(Problem { option, text });
     }
 
-    fn range<T: PartialOrd + fmt::Debug>(
+    fn range<T: PartialOrd + fmt::Debug + Copy>(
         &mut self,
         option: &'static str,
         value: T,

@@ -12,6 +12,8 @@ use std::{
     time::Instant,
 };
 
+use bytes::BytesMut;
+
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -122,8 +124,11 @@ impl Rooms {
 
     /// Waits until every shard takes more.
     pub(crate) fn wait_for_space(&self) -> Result<()> {
-        let timeout = self.context.options.publish_timeout;
-        self.shards.iter().try_for_each(|link| link.inbox.wait_for_space(timeout))
+        if !self.shards.iter().any(|link| link.inbox.is_full()) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.context.options.publish_timeout;
+        self.shards.iter().try_for_each(|link| link.inbox.wait_for_space(deadline))
     }
 
     /// Waits in a connection's task until every shard takes more.
@@ -154,10 +159,25 @@ impl Rooms {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
         }
         drop(directory);
-        for message in messages {
-            shard.drain_if(client, client.deliver(message.frame(), 1));
-        }
+        self.replay(shard, client, &messages);
         Ok(self.subscription(shard, client, room, from))
+    }
+
+    /// Sends a client the last of the messages, as many as its outbox may hold, in one write.
+    fn replay(&self, shard: &Rc<Shard>, client: &Rc<Client>, messages: &[Message]) {
+        let mut len = 0;
+        let fits = messages.iter().rev().take_while(|message| {
+            len += message.frame_len();
+            len <= self.context.options.outbox_size / 2
+        });
+        let count = fits.count();
+        let mut frames = BytesMut::new();
+        for message in &messages[messages.len() - count..] {
+            message.append_frame(&mut frames);
+        }
+        if count > 0 {
+            shard.drain_if(client, client.deliver(&frames.freeze(), count as u64));
+        }
     }
 
     /// Lets a client receive what is broadcast to everyone.

@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_HEADER=1 cargo test --test header` writes it anew.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod support;
 
 use std::{env, fs, path::Path};

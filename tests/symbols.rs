@@ -1,5 +1,7 @@
 //! The library exports the functions of its header and nothing else.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod support;
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};

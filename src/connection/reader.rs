@@ -78,7 +78,7 @@ impl Reader {
     ) -> Result<(), Violation> {
         while !input.is_empty() && !self.closed {
             if self.parser.is_none()
-                && let Some((kind, payload, rest)) = self.whole_message(input)?
+                && let Some(Whole { kind, payload, rest }) = self.whole_message(input)?
             {
                 emit(Incoming::Message(kind, payload));
                 input = rest;
@@ -99,10 +99,7 @@ impl Reader {
     }
 
     /// The common case: one whole message, in one frame, at the front of the input.
-    fn whole_message<'a>(
-        &self,
-        input: &'a [u8],
-    ) -> Result<Option<(Kind, Bytes, &'a [u8])>, Violation> {
+    fn whole_message<'a>(&self, input: &'a [u8]) -> Result<Option<Whole<'a>>, Violation> {
         let Some(header) = Header::parse(input) else { return Ok(None) };
         let Some(kind) = header.whole_message() else { return Ok(None) };
         let rest = &input[header.len..];
@@ -114,8 +111,15 @@ impl Reader {
         if kind == Kind::Text && std::str::from_utf8(&payload).is_err() {
             return Err(Violation::Utf8);
         }
-        Ok(Some((kind, payload.freeze(), rest)))
+        Ok(Some(Whole { kind, payload: payload.freeze(), rest }))
     }
+}
+
+/// A message that was whole in the input, and what follows it.
+struct Whole<'a> {
+    kind: Kind,
+    payload: Bytes,
+    rest: &'a [u8],
 }
 
 #[cfg(test)]

@@ -212,9 +212,9 @@ pub extern "C" fn chat_config_set_slow_consumer(
     config: Option<&mut chat_config>,
     policy: u32,
 ) -> chat_status {
-    const DISCONNECT: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DISCONNECT as u32;
-    const DROP_OLDEST: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DROP_OLDEST as u32;
     attempt(|| {
+        const DISCONNECT: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DISCONNECT as u32;
+        const DROP_OLDEST: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DROP_OLDEST as u32;
         let config = required(config)?;
         let policy = match policy {
             DISCONNECT => SlowConsumer::Disconnect,
@@ -325,10 +325,10 @@ pub extern "C" fn chat_config_set_event_queue(
 /// pulled with chat_server_next_events.
 ///
 /// `user_data` is handed back with each call and never looked at. `drop`, which may be NULL, is
-/// called with it exactly once, when no call follows any more: when the config and every server
-/// started from it are freed, when another handler takes its place, or at once if this function
-/// fails. It may run on any thread, and must not use the config. Default: none. Statuses: those of
-/// every function.
+/// called with it exactly once, when no call follows any more: when the config is freed and every
+/// server started from it has stopped, when another handler takes its place, or at once if this
+/// function fails. It may run on any thread, and must not use the config. Default: none. Statuses:
+/// those of every function.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_event_handler(
     config: Option<&mut chat_config>,

@@ -2,7 +2,10 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use super::{boundary::guard, status::chat_status};
+use super::{
+    boundary::{Fallback, guard},
+    status::chat_status,
+};
 use crate::error::Error;
 
 /// Why a call failed: its status, a text for people, and the operating system's error number.
@@ -35,6 +38,12 @@ impl chat_error {
 impl From<chat_status> for chat_error {
     fn from(status: chat_status) -> Self {
         Self { status, os_code: 0, message: status.message().into() }
+    }
+}
+
+impl Fallback for Result<(), chat_error> {
+    fn on_panic() -> Self {
+        Err(chat_status::on_panic().into())
     }
 }
 

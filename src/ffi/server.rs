@@ -34,8 +34,6 @@ pub struct chat_server {
     server: Server,
     /// The process that has the server's threads; a fork of it has not.
     process: u32,
-    /// Whether events go to a handler, and are not there to be pulled.
-    has_handler: bool,
     link: Arc<Link>,
 }
 
@@ -116,31 +114,32 @@ pub extern "C" fn chat_server_start(
     out: Option<&mut MaybeUninit<*mut chat_server>>,
     error: Option<&mut MaybeUninit<*mut chat_error>>,
 ) -> chat_status {
-    let mut failure = None;
-    let status = attempt(|| {
-        let (config, out) = (required(config)?, required(out)?);
-        let link = Arc::new(Link::default());
-        let _started = Started(&link);
-        let started = match &config.handler {
-            None => config.inner.start(),
-            Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
-        };
-        let server = started.map_err(|error| {
-            let error = chat_error::new(&error);
-            let status = error.status;
-            failure = Some(error);
+    attempt(|| {
+        guard(|| start(config, out)).map_err(|failure| {
+            let status = failure.status;
+            if let Some(error) = error {
+                error.write(Box::into_raw(Box::new(failure)));
+            }
             status
-        })?;
-        let has_handler = config.handler.is_some();
-        let handle =
-            chat_server { server, process: process::id(), has_handler, link: link.clone() };
-        out.write(Box::into_raw(Box::new(handle)));
-        Ok(())
-    });
-    if status != chat_status::CHAT_OK {
-        guard(|| write(error, Box::into_raw(Box::new(failure.unwrap_or_else(|| status.into())))));
-    }
-    status
+        })
+    })
+}
+
+fn start(
+    config: Option<&chat_config>,
+    out: Option<&mut MaybeUninit<*mut chat_server>>,
+) -> Result<(), chat_error> {
+    let (config, out) = (required(config)?, required(out)?);
+    let link = Arc::new(Link::default());
+    let _started = Started(&link);
+    let server = match &config.handler {
+        None => config.inner.start(),
+        Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
+    };
+    let server = server.map_err(|error| chat_error::new(&error))?;
+    let handle = chat_server { server, process: process::id(), link: link.clone() };
+    out.write(Box::into_raw(Box::new(handle)));
+    Ok(())
 }
 
 /// Tells the address and port that a listener has, as text with a NUL behind it. Listeners are
@@ -297,9 +296,6 @@ pub unsafe extern "C" fn chat_server_next_events(
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, out) = (unsafe { own(server)? }, required(out)?);
-        if server.has_handler {
-            return Err(chat_status::CHAT_ERR_UNSUPPORTED);
-        }
         let timeout = match timeout_ms {
             CHAT_WAIT_FOREVER => Duration::MAX,
             ms => Duration::from_millis(ms.into()),
@@ -310,7 +306,8 @@ pub unsafe extern "C" fn chat_server_next_events(
     })
 }
 
-/// Begins to stop, and returns at once. For handlers; chat_server_stop waits for the end.
+/// Begins to stop as chat_server_stop does, with 10 s for the clients, and returns at once. For
+/// handlers; to wait for the end call chat_server_stop, which can shorten the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> chat_status {
     attempt(|| {
@@ -341,9 +338,9 @@ pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server, drain_ms: u3
 /// It must be the last call: no other may be under way in the host's threads, or follow. A handler
 /// may use the server until it has returned, and is not called after that.
 ///
-/// Inside a handler of this server it returns at once. The handler is not called again, and the
-/// server ends when it has returned: `drop` of the handler tells when. In a fork of the server's
-/// process it does nothing.
+/// Inside a handler of this server, the handler is not called again, and what is left of the server
+/// ends after it has returned: `drop` of the handler tells when. In a fork of the server's process
+/// this does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_free(server: *mut chat_server) {
     guard(|| {

@@ -82,7 +82,6 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
     let http = http1::Builder::new()
         .max_buf_size(options.handshake_size)
         .header_read_timeout(None)
-        .keep_alive(false)
         .serve_connection(io, service)
         .with_upgrades();
     let http = tokio::time::timeout(options.handshake_timeout, http);

@@ -31,7 +31,8 @@ pub(crate) enum Route {
 /// Finds out what a request asks for.
 pub(crate) fn route<T>(request: &Request<T>) -> Result<Route, Answer> {
     let path = request.uri().path();
-    let wants_upgrade = request.headers().contains_key(UPGRADE);
+    let upgrade = request.headers().get(UPGRADE);
+    let wants_upgrade = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
     let route = match path {
         "/health" => Route::Health,
         "/" if !wants_upgrade => Route::Home,

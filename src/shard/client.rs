@@ -266,7 +266,7 @@ impl Client {
                     if outbox.is_empty() {
                         *slot = None;
                         drop(slot);
-                        self.report_dropped(true);
+                        self.report_dropped(false);
                         return true;
                     }
                 }

@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::sync::Notify;
@@ -151,14 +151,15 @@ impl Inbox {
         Poll::Ready(())
     }
 
+    /// Whether publishers are to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Waits until the inbox has space, on a thread of the host. `QueueFull` if it has none in time.
-    pub(crate) fn wait_for_space(&self, timeout: Duration) -> Result<()> {
-        if !self.full.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let deadline = Instant::now() + timeout;
+    pub(crate) fn wait_for_space(&self, deadline: Instant) -> Result<()> {
         let mut queue = self.lock();
-        while self.full.load(Ordering::Relaxed) && !queue.closed {
+        while self.is_full() && !queue.closed {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Error::QueueFull);
@@ -171,10 +172,10 @@ impl Inbox {
     /// Waits until the inbox has space, in a connection's task. The shard always makes space: it
     /// waits for no client.
     pub(crate) async fn space(&self) {
-        while self.full.load(Ordering::Relaxed) {
+        while self.is_full() {
             let space = self.space_for_tasks.notified();
             // Checked again: the shard may have made space before this task was listening.
-            if !self.full.load(Ordering::Relaxed) {
+            if !self.is_full() {
                 return;
             }
             space.await;

@@ -48,6 +48,7 @@ int main(void) {
   CHECK_OK(chat_server_start(config, &second, NULL));
   chat_config_free(config);
   ws_connect(&alice, second, "/", "");
+  await(&shared, &shared.connected, 1);
   chat_server_free(first);
   CHECK(count(&shared, &shared.dropped) == 0);
   chat_server_free(second);

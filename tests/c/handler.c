@@ -11,7 +11,7 @@ static void on_message(state *state, const chat_event *event) {
     CHECK_OK(chat_server_send(state->server, event->client, CHAT_TEXT, DATA("sent")));
     chat_stats stats;
     CHECK_OK(chat_server_stats(state->server, &stats, sizeof stats));
-    CHECK(stats.messages_received == 1);
+    CHECK(stats.connections == 1);
     chat_events *events = NULL;
     CHECK_STATUS(CHAT_ERR_UNSUPPORTED, chat_server_next_events(state->server, 0, &events));
   }

@@ -4,6 +4,7 @@
 //! install.
 
 #![allow(dead_code)] // Each test uses a part of it.
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
 
 use std::{
     collections::hash_map::DefaultHasher,

@@ -1,0 +1,245 @@
+//! Handshakes, bad ones and odd ones: what each is answered, in bytes that the peer can read.
+
+mod peer;
+
+use std::io::Write;
+
+use chat::Kind;
+use peer::{
+    End, KEY, Peer, Response,
+    frames::{PING, PONG, TEXT, masked},
+    host::server,
+    upgrade_head,
+};
+
+/// The head of a request with these lines, of which each that is named replaces the right one.
+fn head(request: &str, replaced: &[(&str, Option<&str>)]) -> String {
+    let right = [
+        ("Host", "127.0.0.1"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", KEY),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+    let mut head = format!("{request}\r\n");
+    for (name, value) in right {
+        let replacement = replaced.iter().find(|(other, _)| *other == name);
+        if let Some(value) = replacement.map_or(Some(value), |(_, value)| *value) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    head + "\r\n"
+}
+
+/// Sends a bad request; the answer, after which the server closes and nothing else comes.
+fn refused(server: &chat::Server, request: &[u8]) -> Response {
+    let mut peer = Peer::connect(server.local_addr());
+    peer.write(request);
+    let response = peer.response();
+    assert_eq!(peer.end(), End::Fin, "{response:?}");
+    response
+}
+
+#[test]
+fn a_malformed_request_is_answered_400() {
+    let server = server();
+    for request in [
+        "GARBAGE\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n",
+        "GET / HTTP/1.1\r\nno colon here\r\n\r\n",
+        "GET / HTTP/1.1\r\nbad name: x\r\n\r\n",
+        "GET /\x01 HTTP/1.1\r\n\r\n",
+        "GET / HTTQ/1.1\r\n\r\n",
+    ] {
+        assert_eq!(refused(&server, request.as_bytes()).status, 400, "{request:?}");
+    }
+    assert_eq!(server.stats().connections_refused, 6);
+}
+
+#[test]
+fn a_method_other_than_get_is_answered_405_with_those_allowed() {
+    let server = server();
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
+        for path in ["/", "/rooms/x", "/health"] {
+            let head = head(&format!("{method} {path} HTTP/1.1"), &[]);
+            let response = refused(&server, head.as_bytes());
+            assert_eq!(response.status, 405, "{method} {path}");
+            let allowed = response.header("Allow").expect("RFC 9110, 15.5.6");
+            assert!(allowed.split(", ").any(|it| it == "GET"), "{allowed}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_or_short_key_is_answered_400() {
+    let server = server();
+    let keys = [
+        None,
+        Some(""),
+        Some("c2hvcnQ="),
+        Some("dGhlIHNhbXBsZSBub25jZSE="),
+        Some("not base64, not!"),
+    ];
+    for key in keys {
+        let head = head("GET / HTTP/1.1", &[("Sec-WebSocket-Key", key)]);
+        assert_eq!(refused(&server, head.as_bytes()).status, 400, "{key:?}");
+    }
+}
+
+#[test]
+fn another_version_is_answered_426_with_the_right_one() {
+    let server = server();
+    for version in ["12", "8", "14", "0", "x"] {
+        let head = head("GET / HTTP/1.1", &[("Sec-WebSocket-Version", Some(version))]);
+        let response = refused(&server, head.as_bytes());
+        assert_eq!(response.status, 426, "{version}");
+        assert_eq!(response.header("Sec-WebSocket-Version"), Some("13"));
+    }
+}
+
+#[test]
+fn http_1_0_is_refused() {
+    let server = server();
+    let head = head("GET / HTTP/1.0", &[]);
+    let status = refused(&server, head.as_bytes()).status;
+    assert!([400, 505].contains(&status), "{status}");
+}
+
+#[test]
+fn a_room_without_an_upgrade_is_answered_426() {
+    let server = server();
+    for replaced in [
+        [("Upgrade", None), ("Connection", None)],
+        [("Upgrade", None), ("Connection", Some("Upgrade"))],
+    ] {
+        let head = head("GET /rooms/x HTTP/1.1", &replaced);
+        let response = refused(&server, head.as_bytes());
+        assert_eq!(response.status, 426, "{replaced:?}");
+        let upgrade = response.header("Upgrade").expect("RFC 9110, 15.5.22");
+        assert!(upgrade.eq_ignore_ascii_case("websocket"), "{upgrade}");
+    }
+}
+
+#[test]
+fn half_an_upgrade_is_none() {
+    let server = server();
+    for path in ["/", "/rooms/x"] {
+        for replaced in
+            [("Connection", Some("close")), ("Connection", None), ("Upgrade", Some("h2c"))]
+        {
+            let head = head(&format!("GET {path} HTTP/1.1"), &[replaced]);
+            let status = refused(&server, head.as_bytes()).status;
+            assert!([400, 426].contains(&status), "{replaced:?}: {status}");
+        }
+    }
+}
+
+#[test]
+fn header_values_are_compared_as_http_compares_them() {
+    let server = server();
+    for (upgrade, connection) in
+        [("WebSocket", "upgrade"), ("websocket", "keep-alive, Upgrade"), ("WEBSOCKET", "UPGRADE")]
+    {
+        let replaced = [("Upgrade", Some(upgrade)), ("Connection", Some(connection))];
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(head("GET / HTTP/1.1", &replaced).as_bytes());
+        assert_eq!(peer.response().status, 101, "{replaced:?}");
+        peer.is_served();
+    }
+}
+
+#[test]
+fn a_plain_get_says_how_to_connect_and_health_is_answered() {
+    let server = server();
+    let get = |path: &str| {
+        let mut peer = Peer::connect(server.local_addr());
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", server.local_addr());
+        peer.write(request.as_bytes());
+        peer.response()
+    };
+    let page = get("/");
+    assert_eq!(page.status, 200);
+    assert!(page.header("Content-Type").is_some_and(|it| it.starts_with("text/")), "{page:?}");
+    assert!(page.body.contains("ws://") && page.body.contains("/rooms/"), "{}", page.body);
+    assert_eq!(get("/health").status, 200);
+    assert_eq!(get("/health?x=1").status, 200);
+    assert_eq!(get("/nothing").status, 404);
+}
+
+#[test]
+fn a_head_over_16_kib_is_answered_431_and_one_under_it_is_served() {
+    let server = server();
+    let addr = server.local_addr();
+    for endless in [false, true] {
+        let mut head = upgrade_head(addr, "/", &[&format!("X-Long: {}", "x".repeat(100 * 1024))]);
+        if endless {
+            head.truncate(head.len() - 4);
+        }
+        let mut peer = Peer::connect(addr);
+        // The server may have closed before it took everything; its answer can be read all the same.
+        let _ = peer.stream.write_all(head.as_bytes());
+        assert_eq!(peer.response().status, 431);
+        assert_eq!(peer.end(), End::Fin);
+    }
+    let mut peer = Peer::connect(addr);
+    assert_eq!(peer.upgrade("/", &[&format!("X-Long: {}", "x".repeat(15 * 1024))]).status, 101);
+    peer.is_served();
+}
+
+#[test]
+fn a_head_that_arrives_byte_by_byte_is_as_good() {
+    let server = server();
+    let mut peer = Peer::connect(server.local_addr());
+    for byte in upgrade_head(server.local_addr(), "/", &[]).bytes() {
+        peer.write(&[byte]);
+    }
+    assert_eq!(peer.response().status, 101);
+    peer.is_served();
+}
+
+#[test]
+fn frames_in_the_handshakes_segment_are_not_lost() {
+    let server = server();
+    let long = "long ".repeat(10_000);
+    for texts in [&["one", "two"][..], &["one"], &[&long, "after the long one"]] {
+        let mut bytes = upgrade_head(server.local_addr(), "/", &[]).into_bytes();
+        for text in texts {
+            bytes.extend(masked(TEXT, text.as_bytes()));
+        }
+        bytes.extend(masked(PING, b"all?"));
+        // Half a frame waits for its other half.
+        let last = masked(TEXT, b"the last");
+        bytes.extend(&last[..7]);
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(&bytes);
+        assert_eq!(peer.response().status, 101);
+        let mut answers = Vec::new();
+        for _ in 0..=texts.len() {
+            answers.push(peer.frame());
+        }
+        let (pongs, messages): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.head == PONG);
+        assert_eq!(pongs.iter().map(|it| it.text()).collect::<Vec<_>>(), ["all?"]);
+        assert!(messages.iter().map(|it| it.text()).eq(texts.iter().copied()));
+        peer.write(&last[7..]);
+        assert_eq!(peer.text(), "the last");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_inside_its_handshake_harms_nobody() {
+    let server = server();
+    let mut witness = Peer::join(server.local_addr(), "/");
+    let head = upgrade_head(server.local_addr(), "/", &[]);
+    for length in [0, 1, 20, head.len() - 1, head.len()] {
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(&head.as_bytes()[..length]);
+        peer.finish();
+        peer.drain();
+    }
+    peer::eventually("all have left", || {
+        let stats = server.stats();
+        (stats.connections, stats.handshakes) == (1, 0)
+    });
+    server.publish("lobby", Kind::Text, b"still here").unwrap();
+    assert_eq!(witness.text(), "still here");
+}

@@ -1,0 +1,83 @@
+//! Starting: on any addresses, from any program, any number of servers.
+
+mod peer;
+
+use std::{io::ErrorKind, net::TcpListener, time::Duration};
+
+use chat::{Config, Error, Kind};
+use peer::{PATIENCE, Peer, host::server};
+
+#[test]
+fn an_address_in_use_is_an_error_that_names_it() {
+    let first = server();
+    let addr = first.local_addr().to_string();
+    let mut config = Config::new();
+    config.listen("127.0.0.1:0").listen(&*addr);
+    let error = config.start().unwrap_err();
+    assert!(error.to_string().contains(&addr), "{error}");
+    let Error::Listen { addr: named, source } = error else { panic!("{error:?}") };
+    assert_eq!((named, source.kind()), (addr, ErrorKind::AddrInUse));
+    Peer::join(first.local_addr(), "/").is_served();
+
+    let error = Config::new().listen("192.0.2.1:0").start().unwrap_err();
+    let Error::Listen { source, .. } = error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), ErrorKind::AddrNotAvailable);
+}
+
+#[test]
+fn one_server_listens_on_several_addresses_of_both_families() {
+    let mut config = Config::new();
+    config.listen("127.0.0.1:0").listen("[::1]:0").listen("127.0.0.2:0");
+    let server = config.start().unwrap();
+    let addrs = server.local_addrs().to_vec();
+    assert_eq!(addrs[0], server.local_addr());
+    assert!(addrs.iter().all(|addr| addr.port() != 0));
+    let ips: Vec<_> = addrs.iter().map(|addr| addr.ip().to_string()).collect();
+    assert_eq!(ips, ["127.0.0.1", "::1", "127.0.0.2"]);
+    let mut clients: Vec<_> = addrs.iter().map(|addr| Peer::join(*addr, "/")).collect();
+    for speaker in 0..clients.len() {
+        clients[speaker].say("to all");
+        for client in &mut clients {
+            assert_eq!(client.text(), "to all");
+        }
+    }
+    drop(clients);
+    server.stop(PATIENCE).unwrap();
+    for addr in addrs {
+        TcpListener::bind(addr).expect("each port is free");
+    }
+}
+
+#[test]
+fn many_servers_in_one_process_know_nothing_of_each_other() {
+    let servers: Vec<_> = (0..16).map(|_| server()).collect();
+    let mut clients: Vec<_> =
+        servers.iter().map(|server| Peer::join(server.local_addr(), "/")).collect();
+    for (number, server) in servers.iter().enumerate() {
+        assert_eq!(server.publish("lobby", Kind::Text, number.to_string().as_bytes()).unwrap(), 1);
+        server.broadcast(Kind::Text, b"end").unwrap();
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        assert_eq!([client.text(), client.text()], [number.to_string(), "end".to_owned()]);
+    }
+    assert!(matches!(servers[0].stop(Duration::ZERO), Err(Error::TimedOut)));
+    for client in &mut clients[1..] {
+        client.is_served();
+    }
+}
+
+#[test]
+fn a_server_starts_and_stops_inside_an_async_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = server();
+        let mut client = Peer::join(server.local_addr(), "/");
+        server.publish("lobby", Kind::Text, b"hello").unwrap();
+        assert_eq!(client.text(), "hello");
+        client.leave();
+        server.stop(PATIENCE).unwrap();
+        // And one that is dropped there.
+        let server = self::server();
+        Peer::join(server.local_addr(), "/").is_served();
+    });
+}

@@ -10,21 +10,32 @@ import (
 	chat "libchat/bindings/go"
 )
 
-// follow collects a server's events until EventStopped.
+// follow collects a server's events until EventStopped, or until the test ends.
 func follow(t testing.TB, server *chat.Server) <-chan chat.Event {
 	events := make(chan chat.Event, 4096)
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
-	t.Cleanup(cancel)
+	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		defer close(events)
 		for event, err := range server.Events(ctx) {
+			if errors.Is(err, context.Canceled) {
+				return
+			}
 			if err != nil {
 				t.Error("events:", err)
 				return
 			}
-			events <- event
+			select {
+			case events <- event:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}()
+	t.Cleanup(func() {
+		cancel()
+		for range events {
+		}
+	})
 	return events
 }
 

@@ -93,6 +93,7 @@ func connectFrom(t testing.TB, server *chat.Server, path, from string, header ht
 
 func (p *peer) read() {
 	defer close(p.got)
+	defer p.Close()
 	for {
 		kind, data, err := p.ReadMessage()
 		p.got <- message{kind, string(data), err}

@@ -3,10 +3,6 @@ package chat
 /*
 #include <libchat.h>
 
-#cgo noescape chat_server_next_events
-#cgo noescape chat_go_events
-#cgo noescape chat_event_header_at
-
 // Many events for one call from Go.
 static size_t chat_go_events(const chat_events *events, size_t from, const chat_event **out, size_t cap) {
   size_t count = 0;
@@ -165,9 +161,9 @@ func copyEvent(e *C.chat_event) Event {
 
 func headers(e *C.chat_event) []Header {
 	headers := make([]Header, 0, int(e.header_count))
+	var name, value *C.char
+	var nameLen, valueLen C.size_t
 	for i := range e.header_count {
-		var name, value *C.char
-		var nameLen, valueLen C.size_t
 		C.chat_event_header_at(e, i, &name, &nameLen, &value, &valueLen)
 		headers = append(headers, Header{Name: text(name, nameLen), Value: text(value, valueLen)})
 	}

@@ -3,6 +3,7 @@ package chat_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -161,17 +162,21 @@ func TestEventsThatWaitSurviveTheServer(t *testing.T) {
 	server := start(t, chat.Options{EventQueue: 4096})
 	p := connect(t, server, "/")
 	const count = 300
-	for range count {
-		p.say(t, "msg")
-		p.expect(t, "msg")
+	for number := range count {
+		text := fmt.Sprint("msg ", number)
+		p.say(t, text)
+		p.expect(t, text)
 	}
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// The server's memory is given back: what the events hold is Go's.
 	events := follow(t, server)
 	next[chat.EventConnected](t, events)
-	for range count {
-		next[chat.EventMessage](t, events)
+	for number := range count {
+		if said := next[chat.EventMessage](t, events); string(said.Data) != fmt.Sprint("msg ", number) {
+			t.Fatalf("event %d holds %q", number, said.Data)
+		}
 	}
 	next[chat.EventDisconnected](t, events)
 	next[chat.EventStopped](t, events)

@@ -1,0 +1,41 @@
+package chat_test
+
+import (
+	"go/format"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The program at the top of the package's documentation, as a reader would copy it.
+func TestTheManualsFirstProgramBuilds(t *testing.T) {
+	manual, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(manual), "# A first program\n")
+	text, _, ended := strings.Cut(after, "\n// # ")
+	if !found || !ended {
+		t.Fatal("doc.go has no first program")
+	}
+	var program strings.Builder
+	for line := range strings.Lines(strings.Trim(text, "/\n")) {
+		program.WriteString(strings.TrimPrefix(strings.TrimPrefix(line, "//"), "\t"))
+	}
+	source := strings.TrimSpace(program.String()) + "\n"
+	formatted, err := format.Source([]byte(source))
+	if err != nil || string(formatted) != source {
+		t.Errorf("not as gofmt writes it: %v\n%s", err, source)
+	}
+	folder := t.TempDir()
+	file := filepath.Join(folder, "main.go")
+	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "program"), file)
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+}

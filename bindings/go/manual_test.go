@@ -10,7 +10,7 @@ import (
 )
 
 // The program at the top of the package's documentation, as a reader would copy it.
-func TestTheManualsFirstProgramBuilds(t *testing.T) {
+func TestTheManualsFirstProgramCompiles(t *testing.T) {
 	manual, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
@@ -29,13 +29,12 @@ func TestTheManualsFirstProgramBuilds(t *testing.T) {
 	if err != nil || string(formatted) != source {
 		t.Errorf("not as gofmt writes it: %v\n%s", err, source)
 	}
-	folder := t.TempDir()
-	file := filepath.Join(folder, "main.go")
+	file := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "program"), file)
-	if output, err := build.CombinedOutput(); err != nil {
+	// Compiled and vetted, not linked: the tests themselves are.
+	if output, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, output)
 	}
 }

@@ -867,7 +867,7 @@ chat_status chat_server_send(chat_server *server,
 
 /**
  * Closes a client's connection, after what it was sent before: with a close code of 1000 to 1003,
- * 1007 to 1014 or 3000 to 4999 and a reason of at most 123 bytes, which may be empty.
+ * 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes, which may be empty.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
  * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.

@@ -29,7 +29,7 @@ pub enum Error {
     },
     /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters.
     InvalidRoom(&'static str),
-    /// A close code that an endpoint must not send (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1014
+    /// A close code that an endpoint must not send (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013
     /// or 3000 to 4999.
     InvalidCloseCode(u16),
     /// The message is text, and not UTF-8.
@@ -102,7 +102,7 @@ impl fmt::Display for Error {
             Self::InvalidRoom(why) => write!(f, "not the name of a room: {why}"),
             Self::InvalidCloseCode(code) => write!(
                 f,
-                "close code {code} must not be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999"
+                "close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
             ),
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8; send it as binary"),
             Self::TooLarge { size, limit } => write!(f, "{size} bytes, and {limit} are allowed"),

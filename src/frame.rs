@@ -84,7 +84,7 @@ pub(crate) fn close_frame(code: u16, reason: &str) -> BytesMut {
 
 /// Whether an endpoint may send this code in a close frame (RFC 6455, 7.4).
 pub(crate) fn may_send_close_code(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999)
 }
 
 /// What the header of a client's frame says, as far as a reader must know where the frame ends.

@@ -16,7 +16,10 @@ use crate::{
     frame::{self, Kind},
     message::Message,
     rooms::Rooms,
-    shard::{Link, inbox::Item},
+    shard::{
+        Link,
+        inbox::{Closing, Item},
+    },
     stats::Stats,
 };
 
@@ -101,7 +104,7 @@ impl Handle {
     }
 
     /// Closes a client's connection, after what was sent to it before. The code is 1000 to 1003,
-    /// 1007 to 1014 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes.
+    /// 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::InvalidCloseCode`], [`Error::TooLarge`],
@@ -114,7 +117,7 @@ impl Handle {
             let limit = frame::MAX_CLOSE_REASON;
             return Err(Error::TooLarge { size: reason.len(), limit });
         }
-        self.link_of(client)?.inbox.push(Item::Close(client, code, reason.into()))
+        self.link_of(client)?.inbox.push(Item::Close(client, Closing::new(code, reason)))
     }
 
     /// What the server has counted since its start; also after it has stopped.

@@ -201,3 +201,20 @@ fn a_connection_that_ends_without_a_close_frame_is_told_as_1006() {
     assert_eq!((gone, code), (id, 1006));
     other.is_served();
 }
+
+#[test]
+fn what_a_client_says_right_before_it_closes_comes_back_to_it_too() {
+    let server = server();
+    let violation = masked(TEXT | 0x40, b"a reserved bit");
+    for (end, code) in [(masked(CLOSE, &close_payload(1000, b"")), 1000), (violation, 1002)] {
+        let mut client = Peer::join(server.local_addr(), "/");
+        let mut bytes = masked(TEXT, b"first");
+        bytes.extend(masked(TEXT, b"second"));
+        bytes.extend(end);
+        client.write(&bytes);
+        let (frames, closed) = client.until_closed();
+        let texts: Vec<_> = frames.iter().map(|frame| frame.text()).collect();
+        assert_eq!((&texts[..], closed), (&["first", "second"][..], code));
+        assert_eq!(client.end(), End::Fin);
+    }
+}

@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::{env, fs, path::Path};
+use std::{fs, path::Path};
 
 use support::{C_FLAGS, LINK_FLAGS, ROOT, compiler, native, output, run};
 
@@ -15,7 +15,7 @@ use support::{C_FLAGS, LINK_FLAGS, ROOT, compiler, native, output, run};
 fn the_committed_header_is_up_to_date() {
     let committed = Path::new(ROOT).join("include/libchat.h");
     let generated = fs::read_to_string(concat!(env!("OUT_DIR"), "/libchat.h")).unwrap();
-    if env::var_os("UPDATE_HEADER").is_some() {
+    if std::env::var_os("UPDATE_HEADER").is_some() {
         // Renamed into place: the tests beside this one read it at the same time.
         let fresh = committed.with_extension("new");
         fs::write(&fresh, &generated).unwrap();

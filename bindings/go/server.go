@@ -138,7 +138,7 @@ func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 }
 
 // Disconnect closes a client's connection, after what it was sent before: with a close code of 1000
-// to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455, 7.4) and a reason of at most 123 bytes, which may
+// to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4) and a reason of at most 123 bytes, which may
 // be empty. It does not wait for the client.
 //
 // The errors are ErrNotFound, ErrInvalidArgument for another code, ErrInvalidUTF8, ErrTooLarge and
@@ -152,7 +152,7 @@ func (s *Server) Disconnect(client ClientID, code uint16, reason string) error {
 	s.handle.end()
 	runtime.KeepAlive(s)
 	if status == C.CHAT_ERR_INVALID_ARGUMENT {
-		return invalid("close code %d must not be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999", code)
+		return invalid("close code %d must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999", code)
 	}
 	return statusError(status)
 }

@@ -28,7 +28,8 @@ use crate::{
     rooms::{Rooms, Subscription},
     shard::{
         Load, Shard,
-        client::{Client, End, Phase},
+        client::{Client, Phase},
+        inbox::{Closing, End},
     },
 };
 
@@ -154,7 +155,7 @@ async fn serve(
         is_answered = feed(shard, rooms, client, reader, protocol, &leftover);
     }
     drop(leftover);
-    while client.is_open() {
+    while client.is_open() && !is_answered {
         // Whoever publishes waits while the shards have too much to do, and so do those who send
         // to it: TCP tells them.
         rooms.space().await;
@@ -165,6 +166,8 @@ async fn serve(
             client.cut(1006, &why);
         }
     }
+    // The close frame goes out in the shard's next turn, behind what the client itself said.
+    client.closed().await;
     is_answered
 }
 
@@ -192,14 +195,14 @@ fn feed(
         Incoming::Ping(answer) => shard.drain_if(client, client.pong(&answer)),
         Incoming::Close { code, reason, answer } => {
             let end = End { code, reason };
-            shard.drain_if(client, client.close_with(&answer, end));
+            shard.close_in_turn(client, Closing { frame: answer, end });
             is_answered = true;
         }
     });
     if let Err(violation) = outcome {
         counters.protocol_errors.add(1);
         tracing::debug!(client = %client.id(), ?violation, "protocol error");
-        shard.drain_if(client, client.close(violation.code(), violation.reason()));
+        shard.close_in_turn(client, Closing::new(violation.code(), violation.reason()));
         // Its frames make no sense any more: no answer of it could be understood.
         is_answered = true;
     }

@@ -52,8 +52,8 @@ pub struct Request {
     pub path: String,
     /// The query as it was sent, without the question mark; empty if there was none.
     pub query: String,
-    /// The headers in the order in which they were sent, names in lower case. Values are bytes:
-    /// HTTP does not promise UTF-8.
+    /// The headers, names in lower case, those of one name beside each other in the order in which
+    /// they were sent. Values are bytes: HTTP does not promise UTF-8.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
@@ -101,7 +101,8 @@ pub enum Event {
         /// How many messages it will not see.
         count: u64,
     },
-    /// A client has left. It is in no room any more.
+    /// A client has left. It is in no room any more. Its socket may be open for some seconds yet, and
+    /// counts among the connections until then: what waits for it is written, and its close awaited.
     Disconnected {
         /// The client.
         client: ClientId,

@@ -5,11 +5,12 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     io,
     net::Shutdown,
     rc::Rc,
     sync::Arc,
-    task::{Context as TaskContext, Waker},
+    task::{Context as TaskContext, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,10 @@ use bytes::Bytes;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use super::outbox::Outbox;
+use super::{
+    inbox::{Closing, End},
+    outbox::Outbox,
+};
 use crate::{
     context::Context,
     event::{ClientId, Event},
@@ -31,14 +35,6 @@ const PONG_BOUND: usize = 4 * 1024;
 
 /// Close code of a slow consumer: "try again later".
 pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
-
-/// Why a connection ends.
-#[derive(Debug, Clone)]
-pub(crate) struct End {
-    /// The close code, as in `Event::Disconnected`.
-    pub(crate) code: u16,
-    pub(crate) reason: Arc<str>,
-}
 
 /// How far a connection is on its way to its end.
 #[derive(Debug, Clone)]
@@ -144,6 +140,18 @@ impl Client {
         }
     }
 
+    /// Waits until the client is not open any more.
+    pub(crate) async fn closed(&self) {
+        poll_fn(|cx| {
+            if !self.is_open() {
+                return Poll::Ready(());
+            }
+            self.register_reader(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Writes whole data frames, `messages` of them. Returns whether the client's outbox has become
     /// non-empty, so that somebody must drain it.
     #[must_use]
@@ -173,24 +181,14 @@ impl Client {
 
     /// Sends a close frame after all that waits, and lets nothing follow it.
     #[must_use]
-    pub(crate) fn close(&self, code: u16, reason: &str) -> bool {
-        self.close_with(
-            &frame::close_frame(code, reason).freeze(),
-            End { code, reason: reason.into() },
-        )
-    }
-
-    /// Sends a close frame that is encoded already, for an end that it may not speak of: the answer
-    /// to the peer's own.
-    #[must_use]
-    pub(crate) fn close_with(&self, frame: &Bytes, end: End) -> bool {
+    pub(crate) fn close(&self, closing: Closing) -> bool {
         if !self.is_open() {
             return false;
         }
-        let started = self.write(frame, true);
+        let started = self.write(&closing.frame, true);
         // The write may have found the connection broken.
         if self.is_open() {
-            self.enter(Phase::Closing(end));
+            self.enter(Phase::Closing(closing.end));
         }
         started
     }
@@ -267,12 +265,11 @@ impl Client {
         let unsent = self.outbox.borrow_mut().as_mut().map_or(0, |outbox| outbox.drop_all());
         context.counters.messages_dropped.add(unsent);
         tracing::info!(client = %self.id, why, "slow consumer disconnected");
-        let reason = format!("slow consumer: {why}");
-        let frame = frame::close_frame(TRY_AGAIN_LATER, &reason).freeze();
+        let closing = Closing::new(TRY_AGAIN_LATER, &format!("slow consumer: {why}"));
         let mut outbox = self.outbox.borrow_mut();
-        outbox.get_or_insert_default().push(&frame, 0, true, Instant::now());
+        outbox.get_or_insert_default().push(&closing.frame, 0, true, Instant::now());
         drop(outbox);
-        self.enter(Phase::Closing(End { code: TRY_AGAIN_LATER, reason: reason.into() }));
+        self.enter(Phase::Closing(closing.end));
     }
 
     /// Writes what waits, as far as the socket takes it. Returns whether the outbox is empty.

@@ -6,13 +6,14 @@
 use std::{
     net::{SocketAddr, TcpStream},
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Instant,
 };
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::Load;
@@ -20,6 +21,7 @@ use crate::{
     context::Admission,
     error::{Error, Result},
     event::ClientId,
+    frame,
     message::Message,
 };
 
@@ -54,6 +56,27 @@ pub(crate) struct Arrival {
     pub(crate) load: Load,
 }
 
+/// A close frame, and what the host is told of it.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) frame: Bytes,
+    pub(crate) end: End,
+}
+
+impl Closing {
+    pub(crate) fn new(code: u16, reason: &str) -> Self {
+        let frame = frame::close_frame(code, reason).freeze();
+        Self { frame, end: End { code, reason: reason.into() } }
+    }
+}
+
+/// Why a connection ends, as in `Event::Disconnected`.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub(crate) code: u16,
+    pub(crate) reason: Arc<str>,
+}
+
 /// What a shard is asked to do, in order.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -62,7 +85,7 @@ pub(crate) enum Item {
     /// Deliver a message to one client.
     Send(ClientId, Message),
     /// Close one client's connection, after what was sent to it before.
-    Close(ClientId, u16, Box<str>),
+    Close(ClientId, Closing),
     /// Serve a connection that was accepted.
     Accept(Box<Arrival>),
     /// Drain and end. Nothing follows.

@@ -27,7 +27,7 @@ use tokio::sync::{Notify, watch};
 
 use self::{
     client::{Client, Phase},
-    inbox::{Arrival, Inbox, Item, RoomId},
+    inbox::{Arrival, Closing, Inbox, Item, RoomId},
     lane::{Joiner, Lane},
     liveness::Liveness,
 };
@@ -153,10 +153,10 @@ impl Shard {
                         self.flush(&mut dirty);
                         self.send(id, &message);
                     }
-                    Item::Close(id, code, reason) => {
+                    Item::Close(id, closing) => {
                         self.flush(&mut dirty);
                         if let Some(client) = self.client(id) {
-                            self.drain_if(&client, client.close(code, &reason));
+                            self.drain_if(&client, client.close(closing));
                         }
                     }
                     Item::Accept(arrival) => accept(self, *arrival),
@@ -257,9 +257,18 @@ impl Shard {
         }
     }
 
+    /// Closes a client after what was published to it before: that waits in the inbox.
+    pub(crate) fn close_in_turn(self: &Rc<Self>, client: &Rc<Client>, closing: Closing) {
+        if self.link.inbox.push(Item::Close(client.id(), closing)).is_err() {
+            // The inbox has been worked off, since the server stops.
+            self.go_away(client);
+        }
+    }
+
     /// Closes a client because the server stops.
     pub(crate) fn go_away(self: &Rc<Self>, client: &Rc<Client>) {
-        self.drain_if(client, client.close(GOING_AWAY, "the server is stopping"));
+        let closing = Closing::new(GOING_AWAY, "the server is stopping");
+        self.drain_if(client, client.close(closing));
     }
 
     /// Closes every client, waits for their answers up to the deadline, which may be brought

@@ -7,13 +7,22 @@ use chat::{Config, SlowConsumer};
 use clap::{ArgAction, Parser, ValueEnum};
 use humantime::parse_duration;
 
-/// A WebSocket chat server.
-///
-/// Clients connect to ws://ADDR/ (the room "lobby") or ws://ADDR/rooms/{room}; what one sends goes
-/// to everyone in the room. Durations take units (250ms, 25s, 1h), and so do sizes (64KiB, 1MiB).
+/// What `--help` says before the flags.
+const ABOUT: &str = "A WebSocket chat server.
+
+Clients connect to ws://ADDR/ (the room \"lobby\") or ws://ADDR/rooms/{room}; what one sends goes to \
+everyone in the room. Durations take units (250ms, 25s, 1h), and so do sizes (64KiB, 1MiB).";
+
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "chat-server", version, max_term_width = 100)]
+#[command(name = "chat-server", version, about = ABOUT, max_term_width = 100)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Flags {
+    // The short layout, a line or two for each flag, also for --help.
+    /// Print this
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+
     /// Address to listen on; repeat for several. Port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = Config::DEFAULT_LISTEN)]
     listen: Vec<String>,

@@ -49,7 +49,9 @@ pub(super) async fn end(
                 is_over |= seen || matches!(client.phase(), Phase::Cut(_));
             }
         };
-        if !in_time(shard, answer).await {
+        if !in_time(shard, answer).await || shard.is_stopping() {
+            // A client that has answered sends no more: nothing could reset the connection, and a
+            // stop need not wait until the client closes its side.
             return;
         }
     }

@@ -89,7 +89,6 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, upgraded: Upgraded)
     }
     let mut reader = Reader::new(shard.context.options.max_message_size);
     let is_answered = in_rooms(&shard, &rooms, member, &mut reader, request, leftover).await;
-    shard.retire_client(client.id());
     end(&shard, &client, &mut reader, is_answered).await;
 }
 
@@ -128,8 +127,9 @@ async fn in_rooms(
         context.events.push(Event::Connected { client: client.id(), room, request });
     }
     let is_answered = serve(shard, rooms, &client, reader, &mut protocol, leftover).await;
-    // Out of the rooms first: the event says that the client is in none any more.
+    // First out of the rooms and the roster: when the host is told, no call reaches the client.
     drop((protocol, everyone));
+    shard.retire_client(client.id());
     if let Phase::Closing(End { code, reason }) | Phase::Cut(End { code, reason }) = client.phase()
     {
         tracing::debug!(client = %client.id(), code, %reason, "disconnected");

@@ -83,6 +83,7 @@
 mod boundary;
 mod callback;
 mod guard;
+mod process;
 
 mod version;
 

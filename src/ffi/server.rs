@@ -3,7 +3,6 @@
 use std::{
     ffi::c_char,
     mem::MaybeUninit,
-    process,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -19,6 +18,7 @@ use super::{
     event::{View, chat_client_id, kind},
     events::chat_events,
     guard::guard,
+    process::Process,
     stats::chat_stats,
     status::chat_status,
 };
@@ -35,7 +35,7 @@ use crate::{config::Config, error::Error, event::ClientId, server::Server};
 pub struct chat_server {
     server: Server,
     /// The process that has the server's threads; a fork of it has not.
-    process: u32,
+    process: Process,
     link: Arc<Link>,
 }
 
@@ -56,7 +56,7 @@ const MAX_STATS_SIZE: usize = 4096;
 unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_server, chat_status> {
     // SAFETY: the caller promises it.
     let handle = required(unsafe { handle.as_ref() })?;
-    if handle.process != process::id() {
+    if handle.process != Process::current() {
         return Err(chat_status::CHAT_ERR_FORKED);
     }
     Ok(handle)
@@ -134,12 +134,14 @@ fn start(
     let (config, out) = (required(config)?, required(out)?);
     let link = Arc::new(Link::default());
     let _started = Started(&link);
+    let process = Process::watched()
+        .map_err(|source| chat_error::new(&Error::Resources { what: "a fork handler", source }))?;
     let server = match &config.handler {
         None => config.inner.start(),
         Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
     };
     let server = server.map_err(|error| chat_error::new(&error))?;
-    let handle = chat_server { server, process: process::id(), link: link.clone() };
+    let handle = chat_server { server, process, link: link.clone() };
     out.write(Box::into_raw(Box::new(handle)));
     Ok(())
 }

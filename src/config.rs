@@ -116,8 +116,8 @@ impl Config {
     /// Sets how many bytes may wait for one client that does not take them. Then it is a slow
     /// consumer.
     ///
-    /// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` and 4 KiB, at
-    /// most 64 GiB.
+    /// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB,
+    /// at most 64 GiB.
     pub fn outbox_size(&mut self, bytes: usize) -> &mut Self {
         self.options.outbox_size = bytes;
         self
@@ -150,7 +150,8 @@ impl Config {
 
     /// Sets how long a client may take to answer a ping (any bytes are an answer). Then it counts
     /// as vanished and its connection is cut: at most ping interval + ping timeout after its last
-    /// byte. Data that its machine does not acknowledge for as long cuts it too.
+    /// byte. Where slow consumers are disconnected, Linux cuts it sooner if data waits for it: after
+    /// the longer of ping timeout and outbox age, and a second.
     ///
     /// Default: 10 s. From 10 ms to 1 day.
     pub fn ping_timeout(&mut self, timeout: Duration) -> &mut Self {
@@ -202,7 +203,8 @@ impl Config {
     }
 
     /// Sets how many bytes of messages all rooms together keep. Beyond it the rooms that have been
-    /// without subscribers for longest forget theirs first.
+    /// without subscribers for longest are forgotten first, and then rooms that keep much forget
+    /// their oldest messages.
     ///
     /// Default: 64 MiB. At most 1 TiB.
     pub fn history_total(&mut self, bytes: usize) -> &mut Self {
@@ -221,7 +223,7 @@ impl Config {
 
     /// Sets how many events wait for the host; zero: events are not collected at all.
     ///
-    /// When they are as many, or their messages hold 64 MiB, message events are dropped and
+    /// When they are as many, or hold 64 MiB of messages and requests, message events are dropped and
     /// counted. Connects and disconnects are never dropped: while the queue is full of events,
     /// further clients are answered with HTTP 503.
     ///

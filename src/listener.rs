@@ -61,14 +61,23 @@ fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle))?;
     }
     #[cfg(target_os = "linux")]
-    if !options.ping_interval.is_zero() {
-        // Data that the peer's machine does not acknowledge finds a vanished peer sooner than a
-        // ping does.
-        socket.set_tcp_user_timeout(Some(options.ping_timeout))?;
+    if let Some(timeout) = user_timeout(options) {
+        socket.set_tcp_user_timeout(Some(timeout))?;
     }
     socket.bind(&SockAddr::from(addr))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// How long data may wait for a peer's machine: that finds a vanished peer sooner than a ping does.
+/// Linux counts a peer that does not read as well, so the time is longer than what the outbox allows
+/// one, and there is none if slow consumers are to stay.
+#[cfg(target_os = "linux")]
+fn user_timeout(options: &Options) -> Option<Duration> {
+    let margin = Duration::from_secs(1);
+    let is_wanted = !options.ping_interval.is_zero()
+        && options.slow_consumer == crate::options::SlowConsumer::Disconnect;
+    is_wanted.then(|| options.ping_timeout.max(options.outbox_age) + margin)
 }
 
 /// Accepts connections until the shard that it runs on stops.
@@ -195,6 +204,6 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), options.tcp_keepalive);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), options.tcp_keepalive);
         #[cfg(target_os = "linux")]
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(options.ping_timeout));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), user_timeout(&options));
     }
 }

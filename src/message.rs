@@ -13,6 +13,10 @@ use crate::{
     frame::{self, Kind},
 };
 
+/// From this length on, in bytes, a message's own frame is written, and not copied into a buffer that
+/// it shares with others.
+const LONG: usize = 32 * 1024;
+
 /// A text or binary message. Cloning it does not copy its bytes.
 #[derive(Debug, Clone)]
 pub struct Message {
@@ -23,14 +27,24 @@ pub struct Message {
 struct Shared {
     kind: Kind,
     data: Bytes,
-    /// The wire form of a message that is too long to be worth copying into a lane's buffer.
+    /// The message's frame, if it was asked for. A long message is kept as its frame from the start,
+    /// and `data` is a part of it: so it is in memory once.
     frame: OnceCell<Bytes>,
 }
 
 impl Message {
     /// Makes a message of bytes that are known to be of their kind.
     pub(crate) fn new(kind: Kind, data: Bytes) -> Self {
+        if data.len() >= LONG {
+            return Self::long(kind, &data);
+        }
         Self { shared: Arc::new(Shared { kind, data, frame: OnceCell::new() }) }
+    }
+
+    fn long(kind: Kind, data: &[u8]) -> Self {
+        let frame = frame::data_frame(kind, data).freeze();
+        let data = frame.slice(frame::header_len(data.len())..);
+        Self { shared: Arc::new(Shared { kind, data, frame: OnceCell::with_value(frame) }) }
     }
 
     /// Makes a message of what a host passed: text must be UTF-8, and neither may be over `limit`.
@@ -40,6 +54,9 @@ impl Message {
         }
         if kind == Kind::Text && std::str::from_utf8(data).is_err() {
             return Err(Error::InvalidUtf8);
+        }
+        if data.len() >= LONG {
+            return Ok(Self::long(kind, data));
         }
         Ok(Self::new(kind, Bytes::copy_from_slice(data)))
     }
@@ -63,6 +80,11 @@ impl Message {
             Kind::Text => std::str::from_utf8(&self.shared.data).ok(),
             Kind::Binary => None,
         }
+    }
+
+    /// Whether the message is so long that its own frame is written.
+    pub(crate) fn is_long(&self) -> bool {
+        self.shared.data.len() >= LONG
     }
 
     /// The length of the message's frame on the wire, in bytes.

@@ -121,7 +121,8 @@ impl Check {
         self.range("handshake_timeout", options.handshake_timeout, (short, DAY));
         self.range("handshake_size", options.handshake_size, (8 * KIB, MIB));
         self.range("max_message_size", options.max_message_size, (1, GIB));
-        let least = options.max_message_size.max(4 * KIB);
+        // The longest message must fit beside its header and what it costs to keep.
+        let least = options.max_message_size.saturating_add(4 * KIB);
         self.range("outbox_size", options.outbox_size, (least, 64 * GIB));
         self.range("outbox_age", options.outbox_age, (short, DAY));
         if !options.ping_interval.is_zero() {

@@ -168,6 +168,11 @@ impl Room {
         !state.history.is_empty()
     }
 
+    /// What the room's messages cost, in bytes.
+    pub(crate) fn history_bytes(&self) -> usize {
+        self.lock().history.bytes()
+    }
+
     /// Lets the room take no more messages, since the directory has forgotten it.
     pub(crate) fn retire(&self, kept: &AtomicUsize) {
         let mut state = self.lock();
@@ -184,7 +189,7 @@ impl Room {
         self.lock().phase = Phase::Stopped;
     }
 
-    /// Forgets the room's oldest messages while `kept` is over its bound.
+    /// Forgets the room's oldest messages while `kept` is over a bound.
     pub(crate) fn shrink(&self, kept: &AtomicUsize, bound: usize) {
         let mut state = self.lock();
         while kept.load(Ordering::Relaxed) > bound {

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use slab::Slab;
 
 use crate::{
     context::Context,
@@ -24,6 +25,9 @@ use crate::{
 
 /// The longest name of a room, in bytes.
 const MAX_NAME: usize = 128;
+
+/// How many rooms are looked at to find one that keeps much.
+const SAMPLE: usize = 64;
 
 /// The rooms of one server.
 #[derive(Debug)]
@@ -38,7 +42,11 @@ pub(crate) struct Rooms {
 
 #[derive(Debug, Default)]
 struct Directory {
-    by_name: HashMap<Arc<str>, Arc<Room>>,
+    /// Where in `rooms` each is.
+    by_name: HashMap<Arc<str>, usize>,
+    rooms: Slab<Arc<Room>>,
+    /// Where in `rooms` the next look for one that keeps much begins.
+    cursor: usize,
     /// Rooms without subscribers that have history, the one that has rested for longest first.
     idle: BTreeMap<u64, (Arc<Room>, Instant)>,
     /// The number of the last room, and of the last rest.
@@ -47,6 +55,33 @@ struct Directory {
 }
 
 impl Directory {
+    fn get(&self, name: &str) -> Option<&Arc<Room>> {
+        self.rooms.get(*self.by_name.get(name)?)
+    }
+
+    fn insert(&mut self, room: &Arc<Room>) {
+        let place = self.rooms.insert(Arc::clone(room));
+        self.by_name.insert(Arc::clone(room.name()), place);
+    }
+
+    fn remove(&mut self, room: &Arc<Room>) {
+        if let Some(place) = self.by_name.remove(room.name()) {
+            self.rooms.try_remove(place);
+        }
+    }
+
+    /// The room that keeps most among the next few: looking at all of them would take too long, and
+    /// in time each has its turn.
+    fn next_large(&mut self) -> Option<Arc<Room>> {
+        let places = self.rooms.capacity().max(1);
+        let from = self.cursor;
+        self.cursor = (from + SAMPLE) % places;
+        let sample = (from..from + SAMPLE.min(places))
+            .filter_map(|place| self.rooms.get(place % places))
+            .max_by_key(|room| room.history_bytes());
+        sample.cloned()
+    }
+
     fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
@@ -208,7 +243,7 @@ impl Rooms {
     pub(crate) fn stop(&self) {
         let mut directory = self.lock();
         directory.stopped = true;
-        for room in directory.by_name.values() {
+        for (_, room) in &directory.rooms {
             room.stop();
         }
         self.everyone.stop();
@@ -235,13 +270,12 @@ impl Rooms {
         if directory.stopped {
             return Err(Error::Stopped);
         }
-        if let Some(room) = directory.by_name.get(name) {
+        if let Some(room) = directory.get(name) {
             return Ok(Arc::clone(room));
         }
-        let name: Arc<str> = name.into();
         let id = RoomId(directory.next_number());
-        let room = Arc::new(Room::new(id, Arc::clone(&name), self.shards.len()));
-        directory.by_name.insert(name, Arc::clone(&room));
+        let room = Arc::new(Room::new(id, name.into(), self.shards.len()));
+        directory.insert(&room);
         self.context.counters.rooms.add(1);
         Ok(room)
     }
@@ -287,26 +321,33 @@ impl Rooms {
 
     fn forget(&self, directory: &mut Directory, room: &Arc<Room>) {
         room.retire(&self.kept);
-        directory.by_name.remove(room.name());
+        directory.remove(room);
         self.context.counters.rooms.sub(1);
     }
 
-    /// Keeps all rooms' histories within their bound: idle rooms are forgotten first, then the room
-    /// that grew forgets its own oldest messages.
+    /// Keeps all rooms' histories within their bound: idle rooms are forgotten first, then rooms that
+    /// keep much forget their oldest messages, whoever made the last one.
     fn bound_history(&self, grown: &Arc<Room>) {
         let bound = self.context.options.history_total;
         if self.kept.load(Ordering::Relaxed) <= bound {
             return;
         }
         let mut directory = self.lock();
-        while self.kept.load(Ordering::Relaxed) > bound {
-            let Some((_, (room, _))) = directory.idle.pop_first() else {
-                drop(directory);
-                grown.shrink(&self.kept, bound);
-                return;
-            };
+        while self.kept.load(Ordering::Relaxed) > bound
+            && let Some((_, (room, _))) = directory.idle.pop_first()
+        {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
             self.forget(&mut directory, &room);
+        }
+        if self.kept.load(Ordering::Relaxed) > bound {
+            let large = directory.next_large();
+            drop(directory);
+            // Somewhat below the bound, so that the next message does not look again.
+            let slack = bound - bound / 64;
+            if let Some(large) = large {
+                large.shrink(&self.kept, slack);
+            }
+            grown.shrink(&self.kept, bound);
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 
+use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{
     self, Message,
     protocol::{Role, WebSocketConfig, WebSocketContext},
@@ -145,8 +146,8 @@ impl Parser {
                 Err(error) => return Err(violation(&error)),
             };
             match message {
-                Message::Text(text) => emit(Incoming::Message(Kind::Text, text.into())),
-                Message::Binary(data) => emit(Incoming::Message(Kind::Binary, data)),
+                Message::Text(text) => emit(Incoming::Message(Kind::Text, own(text.into()))),
+                Message::Binary(data) => emit(Incoming::Message(Kind::Binary, own(data))),
                 Message::Ping(_) => {
                     // Makes tungstenite write its answer now. It never fails: the stream is memory.
                     let _ = self.context.flush(&mut stream);
@@ -168,6 +169,12 @@ impl Parser {
             }
         }
     }
+}
+
+/// A payload that keeps no more memory than it needs: a short one shares tungstenite's read buffer,
+/// and would keep the whole of it for as long as a history or a queue keeps the message.
+fn own(payload: Bytes) -> Bytes {
+    if payload.len() < 4 * PARSE_BUFFER { Bytes::copy_from_slice(&payload) } else { payload }
 }
 
 /// What tungstenite reads from and writes to.

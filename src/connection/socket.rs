@@ -10,6 +10,8 @@ use crate::shard::{Shard, client::Client};
 pub(super) enum Arrived {
     /// Bytes, or a change of the client's phase.
     Something,
+    /// As many bytes as the buffer holds, with more behind them.
+    More,
     /// The stream has ended, for a reason.
     End(String),
 }
@@ -33,15 +35,26 @@ pub(super) async fn read(
         Ok(false) => return Arrived::Something,
         Err(error) => return Arrived::End(format!("the connection broke: {error}")),
     }
+    let arrived = take_bytes(shard, client, take);
+    if let Arrived::More = arrived {
+        // One client's flood must not keep the others of the shard from being read and flushed.
+        tokio::task::yield_now().await;
+    }
+    arrived
+}
+
+/// Reads what the socket has, as much as the buffer holds.
+fn take_bytes(shard: &Shard, client: &Client, take: impl FnOnce(&[u8])) -> Arrived {
     let mut buffer = shard.read_buffer.borrow_mut();
     match client.stream().try_read(&mut buffer) {
         Ok(0) => Arrived::End("the connection ended without a close frame".to_owned()),
         Ok(len) => {
             client.note_heard();
-            if len < buffer.len() {
-                note_empty(client.stream());
-            }
             take(&buffer[..len]);
+            if len == buffer.len() {
+                return Arrived::More;
+            }
+            note_empty(client.stream());
             Arrived::Something
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrived::Something,

@@ -58,6 +58,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Roughly what the request keeps in memory, in bytes.
+    fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 64);
+        self.path.len() + self.query.len() + headers.sum::<usize>()
+    }
+
     /// The first value of a header, whose name is compared without regard to case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {

@@ -16,7 +16,7 @@ use crate::{
     stats::Counters,
 };
 
-/// How many bytes of messages the queue may hold.
+/// How many bytes of messages and requests the queue may hold.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The queue between the server's threads and the host's one.
@@ -33,7 +33,7 @@ pub(crate) struct EventQueue {
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<Event>,
-    /// Bytes of the messages in `events`.
+    /// Bytes of the messages and requests in `events`.
     bytes: usize,
     /// Message events dropped since the last event that was queued.
     dropped: u64,
@@ -53,13 +53,21 @@ impl EventQueue {
 
     /// Whether no further client should be admitted, since its events might not fit.
     pub(crate) fn is_full(&self) -> bool {
-        self.is_enabled() && self.lock().events.len() >= self.capacity
+        if !self.is_enabled() {
+            return false;
+        }
+        let queue = self.lock();
+        queue.events.len() >= self.capacity || queue.bytes >= MAX_BYTES
     }
 
     /// Queues an event that must not be lost.
     pub(crate) fn push(&self, event: Event) {
         if self.is_enabled() {
-            self.append(self.lock(), event, 0);
+            let bytes = match &event {
+                Event::Connected { request, .. } => request.size(),
+                _ => 0,
+            };
+            self.append(self.lock(), event, bytes);
         }
     }
 
@@ -69,7 +77,9 @@ impl EventQueue {
             return;
         }
         let mut queue = self.lock();
-        if queue.events.len() >= self.capacity || queue.bytes.saturating_add(bytes) > MAX_BYTES {
+        // A single message fits, however long it is.
+        let is_too_much = queue.bytes > 0 && queue.bytes.saturating_add(bytes) > MAX_BYTES;
+        if queue.events.len() >= self.capacity || is_too_much {
             queue.dropped += 1;
             counters.events_dropped.add(1);
             return;

@@ -19,9 +19,6 @@ const MAX_JOINED: usize = 256 * 1024;
 /// clients that lag keep it alive, and the next one is allocated.
 const SEGMENT: usize = 64 * 1024;
 
-/// From this length on a message's own frame is written, and not copied into the shared buffer.
-const OWN_FRAME: usize = 32 * 1024;
-
 /// One room on one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
@@ -104,13 +101,12 @@ impl Joiner {
         self.joined.clear();
         self.excluded.clear();
         let mut len = first.message.frame_len();
+        let is_long = first.message.is_long();
         self.note(first);
-        if len >= OWN_FRAME {
+        if is_long {
             return self.joined[0].message.frame().clone();
         }
-        while let Some(next) =
-            rest.next_if(|next| len + next.message.frame_len() <= MAX_JOINED.max(OWN_FRAME))
-        {
+        while let Some(next) = rest.next_if(|next| len + next.message.frame_len() <= MAX_JOINED) {
             len += next.message.frame_len();
             self.note(next);
         }

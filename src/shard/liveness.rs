@@ -6,7 +6,7 @@
 use std::{
     cell::RefCell,
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, HashMap},
     pin::pin,
     rc::Rc,
     time::{Duration, Instant},
@@ -39,7 +39,20 @@ struct Check {
 impl Liveness {
     /// Begins to ping a client. The first pings are spread, so that clients which came together
     /// are not pinged together.
-    pub(crate) fn watch(&self, client: ClientId, interval: Duration, now: Instant) {
+    pub(crate) fn watch(
+        &self,
+        client: ClientId,
+        interval: Duration,
+        now: Instant,
+        clients: &HashMap<ClientId, Rc<Client>>,
+    ) {
+        let mut checks = self.checks.borrow_mut();
+        // The checks of those who have left are found when they are due; with long intervals that
+        // is late.
+        if checks.len() > 2 * clients.len() + 1024 {
+            checks.retain(|Reverse(check)| clients.contains_key(&check.client));
+        }
+        drop(checks);
         // Fibonacci hashing spreads consecutive ids evenly.
         let spread = client.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let share = spread as f64 / f64::from(u32::MAX);

@@ -228,10 +228,11 @@ impl Shard {
     pub(crate) fn add_client(&self, client: &Rc<Client>) {
         let roster = &self.link.roster;
         roster.lock().unwrap_or_else(PoisonError::into_inner).insert(client.id());
-        self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
+        let mut clients = self.clients.borrow_mut();
+        clients.insert(client.id(), Rc::clone(client));
         let interval = self.context.options.ping_interval;
         if !interval.is_zero() {
-            self.liveness.watch(client.id(), interval, Instant::now());
+            self.liveness.watch(client.id(), interval, Instant::now(), &clients);
         }
     }
 

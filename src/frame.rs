@@ -5,7 +5,14 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::message::Kind;
+/// What a message is: text that is UTF-8, or bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// Bytes of any value.
+    Binary,
+}
 
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;

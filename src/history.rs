@@ -84,7 +84,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::message::Kind;
+    use crate::frame::Kind;
 
     fn texts(history: &mut History, count: usize, now: Instant) -> Vec<String> {
         let messages = history.last(count, now, Duration::from_secs(60));

@@ -10,17 +10,8 @@ use once_cell::sync::OnceCell;
 
 use crate::{
     error::{Error, Result},
-    frame,
+    frame::{self, Kind},
 };
-
-/// What a message is: text that is UTF-8, or bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// UTF-8 text.
-    Text,
-    /// Bytes of any value.
-    Binary,
-}
 
 /// A text or binary message. Cloning it does not copy its bytes.
 #[derive(Debug, Clone)]

@@ -68,21 +68,21 @@ fn what_a_full_socket_did_not_take_is_delivered_too() {
 
 #[test]
 fn a_client_that_takes_its_time_gets_everything_up_to_the_deadline() {
-    const COUNT: usize = 20;
+    const COUNT: usize = 24;
     let server = server_with(|config| {
         config.outbox_size(64 * MIB).outbox_age(Duration::from_secs(3600));
     });
-    let mut client = Peer::join(server.local_addr(), "/");
+    let mut client = Peer::join_small(server.local_addr(), "/");
     for number in 0..COUNT {
         server.publish("lobby", Kind::Binary, &vec![number as u8; MIB]).unwrap();
     }
     thread::scope(|scope| {
         let stopped = scope.spawn(|| server.stop(Duration::from_secs(60)));
-        // Seven seconds for 20 MiB, as on a bad line.
+        // Seven seconds for 24 MiB, as on a bad line.
         for number in 0..COUNT {
             let message = client.message();
             assert!(message.payload == vec![number as u8; MIB], "message {number} is not whole");
-            thread::sleep(Duration::from_millis(350));
+            thread::sleep(Duration::from_millis(300));
         }
         assert_eq!(client.closed().0, 1001);
         client.answer_close(1001);
@@ -112,8 +112,8 @@ fn what_clients_said_reaches_everyone_or_no_one() {
             assert_eq!(client.text(), "0");
         }
         let stopped = scope.spawn(|| server.stop(PATIENCE));
-        let readers = clients.each_mut().map(|client| {
-            scope.spawn(|| {
+        let readers = clients.map(|mut client| {
+            scope.spawn(move || {
                 let (messages, code) = client.until_closed();
                 assert_eq!(code, 1001);
                 client.answer_close(1001);

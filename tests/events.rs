@@ -142,6 +142,7 @@ fn a_panic_in_the_handler_is_survived() {
         });
         assert_eq!(client.text(), "sent");
     }
+    client.leave();
     server.stop(PATIENCE).unwrap();
 }
 
@@ -158,7 +159,7 @@ fn a_handler_that_blocks_delays_no_socket() {
     for _ in 0..100 {
         client.is_served();
     }
-    Peer::join(server.local_addr(), "/").leave();
+    client.leave();
     drop(release);
     server.stop(PATIENCE).unwrap();
 }

@@ -123,14 +123,11 @@ fn a_room_without_an_upgrade_is_answered_426() {
 #[test]
 fn half_an_upgrade_is_none() {
     let server = server();
-    for path in ["/", "/rooms/x"] {
-        for replaced in
-            [("Connection", Some("close")), ("Connection", None), ("Upgrade", Some("h2c"))]
-        {
-            let head = head(&format!("GET {path} HTTP/1.1"), &[replaced]);
-            let status = refused(&server, head.as_bytes()).status;
-            assert!([400, 426].contains(&status), "{replaced:?}: {status}");
-        }
+    for replaced in [("Connection", Some("close")), ("Connection", None), ("Upgrade", Some("h2c"))]
+    {
+        let head = head("GET /rooms/x HTTP/1.1", &[replaced]);
+        let status = refused(&server, head.as_bytes()).status;
+        assert!([400, 426].contains(&status), "{replaced:?}: {status}");
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use chat::{ClientId, Config, Error, Kind};
 use peer::{
     PATIENCE, Peer,
-    frames::TEXT,
+    frames::{CLOSE, TEXT},
     host::{Events, server, server_with},
 };
 
@@ -105,6 +105,25 @@ fn a_client_that_never_answers_the_close_is_cut_at_the_deadline() {
     assert_eq!(silent.closed().0, 1001);
     silent.drain();
     half.drain();
+}
+
+#[test]
+fn a_client_that_closes_and_does_not_read_is_cut_at_the_deadline_too() {
+    let server = server_with(|config| {
+        config.outbox_size(64 << 20).outbox_age(Duration::from_secs(3600)).event_queue(100);
+    });
+    let mut events = Events::of(&server);
+    let mut client = Peer::join_small(server.local_addr(), "/");
+    let id = events.connected();
+    for _ in 0..16 {
+        server.publish("lobby", Kind::Binary, &[0; 1 << 20]).unwrap();
+    }
+    client.send(CLOSE, &1000_u16.to_be_bytes());
+    // The server has its close frame, and the answer waits behind what the client does not read.
+    assert_eq!(events.left(id).0, 1000);
+    let begun = Instant::now();
+    assert!(matches!(server.stop(Duration::from_millis(100)), Err(Error::TimedOut)));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 #[test]

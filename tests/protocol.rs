@@ -60,6 +60,21 @@ fn an_unmasked_frame_is_closed_with_1002() {
 }
 
 #[test]
+fn a_client_that_goes_on_sending_is_not_reset_before_it_has_read_why() {
+    let server = server();
+    let mut client = Peer::join(server.local_addr(), "/");
+    client.write(&unmasked(TEXT, b"in clear"));
+    // The answer has come, and is not read yet. A server that has closed its socket by now answers
+    // whatever comes with a reset, after which nothing more can be written.
+    client.stream.peek(&mut [0]).unwrap();
+    for _ in 0..50 {
+        client.say(&"more ".repeat(1000));
+    }
+    assert_eq!(client.closed().0, 1002);
+    assert_eq!(client.end(), End::Fin);
+}
+
+#[test]
 fn a_reserved_bit_is_closed_with_1002() {
     let server = server();
     for bits in [0x40, 0x20, 0x10, 0x70] {

@@ -3,10 +3,7 @@
 
 mod peer;
 
-use std::{
-    net::{SocketAddr, TcpStream},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use chat::{Event, Kind, SlowConsumer};
 use peer::{
@@ -14,21 +11,10 @@ use peer::{
     frames::{CLOSE, Frame},
     host::{Events, server_with},
 };
-use socket2::{Domain, Socket, Type};
 
 const KIB: usize = 1024;
 /// More than the kernel keeps for a connection between two programs of this machine.
 const MORE_THAN_SOCKETS_TAKE: usize = 64 * KIB * KIB;
-
-/// Joins with a small receive buffer, so that the server's socket is full soon.
-fn join_small(addr: SocketAddr) -> Peer {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.set_recv_buffer_size(64 * KIB).expect("a size");
-    socket.connect(&addr.into()).expect("the server listens");
-    let mut peer = Peer::over(TcpStream::from(socket));
-    peer.become_client("/");
-    peer
-}
 
 /// The text of message `number`: small ones and large ones in turn, as they take different ways.
 fn text(number: usize) -> String {
@@ -64,8 +50,8 @@ fn a_slow_consumer_is_disconnected_and_the_others_get_everything() {
         config.outbox_age(Duration::from_secs(3600));
     });
     let mut events = Events::of(&server);
-    let mut stuck = [(); 3].map(|()| {
-        let peer = join_small(server.local_addr());
+    let stuck = [(); 3].map(|()| {
+        let peer = Peer::join_small(server.local_addr(), "/");
         (events.connected(), peer)
     });
     let mut reader = Peer::join(server.local_addr(), "/");
@@ -76,14 +62,14 @@ fn a_slow_consumer_is_disconnected_and_the_others_get_everything() {
         assert_eq!(number(&reader.message()), count);
         count += 1;
     }
-    for (id, peer) in &mut stuck {
+    for (id, mut peer) in stuck {
         // What its socket had taken, then the code: the close frame is not lost.
-        let (messages, reason) = until_closed_as_slow(peer);
+        let (messages, reason) = until_closed_as_slow(&mut peer);
         assert!(messages.len() < count);
         assert!(messages.iter().map(number).eq(0..messages.len()), "in order, without a gap");
         assert!(reason.contains("slow"), "{reason:?} says why");
         peer.answer_close(1013);
-        let (code, told) = events.left(*id);
+        let (code, told) = events.left(id);
         assert_eq!((code, told), (1013, reason));
     }
     reader.is_served();
@@ -95,7 +81,7 @@ fn a_slow_consumer_that_never_reads_again_is_cut() {
         config.max_message_size(16 * KIB).outbox_size(64 * KIB).event_queue(1000);
     });
     let mut events = Events::of(&server);
-    let mut stuck = join_small(server.local_addr());
+    let mut stuck = Peer::join_small(server.local_addr(), "/");
     let id = events.connected();
     let mut reader = Peer::join(server.local_addr(), "/");
     let mut count = 0;
@@ -119,7 +105,7 @@ fn what_waits_for_too_long_makes_a_slow_consumer_too() {
         config.outbox_size(MORE_THAN_SOCKETS_TAKE).outbox_age(AGE).event_queue(1000);
     });
     let mut events = Events::of(&server);
-    let _stuck = join_small(server.local_addr());
+    let _stuck = Peer::join_small(server.local_addr(), "/");
     let id = events.connected();
     let mut reader = Peer::join(server.local_addr(), "/");
     let begun = Instant::now();
@@ -140,7 +126,7 @@ fn a_reader_that_is_only_behind_is_no_slow_consumer() {
     let server = server_with(|config| {
         config.event_queue(1000);
     });
-    let mut behind = join_small(server.local_addr());
+    let mut behind = Peer::join_small(server.local_addr(), "/");
     // A burst of 10,000 chat messages fits the outbox.
     for count in 0..10_000 {
         server.publish("lobby", Kind::Text, format!("message {count}").as_bytes()).unwrap();
@@ -159,7 +145,7 @@ fn drop_oldest_drops_whole_messages_and_counts_each() {
         config.slow_consumer(SlowConsumer::DropOldest);
     });
     let mut events = Events::of(&server);
-    let mut stuck = join_small(server.local_addr());
+    let mut stuck = Peer::join_small(server.local_addr(), "/");
     let id = events.connected();
     let mut reader = Peer::join(server.local_addr(), "/");
     let mut count = 0;
@@ -209,7 +195,7 @@ fn with_drop_oldest_by_age_a_stuck_client_stays_and_gets_the_newest() {
         config.outbox_size(MORE_THAN_SOCKETS_TAKE).outbox_age(Duration::from_millis(500));
         config.slow_consumer(SlowConsumer::DropOldest);
     });
-    let mut stuck = join_small(server.local_addr());
+    let mut stuck = Peer::join_small(server.local_addr(), "/");
     let mut reader = Peer::join(server.local_addr(), "/");
     let begun = Instant::now();
     let mut count = 0;

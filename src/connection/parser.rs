@@ -11,11 +11,8 @@ use tokio_tungstenite::tungstenite::{
     protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
-use super::reader::{Incoming, Violation};
-use crate::{
-    frame::{Header, MAX_CONTROL_PAYLOAD},
-    message::Kind,
-};
+use super::incoming::{Incoming, Violation};
+use crate::frame::{Header, Kind, MAX_CONTROL_PAYLOAD};
 
 /// The longest header of a frame (RFC 6455, 5.2).
 const MAX_HEADER: usize = 14;
@@ -85,7 +82,9 @@ impl Parser {
         self.begin(header)?;
         self.read(&bytes[..header.len], emit)?;
         let used = header.len - held;
-        Ok(used + self.feed_payload(&input[used..], emit)?)
+        // After a close frame without payload there is nothing more that may be read.
+        let payload = if self.missing > 0 { self.feed_payload(&input[used..], emit)? } else { 0 };
+        Ok(used + payload)
     }
 
     /// Refuses what must not be buffered, and notes where the frame ends. The other rules of RFC

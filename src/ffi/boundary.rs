@@ -1,69 +1,11 @@
-//! The edge to C: panics stop here, NULL is found here, and all raw pointers are followed here.
+//! The edge to C: NULL is found here, and the host's raw pointers are followed here.
 //!
 //! Handles and outputs that may be NULL arrive as `Option<&T>`, which has the layout of a C pointer;
 //! what is left to raw pointers is bytes with a length, and what the host passes through.
 
-use std::{
-    ffi::{c_char, c_void},
-    mem::{self, MaybeUninit},
-    panic::{self, AssertUnwindSafe},
-    ptr, slice, str,
-};
+use std::{ffi::c_char, mem::MaybeUninit, ptr, slice, str};
 
-use super::{
-    event::{chat_drop_fn, chat_event, chat_event_fn},
-    status::chat_status,
-};
-use crate::event::Request;
-
-/// What a function returns instead of panicking. Implemented beside each type that is returned.
-pub(super) trait Fallback {
-    fn on_panic() -> Self;
-}
-
-impl Fallback for () {
-    fn on_panic() -> Self {}
-}
-
-impl Fallback for u32 {
-    fn on_panic() -> Self {
-        0
-    }
-}
-
-impl Fallback for i32 {
-    fn on_panic() -> Self {
-        0
-    }
-}
-
-impl Fallback for usize {
-    fn on_panic() -> Self {
-        0
-    }
-}
-
-impl<T> Fallback for *const T {
-    fn on_panic() -> Self {
-        ptr::null()
-    }
-}
-
-impl<T> Fallback for Option<Box<T>> {
-    fn on_panic() -> Self {
-        None
-    }
-}
-
-/// The body of every exported function: a panic in it ends here.
-pub(super) fn guard<T: Fallback>(body: impl FnOnce() -> T) -> T {
-    // Whatever a panic left half done is behind locks that the engine takes care of.
-    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        // Dropping the payload could panic again, outside of every guard.
-        mem::forget(payload);
-        T::on_panic()
-    })
-}
+use super::{guard::guard, status::chat_status};
 
 /// The body of every exported function that returns a status.
 pub(super) fn attempt(body: impl FnOnce() -> Result<(), chat_status>) -> chat_status {
@@ -165,69 +107,10 @@ pub(super) unsafe fn copy_struct<T: Copy>(
     Ok(())
 }
 
-/// The request that a CONNECTED event tells of.
-///
-/// # Safety
-/// The event is one that `event::View` made, and what that was made of still lives.
-pub(super) unsafe fn request(event: &chat_event) -> Result<&Request, chat_status> {
-    // SAFETY: `headers` is NULL or was made of the `Request` of an event that still lives.
-    let request = unsafe { event.headers.cast::<Request>().as_ref() };
-    request.ok_or(chat_status::CHAT_ERR_NOT_FOUND)
-}
-
 /// Writes an output that the host may not want.
 pub(super) fn write<T>(out: Option<&mut MaybeUninit<T>>, value: T) {
     if let Some(out) = out {
         out.write(value);
-    }
-}
-
-/// A pointer that libchat only hands back, and the function that is told when it is done.
-pub(super) struct UserData {
-    pointer: *mut c_void,
-    drop: chat_drop_fn,
-}
-
-// SAFETY: libchat does not look behind the pointer. The header says that the handler and `drop` are
-// called on threads of libchat's, so whoever passes a pointer allows for that.
-unsafe impl Send for UserData {}
-// SAFETY: as above; servers that share a config call its handler from several threads.
-unsafe impl Sync for UserData {}
-
-impl UserData {
-    /// Takes the pointer over: from here on `drop` is called once, whatever happens.
-    pub(super) fn new(pointer: *mut c_void, drop: chat_drop_fn) -> Self {
-        Self { pointer, drop }
-    }
-}
-
-impl Drop for UserData {
-    fn drop(&mut self) {
-        if let Some(drop) = self.drop {
-            // SAFETY: the host's function for the host's pointer, which nobody uses after this.
-            unsafe { drop(self.pointer) }
-        }
-    }
-}
-
-/// The host's event handler.
-pub(super) struct Callback {
-    function: chat_event_fn,
-    user_data: UserData,
-}
-
-impl Callback {
-    pub(super) fn new(function: chat_event_fn, user_data: UserData) -> Result<Self, chat_status> {
-        required(function)?;
-        Ok(Self { function, user_data })
-    }
-
-    /// Calls the host.
-    pub(super) fn call(&self, events: &[*const chat_event]) {
-        if let Some(function) = self.function {
-            // SAFETY: the host's function; the events outlive the call.
-            unsafe { function(self.user_data.pointer, events.as_ptr(), events.len()) }
-        }
     }
 }
 

@@ -7,8 +7,10 @@ use std::{
 };
 
 use super::{
-    boundary::{Callback, UserData, attempt, guard, required, text},
+    boundary::{attempt, required, text},
+    callback::{Callback, UserData},
     event::{chat_drop_fn, chat_event_fn},
+    guard::guard,
     status::chat_status,
     version::CHAT_ABI_VERSION,
 };

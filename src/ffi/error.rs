@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char};
 
 use super::{
-    boundary::{Fallback, guard},
+    guard::{Fallback, guard},
     status::chat_status,
 };
 use crate::error::Error;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{Event, Request},
-    message::Kind,
+    frame::Kind,
 };
 
 /// The name of one client's connection: never 0, never used twice by a server.
@@ -244,4 +244,14 @@ pub(super) fn kind(number: u32) -> Result<Kind, chat_status> {
         .into_iter()
         .find(|kind| chat_kind::from(*kind) as u32 == number)
         .ok_or(chat_status::CHAT_ERR_INVALID_ARGUMENT)
+}
+
+/// The request that a CONNECTED event tells of.
+///
+/// # Safety
+/// The event is one that [`View`] made, and what that was made of still lives.
+pub(super) unsafe fn request(event: &chat_event) -> Result<&Request, chat_status> {
+    // SAFETY: `headers` is NULL or was made of the `Request` of an event that still lives.
+    let request = unsafe { event.headers.cast::<Request>().as_ref() };
+    request.ok_or(chat_status::CHAT_ERR_NOT_FOUND)
 }

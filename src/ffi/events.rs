@@ -3,8 +3,9 @@
 use std::{ffi::c_char, mem::MaybeUninit, ptr};
 
 use super::{
-    boundary::{attempt, guard, parts, request, required, text, text_parts, write},
-    event::{View, chat_event},
+    boundary::{attempt, parts, required, text, text_parts, write},
+    event::{View, chat_event, request},
+    guard::guard,
     status::chat_status,
 };
 use crate::event::Event;

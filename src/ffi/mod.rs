@@ -81,6 +81,8 @@
 
 // A blank line between them keeps them in the order in which the header shows them.
 mod boundary;
+mod callback;
+mod guard;
 
 mod version;
 

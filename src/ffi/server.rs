@@ -12,11 +12,13 @@ use std::{
 };
 
 use super::{
-    boundary::{Callback, attempt, bytes, copy_struct, copy_text, guard, required, text, write},
+    boundary::{attempt, bytes, copy_struct, copy_text, required, text, write},
+    callback::Callback,
     config::chat_config,
     error::chat_error,
     event::{View, chat_client_id, kind},
     events::chat_events,
+    guard::guard,
     stats::chat_stats,
     status::chat_status,
 };

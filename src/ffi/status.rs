@@ -5,7 +5,7 @@ use std::{
     io,
 };
 
-use super::boundary::{Fallback, guard};
+use super::guard::{Fallback, guard};
 use crate::error::Error;
 
 /// What became of a call: 0 is success, errors are negative. Numbers are never used again, and

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use super::boundary::guard;
+use super::guard::guard;
 
 /// The version of this header: the first number changes when hosts must be changed.
 pub const CHAT_VERSION_MAJOR: u32 = 0;

@@ -32,10 +32,9 @@ use tokio::net::TcpStream;
 pub(crate) use self::answer::refuse_now;
 use self::{answer::Answer, io::Io, request::Route};
 use crate::{
-    connection::{self, Upgraded},
+    connection::{self, Member, Upgraded},
     context::Admission,
     event,
-    protocol::PlainOptions,
     rooms::Rooms,
     shard::{Shard, inbox::Arrival},
 };
@@ -47,7 +46,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What an upgrade was admitted with.
 struct Admitted {
     on_upgrade: OnUpgrade,
-    options: PlainOptions,
+    member: Member,
     request: Option<Arc<event::Request>>,
     admission: Admission,
 }
@@ -66,7 +65,7 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
     let is_answered = Arc::new(AtomicBool::new(false));
     let io = Io::new(Arc::clone(&stream), Arc::clone(&is_answered));
     let service = service_fn(|mut request: Request<Incoming>| {
-        let answer = match answer(&shard, &mut request, addr) {
+        let answer = match answer(&shard, &rooms, &stream, &mut request, addr) {
             Ok((response, upgrade)) => {
                 admitted.replace(Some(upgrade));
                 response
@@ -95,14 +94,17 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
         // The handshake's own place is free from here on.
         drop(handshake);
         let upgraded = Upgraded {
-            stream,
+            member: upgrade.member,
             leftover: parts.read_buf,
-            options: upgrade.options,
             request: upgrade.request,
             admission: upgrade.admission,
             load,
         };
-        drop(tokio::task::spawn_local(connection::run(Rc::clone(&shard), rooms, upgraded)));
+        drop(tokio::task::spawn_local(connection::run(
+            Rc::clone(&shard),
+            Arc::clone(&rooms),
+            upgraded,
+        )));
         return;
     }
     shard.context.counters.connections_refused.add(1);
@@ -117,6 +119,8 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
 /// Decides on a request.
 fn answer(
     shard: &Rc<Shard>,
+    rooms: &Arc<Rooms>,
+    stream: &Arc<TcpStream>,
     request: &mut Request<Incoming>,
     addr: std::net::SocketAddr,
 ) -> Result<(Response<Full<Bytes>>, Admitted), Answer> {
@@ -139,7 +143,9 @@ fn answer(
         .ok_or_else(|| Answer::unavailable("too many connections; try again later"))?;
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let request = context.events.is_enabled().then(|| request::describe(request, addr));
-    Ok((response, Admitted { on_upgrade, options, request, admission }))
+    let member = Member::join(shard, rooms, stream, &options)
+        .map_err(|_stopped| Answer::unavailable("the server is stopping"))?;
+    Ok((response, Admitted { on_upgrade, member, request, admission }))
 }
 
 /// Ends the stream to the client, and reads until the client ends its own.

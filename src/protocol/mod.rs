@@ -10,7 +10,7 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 
 pub(crate) use self::plain::{Plain, PlainOptions};
-use crate::{error::Result, message::Kind, rooms::Rooms, shard::client::Client};
+use crate::{error::Result, frame::Kind, rooms::Rooms, shard::client::Client};
 
 /// One connection's protocol. Dropping it takes the client out of its rooms.
 pub(crate) trait Protocol {

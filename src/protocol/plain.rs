@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::Protocol;
 use crate::{
     error::Result,
-    message::{Kind, Message},
+    frame::Kind,
+    message::Message,
     rooms::{Rooms, Subscription},
     shard::{Shard, client::Client},
 };

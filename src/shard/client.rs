@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     io,
+    net::Shutdown,
     rc::Rc,
     sync::Arc,
     task::{Context as TaskContext, Waker},
@@ -13,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::outbox::Outbox;
@@ -69,6 +71,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Makes the writing half of a connection whose handshake is not answered yet: what is written
+    /// waits in the outbox until `open`.
     pub(crate) fn new(
         id: ClientId,
         context: Arc<Context>,
@@ -81,11 +85,24 @@ impl Client {
             stream,
             phase: RefCell::new(Phase::Open),
             echo: Cell::new(echo),
-            outbox: RefCell::new(None),
+            // Holds everything back until the handshake's answer is written.
+            outbox: RefCell::new(Some(Box::default())),
             unreported: Cell::new(0),
             heard: Cell::new(true),
             reader: RefCell::new(None),
         })
+    }
+
+    /// Lets what is written pass, now that the handshake is answered. Returns whether something waits
+    /// already, so that somebody must drain it.
+    #[must_use]
+    pub(crate) fn open(&self) -> bool {
+        let mut slot = self.outbox.borrow_mut();
+        let waits = slot.as_ref().is_some_and(|outbox| !outbox.is_empty());
+        if !waits {
+            *slot = None;
+        }
+        waits
     }
 
     pub(crate) fn id(&self) -> ClientId {
@@ -185,7 +202,10 @@ impl Client {
             Phase::Open => End { code, reason: reason.into() },
             Phase::Closing(end) | Phase::Cut(end) => end,
         };
-        self.outbox.take();
+        if self.outbox.take().is_some() {
+            // Wakes whoever waits for the socket to take more.
+            let _ = SockRef::from(&*self.stream).shutdown(Shutdown::Both);
+        }
         self.enter(Phase::Cut(end));
     }
 

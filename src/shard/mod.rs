@@ -257,13 +257,18 @@ impl Shard {
         }
     }
 
+    /// Closes a client because the server stops.
+    pub(crate) fn go_away(self: &Rc<Self>, client: &Rc<Client>) {
+        self.drain_if(client, client.close(GOING_AWAY, "the server is stopping"));
+    }
+
     /// Closes every client, waits for their answers up to the deadline, which may be brought
     /// forward meanwhile, and cuts the rest.
     async fn end(self: &Rc<Self>, deadline: &mut watch::Receiver<Option<Instant>>) -> bool {
         self.stopping.set(true);
         self.changed.notify_waiters();
         for client in self.all_clients() {
-            self.drain_if(&client, client.close(GOING_AWAY, "the server is stopping"));
+            self.go_away(&client);
         }
         loop {
             let at = deadline.borrow_and_update().unwrap_or_else(Instant::now);

@@ -162,7 +162,7 @@ fn frame_end(frames: &[u8], position: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{frame, message::Kind};
+    use crate::frame::{self, Kind};
 
     fn frames(texts: &[&str]) -> Bytes {
         let mut buffer = bytes::BytesMut::new();

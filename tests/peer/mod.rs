@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
+
 use self::frames::{CLOSE, Frame, PING, PONG, TEXT, masked};
 
 /// How long anything may take before a test gives up on it.
@@ -88,6 +90,17 @@ impl Peer {
     /// Connects and upgrades: a client in the path's room.
     pub(crate) fn join(addr: SocketAddr, path: &str) -> Self {
         let mut peer = Self::connect(addr);
+        peer.become_client(path);
+        peer
+    }
+
+    /// The same with a small receive buffer, so that the server's socket is full soon.
+    pub(crate) fn join_small(addr: SocketAddr, path: &str) -> Self {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        socket.set_recv_buffer_size(64 * 1024).expect("a size");
+        socket.connect(&addr.into()).expect("the server listens");
+        let mut peer = Self::over(TcpStream::from(socket));
         peer.become_client(path);
         peer
     }
@@ -276,8 +289,8 @@ impl Peer {
         assert_eq!(self.end(), End::Fin);
     }
 
-    /// Answers the server's close frame as the protocol wants it, and reads its FIN.
-    pub(crate) fn answer_close(&mut self, code: u16) {
+    /// Answers the server's close frame as the protocol wants it, reads its FIN and sends one.
+    pub(crate) fn answer_close(mut self, code: u16) {
         self.send(CLOSE, &code.to_be_bytes());
         assert_eq!(self.end(), End::Fin);
     }

@@ -1,0 +1,200 @@
+package chat
+
+/*
+#include <libchat.h>
+*/
+import "C"
+
+import (
+	"math"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// start makes a C config of the options, and a server of the config.
+func start(options *Options) (*C.chat_server, error) {
+	config := C.chat_config_new(C.CHAT_ABI_VERSION)
+	if config == nil {
+		return nil, invalid("libchat.h and libchat.a do not fit; build the program against one version")
+	}
+	defer C.chat_config_free(config)
+	if err := configure(config, options); err != nil {
+		return nil, err
+	}
+	var server *C.chat_server
+	var failure *C.chat_error
+	status := C.chat_server_start(config, &server, &failure)
+	if status == C.CHAT_OK {
+		return server, nil
+	}
+	defer C.chat_error_free(failure)
+	return nil, &startError{
+		text:  C.GoString(C.chat_error_message(failure)),
+		kind:  statusError(status),
+		errno: syscall.Errno(C.chat_error_os_code(failure)),
+	}
+}
+
+// setter collects what C cannot be told, all of it.
+type setter struct{ problems []string }
+
+func (s *setter) problem(option, text string) { s.problems = append(s.problems, option+": "+text) }
+
+func (s *setter) check(option string, status C.chat_status) {
+	if status != C.CHAT_OK {
+		s.problem(option, strings.TrimPrefix(statusError(status).Error(), "chat: "))
+	}
+}
+
+// number passes on a count or a size that is not zero, if it is not negative.
+func (s *setter) number(option string, value int, set func(uint64) C.chat_status) {
+	switch {
+	case value < 0:
+		s.problem(option, "it is negative")
+	case value > 0:
+		s.check(option, set(uint64(value)))
+	}
+}
+
+// duration passes on a duration that is not zero, if it is not negative.
+func (s *setter) duration(option string, value time.Duration, set func(uint64) C.chat_status) {
+	switch {
+	case value < 0:
+		s.problem(option, "it is negative")
+	case value > 0:
+		s.check(option, set(milliseconds(value)))
+	}
+}
+
+// durationOrOff passes on a duration that is not zero; C's word for off is 0.
+func (s *setter) durationOrOff(option string, value time.Duration, set func(uint64) C.chat_status) {
+	switch {
+	case value < 0:
+		s.check(option, set(0))
+	case value > 0:
+		s.check(option, set(milliseconds(value)))
+	}
+}
+
+// milliseconds rounds up: what is not zero must not become it, which has a meaning of its own.
+func milliseconds(d time.Duration) uint64 {
+	ms := uint64(d / time.Millisecond)
+	if d%time.Millisecond != 0 {
+		ms++
+	}
+	return ms
+}
+
+// u32 is the number, or the largest that C can be told, which is beyond the limit of every option.
+func u32(n uint64) C.uint32_t { return C.uint32_t(min(n, math.MaxUint32)) }
+
+func configure(c *C.chat_config, o *Options) error {
+	var s setter
+	for _, addr := range o.Listen {
+		s.check("listen", C.chat_config_add_listen(c, chars(addr), C.size_t(len(addr))))
+	}
+	for _, origin := range o.Origins {
+		s.check("origin", C.chat_config_add_origin(c, chars(origin), C.size_t(len(origin))))
+	}
+	s.number("workers", o.Workers, func(n uint64) C.chat_status {
+		return C.chat_config_set_workers(c, u32(n))
+	})
+	s.check("echo", C.chat_config_set_echo(c, C.bool(!o.NoEcho)))
+	s.number("max_connections", o.MaxConnections, func(n uint64) C.chat_status {
+		return C.chat_config_set_max_connections(c, u32(n))
+	})
+	s.number("max_handshakes", o.MaxHandshakes, func(n uint64) C.chat_status {
+		return C.chat_config_set_max_handshakes(c, u32(n))
+	})
+	s.duration("handshake_timeout", o.HandshakeTimeout, func(ms uint64) C.chat_status {
+		return C.chat_config_set_handshake_timeout(c, u32(ms))
+	})
+	s.number("handshake_size", o.HandshakeSize, func(n uint64) C.chat_status {
+		return C.chat_config_set_handshake_size(c, C.size_t(n))
+	})
+	s.number("max_message_size", o.MaxMessageSize, func(n uint64) C.chat_status {
+		return C.chat_config_set_max_message_size(c, C.size_t(n))
+	})
+	s.number("outbox_size", o.OutboxSize, func(n uint64) C.chat_status {
+		return C.chat_config_set_outbox_size(c, C.size_t(n))
+	})
+	s.duration("outbox_age", o.OutboxAge, func(ms uint64) C.chat_status {
+		return C.chat_config_set_outbox_age(c, u32(ms))
+	})
+	if o.SlowConsumer != 0 {
+		s.check("slow_consumer", C.chat_config_set_slow_consumer(c, C.uint32_t(o.SlowConsumer)))
+	}
+	s.durationOrOff("ping_interval", o.PingInterval, func(ms uint64) C.chat_status {
+		return C.chat_config_set_ping_interval(c, u32(ms))
+	})
+	s.duration("ping_timeout", o.PingTimeout, func(ms uint64) C.chat_status {
+		return C.chat_config_set_ping_timeout(c, u32(ms))
+	})
+	s.durationOrOff("tcp_keepalive", o.TCPKeepalive, func(ms uint64) C.chat_status {
+		return C.chat_config_set_tcp_keepalive(c, u32(ms))
+	})
+	if o.HistoryMessages != 0 {
+		messages := u32(uint64(max(o.HistoryMessages, 0)))
+		s.check("history_messages", C.chat_config_set_history_messages(c, messages))
+	}
+	s.number("history_size", o.HistorySize, func(n uint64) C.chat_status {
+		return C.chat_config_set_history_size(c, C.size_t(n))
+	})
+	s.duration("history_age", o.HistoryAge, func(ms uint64) C.chat_status {
+		return C.chat_config_set_history_age(c, C.uint64_t(ms))
+	})
+	s.number("history_total", o.HistoryTotal, func(n uint64) C.chat_status {
+		return C.chat_config_set_history_total(c, C.size_t(n))
+	})
+	s.durationOrOff("publish_timeout", o.PublishTimeout, func(ms uint64) C.chat_status {
+		return C.chat_config_set_publish_timeout(c, u32(ms))
+	})
+	s.number("event_queue", o.EventQueue, func(n uint64) C.chat_status {
+		return C.chat_config_set_event_queue(c, u32(n))
+	})
+	if s.problems != nil {
+		return invalid("%s", strings.Join(s.problems, "; "))
+	}
+	return nil
+}
+
+// chars is a text as C takes it: with its length, for the duration of a call.
+func chars(text string) *C.char { return (*C.char)(unsafe.Pointer(unsafe.StringData(text))) }
+
+// statusError is the error that a status stands for; nil for CHAT_OK.
+func statusError(status C.chat_status) error {
+	switch status {
+	case C.CHAT_OK:
+		return nil
+	case C.CHAT_ERR_INVALID_ARGUMENT:
+		return ErrInvalidArgument
+	case C.CHAT_ERR_INVALID_UTF8:
+		return ErrInvalidUTF8
+	case C.CHAT_ERR_TOO_LARGE:
+		return ErrTooLarge
+	case C.CHAT_ERR_NOT_FOUND:
+		return ErrNotFound
+	case C.CHAT_ERR_STOPPED:
+		return ErrStopped
+	case C.CHAT_ERR_TIMED_OUT:
+		return ErrTimedOut
+	case C.CHAT_ERR_QUEUE_FULL:
+		return ErrQueueFull
+	case C.CHAT_ERR_UNSUPPORTED:
+		return ErrUnsupported
+	case C.CHAT_ERR_ADDRESS_IN_USE:
+		return ErrAddressInUse
+	case C.CHAT_ERR_ADDRESS_UNAVAILABLE:
+		return ErrAddressUnavailable
+	case C.CHAT_ERR_PERMISSION_DENIED:
+		return ErrPermissionDenied
+	case C.CHAT_ERR_RESOURCE_LIMIT:
+		return ErrResourceLimit
+	case C.CHAT_ERR_IO:
+		return ErrIO
+	}
+	// CHAT_ERR_PANIC, and those that this package gives no cause for.
+	return ErrInternal
+}

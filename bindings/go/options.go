@@ -1,0 +1,113 @@
+package chat
+
+import "time"
+
+// SlowConsumer is what becomes of a client that does not take what it is sent, once its outbox is
+// full: see Options.OutboxSize and Options.OutboxAge.
+type SlowConsumer uint32
+
+const (
+	// Disconnect closes the connection with code 1013 and a reason that says so.
+	Disconnect SlowConsumer = 1
+	// DropOldest drops the oldest whole messages that wait for the client, and tells how many with
+	// EventMessagesDropped.
+	DropOldest SlowConsumer = 2
+)
+
+// Options say how a server is to be. The zero value of the struct and of every field is the
+// default, which is safe on the open internet.
+//
+// A negative value turns off what can be turned off; elsewhere it is refused. Start refuses every
+// value out of its limits with ErrInvalidArgument and a text that names all of them. Durations are
+// kept in whole milliseconds, rounded up; sizes are bytes.
+type Options struct {
+	// Listen are the addresses to listen on: an IP address and a port, such as "127.0.0.1:9001" or
+	// "[::1]:9001". Port 0 takes a free one, which Server.Addr tells. Empty means
+	// "127.0.0.1:9001".
+	Listen []string
+
+	// Workers is how many threads share the connections. Zero means one for each core, four at the
+	// most. At most 256.
+	Workers int
+
+	// NoEcho keeps a sender's own message from it. A client overrides it for itself with
+	// "?echo=true" or "?echo=false". False means that a sender receives its own message.
+	NoEcho bool
+
+	// Origins are those whose pages may connect, such as "https://example.org", or "*" for every
+	// origin. Others are answered with HTTP 403. Programs, which send no Origin header, and pages
+	// from the server's own host always may. Empty means these two alone.
+	Origins []string
+
+	// MaxConnections is how many clients may be connected at once. One more is answered with HTTP
+	// 503. Zero means 65,536. At most 100,000,000.
+	MaxConnections int
+
+	// MaxHandshakes is how many connections may be in their handshake at once. One more is answered
+	// with HTTP 503. Zero means 1,024. At most 1,000,000.
+	MaxHandshakes int
+
+	// HandshakeTimeout is how long a handshake may take in total. Then it is answered with HTTP 408
+	// and closed. Zero means 5 s. From 10 ms to 1 day.
+	HandshakeTimeout time.Duration
+
+	// HandshakeSize is how long the head of a handshake may be, in bytes. A longer one is answered
+	// with HTTP 431. Zero means 16 KiB. From 8 KiB to 1 MiB.
+	HandshakeSize int
+
+	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
+	// one is closed with code 1009. Zero means 1 MiB. At most 1 GiB.
+	MaxMessageSize int
+
+	// OutboxSize is how many bytes may wait for one client that does not take them. Then it is a
+	// slow consumer. Zero means 4 MiB. At least MaxMessageSize and 4 KiB, at most 64 GiB.
+	OutboxSize int
+
+	// OutboxAge is how long the oldest byte may wait for a client that does not take it. Then the
+	// client is a slow consumer. Zero means 5 s. From 10 ms to 1 day.
+	OutboxAge time.Duration
+
+	// SlowConsumer is what becomes of a slow consumer. Zero means Disconnect.
+	SlowConsumer SlowConsumer
+
+	// PingInterval is how often a client is pinged. Zero means 25 s, negative never. From 10 ms to
+	// 1 day.
+	PingInterval time.Duration
+
+	// PingTimeout is how long a client may take to answer a ping; any bytes are an answer. Then its
+	// connection is cut: at most PingInterval + PingTimeout after its last byte. Zero means 10 s.
+	// From 10 ms to 1 day.
+	PingTimeout time.Duration
+
+	// TCPKeepalive is after how long without traffic TCP keep-alives pass, and how often. Zero means
+	// 15 s, negative none. Whole seconds, from 1 s to 9 hours.
+	TCPKeepalive time.Duration
+
+	// HistoryMessages is how many messages a room keeps for clients that ask with "?history=N". Zero
+	// means 100, negative none. At most 1,000,000.
+	HistoryMessages int
+
+	// HistorySize is how many bytes of messages a room keeps. Zero means 1 MiB. At most 64 GiB.
+	HistorySize int
+
+	// HistoryAge is how long a room keeps a message. Zero means 1 hour. From 10 ms to 10,000 days.
+	HistoryAge time.Duration
+
+	// HistoryTotal is how many bytes of messages all rooms together keep. Beyond it the rooms that
+	// have been without subscribers for longest forget theirs first. Zero means 64 MiB. At most
+	// 1 TiB.
+	HistoryTotal int
+
+	// PublishTimeout is how long Broadcast, Publish and Send wait while more is to be delivered than
+	// the server may keep. Then they fail with ErrQueueFull. Zero means 5 s, negative that they fail
+	// at once. At most 1 day.
+	PublishTimeout time.Duration
+
+	// EventQueue is how many events wait for Server.Events. Zero means that none are collected. At
+	// most 16,777,216.
+	//
+	// When they are as many, or their messages hold 64 MiB, message events are dropped and counted
+	// (EventEventsDropped). Connects and disconnects are never dropped: while the queue is full,
+	// further clients are answered with HTTP 503. So a program that sets it takes the events.
+	EventQueue int
+}

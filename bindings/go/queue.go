@@ -1,0 +1,181 @@
+package chat
+
+/*
+#include <libchat.h>
+
+// Many events for one call from Go.
+static size_t chat_go_events(const chat_events *events, size_t from, const chat_event **out, size_t cap) {
+  size_t count = 0;
+  const chat_event *event;
+  while (count < cap && (event = chat_events_get(events, from + count)) != NULL) {
+    out[count++] = event;
+  }
+  return count;
+}
+*/
+import "C"
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"sync"
+	"unsafe"
+)
+
+// queue brings events from C to whoever ranges over Server.Events. A goroutine waits in C, without
+// a time limit; so whoever waits here can leave at once, and what arrives meanwhile is not lost.
+type queue struct {
+	batches  chan []Event  // From the goroutine; closed after EventStopped.
+	finished chan struct{} // Closed when the server has stopped, and C's events must be fetched.
+
+	mu   sync.Mutex
+	rest []Event // What was taken and not yet handed out.
+}
+
+func newQueue() *queue {
+	return &queue{batches: make(chan []Event), finished: make(chan struct{})}
+}
+
+// pull takes events until the last one. It runs on a goroutine of its own, as one call of the
+// handle: C's server is not freed before it ends.
+func (q *queue) pull(h *handle) {
+	defer h.end()
+	defer close(q.batches)
+	for {
+		batch, err := h.nextEvents()
+		if err != nil {
+			return // The last event was taken.
+		}
+		select {
+		case q.batches <- batch:
+		case <-q.finished:
+			// Nobody need come for it: it is kept in Go's memory, and C's can be freed.
+			q.keep(batch)
+		}
+	}
+}
+
+func (q *queue) keep(batch []Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.rest = append(q.rest, batch...)
+}
+
+// next waits for an event. Its errors are the context's, and ErrStopped after the last event.
+func (q *queue) next(ctx context.Context) (Event, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if event := q.take(); event != nil {
+			return event, nil
+		}
+		select {
+		case batch, open := <-q.batches:
+			if !open {
+				// What was kept for us came before the end.
+				if event := q.take(); event != nil {
+					return event, nil
+				}
+				return nil, ErrStopped
+			}
+			q.keep(batch)
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (q *queue) take() Event {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.rest) == 0 {
+		q.rest = nil
+		return nil
+	}
+	event := q.rest[0]
+	q.rest[0] = nil
+	q.rest = q.rest[1:]
+	return event
+}
+
+// nextEvents waits for a batch and copies it; a call must be under way.
+func (h *handle) nextEvents() ([]Event, error) {
+	var events *C.chat_events
+	if status := C.chat_server_next_events(h.server, C.CHAT_WAIT_FOREVER, &events); status != C.CHAT_OK {
+		return nil, statusError(status)
+	}
+	defer C.chat_events_free(events)
+	batch := make([]Event, 0, int(C.chat_events_len(events)))
+	var chunk [64]*C.chat_event
+	for from := 0; ; {
+		count := int(C.chat_go_events(events, C.size_t(from), &chunk[0], C.size_t(len(chunk))))
+		for _, event := range chunk[:count] {
+			if event := copyEvent(event); event != nil {
+				batch = append(batch, event)
+			}
+		}
+		if from += count; count < len(chunk) {
+			return batch, nil
+		}
+	}
+}
+
+// copyEvent copies an event of C's to Go; nil if it is of a later version.
+func copyEvent(e *C.chat_event) Event {
+	client := ClientID(e.client)
+	switch e._type {
+	case C.CHAT_EVENT_CONNECTED:
+		return EventConnected{
+			Client: client,
+			Room:   text(e.room, e.room_len),
+			Addr:   addrPort(text(e.addr, e.addr_len)),
+			Path:   text(e.path, e.path_len),
+			Query:  text(e.query, e.query_len),
+			Header: headers(e),
+		}
+	case C.CHAT_EVENT_MESSAGE:
+		return EventMessage{
+			Client: client,
+			Room:   text(e.room, e.room_len),
+			Offset: Offset(e.offset),
+			Kind:   Kind(e.kind),
+			Data:   bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
+		}
+	case C.CHAT_EVENT_MESSAGES_DROPPED:
+		return EventMessagesDropped{Client: client, Count: uint64(e.count)}
+	case C.CHAT_EVENT_DISCONNECTED:
+		return EventDisconnected{Client: client, Code: uint16(e.code), Reason: text(e.reason, e.reason_len)}
+	case C.CHAT_EVENT_ACCEPT_FAILED:
+		return EventAcceptFailed{
+			Addr:   addrPort(text(e.addr, e.addr_len)),
+			Reason: text(e.reason, e.reason_len),
+		}
+	case C.CHAT_EVENT_EVENTS_DROPPED:
+		return EventEventsDropped{Count: uint64(e.count)}
+	case C.CHAT_EVENT_STOPPED:
+		return EventStopped{}
+	}
+	return nil
+}
+
+func headers(e *C.chat_event) []Header {
+	headers := make([]Header, 0, int(e.header_count))
+	var name, value *C.char
+	var nameLen, valueLen C.size_t
+	for i := range e.header_count {
+		C.chat_event_header_at(e, i, &name, &nameLen, &value, &valueLen)
+		headers = append(headers, Header{Name: text(name, nameLen), Value: text(value, valueLen)})
+	}
+	return headers
+}
+
+func text(data *C.char, length C.size_t) string {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length)))
+}
+
+// addrPort reads an address that libchat wrote.
+func addrPort(text string) netip.AddrPort {
+	addr, _ := netip.ParseAddrPort(text)
+	return addr
+}

@@ -1,0 +1,240 @@
+package chat
+
+/*
+#include <libchat.h>
+
+// None of these keeps a pointer or calls back: what is passed need not move to the heap.
+#cgo noescape chat_server_broadcast
+#cgo nocallback chat_server_broadcast
+#cgo noescape chat_server_publish
+#cgo nocallback chat_server_publish
+#cgo noescape chat_server_send
+#cgo nocallback chat_server_send
+#cgo noescape chat_server_disconnect
+#cgo nocallback chat_server_disconnect
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// DefaultDrain is how long Shutdown waits for the clients' answers if its context has no deadline.
+const DefaultDrain = 10 * time.Second
+
+// Server is a running server.
+//
+// Any goroutine may call any method at any time. After Shutdown or Close the methods that return an
+// error return ErrStopped, except for these two, which return nil.
+//
+// A Server that nothing refers to any more is closed by the garbage collector; a method that runs
+// is a reference.
+type Server struct {
+	handle *handle
+	addrs  []net.Addr
+}
+
+// Start starts a server. It listens when Start returns, on threads of its own.
+//
+// The errors are ErrInvalidArgument, with a text that names every option that is out of its limits;
+// ErrAddressInUse, ErrAddressUnavailable, ErrPermissionDenied, ErrResourceLimit and ErrIO. Those of
+// the operating system hold its syscall.Errno too.
+func Start(options Options) (*Server, error) {
+	server, err := start(&options)
+	if err != nil {
+		return nil, err
+	}
+	h := &handle{server: server}
+	s := &Server{handle: h, addrs: localAddrs(server)}
+	if options.EventQueue > 0 {
+		h.queue = newQueue()
+		h.begin()
+		go h.queue.pull(h)
+	}
+	// A stop takes longer than the collector's goroutine should be held up.
+	runtime.AddCleanup(s, func(h *handle) { go h.cut() }, h)
+	return s, nil
+}
+
+func localAddrs(server *C.chat_server) (addrs []net.Addr) {
+	for {
+		var buf [C.CHAT_ADDR_SIZE]C.char
+		var length C.size_t
+		index := C.size_t(len(addrs))
+		if C.chat_server_local_addr(server, index, &buf[0], C.CHAT_ADDR_SIZE, &length) != C.CHAT_OK {
+			return addrs
+		}
+		addrs = append(addrs, net.TCPAddrFromAddrPort(addrPort(text(&buf[0], length))))
+	}
+}
+
+// Addr is the address of the first listener, a *net.TCPAddr with the port that it really has.
+func (s *Server) Addr() net.Addr { return s.addrs[0] }
+
+// Addrs are the addresses of all listeners, in the order of Options.Listen.
+func (s *Server) Addrs() []net.Addr { return append([]net.Addr(nil), s.addrs...) }
+
+// Broadcast delivers a message to every client of this server, whatever its room. It has no place in
+// a room's order or history; a goroutine's calls reach each client in the order in which they were
+// made. The data is copied.
+//
+// It waits up to Options.PublishTimeout while too much is to be delivered. The errors are
+// ErrInvalidArgument for an unknown kind, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and ErrStopped;
+// with each of them nothing was sent.
+func (s *Server) Broadcast(kind Kind, data []byte) error {
+	if !s.handle.begin() {
+		return ErrStopped
+	}
+	status := C.chat_server_broadcast(s.handle.server, C.uint32_t(kind), payload(data), C.size_t(len(data)))
+	s.handle.end()
+	runtime.KeepAlive(s)
+	return statusError(status)
+}
+
+// Publish publishes a message to a room, and returns its place in the room's order. It goes to every
+// client in the room, if there are any, and into the room's history. A room is 1 to 128 bytes of
+// UTF-8 without control characters; that of the path "/" is "lobby". The data is copied.
+//
+// A message that was published is delivered before the server closes its clients when it stops. It
+// waits up to Options.PublishTimeout while too much is to be delivered. The errors are
+// ErrInvalidArgument for a name that no room has or an unknown kind, ErrInvalidUTF8, ErrTooLarge,
+// ErrQueueFull and ErrStopped; with each of them nothing was published.
+func (s *Server) Publish(room string, kind Kind, data []byte) (Offset, error) {
+	if !s.handle.begin() {
+		return 0, ErrStopped
+	}
+	var offset C.uint64_t
+	status := C.chat_server_publish(s.handle.server, chars(room), C.size_t(len(room)),
+		C.uint32_t(kind), payload(data), C.size_t(len(data)), &offset)
+	s.handle.end()
+	runtime.KeepAlive(s)
+	if status == C.CHAT_ERR_INVALID_ARGUMENT && (kind == Text || kind == Binary) {
+		return 0, invalid("%.200q is not the name of a room: 1 to 128 bytes, no control characters", room)
+	}
+	return Offset(offset), statusError(status)
+}
+
+// Send sends a message to one client. The data is copied.
+//
+// It waits up to Options.PublishTimeout while too much is to be delivered. The errors are
+// ErrNotFound, ErrInvalidArgument for an unknown kind, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and
+// ErrStopped; with each of them nothing was sent.
+func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
+	if !s.handle.begin() {
+		return ErrStopped
+	}
+	status := C.chat_server_send(s.handle.server, C.chat_client_id(client), C.uint32_t(kind),
+		payload(data), C.size_t(len(data)))
+	s.handle.end()
+	runtime.KeepAlive(s)
+	return statusError(status)
+}
+
+// Disconnect closes a client's connection, after what it was sent before: with a close code of 1000
+// to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455, 7.4) and a reason of at most 123 bytes, which may
+// be empty. It does not wait for the client.
+//
+// The errors are ErrNotFound, ErrInvalidArgument for another code, ErrInvalidUTF8, ErrTooLarge and
+// ErrStopped.
+func (s *Server) Disconnect(client ClientID, code uint16, reason string) error {
+	if !s.handle.begin() {
+		return ErrStopped
+	}
+	status := C.chat_server_disconnect(s.handle.server, C.chat_client_id(client), C.uint16_t(code),
+		chars(reason), C.size_t(len(reason)))
+	s.handle.end()
+	runtime.KeepAlive(s)
+	if status == C.CHAT_ERR_INVALID_ARGUMENT {
+		return invalid("close code %d must not be sent; use 1000 to 1003, 1007 to 1014 or 3000 to 4999", code)
+	}
+	return statusError(status)
+}
+
+// Events yields what happens on the server, in order, and waits for it. EventStopped is the last
+// event, after which the loop ends; if it ends otherwise, the last pair holds the error: the
+// context's once it is done, ErrStopped if EventStopped has been taken before, ErrUnsupported if
+// the server was started without Options.EventQueue.
+//
+// Each event is yielded once. A loop that is left loses none: the next one goes on where it ended.
+// Of several loops at once, each gets a part of the events; one loop gets them in order. Shutdown
+// and Close keep the events that wait for a loop.
+func (s *Server) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		defer runtime.KeepAlive(s)
+		if s.handle.queue == nil {
+			yield(nil, fmt.Errorf("%w: set Options.EventQueue to how many events may wait", ErrUnsupported))
+			return
+		}
+		for {
+			event, err := s.handle.queue.next(ctx)
+			if !yield(event, err) || err != nil || event == (EventStopped{}) {
+				return
+			}
+		}
+	}
+}
+
+// Stats reads the counters. After Shutdown or Close they are those of the end.
+func (s *Server) Stats() Stats {
+	defer runtime.KeepAlive(s)
+	if !s.handle.begin() {
+		return s.handle.final
+	}
+	defer s.handle.end()
+	return s.handle.stats()
+}
+
+// RequestStop begins to stop the server and returns at once, for a loop over Events. Shutdown and
+// Close wait for the end.
+func (s *Server) RequestStop() {
+	if s.handle.begin() {
+		C.chat_server_request_stop(s.handle.server)
+		s.handle.end()
+	}
+	runtime.KeepAlive(s)
+}
+
+// Shutdown stops the server: it takes no new connection, delivers what was accepted before, closes
+// every client with code 1001, and waits for their answers until the context is done, or for
+// DefaultDrain if it has no deadline. Clients that are left then are cut. When Shutdown returns, the
+// ports are free, no thread of the server is left, and its memory is given back.
+//
+// The error is nil, or ErrTimedOut if clients had to be cut, together with the context's error if
+// that was why; the server has stopped all the same.
+func (s *Server) Shutdown(ctx context.Context) error {
+	drain := DefaultDrain
+	deadline, bounded := ctx.Deadline()
+	if bounded {
+		drain = max(time.Until(deadline), 0)
+	}
+	err := s.handle.stop(ctx, drain)
+	runtime.KeepAlive(s)
+	if !errors.Is(err, ErrTimedOut) {
+		return err
+	}
+	if cause := ctx.Err(); cause != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	if bounded {
+		return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+	}
+	return err
+}
+
+// Close stops the server at once: what was accepted is handed to the sockets, and every client is
+// cut that does not answer in no time. It may be called again, also after Shutdown.
+func (s *Server) Close() error {
+	err := s.handle.cut()
+	runtime.KeepAlive(s)
+	return err
+}
+
+// payload is a message as C takes it: with its length, for the duration of a call.
+func payload(data []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(data))) }

@@ -1,0 +1,24 @@
+package chat
+
+// Stats is what a server has counted since its start. Each counter is right, and they may be of
+// slightly different moments.
+type Stats struct {
+	Connections uint64 // Clients that are connected now.
+	Handshakes  uint64 // Handshakes that are under way now.
+	Rooms       uint64 // Rooms that exist now: with subscribers or with history.
+
+	ConnectionsAccepted uint64 // Clients that have been connected.
+	ConnectionsRefused  uint64 // Handshakes that were refused, with an HTTP status or by a cut.
+	AcceptFailures      uint64 // Times that accepting a connection failed.
+
+	MessagesReceived  uint64 // Messages that clients sent.
+	MessagesPublished uint64 // Messages that clients or the host published, and broadcasts.
+	MessagesDelivered uint64 // Messages handed to sockets or outboxes, counted for each client.
+	BytesDelivered    uint64 // Bytes of frames handed to sockets or outboxes.
+	MessagesDropped   uint64 // Messages dropped for slow consumers.
+
+	SlowConsumers  uint64 // Clients that were closed as slow consumers.
+	PingTimeouts   uint64 // Clients that were cut because they did not answer a ping.
+	ProtocolErrors uint64 // Clients that were closed because they broke the protocol or a limit.
+	EventsDropped  uint64 // Message events that were dropped because they were not taken.
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const (
+	// maxArriving bounds a message that arrives, in bytes; the server's own bound is 1 MiB by
+	// default, and whatever it is told, it shall not fill this machine's memory.
+	maxArriving = 64 << 20
+
+	// finishWait bounds the wait for the server's end of TCP after the WebSocket's end.
+	finishWait = time.Second
+
+	// confirmDelay is the time from a line to the ping that confirms it, where there is no echo.
+	confirmDelay = time.Second
+)
+
+type eventKind int
+
+const (
+	eventText   eventKind = iota // a text message
+	eventBinary                  // a binary message
+	eventPong                    // the server has read the first n lines
+	eventClosed                  // the connection has ended with err; nothing follows
+)
+
+// event is what happened on a connection.
+type event struct {
+	kind eventKind
+	data string
+	n    int
+	err  error
+}
+
+// connection is one WebSocket to the server.
+//
+// One goroutine reads and one writes, as gorilla's connections want it; the session sends lines
+// to outgoing, receives from events, and ends with close or abandon. Every write has a deadline,
+// and a server that says nothing for timing.alive, not even an answer to a ping, ends it too.
+type connection struct {
+	ws       *websocket.Conn
+	timing   timing
+	confirms bool          // whether lines are confirmed by pings soon, there being no echo
+	outgoing chan string   // closed by close
+	events   chan event    // from the reader
+	gone     chan struct{} // closed by abandon
+
+	mu    sync.Mutex
+	cause error // what the writer met; the reader only sees its consequence
+}
+
+// connect starts the goroutines of a connection. If pingFirst is set, a ping goes out before
+// anything else: its answer tells that what the server sends to a new client has arrived.
+func connect(ws *websocket.Conn, timing timing, confirms, pingFirst bool) *connection {
+	c := &connection{
+		ws:       ws,
+		timing:   timing,
+		confirms: confirms,
+		outgoing: make(chan string),
+		events:   make(chan event, 64),
+		gone:     make(chan struct{}),
+	}
+	ws.SetReadLimit(maxArriving)
+	ws.SetPingHandler(func(data string) error {
+		c.heard()
+		// The writer meets a broken connection soon enough. An error from here would end the
+		// reading, and a close frame with its reason may still be on its way.
+		_ = ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
+		return nil
+	})
+	ws.SetPongHandler(func(data string) error {
+		c.heard()
+		if n, err := strconv.Atoi(data); err == nil {
+			c.tell(event{kind: eventPong, n: n})
+		}
+		return nil
+	})
+	go c.read()
+	go c.write(pingFirst)
+	return c
+}
+
+// close sends a close frame with code 1000 after the lines that were taken; eventClosed follows.
+// Nothing may be sent to outgoing any more.
+func (c *connection) close() { close(c.outgoing) }
+
+// abandon ends the connection at once. No event follows.
+func (c *connection) abandon() {
+	close(c.gone)
+	c.ws.Close()
+}
+
+func (c *connection) read() {
+	err := c.readMessages()
+	// Before finish: what the writer meets on a connection that finish has closed is no cause.
+	c.mu.Lock()
+	var closed *websocket.CloseError
+	if c.cause != nil && !errors.As(err, &closed) {
+		err = c.cause
+	}
+	c.mu.Unlock()
+	c.finish(err)
+	c.tell(event{kind: eventClosed, err: err})
+}
+
+func (c *connection) readMessages() error {
+	for {
+		c.heard()
+		kind, reader, err := c.ws.NextReader()
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(&attentive{c, reader})
+		if err != nil {
+			return err
+		}
+		message := event{kind: eventText, data: string(data)}
+		if kind == websocket.BinaryMessage {
+			message = event{kind: eventBinary, n: len(data)}
+		}
+		if !c.tell(message) {
+			return net.ErrClosed
+		}
+	}
+}
+
+// attentive notes at each read that the server lives: a large message on a slow line may take
+// longer than timing.alive.
+type attentive struct {
+	c      *connection
+	reader io.Reader
+}
+
+func (a *attentive) Read(p []byte) (int, error) {
+	a.c.heard()
+	return a.reader.Read(p)
+}
+
+// heard grants the server another timing.alive.
+func (c *connection) heard() {
+	_ = c.ws.SetReadDeadline(time.Now().Add(c.timing.alive))
+}
+
+// tell hands an event to the session. It returns false if nobody listens any more.
+func (c *connection) tell(e event) bool {
+	select {
+	case c.events <- e:
+		return true
+	case <-c.gone:
+		return false
+	}
+}
+
+// finish ends TCP. After a close frame both sides have said all: our FIN goes out, and the
+// server's is awaited, so that neither side sees a reset.
+func (c *connection) finish(err error) {
+	defer c.ws.Close()
+	var closed *websocket.CloseError
+	if !errors.As(err, &closed) || closed.Code == websocket.CloseAbnormalClosure {
+		return
+	}
+	conn := c.ws.NetConn()
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(finishWait))
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// write is the one goroutine that sends messages. A ping carries the number of lines before it.
+func (c *connection) write(pingFirst bool) {
+	ticker := time.NewTicker(c.timing.ping)
+	defer ticker.Stop()
+	var confirm <-chan time.Time
+	lines := 0
+	var err error
+	if pingFirst {
+		err = c.control(websocket.PingMessage, []byte("0"))
+	}
+	for err == nil {
+		select {
+		case text, open := <-c.outgoing:
+			if !open {
+				err = c.control(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
+				c.fail(err)
+				return
+			}
+			_ = c.ws.SetWriteDeadline(time.Now().Add(c.timing.write))
+			err = c.ws.WriteMessage(websocket.TextMessage, []byte(text))
+			lines++
+			if c.confirms && confirm == nil {
+				confirm = time.After(confirmDelay)
+			}
+		case <-confirm:
+			confirm = nil
+			err = c.control(websocket.PingMessage, strconv.AppendInt(nil, int64(lines), 10))
+		case <-ticker.C:
+			err = c.control(websocket.PingMessage, strconv.AppendInt(nil, int64(lines), 10))
+		case <-c.gone:
+			return
+		}
+	}
+	c.fail(err)
+}
+
+func (c *connection) control(kind int, data []byte) error {
+	return c.ws.WriteControl(kind, data, time.Now().Add(c.timing.write))
+}
+
+// fail notes why the writer ended. The reader goes on for a moment: the server's reason may be
+// among what has arrived already.
+func (c *connection) fail(err error) {
+	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
+		return
+	}
+	c.mu.Lock()
+	c.cause = err
+	c.mu.Unlock()
+	time.AfterFunc(finishWait, func() { c.ws.Close() })
+}

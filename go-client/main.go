@@ -1,0 +1,123 @@
+// Command go-client is a chat client for the terminal and for scripts.
+//
+//	go run ./go-client -id=client1
+//	go run ./go-client -id=client2 -ip=127.0.0.3 -room=tea
+//	printf 'a\nb\n' | go run ./go-client -id=script
+//
+// Each line of standard input goes out as the text message "[id] line", and each message that
+// arrives is printed on a line of its own. Arriving binary messages are shown by their size.
+//
+// # Terminal
+//
+// When standard input and output are a terminal, what arrives is printed above the line that is
+// being typed, with control characters escaped. Ctrl-C, Ctrl-D, SIGINT, SIGTERM and SIGHUP leave
+// with a clean WebSocket close, a second signal without it.
+//
+// # Pipe
+//
+// When standard input is not a terminal, the client sends all of it, waits until each of its
+// lines has come back, closes and exits. It gives up after 5 s without progress. With ?echo=false
+// in -url nothing comes back, and the close handshake, which the server answers after it has read
+// every line, takes the place of the echo.
+//
+// # Bounds
+//
+// A message, its "[id] " included, is at most 1 MiB; a line that is typed at a terminal at most
+// 4096 characters. Longer lines are reported and not sent. Invalid UTF-8 becomes U+FFFD.
+//
+// # Reconnect
+//
+// A connection that ends is opened again, after 0.25 to 0.5 s at first and 15 to 30 s at last,
+// and standard error says so. Lines that are typed meanwhile wait, 100 at most. A line that was
+// sent but neither came back nor was confirmed otherwise is reported and not sent again, so that
+// nothing appears twice. The client does not reconnect where the first connection fails, where
+// the server closes with 1000 (done) or 1008 (policy), and with -reconnect=false.
+//
+// # Exit status
+//
+// 0 after a clean close; 1 when the server cannot be reached, the connection is lost for good,
+// the close is not answered, or a piped line was not sent or did not come back; 2 for a bad flag.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	signals, first := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		leave := <-signals
+		// The next one kills, even where the client is stuck in writing its output.
+		signal.Stop(signals)
+		first <- leave
+	}()
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, first, defaultTiming))
+}
+
+// run is the program without its process: it returns the exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, timing timing) int {
+	opts, err := parseOptions(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	case errors.Is(err, errNoID):
+		fmt.Fprint(stderr, usage)
+		return exitFailed
+	case err != nil:
+		fmt.Fprintf(stderr, "go-client: %v (-help shows the flags)\n", err)
+		return exitUsage
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	dialed := make(chan dialResult, 1)
+	go func() { dialed <- opts.dial(ctx, timing) }()
+
+	var first dialResult
+	select {
+	case first = <-dialed:
+	case <-signals:
+		fmt.Fprintln(stderr, "go-client: interrupted before there was a connection")
+		return exitFailed
+	}
+	if first.err != nil {
+		hint := ""
+		if _, ok := first.err.(unreachable); ok {
+			hint = "; is the server running? start it with: cargo run --release"
+		}
+		fmt.Fprintf(stderr, "go-client: cannot connect to %s: %v%s\n", opts.url, first.err, hint)
+		return exitFailed
+	}
+
+	screen, err := openScreen(stdin, stdout, stderr)
+	if err != nil {
+		first.ws.Close()
+		fmt.Fprintf(stderr, "go-client: cannot set up the terminal: %v\n", err)
+		return exitFailed
+	}
+	defer screen.close()
+
+	input := make(chan inputEvent)
+	if screen.editor != nil {
+		screen.notice("connected to %s as %s; Ctrl-D leaves", opts.url, opts.id)
+		go screen.editor.read(ctx, input)
+	} else {
+		go readLines(ctx, stdin, maxMessage-len(opts.prefix()), input)
+	}
+	return newSession(opts, timing, screen, input, signals).run(ctx, first.ws)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// lost is the end of a connection: of one that we closed, or the server, or the network.
+func (s *session) lost(err error) {
+	var closed *websocket.CloseError
+	byPeer := errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure
+	if s.deadline != nil && byPeer && closed.Code == websocket.CloseNormalClosure {
+		// RFC 6455, 5.5.1: the answer to our close. The server has read all that was before it.
+		s.delivery.confirm(s.delivery.sent)
+	}
+	s.drop()
+	if s.deadline != nil {
+		if !byPeer {
+			s.say("%s before it answered the close", explainEnd(err))
+		}
+		s.end(!byPeer)
+		return
+	}
+
+	s.say("%s", explainEnd(err))
+	done := byPeer && closed.Code == websocket.CloseNormalClosure
+	refused := byPeer && closed.Code == websocket.ClosePolicyViolation
+	if done || refused || !s.opts.reconnect {
+		s.unsent()
+		s.end(!done)
+		return
+	}
+	if time.Since(s.connected) >= s.timing.settled {
+		s.backoff.reset()
+	}
+	s.scheduleDial()
+}
+
+// drop forgets the connection and reports what may have been lost with it.
+func (s *session) drop() {
+	s.conn.abandon()
+	s.conn = nil
+	s.unconfirmed()
+	s.delivery = delivery{}
+}
+
+func (s *session) scheduleDial() {
+	if s.leaving || s.inputEnded && len(s.queue) == 0 {
+		return // closeIfDone ends the session
+	}
+	wait := s.backoff.next()
+	s.say("attempt %d to connect again in %v", s.backoff.attempt, wait.Round(10*time.Millisecond))
+	s.retry = time.After(wait)
+}
+
+func (s *session) takeDialed(result dialResult) {
+	if result.err != nil {
+		s.say("attempt %d failed: %v", s.backoff.attempt, result.err)
+		s.scheduleDial()
+		return
+	}
+	s.say("connected again")
+	s.adopt(result.ws)
+}
+
+// explainEnd says why a connection ended.
+func explainEnd(err error) string {
+	var closed *websocket.CloseError
+	var netErr net.Error
+	switch {
+	case errors.As(err, &closed):
+		return explainClose(closed)
+	case errors.Is(err, websocket.ErrReadLimit):
+		return fmt.Sprintf("a message of more than %d bytes arrived", maxArriving)
+	case errors.As(err, &netErr) && netErr.Timeout():
+		return "the server does not answer any more"
+	}
+	return "the connection is lost: " + escape(err.Error())
+}
+
+func explainClose(closed *websocket.CloseError) string {
+	text := ""
+	switch closed.Code {
+	case websocket.CloseAbnormalClosure:
+		// Not a code from the server: gorilla's name for an end without a close frame.
+		return "the server is gone: it ended the connection without a close"
+	case websocket.CloseGoingAway:
+		text = "the server is stopping"
+	case websocket.CloseMessageTooBig:
+		text = "the server refused a message as too large"
+	case websocket.CloseTryAgainLater:
+		text = "the server closed the connection because this client was too slow"
+	default:
+		text = fmt.Sprintf("the server closed the connection with code %d", closed.Code)
+	}
+	if closed.Text != "" && closed.Text != text {
+		text += " (" + escape(closed.Text) + ")"
+	}
+	return text
+}

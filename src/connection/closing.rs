@@ -1,0 +1,94 @@
+//! How a connection ends: what waits is written, the client's answer is awaited, FIN is exchanged.
+
+use std::{net::Shutdown, pin::pin, rc::Rc, time::Duration};
+
+use futures_util::future::{Either, select};
+use socket2::SockRef;
+
+use super::{
+    incoming::Incoming,
+    reader::Reader,
+    socket::{Arrived, read},
+};
+use crate::shard::{
+    Shard,
+    client::{Client, Phase},
+};
+
+/// How long a client may take to answer a close frame, or to read what was sent before it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long what a client still sends is read and thrown away after the last byte to it. Closing a
+/// socket with unread bytes resets it, and the reset destroys the close frame on its way.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Brings a closed connection to a clean end: what waits is written, the client's answer is
+/// awaited, then FIN is exchanged.
+pub(super) async fn end(
+    shard: &Rc<Shard>,
+    client: &Rc<Client>,
+    reader: &mut Reader,
+    is_answered: bool,
+) {
+    if matches!(client.phase(), Phase::Cut(_)) {
+        return;
+    }
+    if !is_answered {
+        // Returns at the answer, at the end of the stream, or when the client is cut.
+        let answer = async {
+            let mut is_over = false;
+            while !is_over {
+                let mut seen = false;
+                let arrived = read(shard, client, |bytes| {
+                    let read = reader.feed(bytes, &mut |incoming| {
+                        seen |= matches!(incoming, Incoming::Close { .. });
+                    });
+                    seen |= read.is_err();
+                });
+                is_over = matches!(arrived.await, Arrived::End(_));
+                is_over |= seen || matches!(client.phase(), Phase::Cut(_));
+            }
+        };
+        if !in_time(shard, answer).await {
+            return;
+        }
+    }
+    let written = async {
+        while !client.drain() {
+            if client.stream().writable().await.is_err() {
+                return;
+            }
+        }
+    };
+    if in_time(shard, written).await {
+        linger(shard, client).await;
+    }
+}
+
+/// Waits for a client that is closing; false if it takes too long. When the server stops, the host's
+/// deadline is the time: the shard cuts whoever is left then, which ends what is waited for.
+async fn in_time(shard: &Shard, done: impl Future<Output = ()>) -> bool {
+    let done = pin!(done);
+    let too_late = async {
+        tokio::time::sleep(CLOSE_TIMEOUT).await;
+        if shard.is_stopping() {
+            std::future::pending::<()>().await;
+        }
+    };
+    matches!(select(done, pin!(too_late)).await, Either::Left(_))
+}
+
+/// Ends the stream to the client, and reads until the client ends its own.
+async fn linger(shard: &Rc<Shard>, client: &Rc<Client>) {
+    if SockRef::from(client.stream()).shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let ended = async {
+        while !matches!(client.phase(), Phase::Cut(_)) {
+            if let Arrived::End(_) = read(shard, client, |_| ()).await {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, ended).await;
+}

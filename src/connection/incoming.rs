@@ -1,0 +1,49 @@
+//! What a client sent, and what it did wrong: the words of the reader and the parser.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::frame::Kind;
+
+/// What a client sent, as far as somebody must act on it.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A whole message; text is UTF-8.
+    Message(Kind, Bytes),
+    /// A ping, with the frame that answers it.
+    Ping(Bytes),
+    /// A close frame, with the frame that answers it. Nothing follows.
+    Close { code: u16, reason: Arc<str>, answer: Bytes },
+}
+
+/// A rule that a client broke. The connection is to be closed with the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// Close code 1002.
+    Protocol(&'static str),
+    /// Close code 1007.
+    Utf8,
+    /// Close code 1009.
+    TooLarge,
+}
+
+impl Violation {
+    /// The close code (RFC 6455, 7.4.1).
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            Self::Protocol(_) => 1002,
+            Self::Utf8 => 1007,
+            Self::TooLarge => 1009,
+        }
+    }
+
+    /// What the close frame says beside the code.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Protocol(why) => why,
+            Self::Utf8 => "the text is not UTF-8",
+            Self::TooLarge => "the message is too long",
+        }
+    }
+}

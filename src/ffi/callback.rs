@@ -1,0 +1,58 @@
+//! The host's functions that libchat calls, and what was passed for them.
+
+use std::ffi::c_void;
+
+use super::{
+    boundary::required,
+    event::{chat_drop_fn, chat_event, chat_event_fn},
+    status::chat_status,
+};
+
+/// A pointer that libchat only hands back, and the function that is told when it is done.
+pub(super) struct UserData {
+    pointer: *mut c_void,
+    drop: chat_drop_fn,
+}
+
+// SAFETY: libchat does not look behind the pointer. The header says that the handler and `drop` are
+// called on threads of libchat's, so whoever passes a pointer allows for that.
+unsafe impl Send for UserData {}
+// SAFETY: as above; servers that share a config call its handler from several threads.
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    /// Takes the pointer over: from here on `drop` is called once, whatever happens.
+    pub(super) fn new(pointer: *mut c_void, drop: chat_drop_fn) -> Self {
+        Self { pointer, drop }
+    }
+}
+
+impl Drop for UserData {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: the host's function for the host's pointer, which nobody uses after this.
+            unsafe { drop(self.pointer) }
+        }
+    }
+}
+
+/// The host's event handler.
+pub(super) struct Callback {
+    function: chat_event_fn,
+    user_data: UserData,
+}
+
+impl Callback {
+    pub(super) fn new(function: chat_event_fn, user_data: UserData) -> Result<Self, chat_status> {
+        required(function)?;
+        Ok(Self { function, user_data })
+    }
+
+    /// Calls the host.
+    pub(super) fn call(&self, events: &[*const chat_event]) {
+        if let Some(function) = self.function {
+            // SAFETY: the host's function; the events outlive the call.
+            unsafe { function(self.user_data.pointer, events.as_ptr(), events.len()) }
+        }
+    }
+}

@@ -19,14 +19,12 @@ DISTURBED = 0.05
 @dataclass(frozen=True)
 class Settings:
     pinned: bool
-    niceness: int
     seconds_factor: float
     repeats: int
 
 
 def prefix(settings: Settings, core: int) -> list[str]:
-    nice = ["nice", "-n", str(settings.niceness)] if settings.niceness != 0 else []
-    return [*nice, *(["taskset", "-c", str(core)] if settings.pinned else [])]
+    return ["taskset", "-c", str(core)] if settings.pinned else []
 
 
 def once(server: Server, arguments: dict[str, float | str], seconds: float, settings: Settings) -> Result:

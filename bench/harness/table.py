@@ -16,7 +16,8 @@ Results = dict[str, dict[str, list[Result]]]
 
 
 def values(results: list[Result], metric: str) -> list[float]:
-    return [float(result[metric]) for result in results if not result["void"] and metric in result]
+    # 0 is a metric that the scenario does not have.
+    return [float(result[metric]) for result in results if not result["void"] and result.get(metric, 0) != 0]
 
 
 def ratios(of_scenario: dict[str, list[Result]], server: str, goal: Goal) -> list[float]:
@@ -28,7 +29,7 @@ def ratios(of_scenario: dict[str, list[Result]], server: str, goal: Goal) -> lis
     return [
         float(a[goal.metric]) / float(b[goal.metric])
         for a, b in pairs
-        if not a["void"] and not b["void"] and float(b.get(goal.metric, 0)) > 0
+        if not a["void"] and not b["void"] and float(a.get(goal.metric, 0)) * float(b.get(goal.metric, 0)) > 0
     ]
 
 

@@ -17,7 +17,7 @@
 #define PROBE 0x80000000u
 
 struct options {
-  const char *mode; // traffic, idle or churn
+  const char *mode; // traffic, listen, idle or churn
   pid_t pid;        // the server
   int port;
   int rooms, subscribers, publishers; // the last two for each room
@@ -26,6 +26,7 @@ struct options {
   int size;                           // bytes of a message
   double rate;                        // messages a second for each publisher; 0: as fast as they come back
   double seconds;
+  int messages; // listen: how many the host publishes for each publisher
 };
 
 // --- wire.c
@@ -35,6 +36,8 @@ struct stamp {
   uint64_t time_ns;
 };
 
+// Writes what a message says: its stamp, and padding.
+void wire_payload(uint8_t *payload, const struct stamp *stamp, size_t size);
 // Writes a masked text frame. Returns its length.
 size_t wire_message(uint8_t *out, const struct stamp *stamp, size_t size);
 // Writes a masked control frame, whose payload is at most 125 bytes. Returns its length.
@@ -126,6 +129,8 @@ bool is_void(const struct clients *clients);
 // --- what is measured
 
 void run_traffic(const struct options *options, struct report *report);
+// Only checks what the host of the server publishes.
+void run_listen(const struct options *options, struct report *report);
 void run_idle(const struct options *options, struct report *report);
 void run_churn(const struct options *options, struct report *report);
 

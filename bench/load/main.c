@@ -9,15 +9,16 @@
 #include <string.h>
 
 static const char USAGE[] =
-  "usage: load --port PORT --pid PID [--mode traffic|idle|churn] [--rooms N] [--subscribers N]\n"
+  "usage: load --port PORT --pid PID [--mode traffic|listen|idle|churn] [--rooms N] [--subscribers N]\n"
   "            [--publishers N] [--stalled N] [--window N] [--size BYTES] [--rate PER_SECOND]\n"
-  "            [--seconds N]\n";
+  "            [--seconds N] [--messages N]\n";
 
 static bool parse(int argc, char **argv, struct options *options) {
   static const struct option names[] = {
     {"mode", 1, NULL, 'm'},      {"pid", 1, NULL, 'p'},     {"port", 1, NULL, 'P'},  {"rooms", 1, NULL, 'r'},
     {"subscribers", 1, NULL, 's'}, {"publishers", 1, NULL, 'u'}, {"stalled", 1, NULL, 'S'}, {"window", 1, NULL, 'w'},
-    {"size", 1, NULL, 'b'},      {"rate", 1, NULL, 'R'},    {"seconds", 1, NULL, 't'}, {NULL, 0, NULL, 0},
+    {"size", 1, NULL, 'b'},      {"rate", 1, NULL, 'R'},    {"seconds", 1, NULL, 't'},
+    {"messages", 1, NULL, 'M'},  {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
@@ -32,6 +33,7 @@ static bool parse(int argc, char **argv, struct options *options) {
     case 'b': options->size = atoi(optarg); break;
     case 'R': options->rate = atof(optarg); break;
     case 't': options->seconds = atof(optarg); break;
+    case 'M': options->messages = atoi(optarg); break;
     default: return false;
     }
   }
@@ -39,7 +41,7 @@ static bool parse(int argc, char **argv, struct options *options) {
          options->subscribers >= 0 && options->publishers > 0 && options->stalled >= 0 &&
          options->stalled <= options->subscribers && options->window > 0 && options->window <= 4096 &&
          options->size >= STAMP_SIZE && options->size <= 65536 && options->rate >= 0 && options->seconds > 0 &&
-         options->seconds <= 600;
+         options->seconds <= 600 && options->messages >= 0;
 }
 
 int main(int argc, char **argv) {
@@ -51,6 +53,8 @@ int main(int argc, char **argv) {
   static struct report report;
   if (strcmp(options.mode, "traffic") == 0) {
     run_traffic(&options, &report);
+  } else if (strcmp(options.mode, "listen") == 0) {
+    run_listen(&options, &report);
   } else if (strcmp(options.mode, "idle") == 0) {
     run_idle(&options, &report);
   } else if (strcmp(options.mode, "churn") == 0) {

@@ -111,16 +111,16 @@ static void await_rooms(struct clients *clients) {
 }
 
 // Publishers come first: they hear of their messages early, and the server never waits for them.
-static bool assign(struct clients *clients) {
+// `speakers` of each room are publishers themselves.
+static bool assign(struct clients *clients, int speakers) {
   const struct options *options = clients->options;
-  int per_room = options->publishers + options->subscribers;
   for (int i = 0; i < clients->count; i++) {
     struct client *client = &clients->all[i];
     int place = i / options->rooms;
     client->room = i % options->rooms;
-    client->publisher = place < options->publishers ? place : -1;
+    client->publisher = place < speakers ? place : -1;
     client->expected = calloc((size_t)options->publishers, sizeof *client->expected);
-    if (client->expected == NULL || place >= per_room) return false;
+    if (client->expected == NULL) return false;
   }
   run.messages = calloc((size_t)options->rooms, sizeof *run.messages);
   run.batch = malloc((size_t)options->window * ((size_t)options->size + 14));
@@ -162,15 +162,15 @@ static void speak(struct clients *clients) {
   run.is_publishing = false;
 }
 
-static void drain(struct clients *clients) {
+static void drain(struct clients *clients, uint64_t timeout_ns) {
   const struct options *options = clients->options;
   for (int room = 0; room < options->rooms; room++) {
-    uint64_t listening = (uint64_t)(options->publishers + options->subscribers);
+    uint64_t listening = (uint64_t)(clients->count / options->rooms);
     if (room == 0) listening -= (uint64_t)options->stalled;
     run.expected += run.messages[room] * listening;
     clients->report->messages += run.messages[room];
   }
-  uint64_t deadline = now_ns() + DRAIN_NS;
+  uint64_t deadline = now_ns() + timeout_ns;
   while (run.got < run.expected && !is_void(clients)) {
     clients_turn(clients, now_ns() + 100000000ull);
     if (now_ns() > deadline)
@@ -203,7 +203,7 @@ void run_traffic(const struct options *options, struct report *report) {
   report->start = usage_of(options->pid);
   uint64_t time = now_ns();
   if (!clients_init(&clients, options->rooms * (options->publishers + options->subscribers))) return;
-  if (!assign(&clients)) report_void(report, "no memory");
+  if (!assign(&clients, options->publishers)) report_void(report, "no memory");
   if (!clients_connect(&clients)) return;
   report->connections = (uint64_t)clients.count;
   report->connect_seconds = (double)(now_ns() - time) / 1e9;
@@ -214,7 +214,30 @@ void run_traffic(const struct options *options, struct report *report) {
   report->self_begin = usage_of(getpid());
   time = now_ns();
   speak(&clients);
-  drain(&clients);
+  drain(&clients, DRAIN_NS);
+  report->seconds = (double)(now_ns() - time) / 1e9;
+  report->end = usage_of(options->pid);
+  report->self_end = usage_of(getpid());
+  report->deliveries = run.got;
+  if (!is_void(&clients)) check_end(&clients);
+}
+
+// The host publishes as soon as it counts all connections.
+void run_listen(const struct options *options, struct report *report) {
+  struct clients clients = {.options = options, .report = report, .on_message = on_message, .on_read = on_read};
+  report->start = usage_of(options->pid);
+  uint64_t time = now_ns();
+  if (!clients_init(&clients, options->rooms * options->subscribers)) return;
+  if (!assign(&clients, 0)) report_void(report, "no memory");
+  for (int room = 0; room < options->rooms; room++)
+    run.messages[room] = (uint64_t)options->messages * (uint64_t)options->publishers;
+  if (!clients_connect(&clients)) return;
+  report->connections = (uint64_t)clients.count;
+  report->connect_seconds = (double)(now_ns() - time) / 1e9;
+  report->connected = report->begin = usage_of(options->pid);
+  report->self_begin = usage_of(getpid());
+  time = now_ns();
+  drain(&clients, (uint64_t)(options->seconds * 1e9));
   report->seconds = (double)(now_ns() - time) / 1e9;
   report->end = usage_of(options->pid);
   report->self_end = usage_of(getpid());

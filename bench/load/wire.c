@@ -52,15 +52,18 @@ static uint32_t get32(const uint8_t *in) {
   return (uint32_t)(word | word >> 16);
 }
 
-size_t wire_message(uint8_t *out, const struct stamp *stamp, size_t size) {
-  size_t n = head(out, 0x81, size);
-  uint8_t *payload = out + n;
+void wire_payload(uint8_t *payload, const struct stamp *stamp, size_t size) {
   put32(payload, stamp->publisher);
   put32(payload + 8, stamp->sequence);
   put32(payload + 16, (uint32_t)stamp->time_ns);
   put32(payload + 24, (uint32_t)(stamp->time_ns >> 32));
   memset(payload + STAMP_SIZE, 'x', size - STAMP_SIZE);
-  mask(payload, size);
+}
+
+size_t wire_message(uint8_t *out, const struct stamp *stamp, size_t size) {
+  size_t n = head(out, 0x81, size);
+  wire_payload(out + n, stamp, size);
+  mask(out + n, size);
   return n + size;
 }
 

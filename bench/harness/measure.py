@@ -37,6 +37,11 @@ def once(server: Server, arguments: dict[str, float | str], seconds: float, sett
             done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
         except subprocess.TimeoutExpired:
             return {"void": "the load generator did not end", "disturbed": 0.0}
+    return finish(done)
+
+
+def finish(done: "subprocess.CompletedProcess[str]") -> Result:
+    """What the load generator found, and what follows from it."""
     if not done.stdout:
         return {"void": f"the load generator failed: {done.stderr.strip()}", "disturbed": 0.0}
     result: Result = json.loads(done.stdout)

@@ -13,6 +13,7 @@ class Goal:
     bound: float
     at_least: bool = True
     of: str | None = None
+    server: str = "libchat"
 
     def is_met(self, value: float) -> bool:
         return value >= self.bound if self.at_least else value <= self.bound

@@ -16,8 +16,9 @@ Results = dict[str, dict[str, list[Result]]]
 
 
 def values(results: list[Result], metric: str) -> list[float]:
-    # 0 is a metric that the scenario does not have.
-    return [float(result[metric]) for result in results if not result["void"] and result.get(metric, 0) != 0]
+    # 0 is a metric that the scenario does not have, except where it is the aim.
+    found = [float(result[metric]) for result in results if not result["void"] and metric in result]
+    return [value for value in found if value != 0 or metric == "allocations_per_call"]
 
 
 def ratios(of_scenario: dict[str, list[Result]], server: str, goal: Goal) -> list[float]:
@@ -34,6 +35,8 @@ def ratios(of_scenario: dict[str, list[Result]], server: str, goal: Goal) -> lis
 
 
 def short(value: float) -> str:
+    if value == 0:
+        return "0"
     if value >= 1e6:
         return f"{value / 1e6:.2f}M"
     if value >= 1e4:
@@ -50,19 +53,20 @@ def void(results: list[Result]) -> str:
     return f"{len(reasons)} of {len(results)} void: {reasons[0]}" if reasons else ""
 
 
-def goals(scenarios: list[Scenario], results: Results, server: str = "libchat") -> list[str]:
+def goals(scenarios: list[Scenario], results: Results) -> list[str]:
     lines = ["| scenario | metric | libchat | goal | |", "|---|---|---|---|---|"]
     for scenario in scenarios:
         of_scenario = results.get(scenario.name, {})
-        mine = of_scenario.get(server, [])
-        if not mine:
-            continue
         for goal in scenario.goals:
-            found = ratios(of_scenario, server, goal)
+            mine = of_scenario.get(goal.server, [])
+            if not mine:
+                continue
+            found = ratios(of_scenario, goal.server, goal)
+            metric = goal.metric if goal.server == "libchat" else f"{goal.metric}, {goal.server}"
             verdict = void(mine)
             if found and not verdict:
                 verdict = "yes" if goal.is_met(statistics.median(found)) else "**no**"
-            lines.append(f"| {scenario.title} | {goal.metric} | {spread(found)} | {goal} | {verdict} |")
+            lines.append(f"| {scenario.title} | {metric} | {spread(found)} | {goal} | {verdict} |")
     return lines
 
 
@@ -88,6 +92,22 @@ def medians(scenarios: list[Scenario], results: Results) -> list[str]:
             mark = "~" if statistics.median(disturbed) > DISTURBED else ""
             cells.append(f"{mark}{100 * statistics.median(disturbed):.0f}%")
             cells.append(void(runs))
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def calls(scenarios: list[Scenario], results: Results) -> list[str]:
+    """What a call of the host costs it."""
+    lines = [
+        "| scenario | through | CPU ns / call | ns / call, waiting included | allocations / call | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for scenario in scenarios:
+        for host, runs in results.get(scenario.name, {}).items():
+            cells = [scenario.title, host.removeprefix("embed-"), spread(values(runs, "cpu_ns_per_call"))]
+            cells.append(spread(values(runs, "wall_ns_per_call")))
+            allocations = [result["allocations_per_call"] for result in runs if not result["void"]]
+            cells += [f"{statistics.median(allocations):.3f}" if allocations else "–", void(runs)]
             lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -212,7 +212,7 @@ static void read_some(struct clients *clients, struct client *client) {
 
 void clients_turn(struct clients *clients, uint64_t deadline) {
   static struct epoll_event events[EVENTS];
-  uint64_t now = now_ns(), left = deadline > now ? deadline - now : 0;
+  uint64_t now = now_ns(), left = deadline > now && !clients->is_spinning ? deadline - now : 0;
   struct timespec timeout = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
   int count = epoll_pwait2(clients->epoll, events, EVENTS, &timeout, NULL);
   for (int i = 0; i < count && !is_void(clients); i++) {

@@ -107,6 +107,9 @@ struct clients {
   const struct options *options;
   struct report *report;
   int epoll;
+  // Never sleeps. A server that writes to a sleeping process has to wake it, which costs as much as
+  // the write, and how often depends on chance; clients on other machines cost it nothing.
+  bool is_spinning;
   int count, upgraded;
   struct client *all;
   // Called for each message, and when all bytes that came with it are read.

@@ -12,7 +12,7 @@ from typing import Any
 
 from .measure import Result, Settings, finish, prefix
 from .scenarios import Goal, Scenario
-from .servers import ADDRESS, BENCH, CC, LOAD, OUT, ROOT, TARGET
+from .servers import ADDRESS, ARCHIVE, BENCH, CC, LOAD, OUT, ROOT, TARGET
 
 SIZE = 32
 GOALS = [
@@ -40,7 +40,7 @@ def build() -> list[str]:
     archive = TARGET / "release" / "libchat.a"
     program = [*CC, f"-I{ROOT / 'include'}", "-o", str(OUT / "embed-c"), str(BENCH / "embed/publish.c")]
     parts = [str(BENCH / "load" / name) for name in ("wire.c", "process.c")]
-    subprocess.run([*program, *parts, str(archive), "-lm", "-ldl", "-lpthread"], check=True, timeout=120)
+    subprocess.run([*program, *parts, *ARCHIVE], check=True, timeout=120)
     names = ["embed-c"]
     if shutil.which("go") and (ROOT / "bindings/go").is_dir():
         # Go does not notice that an archive has changed, but it does notice another folder.

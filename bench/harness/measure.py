@@ -80,7 +80,9 @@ def rounds(
             for server in servers:
                 if scenario.only is not None and server.name not in scenario.only:
                     continue
-                if server.is_peer and not scenario.has_peers:
+                if (server.is_peer or server.is_variant) and not scenario.has_peers:
+                    continue
+                if server.is_variant and not scenario.is_fan_out():
                     continue
                 seconds = max(0.3, scenario.seconds * settings.seconds_factor)
                 runs = {server.name: scenario.arguments}

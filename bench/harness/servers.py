@@ -30,6 +30,8 @@ class Server:
     folder: Path = ROOT
     needs: str = "cc"
     is_peer: bool = False
+    # libchat with an option that costs something: measured where peers are, if messages pass.
+    is_variant: bool = False
 
 
 def c_program(name: str, sources: list[Path]) -> list[str]:
@@ -48,13 +50,23 @@ def go_peer(name: str) -> Server:
     return Server(name, [program], [["go", "build", "-o", program, "."]], folder, "go", True)
 
 
-def libchat(name: str, *flags: str) -> Server:
+CARGO_BUILD = ["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", str(ROOT / "Cargo.toml")]
+ARCHIVE = [str(TARGET / "release" / "libchat.a"), "-lm", "-ldl", "-lpthread"]
+
+
+def libchat(name: str, *flags: str, is_variant: bool = False) -> Server:
     return Server(
         name,
         [str(TARGET / "release" / "chat-server"), "--listen", "127.0.0.1:0", "--log", "error", *flags],
-        [["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", str(ROOT / "Cargo.toml")]],
+        [CARGO_BUILD],
         needs="cargo",
+        is_variant=is_variant,
     )
+
+
+def with_events() -> Server:
+    program = [*c_program("libchat-events", [BENCH / "embed/serve.c"]), f"-I{ROOT / 'include'}", *ARCHIVE]
+    return Server("libchat-events", [str(OUT / "libchat-events")], [CARGO_BUILD, program], is_variant=True)
 
 
 def peers() -> list[Server]:
@@ -71,7 +83,14 @@ def peers() -> list[Server]:
 
 
 # --workers 1: a server that is pinned to one core has no use for more.
-SERVERS: list[Server] = [limit("limit1"), limit("limitB"), libchat("libchat", "--workers", "1"), *peers()]
+SERVERS: list[Server] = [
+    limit("limit1"),
+    limit("limitB"),
+    libchat("libchat", "--workers", "1"),
+    with_events(),
+    libchat("libchat-2", "--workers", "2", is_variant=True),
+    *peers(),
+]
 
 LOAD = OUT / "load"
 

@@ -203,6 +203,7 @@ static void read_some(struct clients *clients, struct client *client) {
     if (clients->on_gone != NULL) clients->on_gone(clients, client);
     return;
   }
+  clients->report->reads++;
   size_t len = client->tail_len + (size_t)got;
   size_t used = take(clients, client, buffer, len, now_ns());
   client->tail_len = 0;

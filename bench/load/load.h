@@ -71,7 +71,7 @@ void histogram_add(struct histogram *histogram, uint64_t ns);
 double histogram_percentile(const struct histogram *histogram, double part); // in microseconds
 
 struct report {
-  uint64_t messages, deliveries, connections;
+  uint64_t messages, deliveries, connections, reads;
   double seconds, connect_seconds;
   struct usage start, connected, begin, end; // before connecting, after it; before and after the load
   struct usage self_begin, self_end;

@@ -65,6 +65,8 @@ void report_print(const struct report *report, const struct options *options) {
          (double)cpu / 1e9, (double)(end->user_ns - begin->user_ns) / 1e9,
          (double)(end->system_ns - begin->system_ns) / 1e9, part(cpu, report->seconds * 1e9),
          part(end->wait_ns - begin->wait_ns, report->seconds * 1e9));
+  // About what the server joined in a write.
+  printf("\"deliveries_per_read\":%.1f,", part(report->deliveries, (double)report->reads));
   printf("\"load_cpu_share\":%.4f,\"load_wait_share\":%.4f,",
          part(report->self_end.cpu_ns - report->self_begin.cpu_ns, report->seconds * 1e9),
          part(report->self_end.wait_ns - report->self_begin.wait_ns, report->seconds * 1e9));

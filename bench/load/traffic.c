@@ -210,6 +210,7 @@ void run_traffic(const struct options *options, struct report *report) {
   await_rooms(&clients);
   report->connected = usage_of(options->pid);
   clients.is_spinning = true;
+  report->reads = 0;
   stall(&clients);
   report->begin = usage_of(options->pid);
   report->self_begin = usage_of(getpid());
@@ -237,6 +238,7 @@ void run_listen(const struct options *options, struct report *report) {
   report->connect_seconds = (double)(now_ns() - time) / 1e9;
   report->connected = report->begin = usage_of(options->pid);
   clients.is_spinning = true;
+  report->reads = 0;
   report->self_begin = usage_of(getpid());
   time = now_ns();
   drain(&clients, (uint64_t)(options->seconds * 1e9));

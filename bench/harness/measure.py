@@ -1,0 +1,95 @@
+"""Runs: one server, one load, on a core each; repeated if the machine was busy with something else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from .scenarios import Scenario
+from .servers import LOAD, Running, Server
+
+Result = dict[str, Any]
+
+# The share of the time in which the server wanted its core and another process had it.
+DISTURBED = 0.05
+
+
+@dataclass(frozen=True)
+class Settings:
+    pinned: bool
+    seconds_factor: float
+    repeats: int
+
+
+def prefix(settings: Settings, core: int) -> list[str]:
+    return ["taskset", "-c", str(core)] if settings.pinned else []
+
+
+def once(server: Server, arguments: dict[str, float | str], seconds: float, settings: Settings) -> Result:
+    """One run of a fresh server."""
+    with Running(server, prefix(settings, 0)) as running:
+        command = [*prefix(settings, 1), str(LOAD), "--pid", str(running.process.pid), "--port", str(running.port)]
+        for name, value in {**arguments, "seconds": seconds}.items():
+            command += [f"--{name}", str(value)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
+        except subprocess.TimeoutExpired:
+            return {"void": "the load generator did not end", "disturbed": 0.0}
+    return finish(done)
+
+
+def finish(done: "subprocess.CompletedProcess[str]") -> Result:
+    """What the load generator found, and what follows from it."""
+    if not done.stdout:
+        return {"void": f"the load generator failed: {done.stderr.strip()}", "disturbed": 0.0}
+    result: Result = json.loads(done.stdout)
+    wanted = result["wait_share"] + result["cpu_share"]
+    result["disturbed"] = result["wait_share"] / wanted if wanted > 0 else 0.0
+    if result["cpu_us_per_connection"] > 0:
+        result["connections_per_cpu_second"] = 1e6 / result["cpu_us_per_connection"]
+    result["peak_mb"] = (result["rss_peak"] - result["rss_connected"]) / 1e6
+    return result
+
+
+def measure(server: Server, arguments: dict[str, float | str], seconds: float, settings: Settings) -> Result:
+    """The least disturbed of a bounded number of runs; the first that was not disturbed ends it."""
+    best: Result | None = None
+    for attempt in range(1 + settings.repeats):
+        result = once(server, arguments, seconds, settings)
+        result["attempts"] = attempt + 1
+        if best is None or (best["void"] and not result["void"]) or result["disturbed"] < best["disturbed"]:
+            best = result
+        if best["disturbed"] <= DISTURBED and not best["void"]:
+            break
+        if best["void"] and server.is_peer:
+            break
+    assert best is not None
+    return best
+
+
+def rounds(
+    scenarios: list[Scenario], servers: list[Server], count: int, settings: Settings, note: Any
+) -> dict[str, dict[str, list[Result]]]:
+    """Results by scenario and server. Rounds are interleaved: what changes on the machine meets all."""
+    results: dict[str, dict[str, list[Result]]] = {}
+    for number in range(count):
+        for scenario in scenarios:
+            of_scenario = results.setdefault(scenario.name, {})
+            for server in servers:
+                if scenario.only is not None and server.name not in scenario.only:
+                    continue
+                if (server.is_peer or server.is_variant) and not scenario.has_peers:
+                    continue
+                if server.is_variant and not scenario.is_fan_out():
+                    continue
+                seconds = max(0.3, scenario.seconds * settings.seconds_factor)
+                runs = {server.name: scenario.arguments}
+                if scenario.baseline:
+                    runs = {"itself": {**scenario.arguments, **scenario.baseline}, **runs}
+                for name, arguments in runs.items():
+                    result = measure(server, arguments, seconds, settings)
+                    of_scenario.setdefault(name, []).append(result)
+                    note(number, scenario, name, result)
+    return results

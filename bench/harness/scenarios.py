@@ -1,0 +1,146 @@
+"""What is measured, and what libchat is to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+EFFICIENCY = "deliveries_per_cpu_second"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound for a metric, as it is or divided by another server's in the same round."""
+
+    metric: str
+    bound: float
+    at_least: bool = True
+    of: str | None = None
+    server: str = "libchat"
+
+    def is_met(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
+
+    def __str__(self) -> str:
+        of = f" of {self.of}" if self.of else ""
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g}{of}"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    arguments: dict[str, float | str]
+    goals: list[Goal]
+    seconds: float = 3
+    has_peers: bool = False
+    is_short: bool = False
+    # Servers that can do it; None: all.
+    only: list[str] | None = None
+    # A server that is measured under other arguments, for a comparison with itself.
+    baseline: dict[str, float | str] = field(default_factory=dict)
+
+    def is_fan_out(self) -> bool:
+        return self.goals[0].metric == EFFICIENCY and "rate" not in self.arguments
+
+
+# What events may cost, and what a second worker may.
+VARIANTS = [
+    Goal(EFFICIENCY, 0.95, of="libchat", server="libchat-events"),
+    Goal(EFFICIENCY, 0.8, of="libchat", server="libchat-2"),
+]
+
+
+def fan_out(subscribers: int, size: int, window: int, publishers: int = 1) -> Scenario:
+    of, bound = {1: ("limit1", 0.95), 16: ("limitB", 1.0), 64: ("limitB", 0.9)}[window]
+    if publishers > 1:
+        bound = 0.9
+    name = f"fan-{subscribers}-{size}-w{window}" + (f"-p{publishers}" if publishers > 1 else "")
+    is_main = subscribers == 1000 and size == 32 and publishers == 1
+    who = "publisher" if publishers == 1 else "publishers"
+    return Scenario(
+        name,
+        f"{publishers} {who}, {subscribers} subscribers, {size} B, {window} in flight",
+        {"subscribers": subscribers, "publishers": publishers, "size": size, "window": window},
+        [Goal(EFFICIENCY, bound, of=of), *(VARIANTS if is_main else [])],
+        has_peers=is_main,
+        is_short=is_main,
+    )
+
+
+SCENARIOS: list[Scenario] = [
+    *(fan_out(n, size, w) for n in (100, 1000, 5000) for size in (32, 512) for w in (64, 16, 1)),
+    fan_out(1000, 4096, 16),
+    fan_out(1000, 32, 16, publishers=8),
+    fan_out(1000, 4096, 16, publishers=8),
+    Scenario(
+        "talk",
+        "200 clients all talking, 32 B, 4 in flight each",
+        {"publishers": 200, "subscribers": 0, "size": 32, "window": 4},
+        [Goal(EFFICIENCY, 0.8, of="limitB"), *VARIANTS],
+        has_peers=True,
+        is_short=True,
+    ),
+    Scenario(
+        "paced",
+        "1,000 subscribers, 100 messages a second, 32 B",
+        {"subscribers": 1000, "rate": 100},
+        [Goal(EFFICIENCY, 0.95, of="limit1"), Goal("p99_us", 1.1, False, "limit1")],
+        has_peers=True,
+        is_short=True,
+    ),
+    Scenario(
+        "trip",
+        "one client's round trip, 32 B",
+        {"subscribers": 0},
+        [Goal("p50_us", 1.05, False, "limit1")],
+        has_peers=True,
+        is_short=True,
+    ),
+    Scenario(
+        "rooms",
+        "1,000 rooms of 10 subscribers, one of them publishing, 32 B",
+        {"rooms": 1000, "subscribers": 9, "publishers": 1},
+        [Goal(EFFICIENCY, 0.85, of="limit1")],
+        only=["limit1", "limitB", "libchat"],
+        is_short=True,
+    ),
+    Scenario(
+        "stalled",
+        "5 of 205 readers never read, 4 KiB, 16 in flight",
+        {"subscribers": 205, "stalled": 5, "size": 4096, "window": 16},
+        [Goal(EFFICIENCY, 0.9, of="itself"), Goal("peak_mb", 4.2 + 5, False)],
+        seconds=6,
+        only=["libchat"],
+        baseline={"stalled": 0, "subscribers": 200},
+    ),
+    Scenario(
+        "idle",
+        "10,000 idle connections",
+        {"mode": "idle", "subscribers": 10000},
+        [
+            Goal("bytes_per_connection", 1126, False),
+            Goal("cpu_share", 0.005, False),
+            Goal("cpu_us_per_connection", 1.25, False, "limit1"),
+        ],
+        # Long enough for every client to be pinged.
+        seconds=40,
+        has_peers=True,
+    ),
+    Scenario(
+        "held",
+        "2,000 idle connections",
+        {"mode": "idle", "subscribers": 2000},
+        [Goal("bytes_per_connection", 1126, False), Goal("cpu_us_per_connection", 1.25, False, "limit1")],
+        seconds=0.5,
+        is_short=True,
+        only=["limit1", "libchat"],
+    ),
+    Scenario(
+        "churn",
+        "connect, upgrade, close: 64 at a time",
+        {"mode": "churn", "subscribers": 64},
+        [Goal("connections_per_cpu_second", 0.8, of="limit1")],
+        has_peers=True,
+        is_short=True,
+    ),
+]

@@ -1,0 +1,140 @@
+// The load generator's parts: wire.c (bytes), clients.c (connections), traffic.c, hold.c and churn.c
+// (what is measured), process.c (what it costs the server), report.c (numbers to JSON).
+//
+// One thread and one epoll: it must be cheaper than any server, or it is the generator that is
+// measured. Whatever is not as promised makes the figure void.
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// A message: publisher, sequence number and send time as letters, so that it is text everywhere.
+#define STAMP_SIZE 32
+// Marks a message that only asks whether everybody is in the room already.
+#define PROBE 0x80000000u
+
+struct options {
+  const char *mode; // traffic, listen, idle or churn
+  pid_t pid;        // the server
+  int port;
+  int rooms, subscribers, publishers; // the last two for each room
+  int stalled;                        // of the subscribers of room 0: they never read
+  int window;                         // messages in flight for each publisher
+  int size;                           // bytes of a message
+  double rate;                        // messages a second for each publisher; 0: as fast as they come back
+  double seconds;
+  int messages; // listen: how many the host publishes for each publisher
+};
+
+// --- wire.c
+
+struct stamp {
+  uint32_t publisher, sequence;
+  uint64_t time_ns;
+};
+
+// Writes what a message says: its stamp, and padding.
+void wire_payload(uint8_t *payload, const struct stamp *stamp, size_t size);
+// Writes a masked text frame. Returns its length.
+size_t wire_message(uint8_t *out, const struct stamp *stamp, size_t size);
+// Writes a masked control frame, whose payload is at most 125 bytes. Returns its length.
+size_t wire_control(uint8_t *out, uint8_t opcode, const uint8_t *payload, size_t len);
+// Reads the head of a server's frame. Returns its length, 0 if it is not whole, -1 if it breaks the
+// protocol.
+int wire_head(const uint8_t *in, size_t available, uint8_t *first, size_t *payload);
+struct stamp wire_stamp(const uint8_t *payload);
+
+// --- process.c
+
+struct usage {
+  uint64_t cpu_ns;  // of all threads
+  uint64_t wait_ns; // that they waited for a core: what others on the machine took from them
+  uint64_t user_ns, system_ns;
+  uint64_t rss, peak; // bytes
+};
+
+struct usage usage_of(pid_t pid);
+uint64_t now_ns(void);
+
+// --- report.c
+
+#define BUCKETS 2048
+
+struct histogram {
+  uint64_t count, bucket[BUCKETS];
+};
+
+void histogram_add(struct histogram *histogram, uint64_t ns);
+double histogram_percentile(const struct histogram *histogram, double part); // in microseconds
+
+struct report {
+  uint64_t messages, deliveries, connections, reads;
+  double seconds, connect_seconds;
+  struct usage start, connected, begin, end; // before connecting, after it; before and after the load
+  struct usage self_begin, self_end;
+  struct histogram latency;
+  int closed, stalled_closed;
+  char void_because[256]; // empty: the figure counts
+};
+
+// Makes the figure void; the first reason stays.
+void report_void(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void report_print(const struct report *report, const struct options *options);
+
+// --- clients.c
+
+enum phase { UPGRADING, OPEN, STALLED, CLOSING, GONE };
+
+struct client {
+  int fd;
+  enum phase phase;
+  int room;
+  int publisher; // its number in the room; -1: it only listens
+  int in_flight; // own messages that have not come back
+  uint32_t next; // the sequence number of its next message
+  uint32_t probes;
+  uint32_t tail_len; // half a frame, kept until the rest comes
+  uint32_t out_len;  // what the socket did not take
+  uint8_t *tail, *out;
+  uint32_t *expected; // the next sequence number of each of the room's publishers
+  uint64_t order;     // a hash of all that came, in order: the same for all of a room
+};
+
+struct clients {
+  const struct options *options;
+  struct report *report;
+  int epoll;
+  // Never sleeps. A server that writes to a sleeping process has to wake it, which costs as much as
+  // the write, and how often depends on chance; clients on other machines cost it nothing.
+  bool is_spinning;
+  int count, upgraded;
+  struct client *all;
+  // Called for each message, and when all bytes that came with it are read.
+  void (*on_message)(struct clients *, struct client *, const uint8_t *payload, size_t len, uint64_t now);
+  void (*on_read)(struct clients *, struct client *);
+  void (*on_gone)(struct clients *, struct client *);
+};
+
+bool clients_init(struct clients *clients, int count);
+// Connects all clients, a bounded number at a time.
+bool clients_connect(struct clients *clients);
+// Starts one connection, and sends the upgrade request.
+bool client_start(struct clients *clients, struct client *client);
+// Handles what comes until `deadline`, or for one turn if something came earlier.
+void clients_turn(struct clients *clients, uint64_t deadline);
+void client_send(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len);
+void client_close(struct clients *clients, struct client *client);
+bool is_void(const struct clients *clients);
+
+// --- what is measured
+
+void run_traffic(const struct options *options, struct report *report);
+// Only checks what the host of the server publishes.
+void run_listen(const struct options *options, struct report *report);
+void run_idle(const struct options *options, struct report *report);
+void run_churn(const struct options *options, struct report *report);
+
+#endif

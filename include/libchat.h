@@ -29,7 +29,8 @@
  * ```
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
- * CHAT_ERR_... Outputs are written only on success. Besides the statuses that a function lists, any
+ * CHAT_ERR_... Outputs are written only on success, and a
+ * chat_error only on failure. Besides the statuses that a function lists, any
  * may return CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in
  * libchat, which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED.
  * Numbers of kinds, policies and events are uint32_t: one that is unknown is
@@ -59,7 +60,8 @@
  * | chat_server_local_addr, stats     | any, also in a handler               | no                |
  * | chat_server_request_stop          | any, also in a handler               | no                |
  * | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |
- * | chat_server_stop                  | any, not in a handler                | up to its time    |
+ * | chat_server_stop                  | any, not in a handler                | up to its time,   |
+ * |                                   |                                      | and for a handler |
  * | chat_server_free                  | any, also in a handler; the last one | for the handler   |
  * | chat_events_, event_, error_...   | one at a time for each object        | no                |
  *
@@ -696,7 +698,7 @@ CHAT_API chat_status chat_config_set_max_message_size(chat_config *config, size_
 
 /**
  * Sets how many bytes may wait for one client that does not take them. Then it is a slow consumer.
- * Default: 4 MiB, a burst of 10,000 chat messages. At least the largest message and 4 KiB, at most
+ * Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most
  * 64 GiB.
  */
 CHAT_API chat_status chat_config_set_outbox_size(chat_config *config, size_t bytes);
@@ -839,7 +841,8 @@ chat_status chat_server_broadcast(chat_server *server,
  * and into its history. A room is 1 to 128 bytes of UTF-8 without control characters; that of the
  * path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
- * `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first.
+ * `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first. A
+ * room that has neither clients nor history is forgotten; its offsets begin again.
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room has or an unknown kind,
  * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
  */
@@ -911,12 +914,15 @@ CHAT_API chat_status chat_server_request_stop(chat_server *server);
  * Stops a server: takes no new connection, delivers what was accepted before, closes every client
  * with code 1001, and waits up to `drain_ms` milliseconds for them before it cuts them.
  *
- * When it returns, the ports are free and no handler runs any more; the handle stays until
- * chat_server_free. Stopping again is allowed. Statuses: CHAT_ERR_TIMED_OUT if clients had to be
+ * When it returns, the ports are free and no handler runs any more. So it waits, beyond its time,
+ * for a handler that runs and gets the events that are left: do not hold a lock that the handler
+ * wants. The handle stays until chat_server_free. Stopping again is allowed. Statuses: CHAT_ERR_TIMED_OUT if clients had to be
  * cut (the server has stopped all the same), CHAT_ERR_IN_HANDLER inside a handler of this server
  * (nothing is done: use chat_server_request_stop).
  */
-CHAT_API chat_status chat_server_stop(chat_server *server, uint32_t drain_ms);
+CHAT_API
+chat_status chat_server_stop(chat_server *server,
+                             uint32_t drain_ms);
 
 /**
  * Frees a server, and stops it at once if it still runs (chat_server_stop drains). NULL is allowed.

@@ -76,7 +76,7 @@
 //!
 //! `cli` (default) is the program `chat-server`, `header` (default) makes the C header at build
 //! time. A program that links the library wants neither:
-//! `libchat = { version = "0.1", default-features = false }`.
+//! `default-features = false`.
 //!
 //! Log lines go through the `tracing` crate: listening, slow consumers, failures to accept; clients
 //! that come and go at the level debug.

@@ -221,12 +221,17 @@ fn run_shard(index: usize, runtime: &LocalRuntime, shared: &Arc<Shared>, own: Ve
             drop(tokio::task::spawn_local(listener::run(listener, Rc::clone(&shard), links)));
         }
         let rooms = Arc::clone(&shared.rooms);
-        let had_to_cut = shard
-            .run(shared.deadline.subscribe(), move |shard, arrival| {
-                let task = handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival);
-                drop(tokio::task::spawn_local(task));
-            })
-            .await;
+        let run = shard.run(shared.deadline.subscribe(), move |shard, arrival| {
+            let task = handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival);
+            drop(tokio::task::spawn_local(task));
+        });
+        // A task among the others: tokio polls the future of `block_on` before all tasks, and the
+        // shard's turn is to come after the sockets that are ready. Measured with 8 publishers: 145
+        // messages joined in a write, and 120 otherwise.
+        let had_to_cut = tokio::task::spawn_local(run).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a shard ended before its time");
+            true
+        });
         shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);
     });
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat::{Kind, Server};
+use chat::{Kind, Server, SlowConsumer};
 use peer::{
     Peer,
     frames::{PING, PONG, TEXT},
@@ -145,7 +145,7 @@ fn no_pings_are_sent_if_the_interval_is_zero() {
 
 #[test]
 #[expect(unsafe_code, reason = "the server's socket is known by its number only")]
-fn data_that_nobody_acknowledges_cuts_after_the_ping_timeout() {
+fn data_that_nobody_takes_cuts_sooner_than_a_ping_but_later_than_the_outbox() {
     let server = server_with(|config| {
         config.ping_interval(Duration::from_secs(5)).ping_timeout(Duration::from_secs(7));
     });
@@ -154,6 +154,15 @@ fn data_that_nobody_acknowledges_cuts_after_the_ping_timeout() {
     // SAFETY: the connection stays open, and with it the descriptor, as long as `client`.
     let socket = unsafe { BorrowedFd::borrow_raw(number) };
     let timeout = SockRef::from(&socket).tcp_user_timeout().unwrap();
-    assert_eq!(timeout, Some(Duration::from_secs(7)));
+    assert_eq!(timeout, Some(Duration::from_secs(7 + 1)));
+    // A slow consumer that is to stay must not be cut by its own machine's full window.
+    let kept = server_with(|config| {
+        config.slow_consumer(SlowConsumer::DropOldest);
+    });
+    let patient = Peer::join(kept.local_addr(), "/");
+    let number = accepted_socket(kept.local_addr(), patient.stream.local_addr().unwrap());
+    // SAFETY: as above, with `patient`.
+    let socket = unsafe { BorrowedFd::borrow_raw(number) };
+    assert_eq!(SockRef::from(&socket).tcp_user_timeout().unwrap(), None);
     drop(client);
 }

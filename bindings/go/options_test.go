@@ -82,7 +82,7 @@ func TestEveryOptionMayBeSet(t *testing.T) {
 		HandshakeTimeout: time.Second,
 		HandshakeSize:    8 << 10,
 		MaxMessageSize:   10,
-		OutboxSize:       4 << 10,
+		OutboxSize:       8 << 10,
 		OutboxAge:        time.Second,
 		SlowConsumer:     chat.DropOldest,
 		PingInterval:     10 * time.Millisecond,

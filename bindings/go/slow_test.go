@@ -25,7 +25,7 @@ func newSlowRoom(t *testing.T, policy chat.SlowConsumer) *slowRoom {
 	r := &slowRoom{server: start(t, chat.Options{
 		SlowConsumer:   policy,
 		MaxMessageSize: 64 << 10,
-		OutboxSize:     64 << 10,
+		OutboxSize:     128 << 10,
 		OutboxAge:      time.Hour, // The size decides.
 		EventQueue:     1 << 16,
 	})}

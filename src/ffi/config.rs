@@ -187,7 +187,7 @@ pub extern "C" fn chat_config_set_max_message_size(
 }
 
 /// Sets how many bytes may wait for one client that does not take them. Then it is a slow consumer.
-/// Default: 4 MiB, a burst of 10,000 chat messages. At least the largest message and 4 KiB, at most
+/// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most
 /// 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_outbox_size(

@@ -28,7 +28,8 @@
 //! ```
 //!
 //! Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
-//! CHAT_ERR_... Outputs are written only on success. Besides the statuses that a function lists, any
+//! CHAT_ERR_... Outputs are written only on success, and a
+//! chat_error only on failure. Besides the statuses that a function lists, any
 //! may return CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in
 //! libchat, which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED.
 //! Numbers of kinds, policies and events are uint32_t: one that is unknown is
@@ -58,7 +59,8 @@
 //! | chat_server_local_addr, stats     | any, also in a handler               | no                |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
 //! | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |
-//! | chat_server_stop                  | any, not in a handler                | up to its time    |
+//! | chat_server_stop                  | any, not in a handler                | up to its time,   |
+//! |                                   |                                      | and for a handler |
 //! | chat_server_free                  | any, also in a handler; the last one | for the handler   |
 //! | chat_events_, event_, error_...   | one at a time for each object        | no                |
 //!

@@ -196,7 +196,8 @@ pub unsafe extern "C" fn chat_server_broadcast(
 /// and into its history. A room is 1 to 128 bytes of UTF-8 without control characters; that of the
 /// path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
 ///
-/// `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first.
+/// `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first. A
+/// room that has neither clients nor history is forgotten; its offsets begin again.
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room has or an unknown kind,
 /// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
@@ -324,8 +325,9 @@ pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> c
 /// Stops a server: takes no new connection, delivers what was accepted before, closes every client
 /// with code 1001, and waits up to `drain_ms` milliseconds for them before it cuts them.
 ///
-/// When it returns, the ports are free and no handler runs any more; the handle stays until
-/// chat_server_free. Stopping again is allowed. Statuses: CHAT_ERR_TIMED_OUT if clients had to be
+/// When it returns, the ports are free and no handler runs any more. So it waits, beyond its time,
+/// for a handler that runs and gets the events that are left: do not hold a lock that the handler
+/// wants. The handle stays until chat_server_free. Stopping again is allowed. Statuses: CHAT_ERR_TIMED_OUT if clients had to be
 /// cut (the server has stopped all the same), CHAT_ERR_IN_HANDLER inside a handler of this server
 /// (nothing is done: use chat_server_request_stop).
 #[unsafe(no_mangle)]

@@ -174,6 +174,11 @@ impl Inbox {
         Poll::Ready(())
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().items.is_empty()
+    }
+
     /// Whether publishers are to wait.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)

@@ -19,8 +19,9 @@ use super::{Shard, client::Client};
 use crate::event::ClientId;
 
 /// When to look at which client next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Liveness {
+    started: Instant,
     checks: RefCell<BinaryHeap<Reverse<Check>>>,
     /// Wakes the task when there is an earlier check than the one that it waits for.
     earlier: Notify,
@@ -37,6 +38,10 @@ struct Check {
 }
 
 impl Liveness {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), checks: RefCell::default(), earlier: Notify::new() }
+    }
+
     /// Begins to ping a client. The first pings are spread, so that clients which came together
     /// are not pinged together.
     pub(crate) fn watch(
@@ -56,8 +61,17 @@ impl Liveness {
         // Fibonacci hashing spreads consecutive ids evenly.
         let spread = client.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let share = spread as f64 / f64::from(u32::MAX);
-        let at = now + interval.mul_f64(0.5 + share / 2.0);
+        let delay = interval.mul_f64(0.5 + share / 2.0);
+        let at = now + delay - self.past_tick(now + delay, interval);
         self.insert(Check { at, client, next_ping: at, unanswered: None });
+    }
+
+    /// How far a time is past the last tick. Clients are checked at ticks, many at a time: waking up
+    /// for each by itself is most of what an idle server does.
+    fn past_tick(&self, at: Instant, interval: Duration) -> Duration {
+        let tick = (interval / 100).as_nanos().max(1);
+        let past = at.saturating_duration_since(self.started).as_nanos() % tick;
+        Duration::from_nanos(u64::try_from(past).unwrap_or_default())
     }
 
     fn insert(&self, check: Check) {

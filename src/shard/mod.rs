@@ -104,7 +104,7 @@ impl Shard {
             clients: RefCell::default(),
             joiner: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
-            liveness: Liveness::default(),
+            liveness: Liveness::new(),
             stopping: Cell::new(false),
             last_client: Cell::new(0),
             changed: Notify::new(),
@@ -167,8 +167,10 @@ impl Shard {
                 }
             }
             self.flush(&mut dirty);
-            // Lets the sockets that became ready meanwhile be read before the next turn.
-            tokio::task::yield_now().await;
+            if !self.link.inbox.is_empty() {
+                // Lets the sockets that became ready meanwhile be read before the next turn.
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -88,6 +88,8 @@ impl Lane {
                 }
             }
         }
+        // Not kept until the next flush, which may be long after.
+        joiner.joined.clear();
     }
 }
 

@@ -1,7 +1,13 @@
-//! Writes the C header to OUT_DIR, for the test that compares it with include/libchat.h.
+//! Writes the C header to OUT_DIR, for the test that compares it with include/libchat.h; and says how
+//! the shared library is linked.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        // Once loaded it stays: threads of the host keep thread-locals of Rust's, and the child of a
+        // fork calls into it.
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
     #[cfg(feature = "header")]
     header::write();
 }

@@ -35,3 +35,10 @@ fn the_header_declares_every_exported_function() {
         assert!(header.contains(&format!("{name}(")), "{name} is not in include/libchat.h");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_library_is_never_unloaded() {
+    let dynamic = run(Command::new("readelf").args(["-d", "-W"]).arg(shared()));
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}

@@ -23,7 +23,7 @@ impl Process {
     pub(super) fn watched() -> io::Result<Self> {
         static WATCHED: OnceLock<i32> = OnceLock::new();
         // SAFETY: `count` is async-signal-safe, as what runs in the child of a fork must be, and it
-        // lives as long as the library: the C library forgets it when the library is unloaded.
+        // lives as long as the process: the library is never unloaded.
         match *WATCHED.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(count)) }) {
             0 => Ok(Self::current()),
             error => Err(io::Error::from_raw_os_error(error)),

@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -151,27 +150,4 @@ func TestASlowConsumerMayLoseTheOldestWhichAreCounted(t *testing.T) {
 		t.Errorf("%d published, %d received, %d dropped, %d counted",
 			r.count, got, dropped, r.server.Stats().MessagesDropped)
 	}
-}
-
-func TestTooMuchToDeliverIsReported(t *testing.T) {
-	server := start(t, chat.Options{Workers: 1, PublishTimeout: -1, OutboxSize: 1 << 30})
-	for range 4 {
-		p := connect(t, server, "/")
-		go func() {
-			for range p.got {
-			}
-		}()
-	}
-	data := make([]byte, 1<<20)
-	flood := func() error {
-		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-			if err := server.Broadcast(chat.Binary, data); errors.Is(err, chat.ErrQueueFull) {
-				return nil
-			} else if err != nil {
-				return err
-			}
-		}
-		return errors.New("never too much")
-	}
-	together(t, flood, flood, flood)
 }

@@ -215,3 +215,59 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::frame::Kind;
+
+    fn send(size: usize) -> Item {
+        Item::Send(ClientId::new(1, 0), Message::new(Kind::Binary, vec![0; size].into()))
+    }
+
+    fn take(inbox: &Inbox) -> usize {
+        let mut items = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = inbox.poll_take(&mut cx, &mut items);
+        items.len()
+    }
+
+    #[test]
+    fn publishers_are_told_when_too_much_waits_by_count_and_by_bytes() {
+        for (size, count) in [(0, MAX_ITEMS), (MAX_BYTES / 16, 16)] {
+            let inbox = Inbox::default();
+            for _ in 0..count {
+                assert!(inbox.wait_for_space(Instant::now()).is_ok());
+                inbox.push(send(size)).unwrap();
+            }
+            let waited = inbox.wait_for_space(Instant::now() + Duration::from_millis(1));
+            assert!(matches!(waited, Err(Error::QueueFull)));
+            assert_eq!(take(&inbox), count);
+            assert!(inbox.wait_for_space(Instant::now()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_publisher_that_waits_goes_on_when_there_is_space() {
+        let inbox = Inbox::default();
+        for _ in 0..MAX_ITEMS {
+            inbox.push(send(0)).unwrap();
+        }
+        std::thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| inbox.wait_for_space(Instant::now() + Duration::from_secs(60)));
+            assert_eq!(take(&inbox), MAX_ITEMS);
+            assert!(waiting.join().unwrap().is_ok());
+        });
+    }
+
+    #[test]
+    fn nothing_follows_the_stop() {
+        let inbox = Inbox::default();
+        inbox.push(Item::Stop).unwrap();
+        assert!(matches!(inbox.push(send(1)), Err(Error::Stopped)));
+        assert_eq!(take(&inbox), 1);
+    }
+}

@@ -122,3 +122,18 @@ fn the_help_names_every_option() {
         assert!(help.contains(option), "{option} in {help}");
     }
 }
+
+#[test]
+fn events_are_logged_if_they_may_wait() {
+    let mut server = Running::start(&["--listen", "127.0.0.1:0", "--event-queue", "100"]);
+    let mut client = Peer::join(server.address(), "/rooms/tea");
+    client.say("salut");
+    assert_eq!(client.text(), "salut");
+    client.leave();
+    server.signal("-TERM");
+    let (status, log) = server.end();
+    assert_eq!(status, Some(0), "{log}");
+    for event in ["Connected", "salut"] {
+        assert!(log.contains(event), "{event} in {log}");
+    }
+}

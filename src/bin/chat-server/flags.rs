@@ -100,6 +100,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     history_total: ByteSize,
 
+    /// How long publishing may wait while too much is to be delivered; only a host's calls publish
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    publish_timeout: Duration,
+
+    /// How many events may wait to be logged: who comes, what is said, who leaves; 0: none are
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) event_queue: usize,
+
     /// How long clients may take to leave when the server stops
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
@@ -116,8 +124,7 @@ enum Policy {
 }
 
 impl Flags {
-    /// The server that the flags ask for. The options for what only a host does, publishing and
-    /// taking events, have no flags.
+    /// The server that the flags ask for.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
         for addr in &self.listen {
@@ -146,7 +153,9 @@ impl Flags {
             .history_messages(self.history_messages)
             .history_size(bytes(self.history_size))
             .history_age(self.history_age)
-            .history_total(bytes(self.history_total));
+            .history_total(bytes(self.history_total))
+            .publish_timeout(self.publish_timeout)
+            .event_queue(self.event_queue);
         config
     }
 }

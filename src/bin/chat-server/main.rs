@@ -7,10 +7,11 @@ use std::{
     pin::pin,
     process::ExitCode,
     sync::Arc,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
-use chat::Error;
+use chat::{Error, Handle};
 use clap::Parser;
 use flags::Flags;
 use futures_util::future::{Either, select};
@@ -64,6 +65,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     for addr in server.local_addrs() {
         print(&format!("listening on ws://{addr}/\n"));
     }
+    let logging = (flags.event_queue > 0).then(|| log_events(server.handle()));
     runtime.block_on(stop.requested());
     tracing::info!("stopping; once more to stop at once");
     let server = Arc::new(server);
@@ -79,7 +81,22 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     if ended.is_err() {
         tracing::warn!("some clients did not leave in time and were cut");
     }
+    if let Some(logging) = logging {
+        // The server's last event has ended it. A panic in it has been printed.
+        let _ = logging.join();
+    }
     Ok(())
+}
+
+/// Logs what happens until the server has stopped.
+fn log_events(handle: Handle) -> JoinHandle<()> {
+    thread::spawn(move || {
+        while let Ok(events) = handle.next_events(Duration::MAX) {
+            for event in events {
+                tracing::info!(?event);
+            }
+        }
+    })
 }
 
 /// The signals that ask the server to stop.

@@ -83,7 +83,8 @@ fn user_timeout(options: &Options) -> Option<Duration> {
 /// Accepts connections until the shard that it runs on stops.
 pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc<Link>]>) {
     let addr = listener.local_addr();
-    let listener = match sys::watch(listener) {
+    // Mio's listener accepts sockets that do not block, in one system call.
+    let listener = match sys::watch(mio::net::TcpListener::from_std(listener)) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "the listener cannot be watched");
@@ -103,7 +104,7 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc
             let Ok(mut ready) = listener.readable().await else { return };
             for _ in 0..ACCEPT_BATCH {
                 match ready.try_io(|listener| listener.get_ref().accept()) {
-                    Ok(Ok((stream, peer))) => accept.hand_over(stream, peer),
+                    Ok(Ok((stream, peer))) => accept.hand_over(stream.into(), peer),
                     Ok(Err(error)) => accept.failed(&error, listener.get_ref()).await,
                     Err(_would_block) => break,
                 }
@@ -141,10 +142,6 @@ impl Accept {
             refuse_now(&stream, "too many handshakes under way; try again later");
             return;
         };
-        if let Err(error) = stream.set_nonblocking(true) {
-            tracing::warn!(%error, "an accepted connection cannot be served");
-            return;
-        }
         let Some(link) = self.links.iter().min_by_key(|link| link.load()) else { return };
         let load = link.take_load();
         let arrival = Box::new(Arrival { stream, addr, admission, load });
@@ -152,7 +149,7 @@ impl Accept {
         let _ = link.inbox.push(Item::Accept(arrival));
     }
 
-    async fn failed(&mut self, error: &io::Error, listener: &TcpListener) {
+    async fn failed(&mut self, error: &io::Error, listener: &mio::net::TcpListener) {
         if is_the_peers(error) {
             return;
         }
@@ -171,7 +168,7 @@ impl Accept {
             && let Ok((stream, _)) = listener.accept()
         {
             self.context.counters.connections_refused.add(1);
-            refuse_now(&stream, "no descriptors left; try again later");
+            refuse_now(&stream.into(), "no descriptors left; try again later");
         }
         self.reserve = reserve();
         tokio::time::sleep(self.pause).await;

@@ -157,9 +157,14 @@ impl Rooms {
         published.map(drop).map_err(|_| Error::Stopped)
     }
 
+    /// Whether publishers are to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.shards.iter().any(|link| link.inbox.is_full())
+    }
+
     /// Waits until every shard takes more.
     pub(crate) fn wait_for_space(&self) -> Result<()> {
-        if !self.shards.iter().any(|link| link.inbox.is_full()) {
+        if !self.is_full() {
             return Ok(());
         }
         let deadline = Instant::now() + self.context.options.publish_timeout;

@@ -1,7 +1,8 @@
 //! The calls that no safe library has. Beside `ffi`, the only unsafe code.
 
-use std::{io, net::TcpListener};
+use std::io;
 
+use mio::net::TcpListener;
 use tokio::io::unix::AsyncFd;
 
 /// Lets the runtime of the calling task tell when a listener has connections to accept.

@@ -2,7 +2,6 @@
 
 use std::{net::Shutdown, pin::pin, rc::Rc, time::Duration};
 
-use futures_util::future::{Either, select};
 use socket2::SockRef;
 
 use super::{
@@ -70,14 +69,13 @@ pub(super) async fn end(
 /// Waits for a client that is closing; false if it takes too long. When the server stops, the host's
 /// deadline is the time: the shard cuts whoever is left then, which ends what is waited for.
 async fn in_time(shard: &Shard, done: impl Future<Output = ()>) -> bool {
-    let done = pin!(done);
-    let too_late = async {
-        tokio::time::sleep(CLOSE_TIMEOUT).await;
-        if shard.is_stopping() {
-            std::future::pending::<()>().await;
-        }
-    };
-    matches!(select(done, pin!(too_late)).await, Either::Left(_))
+    let mut done = pin!(done);
+    let is_done = shard.time_limits.within(CLOSE_TIMEOUT, done.as_mut()).await.is_some();
+    if !is_done && shard.is_stopping() {
+        done.await;
+        return true;
+    }
+    is_done
 }
 
 /// Ends the stream to the client, and reads until the client ends its own.
@@ -92,5 +90,5 @@ async fn linger(shard: &Rc<Shard>, client: &Rc<Client>) {
             }
         }
     };
-    let _ = tokio::time::timeout(LINGER, ended).await;
+    let _ = shard.time_limits.within(LINGER, ended).await;
 }

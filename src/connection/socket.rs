@@ -1,12 +1,12 @@
 //! Reading a client's socket, through the buffer that all connections of the shard share.
 
-use std::{future::poll_fn, io, rc::Rc, task::Poll};
+use std::{future::poll_fn, io, task::Poll};
 
 use tokio::{io::Interest, net::TcpStream};
 
 use crate::shard::{Shard, client::Client};
 
-/// What waiting for a client's bytes led to.
+/// What a look at a client's socket led to.
 pub(super) enum Arrived {
     /// Bytes, or a change of the client's phase.
     Something,
@@ -16,41 +16,39 @@ pub(super) enum Arrived {
     End(String),
 }
 
-/// Waits until bytes come or the client's phase changes, and calls `take` with the bytes.
-pub(super) async fn read(
-    shard: &Rc<Shard>,
-    client: &Rc<Client>,
-    take: impl FnOnce(&[u8]),
-) -> Arrived {
-    let before = std::mem::discriminant(&client.phase());
-    let readable = poll_fn(|cx| {
-        if std::mem::discriminant(&client.phase()) != before {
-            return Poll::Ready(Ok(false));
-        }
-        client.register_reader(cx);
-        client.stream().poll_read_ready(cx).map_ok(|()| true)
-    });
-    match readable.await {
-        Ok(true) => {}
-        Ok(false) => return Arrived::Something,
-        Err(error) => return Arrived::End(format!("the connection broke: {error}")),
-    }
-    let arrived = take_bytes(shard, client, take);
-    if let Arrived::More = arrived {
-        // One client's flood must not keep the others of the shard from being read and flushed.
-        tokio::task::yield_now().await;
-    }
-    arrived
+/// Waits until bytes come or the client's phase changes, and calls `act` with the bytes.
+pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&[u8])) -> Arrived {
+    if wait(client).await { take(shard, client, act) } else { Arrived::Something }
 }
 
-/// Reads what the socket has, as much as the buffer holds.
-fn take_bytes(shard: &Shard, client: &Client, take: impl FnOnce(&[u8])) -> Arrived {
+/// Waits until the socket has something, or the client's phase changes. Returns whether to look at
+/// the socket.
+pub(super) async fn wait(client: &Client) -> bool {
+    let before = client.stage();
+    poll_fn(|cx| {
+        if client.stage() != before {
+            return Poll::Ready(false);
+        }
+        client.register_reader(cx);
+        client.stream().poll_read_ready(cx).map(|ready| match ready {
+            Ok(()) => true,
+            Err(error) => {
+                client.cut(1006, &format!("the connection broke: {error}"));
+                false
+            }
+        })
+    })
+    .await
+}
+
+/// Reads what the socket has, as much as the shard's buffer holds, and calls `act` with it.
+pub(super) fn take(shard: &Shard, client: &Client, act: impl FnOnce(&[u8])) -> Arrived {
     let mut buffer = shard.read_buffer.borrow_mut();
     match client.stream().try_read(&mut buffer) {
         Ok(0) => Arrived::End("the connection ended without a close frame".to_owned()),
         Ok(len) => {
             client.note_heard();
-            take(&buffer[..len]);
+            act(&buffer[..len]);
             if len == buffer.len() {
                 return Arrived::More;
             }
@@ -64,7 +62,7 @@ fn take_bytes(shard: &Shard, client: &Client, take: impl FnOnce(&[u8])) -> Arriv
 
 /// Tells tokio after a short read that the socket is empty, which saves the read that would find
 /// it out.
-fn note_empty(stream: &TcpStream) {
+pub(crate) fn note_empty(stream: &TcpStream) {
     let _ = stream
         .try_io(Interest::READABLE, || Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock)));
 }

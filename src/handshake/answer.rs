@@ -117,11 +117,10 @@ impl Answer {
     }
 }
 
-/// Refuses a connection without waiting and without a task, before its request was read: as much as
-/// can be done when there is no place or no descriptor left.
+/// Refuses a connection, whose socket does not block, without a task, before its request was read: as
+/// much as can be done when there is no place or no descriptor left.
 pub(crate) fn refuse_now(mut stream: &TcpStream, why: &'static str) {
     // Whatever fails here, the connection is closed by the caller.
-    let _ = stream.set_nonblocking(true);
     let _ = stream.write(&Answer::unavailable(why).into_bytes());
     let _ = stream.shutdown(Shutdown::Write);
     // What has come of the request is read, so that closing does not reset the connection.

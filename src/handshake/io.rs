@@ -13,6 +13,8 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::net::TcpStream;
 
+use crate::connection::note_empty;
+
 /// How much is read at once. A handshake is about 200 bytes long.
 const READ_SIZE: usize = 1024;
 
@@ -44,6 +46,9 @@ impl Read for Io {
             match self.stream.try_read(&mut buffer[..wanted]) {
                 Ok(len) => {
                     cursor.put_slice(&buffer[..len]);
+                    if len < wanted {
+                        note_empty(&self.stream);
+                    }
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

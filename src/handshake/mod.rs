@@ -83,12 +83,12 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
         .header_read_timeout(None)
         .serve_connection(io, service)
         .with_upgrades();
-    let http = tokio::time::timeout(options.handshake_timeout, http);
+    let http = shard.time_limits.within(options.handshake_timeout, http);
     let outcome = match select(pin!(http), pin!(shard.stopped())).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => return,
     };
-    if let (Ok(Ok(())), Some(upgrade)) = (&outcome, admitted.take()) {
+    if let (Some(Ok(())), Some(upgrade)) = (&outcome, admitted.take()) {
         let Ok(upgraded) = upgrade.on_upgrade.await else { return };
         let Ok(parts) = upgraded.downcast::<Io>() else { return };
         // The handshake's own place is free from here on.
@@ -110,7 +110,8 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
     shard.context.counters.connections_refused.add(1);
     if !is_answered.load(Ordering::Relaxed) {
         // Hyper answers neither the request that never ends nor the one that it takes for HTTP/2.
-        let answer = if outcome.is_err() { Answer::request_timeout() } else { Answer::malformed() };
+        let answer =
+            if outcome.is_none() { Answer::request_timeout() } else { Answer::malformed() };
         let _ = stream.try_write(&answer.into_bytes());
     }
     linger(&stream, &shard).await;
@@ -163,5 +164,5 @@ async fn linger(stream: &TcpStream, shard: &Rc<Shard>) {
             }
         }
     };
-    select(pin!(tokio::time::timeout(LINGER, ended)), pin!(shard.stopped())).await;
+    select(pin!(shard.time_limits.within(LINGER, ended)), pin!(shard.stopped())).await;
 }

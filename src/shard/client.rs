@@ -7,6 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     io,
+    mem::{Discriminant, discriminant},
     net::Shutdown,
     rc::Rc,
     sync::Arc,
@@ -116,6 +117,11 @@ impl Client {
 
     pub(crate) fn phase(&self) -> Phase {
         self.phase.borrow().clone()
+    }
+
+    /// Which phase it is in, whatever the reason.
+    pub(crate) fn stage(&self) -> Discriminant<Phase> {
+        discriminant(&*self.phase.borrow())
     }
 
     pub(crate) fn is_open(&self) -> bool {

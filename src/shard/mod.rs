@@ -8,6 +8,7 @@ pub(crate) mod inbox;
 pub(crate) mod lane;
 mod liveness;
 mod outbox;
+mod time_limits;
 
 use std::{
     cell::{Cell, RefCell},
@@ -30,6 +31,7 @@ use self::{
     inbox::{Arrival, Closing, Inbox, Item, RoomId},
     lane::{Joiner, Lane},
     liveness::Liveness,
+    time_limits::TimeLimits,
 };
 use crate::{context::Context, event::ClientId, message::Message};
 
@@ -88,6 +90,7 @@ pub(crate) struct Shard {
     joiner: RefCell<Joiner>,
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
     pub(crate) liveness: Liveness,
+    pub(crate) time_limits: TimeLimits,
     stopping: Cell<bool>,
     last_client: Cell<u64>,
     /// Wakes those who end when the shard stops, and the shard when a client has left.
@@ -105,6 +108,7 @@ impl Shard {
             joiner: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             liveness: Liveness::new(),
+            time_limits: TimeLimits::default(),
             stopping: Cell::new(false),
             last_client: Cell::new(0),
             changed: Notify::new(),
@@ -119,6 +123,7 @@ impl Shard {
         accept: impl Fn(&Rc<Self>, Arrival),
     ) -> bool {
         drop(tokio::task::spawn_local(liveness::run(Rc::clone(&self))));
+        drop(tokio::task::spawn_local(time_limits::run(Rc::clone(&self))));
         self.flush_until_stopped(accept).await;
         self.end(&mut deadline).await
     }

@@ -20,6 +20,7 @@ const OPCODE_TEXT: u8 = 0x1;
 const OPCODE_BINARY: u8 = 0x2;
 const OPCODE_CLOSE: u8 = 0x8;
 const OPCODE_PING: u8 = 0x9;
+const OPCODE_PONG: u8 = 0xA;
 
 /// The longest payload of a control frame (RFC 6455, 5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -144,6 +145,12 @@ impl Header {
             (true, first) if first == FIN | OPCODE_BINARY => Some(Kind::Binary),
             _ => None,
         }
+    }
+
+    /// Whether this is a pong that breaks no rule.
+    pub(crate) fn is_pong(self) -> bool {
+        let is_short = self.payload <= MAX_CONTROL_PAYLOAD as u64;
+        self.masked && self.first == FIN | OPCODE_PONG && is_short
     }
 }
 

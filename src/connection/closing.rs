@@ -9,10 +9,7 @@ use super::{
     reader::Reader,
     socket::{Arrived, read},
 };
-use crate::shard::{
-    Shard,
-    client::{Client, Phase},
-};
+use crate::shard::{Shard, client::Client};
 
 /// How long a client may take to answer a close frame, or to read what was sent before it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,7 +26,7 @@ pub(super) async fn end(
     reader: &mut Reader,
     is_answered: bool,
 ) {
-    if matches!(client.phase(), Phase::Cut(_)) {
+    if client.is_cut() {
         return;
     }
     if !is_answered {
@@ -45,7 +42,7 @@ pub(super) async fn end(
                     seen |= read.is_err();
                 });
                 is_over = matches!(arrived.await, Arrived::End(_));
-                is_over |= seen || matches!(client.phase(), Phase::Cut(_));
+                is_over |= seen || client.is_cut();
             }
         };
         if !in_time(shard, answer).await || shard.is_stopping() {
@@ -61,7 +58,9 @@ pub(super) async fn end(
             }
         }
     };
-    if in_time(shard, written).await {
+    // A client that has sent its close frame sends no more (RFC 6455, 5.5.1), and those who do as a
+    // rule have it in the same packet.
+    if in_time(shard, written).await && !reader.is_at_end() {
         linger(shard, client).await;
     }
 }
@@ -84,7 +83,7 @@ async fn linger(shard: &Rc<Shard>, client: &Rc<Client>) {
         return;
     }
     let ended = async {
-        while !matches!(client.phase(), Phase::Cut(_)) {
+        while !client.is_cut() {
             if let Arrived::End(_) = read(shard, client, |_| ()).await {
                 return;
             }

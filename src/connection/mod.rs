@@ -29,7 +29,7 @@ use crate::{
     rooms::{Rooms, Subscription},
     shard::{
         Load, Shard,
-        client::{Client, Phase},
+        client::Client,
         inbox::{Closing, End},
     },
 };
@@ -212,9 +212,7 @@ impl Connection {
         // First out of the rooms and the roster: when the host is told, no call reaches the client.
         *places = None;
         shard.retire_client(client.id());
-        if let Phase::Closing(End { code, reason }) | Phase::Cut(End { code, reason }) =
-            client.phase()
-        {
+        if let Some(End { code, reason }) = client.end().cloned() {
             tracing::debug!(client = %client.id(), code, %reason, "disconnected");
             client.report_dropped(true);
             let event = Event::Disconnected { client: client.id(), code, reason };

@@ -15,12 +15,19 @@ pub(crate) struct Reader {
     /// Present while a frame or a message is half there. Boxed, since nearly always it is not.
     parser: Option<Box<Parser>>,
     closed: bool,
+    /// A close frame was the last that came.
+    at_end: bool,
 }
 
 impl Reader {
     /// Makes a reader for messages of up to `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, parser: None, closed: false }
+        Self { limit, parser: None, closed: false, at_end: false }
+    }
+
+    /// Whether the client has sent its close frame, and nothing behind it.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at_end
     }
 
     /// Takes bytes as they came, and calls `emit` with each thing to act on, in order.
@@ -40,6 +47,12 @@ impl Reader {
                 input = rest;
                 continue;
             }
+            if self.parser.is_none()
+                && let Some(rest) = behind_pong(input)
+            {
+                input = rest;
+                continue;
+            }
             let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(self.limit)));
             let used = parser.feed(input, &mut |incoming| {
                 // RFC 6455, 5.5.1: after a close frame nothing counts.
@@ -51,6 +64,7 @@ impl Reader {
                 self.parser = None;
             }
         }
+        self.at_end = self.closed && input.is_empty();
         Ok(())
     }
 
@@ -69,6 +83,13 @@ impl Reader {
         }
         Ok(Some(Whole { kind, payload: payload.freeze(), rest }))
     }
+}
+
+/// What follows a pong that is whole at the front of the input. It is what nearly every idle client
+/// sends, and nobody acts on it.
+fn behind_pong(input: &[u8]) -> Option<&[u8]> {
+    let header = Header::parse(input).filter(|header| header.is_pong())?;
+    input.get(header.len + header.payload as usize..)
 }
 
 /// A message that was whole in the input, and what follows it.
@@ -123,8 +144,10 @@ mod tests {
         input.extend(client_frame(0x82, &[0xFF; 200]));
         input.extend(client_frame(0x01, &"é".as_bytes()[..1]));
         input.extend(client_frame(0x89, b"ping"));
+        input.extend(client_frame(0x8A, b"pong between fragments"));
         input.extend(client_frame(0x80, &"é".as_bytes()[1..]));
         input.extend(client_frame(0x81, b""));
+        input.extend(client_frame(0x8A, &[b'a'; 125]));
         input.extend(client_frame(0x88, &[0x03, 0xE8]));
         input.extend(client_frame(0x81, b"after the close"));
         let (whole, outcome, _) = read(&input, input.len());
@@ -164,6 +187,7 @@ mod tests {
             (client_frame(0x80, b"nothing to continue"), 1002),
             (client_frame(0x09, b"fragmented ping"), 1002),
             (client_frame(0x89, &[0; 126]), 1002),
+            (client_frame(0x8A, &[0; 126]), 1002),
             (client_frame(0x88, &[3]), 1002),
             (client_frame(0x81, b"\xFF"), 1007),
             (client_frame(0x82, &[0; 301]), 1009),

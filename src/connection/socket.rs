@@ -24,9 +24,9 @@ pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&[u8])
 /// Waits until the socket has something, or the client's phase changes. Returns whether to look at
 /// the socket.
 pub(super) async fn wait(client: &Client) -> bool {
-    let before = client.stage();
+    let before = client.phase();
     poll_fn(|cx| {
-        if client.stage() != before {
+        if client.phase() != before {
             return Poll::Ready(false);
         }
         client.register_reader(cx);

@@ -4,10 +4,10 @@
 //! and nothing follows a close frame. Never waits. Lives on its shard's thread alone.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
+    fmt,
     future::poll_fn,
     io,
-    mem::{Discriminant, discriminant},
     net::Shutdown,
     rc::Rc,
     sync::Arc,
@@ -38,33 +38,44 @@ const PONG_BOUND: usize = 4 * 1024;
 pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
 
 /// How far a connection is on its way to its end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Messages pass.
     Open,
     /// A close frame is sent or queued; the peer's answer is awaited.
-    Closing(End),
+    Closing,
     /// Nothing can be written any more; the connection's task is to let go of it.
-    Cut(End),
+    Cut,
 }
 
-/// One connection, as far as it is written to.
-#[derive(Debug)]
+/// One connection, as far as it is written to. There may be very many, of which most rest: what is
+/// rarely there is behind a pointer.
 pub(crate) struct Client {
     id: ClientId,
     context: Arc<Context>,
     stream: Arc<TcpStream>,
-    phase: RefCell<Phase>,
+    phase: Cell<Phase>,
+    /// Why it ends: what was said first.
+    end: OnceCell<Box<End>>,
     /// Whether the sender receives its own messages.
     echo: Cell<bool>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
     /// Messages dropped that the host was not told of yet.
     unreported: Cell<u64>,
-    /// Whether bytes came since the last ping.
-    heard: Cell<bool>,
+    /// The round of pings whose answer is awaited; 0 if none is.
+    asked: Cell<u32>,
     /// The connection's task.
-    reader: RefCell<Option<Waker>>,
+    reader: Cell<Option<Waker>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -80,13 +91,14 @@ impl Client {
             id,
             context,
             stream,
-            phase: RefCell::new(Phase::Open),
+            phase: Cell::new(Phase::Open),
+            end: OnceCell::new(),
             echo: Cell::new(echo),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::default())),
             unreported: Cell::new(0),
-            heard: Cell::new(true),
-            reader: RefCell::new(None),
+            asked: Cell::new(0),
+            reader: Cell::new(None),
         })
     }
 
@@ -116,34 +128,40 @@ impl Client {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.phase.borrow().clone()
-    }
-
-    /// Which phase it is in, whatever the reason.
-    pub(crate) fn stage(&self) -> Discriminant<Phase> {
-        discriminant(&*self.phase.borrow())
+        self.phase.get()
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        matches!(*self.phase.borrow(), Phase::Open)
+        self.phase() == Phase::Open
     }
 
-    /// Notes that bytes of the client arrived.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.phase() == Phase::Cut
+    }
+
+    /// Why it ends, if it does.
+    pub(crate) fn end(&self) -> Option<&End> {
+        self.end.get().map(|end| &**end)
+    }
+
+    /// Notes that bytes of the client arrived: any are an answer to a ping.
     pub(crate) fn note_heard(&self) {
-        self.heard.set(true);
+        self.asked.set(0);
     }
 
-    /// Whether bytes arrived since the last call.
-    pub(crate) fn take_heard(&self) -> bool {
-        self.heard.replace(false)
+    /// The first round of pings that it has not answered.
+    pub(crate) fn unanswered(&self) -> Option<u32> {
+        Some(self.asked.get()).filter(|round| *round > 0)
     }
 
     /// Lets the connection's task be woken when the phase changes.
     pub(crate) fn register_reader(&self, cx: &TaskContext<'_>) {
-        let mut reader = self.reader.borrow_mut();
-        if !reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *reader = Some(cx.waker().clone());
+        let mut reader = self.reader.take();
+        match &mut reader {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => reader = Some(cx.waker().clone()),
         }
+        self.reader.set(reader);
     }
 
     /// Waits until the client is not open any more.
@@ -179,9 +197,12 @@ impl Client {
         is_short && self.is_open() && self.write(frame, true)
     }
 
-    /// Sends a ping.
+    /// Sends a ping of a round.
     #[must_use]
-    pub(crate) fn ping(&self) -> bool {
+    pub(crate) fn ping(&self, round: u32) -> bool {
+        if self.asked.get() == 0 {
+            self.asked.set(round);
+        }
         self.is_open() && self.write(&Bytes::from_static(frame::PING), true)
     }
 
@@ -194,27 +215,23 @@ impl Client {
         let started = self.write(&closing.frame, true);
         // The write may have found the connection broken.
         if self.is_open() {
-            self.enter(Phase::Closing(closing.end));
+            self.enter(Phase::Closing, closing.end);
         }
         started
     }
 
     /// Ends the connection without a close frame, or without waiting for the answer to it.
     pub(crate) fn cut(&self, code: u16, reason: &str) {
-        // What was said first is why it ends.
-        let end = match self.phase() {
-            Phase::Open => End { code, reason: reason.into() },
-            Phase::Closing(end) | Phase::Cut(end) => end,
-        };
         if self.outbox.take().is_some() {
             // Wakes whoever waits for the socket to take more.
             let _ = SockRef::from(&*self.stream).shutdown(Shutdown::Both);
         }
-        self.enter(Phase::Cut(end));
+        self.enter(Phase::Cut, End { code, reason: reason.into() });
     }
 
-    fn enter(&self, phase: Phase) {
-        self.phase.replace(phase);
+    fn enter(&self, phase: Phase, end: End) {
+        self.phase.set(phase);
+        self.end.get_or_init(|| Box::new(end));
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -275,7 +292,7 @@ impl Client {
         let mut outbox = self.outbox.borrow_mut();
         outbox.get_or_insert_default().push(&closing.frame, 0, true, Instant::now());
         drop(outbox);
-        self.enter(Phase::Closing(closing.end));
+        self.enter(Phase::Closing, closing.end);
     }
 
     /// Writes what waits, as far as the socket takes it. Returns whether the outbox is empty.

@@ -1,142 +1,242 @@
 //! Pings, and the end of clients that do not answer them.
 //!
-//! One task and one heap for all connections of a shard: a timer for each would cost memory and
-//! wake-ups. A client is gone at most ping interval + ping timeout after its last byte.
+//! A wheel of buckets turns once in a ping interval, and the clients of a bucket are pinged together:
+//! a timer for each would cost memory and wake-ups, and waking up for each by itself would be most of
+//! what an idle server does. A client is gone at most ping interval + ping timeout after its last
+//! byte.
 
 use std::{
-    cell::RefCell,
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
     pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use futures_util::future::{Either, select};
+use futures_util::future::select;
 use tokio::sync::Notify;
 
 use super::{Shard, client::Client};
 use crate::event::ClientId;
 
-/// When to look at which client next.
+/// How many buckets the wheel has.
+const BUCKETS: usize = 100;
+
+/// A shard's clients, by the time at which they are to be pinged.
 #[derive(Debug)]
 pub(crate) struct Liveness {
-    started: Instant,
-    checks: RefCell<BinaryHeap<Reverse<Check>>>,
-    /// Wakes the task when there is an earlier check than the one that it waits for.
+    wheel: RefCell<Wheel>,
+    /// When the task wakes up, if it is to.
+    wakes_at: Cell<Option<Instant>>,
+    /// Wakes the task when there is something to do before that.
     earlier: Notify,
 }
 
-/// One client's next check; in the order of their time.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Check {
-    at: Instant,
-    client: ClientId,
-    next_ping: Instant,
-    /// When the oldest ping was sent that has not been answered.
-    unanswered: Option<Instant>,
+#[derive(Debug)]
+struct Wheel {
+    buckets: Vec<Vec<ClientId>>,
+    /// How long each bucket has.
+    tick: Duration,
+    /// The bucket whose turn it is next, and when.
+    next: usize,
+    next_at: Instant,
+    /// Those who were pinged and whose answers are not due yet, oldest first.
+    asked: VecDeque<Round>,
+    last_round: u32,
+}
+
+/// Clients that were pinged together.
+#[derive(Debug)]
+struct Round {
+    number: u32,
+    answer_due: Instant,
+    clients: Vec<ClientId>,
 }
 
 impl Liveness {
-    pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), checks: RefCell::default(), earlier: Notify::new() }
+    pub(crate) fn new(interval: Duration) -> Self {
+        let wheel = Wheel {
+            buckets: vec![Vec::new(); BUCKETS],
+            tick: interval / BUCKETS as u32,
+            next: 0,
+            next_at: Instant::now(),
+            asked: VecDeque::new(),
+            last_round: 0,
+        };
+        Self { wheel: RefCell::new(wheel), wakes_at: Cell::new(None), earlier: Notify::new() }
     }
 
-    /// Begins to ping a client. The first pings are spread, so that clients which came together
-    /// are not pinged together.
+    /// Begins to ping a client. Its first ping comes after half an interval or more, and those of
+    /// clients that came together are spread.
     pub(crate) fn watch(
         &self,
         client: ClientId,
-        interval: Duration,
         now: Instant,
         clients: &HashMap<ClientId, Rc<Client>>,
     ) {
-        let mut checks = self.checks.borrow_mut();
-        // The checks of those who have left are found when they are due; with long intervals that
-        // is late.
-        if checks.len() > 2 * clients.len() + 1024 {
-            checks.retain(|Reverse(check)| clients.contains_key(&check.client));
+        let mut wheel = self.wheel.borrow_mut();
+        if wheel.tick.is_zero() {
+            return;
         }
-        drop(checks);
+        wheel.pass_empty(now);
         // Fibonacci hashing spreads consecutive ids evenly.
         let spread = client.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let share = spread as f64 / f64::from(u32::MAX);
-        let delay = interval.mul_f64(0.5 + share / 2.0);
-        let at = now + delay - self.past_tick(now + delay, interval);
-        self.insert(Check { at, client, next_ping: at, unanswered: None });
-    }
-
-    /// How far a time is past the last tick. Clients are checked at ticks, many at a time: waking up
-    /// for each by itself is most of what an idle server does.
-    fn past_tick(&self, at: Instant, interval: Duration) -> Duration {
-        let tick = (interval / 100).as_nanos().max(1);
-        let past = at.saturating_duration_since(self.started).as_nanos() % tick;
-        Duration::from_nanos(u64::try_from(past).unwrap_or_default())
-    }
-
-    fn insert(&self, check: Check) {
-        let mut checks = self.checks.borrow_mut();
-        if checks.peek().is_none_or(|Reverse(first)| check.at < first.at) {
+        let half = BUCKETS / 2;
+        let ahead = half + spread as usize % half;
+        let bucket = (wheel.next + ahead) % BUCKETS;
+        let at = wheel.next_at + wheel.tick * ahead as u32;
+        let bucket = &mut wheel.buckets[bucket];
+        // Those who have left are found when the bucket has its turn; with long intervals that is
+        // late.
+        if bucket.len() > 2 * clients.len() / BUCKETS + 64 {
+            bucket.retain(|client| clients.contains_key(client));
+        }
+        bucket.push(client);
+        if self.wakes_at.get().is_none_or(|next| at < next) {
             self.earlier.notify_one();
         }
-        checks.push(Reverse(check));
     }
+}
 
-    fn next(&self) -> Option<Instant> {
-        self.checks.borrow().peek().map(|Reverse(check)| check.at)
-    }
-
-    fn take_due(&self, now: Instant) -> Option<Check> {
-        let mut checks = self.checks.borrow_mut();
-        if checks.peek()?.0.at > now {
-            return None;
+impl Wheel {
+    /// Turns past the buckets that are empty, up to a time.
+    fn pass_empty(&mut self, now: Instant) {
+        for _ in 0..BUCKETS {
+            if self.next_at > now || !self.buckets[self.next].is_empty() {
+                return;
+            }
+            self.turn();
         }
-        checks.pop().map(|Reverse(check)| check)
+        // It stood still while there was nobody.
+        self.next_at = self.next_at.max(now);
+    }
+
+    fn turn(&mut self) {
+        self.next = (self.next + 1) % BUCKETS;
+        self.next_at += self.tick;
+    }
+
+    /// When there is something to do next.
+    fn next_event(&self) -> Option<Instant> {
+        let from_next = self.buckets[self.next..].iter().chain(&self.buckets[..self.next]);
+        let ping = from_next
+            .enumerate()
+            .find(|(_, bucket)| !bucket.is_empty())
+            .map(|(ahead, _)| self.next_at + self.tick * ahead as u32);
+        let answer = self.asked.front().map(|round| round.answer_due);
+        ping.into_iter().chain(answer).min()
+    }
+
+    /// The round whose answers are due.
+    fn take_due(&mut self, now: Instant) -> Option<Round> {
+        self.asked.pop_front_if(|round| round.answer_due <= now)
+    }
+
+    /// Those whose turn it is; who has left is forgotten.
+    fn take_turn(
+        &mut self,
+        now: Instant,
+        clients: &HashMap<ClientId, Rc<Client>>,
+    ) -> Vec<ClientId> {
+        self.pass_empty(now);
+        if self.next_at > now {
+            return Vec::new();
+        }
+        let bucket = &mut self.buckets[self.next];
+        bucket.retain(|client| clients.contains_key(client));
+        let taken = bucket.clone();
+        self.turn();
+        // After a long pause not all buckets at once.
+        self.next_at = self.next_at.max(now);
+        taken
+    }
+
+    /// The number of the next round: never 0.
+    fn next_round(&mut self) -> u32 {
+        self.last_round = self.last_round.checked_add(1).unwrap_or(1);
+        self.last_round
     }
 }
 
 /// Pings the shard's clients for as long as the shard runs.
-pub(crate) async fn run(shard: Rc<Shard>) {
+pub(super) async fn run(shard: Rc<Shard>) {
     let liveness = &shard.liveness;
     loop {
-        let Some(next) = liveness.next() else {
-            liveness.earlier.notified().await;
-            continue;
-        };
-        let is_due = tokio::time::sleep_until(next.into());
-        if let Either::Right(_) = select(pin!(is_due), pin!(liveness.earlier.notified())).await {
-            continue;
+        let next = liveness.wheel.borrow().next_event();
+        liveness.wakes_at.set(next);
+        let earlier = liveness.earlier.notified();
+        match next {
+            None => earlier.await,
+            Some(at) => {
+                select(pin!(tokio::time::sleep_until(at.into())), pin!(earlier)).await;
+            }
         }
         let now = Instant::now();
-        while let Some(due) = liveness.take_due(now) {
-            let Some(client) = shard.client(due.client) else { continue };
-            if let Some(next) = check(&shard, &client, due, now) {
-                liveness.insert(next);
+        cut_unanswered(&shard, now);
+        ping_due(&shard, now);
+    }
+}
+
+fn cut_unanswered(shard: &Rc<Shard>, now: Instant) {
+    loop {
+        let due = shard.liveness.wheel.borrow_mut().take_due(now);
+        let Some(Round { number, clients, .. }) = due else { return };
+        for client in clients.into_iter().filter_map(|id| shard.client(id)) {
+            if client.unanswered() == Some(number) {
+                shard.context.counters.ping_timeouts.add(1);
+                client.cut(1006, "it did not answer a ping");
             }
         }
     }
 }
 
-/// Looks at one client, and says when to do so again.
-fn check(shard: &Rc<Shard>, client: &Rc<Client>, mut due: Check, now: Instant) -> Option<Check> {
-    let options = &shard.context.options;
-    if client.take_heard() {
-        due.unanswered = None;
+fn ping_due(shard: &Rc<Shard>, now: Instant) {
+    let mut wheel = shard.liveness.wheel.borrow_mut();
+    let clients = wheel.take_turn(now, &shard.clients.borrow());
+    if clients.is_empty() {
+        return;
     }
-    if due.unanswered.is_some_and(|sent| now >= sent + options.ping_timeout) {
-        shard.context.counters.ping_timeouts.add(1);
-        client.cut(1006, "it did not answer a ping");
-        return None;
+    let number = wheel.next_round();
+    for client in clients.iter().filter_map(|id| shard.client(*id)) {
+        shard.drain_if(&client, client.ping(number));
     }
-    if now >= due.next_ping {
-        shard.drain_if(client, client.ping());
-        due.unanswered.get_or_insert(now);
-        // From now, not from when it was due: after a long pause not all at once.
-        due.next_ping = now + options.ping_interval;
+    let answer_due = now + shard.context.options.ping_timeout;
+    wheel.asked.push_back(Round { number, answer_due, clients });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(100);
+
+    /// Turns the wheel until a time, and tells when each client had its turn.
+    fn turns(liveness: &Liveness, from: Instant, to: Instant) -> Vec<(u64, Duration)> {
+        let mut turns = Vec::new();
+        let everyone = HashMap::new();
+        let mut wheel = liveness.wheel.borrow_mut();
+        while let Some(at) = wheel.next_event().filter(|at| *at <= to) {
+            let bucket = wheel.buckets[wheel.next].clone();
+            // Nobody is in `everyone`, so each client has one turn.
+            wheel.take_turn(at, &everyone);
+            turns.extend(bucket.iter().map(|id| (id.as_u64(), at - from)));
+        }
+        turns
     }
-    due.at = match due.unanswered {
-        Some(sent) => due.next_ping.min(sent + options.ping_timeout),
-        None => due.next_ping,
-    };
-    Some(due)
+
+    #[test]
+    fn the_first_ping_comes_after_half_an_interval_and_those_of_many_are_spread() {
+        let liveness = Liveness::new(INTERVAL);
+        // It stood still for long before anybody came.
+        let start = Instant::now() + INTERVAL * 10;
+        for number in 1..=1000 {
+            liveness.watch(ClientId::new(number, 0), start, &HashMap::new());
+        }
+        let turns = turns(&liveness, start, start + INTERVAL);
+        let second = Duration::from_secs(1);
+        assert!(turns.iter().all(|(_, at)| (INTERVAL / 2..INTERVAL + second).contains(at)));
+        let mut seconds: Vec<_> = turns.iter().map(|(_, at)| at.as_secs()).collect();
+        seconds.dedup();
+        assert!(seconds.len() > 40, "{seconds:?}");
+    }
 }

@@ -27,7 +27,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::{Notify, watch};
 
 use self::{
-    client::{Client, Phase},
+    client::Client,
     inbox::{Arrival, Closing, Inbox, Item, RoomId},
     lane::{Joiner, Lane},
     liveness::Liveness,
@@ -99,6 +99,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(crate) fn new(index: usize, context: Arc<Context>, link: Arc<Link>) -> Rc<Self> {
+        let liveness = Liveness::new(context.options.ping_interval);
         Rc::new(Self {
             index,
             context,
@@ -107,7 +108,7 @@ impl Shard {
             clients: RefCell::default(),
             joiner: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
-            liveness: Liveness::new(),
+            liveness,
             time_limits: TimeLimits::default(),
             stopping: Cell::new(false),
             last_client: Cell::new(0),
@@ -237,10 +238,7 @@ impl Shard {
         roster.lock().unwrap_or_else(PoisonError::into_inner).insert(client.id());
         let mut clients = self.clients.borrow_mut();
         clients.insert(client.id(), Rc::clone(client));
-        let interval = self.context.options.ping_interval;
-        if !interval.is_zero() {
-            self.liveness.watch(client.id(), interval, Instant::now(), &clients);
-        }
+        self.liveness.watch(client.id(), Instant::now(), &clients);
     }
 
     /// Lets no more be sent to a client, which is closing or gone.
@@ -299,7 +297,7 @@ impl Shard {
         let mut had_to_cut = false;
         for client in self.all_clients() {
             // One that has already been cut is on its way out.
-            had_to_cut |= !matches!(client.phase(), Phase::Cut(_));
+            had_to_cut |= !client.is_cut();
             client.cut(1006, "cut when the server stopped");
         }
         // Their tasks end at once: what is cut waits for nothing.

@@ -137,7 +137,9 @@ impl Handle {
         if self.shared.has_handler {
             return Err(Error::Unsupported("the events go to the event handler"));
         }
-        self.shared.context.events.take(timeout)
+        let mut events = Vec::new();
+        self.shared.context.events.take(timeout, &mut events)?;
+        Ok(events)
     }
 
     /// Begins to stop the server and returns at once: no new connections, what was published is

@@ -31,6 +31,9 @@ use crate::{
     sys,
 };
 
+/// For how many events the dispatcher keeps memory between calls of the handler.
+const MAX_KEPT_EVENTS: usize = 1024;
+
 /// What a server is made of: a configuration that has been checked.
 pub(crate) struct Parts {
     pub(crate) listen: Vec<SocketAddr>,
@@ -176,11 +179,15 @@ impl Server {
         let handle = self.handle();
         let thread = spawn("libchat-events".to_owned(), move || {
             let _ = handle.shared.dispatcher.set(thread::current().id());
-            while let Ok(events) = handle.shared.context.events.take(Duration::MAX) {
+            let mut events = Vec::new();
+            while handle.shared.context.events.take(Duration::MAX, &mut events).is_ok() {
                 let call = AssertUnwindSafe(|| handler(&handle, &events));
                 if std::panic::catch_unwind(call).is_err() {
                     tracing::error!(events = events.len(), "the event handler panicked");
                 }
+                events.clear();
+                // The queue gets the memory back, but not what a burst has made of it.
+                events.shrink_to(MAX_KEPT_EVENTS);
             }
         })?;
         self.keep(thread);

@@ -5,7 +5,6 @@
 //! full.
 
 use std::{
-    collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -32,13 +31,15 @@ pub(crate) struct EventQueue {
 
 #[derive(Debug, Default)]
 struct Queue {
-    events: VecDeque<Event>,
+    events: Vec<Event>,
     /// Bytes of the messages and requests in `events`.
     bytes: usize,
     /// Message events dropped since the last event that was queued.
     dropped: u64,
     /// `Stopped` was queued: nothing follows.
     stopped: bool,
+    /// How many threads wait in `take`.
+    waiting: usize,
 }
 
 impl EventQueue {
@@ -60,18 +61,22 @@ impl EventQueue {
         queue.events.len() >= self.capacity || queue.bytes >= MAX_BYTES
     }
 
-    /// Queues an event that must not be lost.
+    /// Queues an event that must not be lost, and wakes the host.
     pub(crate) fn push(&self, event: Event) {
         if self.is_enabled() {
             let bytes = match &event {
                 Event::Connected { request, .. } => request.size(),
                 _ => 0,
             };
-            self.append(self.lock(), event, bytes);
+            let mut queue = self.lock();
+            queue.append(event, bytes);
+            self.wake_for(queue);
         }
     }
 
-    /// Queues a message event, or counts it as dropped.
+    /// Queues a message event, or counts it as dropped. The host is woken by the turn of the shard
+    /// that delivers the message: waking it for each would be two switches of threads a message, and
+    /// cost half of the throughput when 200 clients talk.
     pub(crate) fn push_message(&self, event: Event, bytes: usize, counters: &Counters) {
         if !self.is_enabled() {
             return;
@@ -84,31 +89,31 @@ impl EventQueue {
             counters.events_dropped.add(1);
             return;
         }
-        self.append(queue, event, bytes);
+        queue.append(event, bytes);
     }
 
-    fn append(&self, mut queue: MutexGuard<'_, Queue>, event: Event, bytes: usize) {
-        if queue.stopped {
-            return;
+    /// Wakes the host if message events wait.
+    pub(crate) fn wake(&self) {
+        if self.is_enabled() {
+            self.wake_for(self.lock());
         }
-        let was_empty = queue.events.is_empty();
-        // The gap is reported where it is.
-        queue.report_dropped();
-        queue.stopped = matches!(event, Event::Stopped);
-        queue.bytes += bytes;
-        queue.events.push_back(event);
+    }
+
+    fn wake_for(&self, queue: MutexGuard<'_, Queue>) {
+        let is_awaited = queue.waiting > 0 && !queue.events.is_empty();
         drop(queue);
-        if was_empty {
+        if is_awaited {
             self.arrived.notify_all();
         }
     }
 
-    /// Takes all events that wait, or waits for one.
+    /// Takes all events that wait into `events`, which must be empty, or waits for one.
     ///
     /// # Errors
     /// `TimedOut`; `Stopped` once `Event::Stopped` has been taken; `Unsupported` if the host wanted
     /// none.
-    pub(crate) fn take(&self, timeout: Duration) -> Result<Vec<Event>> {
+    pub(crate) fn take(&self, timeout: Duration, events: &mut Vec<Event>) -> Result<()> {
+        debug_assert!(events.is_empty(), "events that were taken must be worked off first");
         if !self.is_enabled() {
             return Err(Error::Unsupported(
                 "no events are collected; set the option event_queue to how many may wait",
@@ -122,18 +127,23 @@ impl EventQueue {
                 return Err(Error::Stopped);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::TimedOut);
+            }
+            queue.waiting += 1;
             queue = match left {
-                Some(Duration::ZERO) => return Err(Error::TimedOut),
                 Some(left) => {
                     let woken = self.arrived.wait_timeout(queue, left);
                     woken.unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };
+            queue.waiting -= 1;
         }
         queue.report_dropped();
         queue.bytes = 0;
-        Ok(std::mem::take(&mut queue.events).into())
+        std::mem::swap(&mut queue.events, events);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -143,10 +153,21 @@ impl EventQueue {
 }
 
 impl Queue {
+    fn append(&mut self, event: Event, bytes: usize) {
+        if self.stopped {
+            return;
+        }
+        // The gap is reported where it is.
+        self.report_dropped();
+        self.stopped = matches!(event, Event::Stopped);
+        self.bytes += bytes;
+        self.events.push(event);
+    }
+
     fn report_dropped(&mut self) {
         if self.dropped > 0 {
             let count = std::mem::take(&mut self.dropped);
-            self.events.push_back(Event::EventsDropped { count });
+            self.events.push(Event::EventsDropped { count });
         }
     }
 }
@@ -169,6 +190,11 @@ mod tests {
         queue.push_message(event, 5, counters);
     }
 
+    fn take(queue: &EventQueue, timeout: Duration) -> Result<Vec<Event>> {
+        let mut events = Vec::new();
+        queue.take(timeout, &mut events).map(|()| events)
+    }
+
     #[test]
     fn messages_are_dropped_and_counted_when_full_and_disconnects_are_not() {
         let queue = EventQueue::new(2);
@@ -178,7 +204,7 @@ mod tests {
         }
         assert!(queue.is_full());
         queue.push(Event::Disconnected { client: ClientId(1), code: 1000, reason: "".into() });
-        let events = queue.take(Duration::ZERO).unwrap();
+        let events = take(&queue, Duration::ZERO).unwrap();
         assert!(matches!(
             events[..],
             [
@@ -196,14 +222,30 @@ mod tests {
         let queue = EventQueue::new(2);
         queue.push(Event::Stopped);
         message(&queue, &Counters::default());
-        assert!(matches!(queue.take(Duration::ZERO).unwrap()[..], [Event::Stopped]));
-        assert!(matches!(queue.take(Duration::MAX), Err(Error::Stopped)));
+        assert!(matches!(take(&queue, Duration::ZERO).unwrap()[..], [Event::Stopped]));
+        assert!(matches!(take(&queue, Duration::MAX), Err(Error::Stopped)));
+    }
+
+    #[test]
+    fn a_waiting_host_is_woken_for_all_messages_of_a_turn_at_once() {
+        let queue = EventQueue::new(10);
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| take(&queue, Duration::from_secs(60)).unwrap().len());
+            while queue.lock().waiting == 0 {
+                std::thread::yield_now();
+            }
+            message(&queue, &counters);
+            message(&queue, &counters);
+            queue.wake();
+            assert_eq!(waiting.join().unwrap(), 2);
+        });
     }
 
     #[test]
     fn waiting_has_an_end() {
         let queue = EventQueue::new(2);
-        assert!(matches!(queue.take(Duration::from_millis(1)), Err(Error::TimedOut)));
-        assert!(matches!(EventQueue::new(0).take(Duration::ZERO), Err(Error::Unsupported(_))));
+        assert!(matches!(take(&queue, Duration::from_millis(1)), Err(Error::TimedOut)));
+        assert!(matches!(take(&EventQueue::new(0), Duration::ZERO), Err(Error::Unsupported(_))));
     }
 }

@@ -88,14 +88,20 @@ impl Drop for Started<'_> {
     }
 }
 
+/// How many events a call of the handler gets at most: what describes them stays in the cache, and
+/// is so small that the allocator keeps it.
+const MAX_EVENTS: usize = 256;
+
 /// The config with the host's handler in it.
 fn with_handler(config: &Config, callback: Arc<Callback>, link: Arc<Link>) -> Config {
     let mut config = config.clone();
     config.event_handler(move |_, events| {
         link.started.wait();
-        // Only this thread sets it, if at all: inside the handler.
-        if !link.freed.load(Relaxed) {
-            callback.call(View::new(events).pointers());
+        for events in events.chunks(MAX_EVENTS) {
+            // Only this thread sets it, if at all: inside the handler.
+            if !link.freed.load(Relaxed) {
+                callback.call(View::new(events).pointers());
+            }
         }
     });
     config

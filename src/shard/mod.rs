@@ -168,11 +168,13 @@ impl Shard {
                     Item::Accept(arrival) => accept(self, *arrival),
                     Item::Stop => {
                         self.flush(&mut dirty);
+                        self.context.events.wake();
                         return;
                     }
                 }
             }
             self.flush(&mut dirty);
+            self.context.events.wake();
             if !self.link.inbox.is_empty() {
                 // Lets the sockets that became ready meanwhile be read before the next turn.
                 tokio::task::yield_now().await;

@@ -82,10 +82,13 @@
 //! that come and go at the level debug.
 
 // In reading order, from the ground up.
+mod sys;
+
 mod error;
 mod frame;
 mod message;
 
+mod batch;
 mod event;
 mod options;
 mod stats;
@@ -107,8 +110,8 @@ mod config;
 mod ffi;
 mod handle;
 mod server;
-mod sys;
 
+pub use batch::{BatchError, Publication};
 pub use config::Config;
 pub use error::{Error, Problem, Result};
 pub use event::{ClientId, Event, Request};

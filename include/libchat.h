@@ -65,10 +65,11 @@
  * | chat_server_free                  | any, also in a handler; the last one | for the handler   |
  * | chat_events_, event_, error_...   | one at a time for each object        | no                |
  *
- * A handler runs on one thread of its server: in order, never twice at once (servers that share a
+ * An event handler runs on one thread of its server: in order, never twice at once (servers that share a
  * config call its handler each on its own). It may block, which delays events and never clients. It
  * is not called before chat_server_start has written its server, nor after chat_server_stop or
  * chat_server_free has returned. It must return by itself: no longjmp, no C++ exception.
+ * A log handler is another thing: see chat_config_set_log_handler.
  *
  * The host. Any number of servers may run in one process; nothing is shared among them. The library
  * sets no signal handler, reads no environment variable, writes to no standard stream. Its threads
@@ -190,7 +191,8 @@ enum chat_status
    */
   CHAT_ERR_QUEUE_FULL = -8,
   /**
-   * The call would wait for the handler that it was made from.
+   * The call would wait for the handler that it was made from; in a log handler that is every
+   * call about a server.
    */
   CHAT_ERR_IN_HANDLER = -9,
   /**
@@ -312,6 +314,45 @@ typedef uint32_t chat_kind;
 #endif // __cplusplus
 
 /**
+ * How much a log line matters, for chat_config_set_log_handler. A handler for one level gets the
+ * lines of all levels above it in this list, too.
+ */
+enum chat_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Something is broken, and the server goes on without it: a thread or a handler panicked.
+   */
+  CHAT_LOG_ERROR = 1,
+  /**
+   * Something is lost or refused that need not be: connections that cannot be accepted, events
+   * that the host does not take, limits that are reached, clients that were cut at the stop.
+   */
+  CHAT_LOG_WARN = 2,
+  /**
+   * The server's life and slow consumers: a few lines a day, at most one a second of each sort.
+   */
+  CHAT_LOG_INFO = 3,
+  /**
+   * Every client that comes, goes or is refused: as many lines as clients make.
+   */
+  CHAT_LOG_DEBUG = 4,
+  /**
+   * Nothing more today.
+   */
+  CHAT_LOG_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chat_log_level chat_log_level;
+#else
+typedef uint32_t chat_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * What becomes of a client that does not take what it is sent, once its outbox is full: for
  * chat_config_set_slow_consumer.
  */
@@ -348,7 +389,8 @@ typedef uint32_t chat_slow_consumer;
  * or start further ones.
  *
  * Functions: chat_config_new, chat_config_free, chat_config_add_listen, chat_config_add_origin,
- * chat_config_set_... for each option, chat_config_set_event_handler, chat_server_start.
+ * chat_config_set_... for each option, chat_config_set_event_handler,
+ * chat_config_set_log_handler, chat_server_start.
  */
 typedef struct chat_config chat_config;
 
@@ -592,6 +634,12 @@ typedef struct {
    */
   uint32_t kind;
 } chat_message;
+
+/**
+ * Is called with a line: its CHAT_LOG_... level, and its text, which is valid until this returns.
+ * See chat_config_set_log_handler for what it may do.
+ */
+typedef void (*chat_log_fn)(void *user_data, uint32_t level, const char *text, size_t text_len);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1027,6 +1075,34 @@ chat_status chat_event_header_at(const chat_event *event,
                                  size_t *name_len,
                                  const char **value,
                                  size_t *value_len);
+
+/**
+ * Sets the function that gets the log lines of the servers that are started with this config, those
+ * of a CHAT_LOG_... level up to `max_level`. Without one the library writes no line anywhere.
+ *
+ * A line is UTF-8, `message key=value key="a value"`, without line breaks or other control
+ * characters, and has at most 1,024 bytes; one that was cut ends with `...`. Its words may change
+ * with every version.
+ *
+ * The handler is called on the server's threads and in the host's calls of chat_server_start,
+ * chat_server_stop and chat_server_free: before chat_server_start returns, after chat_server_stop
+ * has, and by several threads at once. What it waits for, clients wait for too: it should put
+ * the line aside, and must not wait for a thread that is in a call of libchat. It must return by
+ * itself: no longjmp, no C++ exception. Inside, functions about a server return
+ * CHAT_ERR_IN_HANDLER, chat_server_start too, and chat_server_free does nothing.
+ *
+ * `user_data` is handed back with each call and never looked at. `drop`, which may be NULL, is
+ * called with it exactly once, when no call follows any more: when the config is freed and every
+ * server started from it is freed, when another handler takes its place, or at once if this
+ * function fails. It may run on any thread, and must not call libchat. Default: none. Statuses:
+ * CHAT_ERR_INVALID_ARGUMENT for an unknown level.
+ */
+CHAT_API
+chat_status chat_config_set_log_handler(chat_config *config,
+                                        uint32_t max_level,
+                                        chat_log_fn handler,
+                                        void *user_data,
+                                        chat_drop_fn drop);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     event::EventQueue,
+    log::Throttle,
     options::Options,
     stats::{Counter, Counters},
 };
@@ -14,12 +15,26 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     pub(crate) counters: Counters,
     pub(crate) events: EventQueue,
+    pub(crate) throttles: Throttles,
+}
+
+/// What bounds the lines that clients can cause, at the levels that a host looks at every day.
+#[derive(Debug, Default)]
+pub(crate) struct Throttles {
+    pub(crate) slow_consumers: Throttle,
+    pub(crate) accept_failures: Throttle,
+    pub(crate) refusals: Throttle,
 }
 
 impl Context {
     pub(crate) fn new(options: Options) -> Arc<Self> {
         let events = EventQueue::new(options.event_queue);
-        Arc::new(Self { options, counters: Counters::default(), events })
+        Arc::new(Self {
+            options,
+            counters: Counters::default(),
+            events,
+            throttles: Throttles::default(),
+        })
     }
 
     /// Admits one more handshake, if there are not too many.

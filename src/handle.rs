@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::ThreadId,
     time::{Duration, Instant},
 };
@@ -47,6 +50,18 @@ pub(crate) struct Shared {
     pub(crate) deadline: watch::Sender<Option<Instant>>,
     /// Whether clients had to be cut at the deadline.
     pub(crate) had_to_cut: AtomicBool,
+}
+
+impl Shared {
+    /// Logs how the server has ended.
+    pub(crate) fn log_end(&self) {
+        let clients = self.context.counters.connections_accepted.get();
+        if self.had_to_cut.load(Ordering::Relaxed) {
+            tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
+        } else {
+            tracing::info!(clients, "stopped");
+        }
+    }
 }
 
 /// Reaches a server from any thread. Cloning it is cheap; it does not keep the server running.

@@ -78,8 +78,13 @@
 //! time. A program that links the library wants neither:
 //! `default-features = false`.
 //!
-//! Log lines go through the `tracing` crate: listening, slow consumers, failures to accept; clients
-//! that come and go at the level debug.
+//! # Log lines
+//!
+//! They are events of the `tracing` crate: start and stop, limits that are reached, slow consumers,
+//! what is dropped; at the level debug, every client that comes, goes or is refused. What clients can
+//! cause comes at most once a second at the level info and above. They go to the subscriber that is
+//! the default where [`Config::start`] is called; if there is none yet, to the one that is set for
+//! the whole process later.
 
 // In reading order, from the ground up.
 mod sys;
@@ -90,6 +95,7 @@ mod message;
 
 mod batch;
 mod event;
+mod log;
 mod options;
 mod stats;
 

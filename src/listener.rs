@@ -139,7 +139,8 @@ impl Accept {
         }
         let Some(admission) = self.context.admit_handshake() else {
             self.context.counters.connections_refused.add(1);
-            refuse_now(&stream, "too many handshakes under way; try again later");
+            let why = "too many handshakes under way; try again later";
+            refuse_now(&self.context, &stream, addr, why);
             return;
         };
         let Some(link) = self.links.iter().min_by_key(|link| link.load()) else { return };
@@ -156,7 +157,10 @@ impl Accept {
         self.context.counters.accept_failures.add(1);
         if !self.is_failing {
             self.is_failing = true;
-            tracing::warn!(addr = %self.addr, %error, "cannot accept connections, trying again");
+            if let Some(others) = self.context.throttles.accept_failures.pass() {
+                let addr = self.addr;
+                tracing::warn!(%addr, %error, others, "cannot accept connections, trying again");
+            }
             // Not while the host takes no events: failures may come and go for ever.
             if !self.context.events.is_full() {
                 let error = error.to_string().into();
@@ -165,10 +169,11 @@ impl Accept {
         }
         // With the reserve's descriptor the client that waits can be told.
         if self.reserve.take().is_some()
-            && let Ok((stream, _)) = listener.accept()
+            && let Ok((stream, peer)) = listener.accept()
         {
             self.context.counters.connections_refused.add(1);
-            refuse_now(&stream.into(), "no descriptors left; try again later");
+            let why = "no descriptors left; try again later";
+            refuse_now(&self.context, &stream.into(), peer, why);
         }
         self.reserve = reserve();
         tokio::time::sleep(self.pause).await;

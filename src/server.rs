@@ -25,6 +25,7 @@ use crate::{
     event::Event,
     handle::{Handle, Handler, Shared},
     handshake, listener,
+    log::Log,
     options::Options,
     rooms::Rooms,
     shard::{Link, Shard},
@@ -48,6 +49,7 @@ pub(crate) struct Parts {
 pub struct Server {
     handle: Handle,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    log: Log,
 }
 
 impl Deref for Server {
@@ -80,12 +82,17 @@ impl Server {
             had_to_cut: AtomicBool::new(false),
         });
         // Stops the threads that were started if one cannot be.
-        let server = Self { handle: Handle { shared }, threads: Mutex::default() };
+        let server = Self {
+            handle: Handle { shared },
+            threads: Mutex::default(),
+            log: Log::of_this_thread(),
+        };
         server.spawn_shards(listeners)?;
         if let Some(handler) = handler {
             server.spawn_dispatcher(handler)?;
         }
-        tracing::info!(addrs = ?server.local_addrs(), "listening");
+        let workers = server.handle.shared.links.len();
+        tracing::info!(addrs = ?server.local_addrs(), workers, "listening");
         Ok(server)
     }
 
@@ -130,13 +137,21 @@ impl Server {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..).filter(|thread| wanted(thread)) {
             if thread.join().is_err() {
-                tracing::error!("a thread of the server panicked");
+                self.log.within(|| tracing::error!("a thread of the server panicked"));
             }
         }
     }
 
     fn keep(&self, thread: JoinHandle<()>) {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+
+    fn spawn(&self, name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+        let log = self.log.clone();
+        let body = move || log.within(body);
+        // A thread inherits the mask of the one that spawns it.
+        let thread = sys::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body));
+        thread.map_err(|source| Error::Resources { what: "a thread", source })
     }
 
     fn spawn_shards(&self, listeners: Vec<TcpListener>) -> Result<()> {
@@ -150,7 +165,7 @@ impl Server {
             let started = started.clone();
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
-            let thread = spawn(format!("libchat-{index}"), move || {
+            let thread = self.spawn(format!("libchat-{index}"), move || {
                 match runtime() {
                     Ok(runtime) => {
                         // The receiver is gone if another shard could not start; then this one is
@@ -166,6 +181,7 @@ impl Server {
                     }
                 }
                 if running.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    shared.log_end();
                     shared.context.events.push(Event::Stopped);
                 }
             })?;
@@ -177,7 +193,7 @@ impl Server {
 
     fn spawn_dispatcher(&self, handler: Handler) -> Result<()> {
         let handle = self.handle();
-        let thread = spawn("libchat-events".to_owned(), move || {
+        let thread = self.spawn("libchat-events".to_owned(), move || {
             let _ = handle.shared.dispatcher.set(thread::current().id());
             let mut events = Vec::new();
             while handle.shared.context.events.take(Duration::MAX, &mut events).is_ok() {
@@ -206,12 +222,6 @@ impl Drop for Server {
             self.join(|_| true);
         }
     }
-}
-
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    // A thread inherits the mask of the one that spawns it.
-    let thread = sys::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body));
-    thread.map_err(|source| Error::Resources { what: "a thread", source })
 }
 
 fn runtime() -> std::io::Result<LocalRuntime> {

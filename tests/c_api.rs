@@ -46,6 +46,11 @@ fn drop_is_called_exactly_once() {
 }
 
 #[test]
+fn log_lines_reach_their_handler_whole_and_from_every_thread() {
+    passes("log");
+}
+
+#[test]
 fn header_and_library_are_of_one_version() {
     passes("versions");
 }

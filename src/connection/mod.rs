@@ -133,7 +133,7 @@ impl Connection {
             connection.shard.go_away(&client);
         }
         context.counters.connections_accepted.add(1);
-        tracing::debug!(client = %client.id(), %room, "connected");
+        tracing::debug!(client = %client.id(), ?room, "connected");
         if let Some(request) = request {
             context.events.push(Event::Connected { client: client.id(), room, request });
         }
@@ -213,7 +213,7 @@ impl Connection {
         *places = None;
         shard.retire_client(client.id());
         if let Some(End { code, reason }) = client.end().cloned() {
-            tracing::debug!(client = %client.id(), code, %reason, "disconnected");
+            tracing::debug!(client = %client.id(), code, ?reason, "disconnected");
             client.report_dropped(true);
             let event = Event::Disconnected { client: client.id(), code, reason };
             shard.context.events.push(event);
@@ -227,6 +227,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(client = %self.client.id(), "a connection's task panicked");
+        }
         // Ends the task that drains the outbox, if there is one: it holds the socket too.
         self.client.cut(1006, "the connection ended");
         self.shard.remove_client(self.client.id());

@@ -12,6 +12,7 @@ use std::{
 use super::Event;
 use crate::{
     error::{Error, Result},
+    log::Throttle,
     stats::Counters,
 };
 
@@ -27,6 +28,7 @@ pub(crate) struct EventQueue {
     queue: Mutex<Queue>,
     /// Wakes whoever waits in `take`.
     arrived: Condvar,
+    throttle: Throttle,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,8 @@ struct Queue {
     bytes: usize,
     /// Message events dropped since the last event that was queued.
     dropped: u64,
+    /// Message events dropped since the last log line about it.
+    unlogged: u64,
     /// `Stopped` was queued: nothing follows.
     stopped: bool,
     /// How many threads wait in `take`.
@@ -44,7 +48,12 @@ struct Queue {
 
 impl EventQueue {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, queue: Mutex::default(), arrived: Condvar::new() }
+        Self {
+            capacity,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            throttle: Throttle::default(),
+        }
     }
 
     /// Whether the host wants events at all: if not, none need be made.
@@ -86,16 +95,25 @@ impl EventQueue {
         let is_too_much = queue.bytes > 0 && queue.bytes.saturating_add(bytes) > MAX_BYTES;
         if queue.events.len() >= self.capacity || is_too_much {
             queue.dropped += 1;
+            queue.unlogged += 1;
             counters.events_dropped.add(1);
             return;
         }
         queue.append(event, bytes);
     }
 
-    /// Wakes the host if message events wait.
+    /// Wakes the host if message events wait, and logs that some were dropped. For a shard's turn: no
+    /// lock is held here, which whoever reads the log could wait for.
     pub(crate) fn wake(&self) {
-        if self.is_enabled() {
-            self.wake_for(self.lock());
+        if !self.is_enabled() {
+            return;
+        }
+        let mut queue = self.lock();
+        let is_due = queue.unlogged > 0 && self.throttle.pass().is_some();
+        let dropped = if is_due { std::mem::take(&mut queue.unlogged) } else { 0 };
+        self.wake_for(queue);
+        if dropped > 0 {
+            tracing::warn!(dropped, "message events dropped: the host does not take them in time");
         }
     }
 

@@ -25,6 +25,11 @@ impl UserData {
     pub(super) fn new(pointer: *mut c_void, drop: chat_drop_fn) -> Self {
         Self { pointer, drop }
     }
+
+    /// What the host wants to get back.
+    pub(super) fn pointer(&self) -> *mut c_void {
+        self.pointer
+    }
 }
 
 impl Drop for UserData {

@@ -11,6 +11,7 @@ use super::{
     callback::{Callback, UserData},
     event::{chat_drop_fn, chat_event_fn},
     guard::guard,
+    log::LogHandler,
     status::chat_status,
     version::CHAT_ABI_VERSION,
 };
@@ -25,10 +26,12 @@ use crate::{config::Config, options::SlowConsumer};
 /// or start further ones.
 ///
 /// Functions: chat_config_new, chat_config_free, chat_config_add_listen, chat_config_add_origin,
-/// chat_config_set_... for each option, chat_config_set_event_handler, chat_server_start.
+/// chat_config_set_... for each option, chat_config_set_event_handler,
+/// chat_config_set_log_handler, chat_server_start.
 pub struct chat_config {
     pub(super) inner: Config,
     pub(super) handler: Option<Arc<Callback>>,
+    pub(super) log: Option<Arc<LogHandler>>,
 }
 
 /// What becomes of a client that does not take what it is sent, once its outbox is full: for
@@ -52,7 +55,7 @@ pub enum chat_slow_consumer {
 pub extern "C" fn chat_config_new(abi_version: u32) -> Option<Box<chat_config>> {
     guard(|| {
         let fits = abi_version == CHAT_ABI_VERSION;
-        fits.then(|| Box::new(chat_config { inner: Config::new(), handler: None }))
+        fits.then(|| Box::new(chat_config { inner: Config::new(), handler: None, log: None }))
     })
 }
 

@@ -64,10 +64,11 @@
 //! | chat_server_free                  | any, also in a handler; the last one | for the handler   |
 //! | chat_events_, event_, error_...   | one at a time for each object        | no                |
 //!
-//! A handler runs on one thread of its server: in order, never twice at once (servers that share a
+//! An event handler runs on one thread of its server: in order, never twice at once (servers that share a
 //! config call its handler each on its own). It may block, which delays events and never clients. It
 //! is not called before chat_server_start has written its server, nor after chat_server_stop or
 //! chat_server_free has returned. It must return by itself: no longjmp, no C++ exception.
+//! A log handler is another thing: see chat_config_set_log_handler.
 //!
 //! The host. Any number of servers may run in one process; nothing is shared among them. The library
 //! sets no signal handler, reads no environment variable, writes to no standard stream. Its threads
@@ -104,3 +105,5 @@ mod stats;
 mod event;
 
 mod events;
+
+mod log;

@@ -18,6 +18,7 @@ use super::{
     event::{View, chat_client_id, kind},
     events::chat_events,
     guard::guard,
+    log::{self, LogHandler},
     process::Process,
     stats::chat_stats,
     status::chat_status,
@@ -37,6 +38,8 @@ pub struct chat_server {
     /// The process that has the server's threads; a fork of it has not.
     process: Process,
     link: Arc<Link>,
+    /// Last, so that the end of the server is logged too.
+    _log: Option<Arc<LogHandler>>,
 }
 
 /// Enough room for any address that chat_server_local_addr tells, in bytes.
@@ -58,6 +61,9 @@ pub(super) unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_serv
     let handle = required(unsafe { handle.as_ref() })?;
     if handle.process != Process::current() {
         return Err(chat_status::CHAT_ERR_FORKED);
+    }
+    if log::is_inside() {
+        return Err(chat_status::CHAT_ERR_IN_HANDLER);
     }
     Ok(handle)
 }
@@ -138,16 +144,19 @@ fn start(
     out: Option<&mut MaybeUninit<*mut chat_server>>,
 ) -> Result<(), chat_error> {
     let (config, out) = (required(config)?, required(out)?);
+    if log::is_inside() {
+        return Err(chat_error::from(chat_status::CHAT_ERR_IN_HANDLER));
+    }
     let link = Arc::new(Link::default());
     let _started = Started(&link);
     let process = Process::watched()
         .map_err(|source| chat_error::new(&Error::Resources { what: "a fork handler", source }))?;
-    let server = match &config.handler {
+    let server = LogHandler::within(config.log.as_ref(), || match &config.handler {
         None => config.inner.start(),
         Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
-    };
+    });
     let server = server.map_err(|error| chat_error::new(&error))?;
-    let handle = chat_server { server, process, link: link.clone() };
+    let handle = chat_server { server, process, link: link.clone(), _log: config.log.clone() };
     out.write(Box::into_raw(Box::new(handle)));
     Ok(())
 }

@@ -33,7 +33,8 @@ pub enum chat_status {
     CHAT_ERR_TIMED_OUT = -7,
     /// Too much is waiting to be delivered. Nothing was done: publish again later.
     CHAT_ERR_QUEUE_FULL = -8,
-    /// The call would wait for the handler that it was made from.
+    /// The call would wait for the handler that it was made from; in a log handler that is every
+    /// call about a server.
     CHAT_ERR_IN_HANDLER = -9,
     /// The server belongs to another process, of which this one is a fork.
     CHAT_ERR_FORKED = -10,

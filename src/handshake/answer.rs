@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
 };
 
 use bytes::Bytes;
@@ -12,17 +12,21 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderName, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 
+use crate::context::Context;
+
 /// A status, a line or more of text for a person, and what else the status asks for.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     text: String,
     header: Option<(HeaderName, &'static str)>,
+    /// A limit of the server is reached, which its host may want to raise.
+    is_limit: bool,
 }
 
 impl Answer {
     fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), header: None }
+        Self { status, text: text.into(), header: None, is_limit: false }
     }
 
     pub(crate) fn home<T>(request: &Request<T>) -> Self {
@@ -88,8 +92,28 @@ impl Answer {
         Self::new(StatusCode::REQUEST_TIMEOUT, "the request took too long")
     }
 
-    pub(crate) fn unavailable(text: &'static str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    pub(crate) fn stopping() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
+    }
+
+    pub(crate) fn limit(text: &'static str) -> Self {
+        Self { is_limit: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+    }
+
+    /// Logs what is answered. Clients can have as many refused as they like, so that is for those who
+    /// look closely, but for a limit that is reached: the host is told once in a while.
+    pub(crate) fn log(&self, context: &Context, addr: SocketAddr) {
+        let Self { status, text: why, .. } = self;
+        let status = status.as_u16();
+        if status == 200 {
+            tracing::debug!(%addr, "page requested");
+        } else if self.is_limit
+            && let Some(others) = context.throttles.refusals.pass()
+        {
+            tracing::warn!(%addr, status, ?why, others, "connection refused");
+        } else {
+            tracing::debug!(%addr, status, ?why, "connection refused");
+        }
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
@@ -119,9 +143,16 @@ impl Answer {
 
 /// Refuses a connection, whose socket does not block, without a task, before its request was read: as
 /// much as can be done when there is no place or no descriptor left.
-pub(crate) fn refuse_now(mut stream: &TcpStream, why: &'static str) {
+pub(crate) fn refuse_now(
+    context: &Context,
+    mut stream: &TcpStream,
+    addr: SocketAddr,
+    why: &'static str,
+) {
+    let answer = Answer::limit(why);
+    answer.log(context, addr);
     // Whatever fails here, the connection is closed by the caller.
-    let _ = stream.write(&Answer::unavailable(why).into_bytes());
+    let _ = stream.write(&answer.into_bytes());
     let _ = stream.shutdown(Shutdown::Write);
     // What has come of the request is read, so that closing does not reset the connection.
     let _ = stream.read(&mut [0; 4096]);

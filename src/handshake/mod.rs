@@ -57,7 +57,9 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => Arc::new(stream),
         Err(error) => {
-            tracing::warn!(%error, "an accepted connection cannot be served");
+            if let Some(others) = shard.context.throttles.accept_failures.pass() {
+                tracing::warn!(%addr, %error, others, "an accepted connection cannot be served");
+            }
             return;
         }
     };
@@ -71,7 +73,7 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
                 response
             }
             Err(answer) => {
-                tracing::debug!(%addr, status = %answer.status, "handshake answered");
+                answer.log(&shard.context, addr);
                 answer.into_response()
             }
         };
@@ -112,6 +114,7 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
         // Hyper answers neither the request that never ends nor the one that it takes for HTTP/2.
         let answer =
             if outcome.is_none() { Answer::request_timeout() } else { Answer::malformed() };
+        answer.log(&shard.context, addr);
         let _ = stream.try_write(&answer.into_bytes());
     }
     linger(&stream, &shard).await;
@@ -134,18 +137,18 @@ fn answer(
     let response = request::upgrade(request)?;
     request::check_origin(request, &context.options.origins)?;
     if shard.is_stopping() {
-        return Err(Answer::unavailable("the server is stopping"));
+        return Err(Answer::stopping());
     }
     if context.events.is_full() {
-        return Err(Answer::unavailable("the server's host does not take events"));
+        return Err(Answer::limit("the server's host does not take events"));
     }
     let admission = context
         .admit_connection()
-        .ok_or_else(|| Answer::unavailable("too many connections; try again later"))?;
+        .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let request = context.events.is_enabled().then(|| request::describe(request, addr));
-    let member = Member::join(shard, rooms, stream, &options)
-        .map_err(|_stopped| Answer::unavailable("the server is stopping"))?;
+    let member =
+        Member::join(shard, rooms, stream, &options).map_err(|_stopped| Answer::stopping())?;
     Ok((response, Admitted { on_upgrade, member, request, admission }))
 }
 

@@ -323,7 +323,9 @@ impl Client {
         context.counters.slow_consumers.add(1);
         let unsent = self.outbox.borrow_mut().as_mut().map_or(0, |outbox| outbox.drop_all());
         context.counters.messages_dropped.add(unsent);
-        tracing::info!(client = %self.id, why, "slow consumer disconnected");
+        if let Some(others) = context.throttles.slow_consumers.pass() {
+            tracing::info!(client = %self.id, why, others, "slow consumer disconnected");
+        }
         let closing = Closing::new(TRY_AGAIN_LATER, &format!("slow consumer: {why}"));
         let mut outbox = self.outbox.borrow_mut();
         outbox.get_or_insert_default().push(&closing.frame, 0, true, Instant::now());

@@ -126,6 +126,9 @@ impl Shard {
         drop(tokio::task::spawn_local(liveness::run(Rc::clone(&self))));
         drop(tokio::task::spawn_local(time_limits::run(Rc::clone(&self))));
         self.flush_until_stopped(accept).await;
+        if self.index == 0 {
+            tracing::info!(clients = self.context.counters.connections.get(), "stopping");
+        }
         self.end(&mut deadline).await
     }
 

@@ -35,6 +35,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_history_total(NULL, 1));
   NO_CONFIG(chat_config_set_publish_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_event_queue(NULL, 1));
+  NO_CONFIG(chat_config_set_log_handler(NULL, CHAT_LOG_INFO, NULL, NULL, NULL));
   int dropped = 0;
   NO_CONFIG(chat_config_set_event_handler(NULL, ignore_events, &dropped, drop_counted));
   CHECK(dropped == 1);

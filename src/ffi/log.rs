@@ -1,0 +1,287 @@
+//! The host's log handler: a subscriber of `tracing` that writes each line into one bounded text.
+
+use std::{
+    cell::Cell,
+    ffi::{c_char, c_void},
+    fmt::{self, Write},
+    sync::{Arc, Weak},
+};
+
+use tracing::{
+    Dispatch, Event, Level, Metadata, Subscriber, dispatcher,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    span,
+    subscriber::Interest,
+};
+
+use super::{
+    boundary::{attempt, required, text_parts},
+    callback::UserData,
+    config::chat_config,
+    event::chat_drop_fn,
+    status::chat_status,
+};
+
+/// How much a log line matters, for chat_config_set_log_handler. A handler for one level gets the
+/// lines of all levels above it in this list, too.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy)]
+pub enum chat_log_level {
+    /// Something is broken, and the server goes on without it: a thread or a handler panicked.
+    CHAT_LOG_ERROR = 1,
+    /// Something is lost or refused that need not be: connections that cannot be accepted, events
+    /// that the host does not take, limits that are reached, clients that were cut at the stop.
+    CHAT_LOG_WARN = 2,
+    /// The server's life and slow consumers: a few lines a day, at most one a second of each sort.
+    CHAT_LOG_INFO = 3,
+    /// Every client that comes, goes or is refused: as many lines as clients make.
+    CHAT_LOG_DEBUG = 4,
+    /// Nothing more today.
+    CHAT_LOG_TRACE = 5,
+}
+
+/// Is called with a line: its CHAT_LOG_... level, and its text, which is valid until this returns.
+/// See chat_config_set_log_handler for what it may do.
+pub type chat_log_fn = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, level: u32, text: *const c_char, text_len: usize),
+>;
+
+/// Sets the function that gets the log lines of the servers that are started with this config, those
+/// of a CHAT_LOG_... level up to `max_level`. Without one the library writes no line anywhere.
+///
+/// A line is UTF-8, `message key=value key="a value"`, without line breaks or other control
+/// characters, and has at most 1,024 bytes; one that was cut ends with `...`. Its words may change
+/// with every version.
+///
+/// The handler is called on the server's threads and in the host's calls of chat_server_start,
+/// chat_server_stop and chat_server_free: before chat_server_start returns, after chat_server_stop
+/// has, and by several threads at once. What it waits for, clients wait for too: it should put
+/// the line aside, and must not wait for a thread that is in a call of libchat. It must return by
+/// itself: no longjmp, no C++ exception. Inside, functions about a server return
+/// CHAT_ERR_IN_HANDLER, chat_server_start too, and chat_server_free does nothing.
+///
+/// `user_data` is handed back with each call and never looked at. `drop`, which may be NULL, is
+/// called with it exactly once, when no call follows any more: when the config is freed and every
+/// server started from it is freed, when another handler takes its place, or at once if this
+/// function fails. It may run on any thread, and must not call libchat. Default: none. Statuses:
+/// CHAT_ERR_INVALID_ARGUMENT for an unknown level.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_log_handler(
+    config: Option<&mut chat_config>,
+    max_level: u32,
+    handler: chat_log_fn,
+    user_data: *mut c_void,
+    drop: chat_drop_fn,
+) -> chat_status {
+    attempt(|| {
+        // First of all, so that `drop` is called whatever happens below.
+        let user_data = UserData::new(user_data, drop);
+        let config = required(config)?;
+        required(handler)?;
+        let max_level = level_filter(max_level)?;
+        config.log = Some(Arc::new(LogHandler { max_level, function: handler, user_data }));
+        Ok(())
+    })
+}
+
+fn level_filter(level: u32) -> Result<LevelFilter, chat_status> {
+    match level {
+        1 => Ok(LevelFilter::ERROR),
+        2 => Ok(LevelFilter::WARN),
+        3 => Ok(LevelFilter::INFO),
+        4 => Ok(LevelFilter::DEBUG),
+        5 => Ok(LevelFilter::TRACE),
+        _ => Err(chat_status::CHAT_ERR_INVALID_ARGUMENT),
+    }
+}
+
+fn level_number(level: Level) -> u32 {
+    let level = match level {
+        Level::ERROR => chat_log_level::CHAT_LOG_ERROR,
+        Level::WARN => chat_log_level::CHAT_LOG_WARN,
+        Level::INFO => chat_log_level::CHAT_LOG_INFO,
+        Level::DEBUG => chat_log_level::CHAT_LOG_DEBUG,
+        Level::TRACE => chat_log_level::CHAT_LOG_TRACE,
+    };
+    level as u32
+}
+
+/// The host's log handler, kept by the config and by every server started from it.
+pub(super) struct LogHandler {
+    max_level: LevelFilter,
+    function: chat_log_fn,
+    user_data: UserData,
+}
+
+impl LogHandler {
+    /// Calls a function whose log lines go to the handler. A server that it starts keeps to it.
+    pub(super) fn within<T>(this: Option<&Arc<Self>>, body: impl FnOnce() -> T) -> T {
+        let Some(handler) = this else { return body() };
+        let lines = Lines { max_level: handler.max_level, handler: Arc::downgrade(handler) };
+        dispatcher::with_default(&Dispatch::new(lines), body)
+    }
+
+    fn call(&self, level: Level, text: &str) {
+        let Some(function) = self.function else { return };
+        let (data, len) = text_parts(text);
+        let inside = Inside::enter();
+        // SAFETY: the host's function; the text outlives the call.
+        unsafe { function(self.user_data.pointer(), level_number(level), data, len) }
+        drop(inside);
+    }
+}
+
+thread_local! {
+    static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is in a log handler, in which a server must not be waited for.
+pub(super) fn is_inside() -> bool {
+    IS_INSIDE.get()
+}
+
+struct Inside(bool);
+
+impl Inside {
+    fn enter() -> Self {
+        Self(IS_INSIDE.replace(true))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IS_INSIDE.set(self.0);
+    }
+}
+
+/// The subscriber. It holds the handler weakly: `tracing` takes hold of subscribers under a lock of
+/// its own, and the host's `drop` must not be called there.
+struct Lines {
+    max_level: LevelFilter,
+    handler: Weak<LogHandler>,
+}
+
+impl Subscriber for Lines {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // What the libraries below have to say is for those who work on them.
+        let is_own = metadata.target().split("::").next() == Some("chat");
+        is_own && metadata.is_event() && *metadata.level() <= self.max_level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.max_level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if let Some(handler) = self.handler.upgrade() {
+            handler.call(*event.metadata().level(), &Line::of(event).text);
+        }
+    }
+
+    // There are no spans.
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// How long a line may be, in bytes.
+const MAX_LINE: usize = 1024;
+
+/// What a line that was cut ends with.
+const CUT: &str = "...";
+
+/// A line as it is written: what does not fit is left out, and marked.
+#[derive(Default)]
+struct Line {
+    text: String,
+    is_cut: bool,
+}
+
+impl Line {
+    fn of(event: &Event<'_>) -> Self {
+        let mut line = Self::default();
+        // The macros put the message first.
+        event.record(&mut line);
+        line
+    }
+
+    fn push(&mut self, c: char) {
+        if self.is_cut {
+            return;
+        }
+        if self.text.len() + c.len_utf8() <= MAX_LINE - CUT.len() {
+            self.text.push(c);
+        } else {
+            self.is_cut = true;
+            self.text.push_str(CUT);
+        }
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+                c.escape_default().for_each(|c| self.push(c));
+            } else {
+                self.push(c);
+            }
+        }
+        // The rest need not even be made.
+        if self.is_cut { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // It fails only when the line is full.
+        if field.name() == "message" {
+            _ = write!(self, "{value:?}");
+        } else {
+            let space = if self.text.is_empty() { "" } else { " " };
+            _ = write!(self, "{space}{}={value:?}", field.name());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> String {
+        let mut line = Line::default();
+        _ = line.write_str(text);
+        line.text
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters_and_marked() {
+        assert_eq!(written(&"x".repeat(MAX_LINE - CUT.len())).len(), MAX_LINE - CUT.len());
+        let text = written(&"\u{20ac}".repeat(MAX_LINE));
+        assert!(text.len() <= MAX_LINE && text.ends_with("\u{20ac}..."), "{text}");
+        let mut line = Line::default();
+        assert!(line.write_str(&"x".repeat(MAX_LINE)).is_err() && line.write_str("more").is_err());
+        assert_eq!(line.text.len(), MAX_LINE);
+    }
+
+    #[test]
+    fn nothing_breaks_a_line() {
+        assert_eq!(
+            written("a\nb\r\0\u{1b}[2J\u{85}\u{2028}"),
+            "a\\nb\\r\\u{0}\\u{1b}[2J\\u{85}\\u{2028}"
+        );
+    }
+}

@@ -69,6 +69,12 @@ pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> BytesMut {
     buffer
 }
 
+/// The payload of one whole, unmasked frame.
+pub(crate) fn payload(frame: &[u8]) -> &[u8] {
+    let header = Header::parse(frame).map_or(0, |header| header.len);
+    &frame[header..]
+}
+
 /// A close frame. A reason that does not fit is cut at a character.
 pub(crate) fn close_frame(code: u16, reason: &str) -> BytesMut {
     let mut end = reason.len().min(MAX_CLOSE_REASON);

@@ -13,12 +13,13 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    batch::{BatchError, Publication},
     context::Context,
     error::{Error, Result},
     event::{ClientId, Event},
     frame::{self, Kind},
     message::Message,
-    rooms::Rooms,
+    rooms::{self, Rooms},
     shard::{
         Link,
         inbox::{Closing, Item},
@@ -31,6 +32,9 @@ pub(crate) type Handler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
 
 /// How long clients may take to answer the close frame if the host does not say.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How many messages of a batch are published to a room without a look at how much waits.
+const MAX_RUN: usize = 256;
 
 /// A running server, as all its threads and the host's see it.
 #[derive(Debug)]
@@ -87,7 +91,7 @@ impl Handle {
     /// [`Config::publish_timeout`](crate::Config::publish_timeout)), [`Error::Stopped`]. In all
     /// cases nothing was sent.
     pub fn broadcast(&self, kind: Kind, data: &[u8]) -> Result<()> {
-        self.shared.rooms.broadcast(&self.message(kind, data)?)
+        self.shared.rooms.broadcast(self.message(kind, data)?)
     }
 
     /// Publishes a message to a room, whether or not anyone is in it. Returns the message's place
@@ -100,7 +104,41 @@ impl Handle {
     /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
     /// [`Error::Stopped`]. In all cases nothing was published.
     pub fn publish(&self, room: &str, kind: Kind, data: &[u8]) -> Result<u64> {
-        self.shared.rooms.publish(room, &self.message(kind, data)?)
+        self.shared.rooms.publish(room, [self.message(kind, data)?])
+    }
+
+    /// Publishes many messages, in their order, as [`publish`](Self::publish) does each; cheaper,
+    /// above all if those of one room follow each other. No message of another publisher comes
+    /// between up to 256 of one room that do.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRoom`], [`Error::InvalidUtf8`] and [`Error::TooLarge`] for any message, before
+    /// one is published. [`Error::QueueFull`] (see
+    /// [`Config::publish_timeout`](crate::Config::publish_timeout)) and [`Error::Stopped`] can come in
+    /// between: [`BatchError::published`] tells how many were published.
+    pub fn publish_batch(&self, batch: &[Publication<'_>]) -> Result<(), BatchError> {
+        let mut published = 0;
+        self.publish_all(batch, &mut published).map_err(|error| BatchError { published, error })
+    }
+
+    fn publish_all(&self, batch: &[Publication<'_>], published: &mut usize) -> Result<()> {
+        let mut runs = Vec::new();
+        for run in batch.chunk_by(Publication::is_for_the_room_of) {
+            rooms::check_name(run[0].room)?;
+            for run in run.chunks(MAX_RUN) {
+                let mut messages = Vec::with_capacity(run.len());
+                for publication in run {
+                    messages.push(self.message(publication.kind, publication.data)?);
+                }
+                runs.push((run[0].room, messages));
+            }
+        }
+        for (room, messages) in runs {
+            let count = messages.len();
+            self.shared.rooms.publish(room, messages)?;
+            *published += count;
+        }
+        Ok(())
     }
 
     /// Sends a message to one client.

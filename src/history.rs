@@ -1,9 +1,6 @@
 //! A room's last messages, bounded by count, by bytes and by age.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
 
 use crate::{message::Message, options::Options};
 
@@ -21,7 +18,8 @@ pub(crate) struct History {
 #[derive(Debug)]
 struct Entry {
     message: Message,
-    published: Instant,
+    /// When, by `sys::coarse_now`.
+    published: Duration,
 }
 
 impl Entry {
@@ -32,7 +30,7 @@ impl Entry {
 
 impl History {
     /// Adds a message and forgets those that are beyond the bounds: possibly itself.
-    pub(crate) fn append(&mut self, message: Message, now: Instant, options: &Options) {
+    pub(crate) fn append(&mut self, message: Message, now: Duration, options: &Options) {
         if options.history_messages == 0 {
             return;
         }
@@ -46,7 +44,7 @@ impl History {
     }
 
     /// Up to `count` of the last messages, oldest first.
-    pub(crate) fn last(&mut self, count: usize, now: Instant, age: Duration) -> Vec<Message> {
+    pub(crate) fn last(&mut self, count: usize, now: Duration, age: Duration) -> Vec<Message> {
         self.forget_older_than(age, now);
         let skipped = self.entries.len().saturating_sub(count);
         self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
@@ -69,9 +67,9 @@ impl History {
     }
 
     /// Forgets the messages that are too old.
-    pub(crate) fn forget_older_than(&mut self, age: Duration, now: Instant) {
+    pub(crate) fn forget_older_than(&mut self, age: Duration, now: Duration) {
         while let Some(oldest) = self.entries.front() {
-            if now.saturating_duration_since(oldest.published) <= age {
+            if now.saturating_sub(oldest.published) <= age {
                 break;
             }
             self.forget_oldest();
@@ -81,24 +79,21 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::frame::Kind;
 
-    fn texts(history: &mut History, count: usize, now: Instant) -> Vec<String> {
+    fn texts(history: &mut History, count: usize, now: Duration) -> Vec<String> {
         let messages = history.last(count, now, Duration::from_secs(60));
         messages.iter().map(|message| message.as_text().unwrap().to_owned()).collect()
     }
 
-    fn append(history: &mut History, text: &str, now: Instant, options: &Options) {
-        let data = Bytes::copy_from_slice(text.as_bytes());
-        history.append(Message::new(Kind::Text, data), now, options);
+    fn append(history: &mut History, text: &str, now: Duration, options: &Options) {
+        history.append(Message::new(Kind::Text, text.as_bytes()), now, options);
     }
 
     #[test]
     fn the_oldest_go_first_by_count_and_by_bytes() {
-        let now = Instant::now();
+        let now = Duration::from_secs(1);
         let mut options = Options { history_messages: 3, ..Options::default() };
         let mut history = History::default();
         for text in ["a", "b", "c", "d"] {
@@ -116,7 +111,7 @@ mod tests {
     #[test]
     fn a_message_is_forgotten_when_it_is_too_old() {
         let options = Options::default();
-        let start = Instant::now();
+        let start = Duration::from_secs(1);
         let mut history = History::default();
         append(&mut history, "old", start, &options);
         let later = start + Duration::from_secs(61);
@@ -128,7 +123,7 @@ mod tests {
     fn a_history_of_none_keeps_none() {
         let options = Options { history_messages: 0, ..Options::default() };
         let mut history = History::default();
-        append(&mut history, "a", Instant::now(), &options);
+        append(&mut history, "a", Duration::from_secs(1), &options);
         assert!(history.is_empty());
     }
 }

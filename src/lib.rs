@@ -87,10 +87,13 @@
 //! the whole process later.
 
 // In reading order, from the ground up.
+mod sys;
+
 mod error;
 mod frame;
 mod message;
 
+mod batch;
 mod event;
 mod log;
 mod options;
@@ -113,8 +116,8 @@ mod config;
 mod ffi;
 mod handle;
 mod server;
-mod sys;
 
+pub use batch::{BatchError, Publication};
 pub use config::Config;
 pub use error::{Error, Problem, Result};
 pub use event::{ClientId, Event, Request};

@@ -3,10 +3,11 @@
 //! Server frames are not masked (RFC 6455, 5.1), so the bytes of a message on the wire are the same
 //! for every subscriber. A message is stored once and counted by reference; cloning it is cheap.
 
-use std::sync::Arc;
+use std::fmt;
 
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
+use triomphe::ThinArc;
 
 use crate::{
     error::{Error, Result},
@@ -18,33 +19,39 @@ use crate::{
 const LONG: usize = 32 * 1024;
 
 /// A text or binary message. Cloning it does not copy its bytes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Message {
-    shared: Arc<Shared>,
+    // The payload lies behind the header: one allocation a message.
+    shared: ThinArc<Header, u8>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Header {
     kind: Kind,
-    data: Bytes,
-    /// The message's frame, if it was asked for. A long message is kept as its frame from the start,
-    /// and `data` is a part of it: so it is in memory once.
+    /// A long message is kept as its frame from the start, and nothing lies behind the header: so it
+    /// is in memory once.
+    is_long: bool,
+    /// The message's frame, if it was asked for.
     frame: OnceCell<Bytes>,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = self.data().escape_ascii();
+        write!(f, "Message({:?}, \"{data}\")", self.kind())
+    }
 }
 
 impl Message {
     /// Makes a message of bytes that are known to be of their kind.
-    pub(crate) fn new(kind: Kind, data: Bytes) -> Self {
+    pub(crate) fn new(kind: Kind, data: &[u8]) -> Self {
         if data.len() >= LONG {
-            return Self::long(kind, &data);
+            let frame = OnceCell::with_value(frame::data_frame(kind, data).freeze());
+            let header = Header { kind, is_long: true, frame };
+            return Self { shared: ThinArc::from_header_and_slice(header, &[]) };
         }
-        Self { shared: Arc::new(Shared { kind, data, frame: OnceCell::new() }) }
-    }
-
-    fn long(kind: Kind, data: &[u8]) -> Self {
-        let frame = frame::data_frame(kind, data).freeze();
-        let data = frame.slice(frame::header_len(data.len())..);
-        Self { shared: Arc::new(Shared { kind, data, frame: OnceCell::with_value(frame) }) }
+        let header = Header { kind, is_long: false, frame: OnceCell::new() };
+        Self { shared: ThinArc::from_header_and_slice(header, data) }
     }
 
     /// Makes a message of what a host passed: text must be UTF-8, and neither may be over `limit`.
@@ -55,52 +62,54 @@ impl Message {
         if kind == Kind::Text && std::str::from_utf8(data).is_err() {
             return Err(Error::InvalidUtf8);
         }
-        if data.len() >= LONG {
-            return Ok(Self::long(kind, data));
-        }
-        Ok(Self::new(kind, Bytes::copy_from_slice(data)))
+        Ok(Self::new(kind, data))
     }
 
     /// Text or binary.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.shared.kind
+        self.header().kind
     }
 
     /// The payload; UTF-8 if the message is text.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        &self.shared.data
+        match self.header().frame.get() {
+            Some(frame) if self.is_long() => frame::payload(frame),
+            _ => &self.shared.slice,
+        }
     }
 
     /// The payload as text, or `None` if the message is binary.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
-        match self.shared.kind {
-            Kind::Text => std::str::from_utf8(&self.shared.data).ok(),
+        match self.kind() {
+            Kind::Text => std::str::from_utf8(self.data()).ok(),
             Kind::Binary => None,
         }
     }
 
     /// Whether the message is so long that its own frame is written.
     pub(crate) fn is_long(&self) -> bool {
-        self.shared.data.len() >= LONG
+        self.header().is_long
     }
 
     /// The length of the message's frame on the wire, in bytes.
     pub(crate) fn frame_len(&self) -> usize {
-        frame::header_len(self.shared.data.len()) + self.shared.data.len()
+        frame::header_len(self.data().len()) + self.data().len()
     }
 
     /// The message's frame, made at the first call for all subscribers on all shards.
     pub(crate) fn frame(&self) -> &Bytes {
-        self.shared
-            .frame
-            .get_or_init(|| frame::data_frame(self.shared.kind, &self.shared.data).freeze())
+        self.header().frame.get_or_init(|| frame::data_frame(self.kind(), self.data()).freeze())
     }
 
     /// Appends the message's frame to a buffer that many messages share.
     pub(crate) fn append_frame(&self, buffer: &mut bytes::BytesMut) {
-        frame::append_data(buffer, self.shared.kind, &self.shared.data);
+        frame::append_data(buffer, self.kind(), self.data());
+    }
+
+    fn header(&self) -> &Header {
+        &self.shared.header.header
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     error::{Error, Result},
     message::Message,
-    room::{ROOM_OVERHEAD, Refused, Room},
+    room::{Messages, ROOM_OVERHEAD, Refused, Room},
     shard::{Link, Shard, client::Client, inbox::RoomId},
 };
 
@@ -115,33 +115,33 @@ impl Rooms {
         &self,
         client: &Client,
         room: &Arc<Room>,
-        message: &Message,
+        message: Message,
     ) -> Result<u64> {
         let sender = Some((client.id(), client.has_echo()));
-        let published = room.publish(&self.context, &self.shards, message, sender, &self.kept);
+        let published = room.publish(&self.context, &self.shards, [message], sender, &self.kept);
         self.bound_history(room);
         // A room with a subscriber is not retired.
         published.map_err(|_| Error::Stopped)
     }
 
-    /// Publishes a message of the host to a room, which need not have subscribers. Waits while more
-    /// is to be delivered than may be kept. Returns the message's offset.
+    /// Publishes messages of the host to a room, which need not have subscribers. Waits while more
+    /// is to be delivered than may be kept. Returns the offset of the last.
     ///
     /// # Errors
-    /// `InvalidRoom`, `QueueFull`, `Stopped`.
-    pub(crate) fn publish(&self, name: &str, message: &Message) -> Result<u64> {
+    /// `InvalidRoom`, `QueueFull`, `Stopped`; then none of them was published.
+    pub(crate) fn publish(&self, name: &str, mut messages: impl Messages) -> Result<u64> {
         check_name(name)?;
         self.wait_for_space()?;
         loop {
             let room = self.room_for_host(name)?;
-            match room.publish(&self.context, &self.shards, message, None, &self.kept) {
+            match room.publish(&self.context, &self.shards, messages, None, &self.kept) {
                 Ok(offset) => {
                     self.bound_history(&room);
                     return Ok(offset);
                 }
-                Err(Refused::Stopped) => return Err(Error::Stopped),
+                Err((Refused::Stopped, _)) => return Err(Error::Stopped),
                 // Forgotten between the look-up and now: there is another one by that name, or none.
-                Err(Refused::Retired) => {}
+                Err((Refused::Retired, unpublished)) => messages = unpublished,
             }
         }
     }
@@ -150,10 +150,10 @@ impl Rooms {
     ///
     /// # Errors
     /// `QueueFull`, `Stopped`.
-    pub(crate) fn broadcast(&self, message: &Message) -> Result<()> {
+    pub(crate) fn broadcast(&self, message: Message) -> Result<()> {
         self.wait_for_space()?;
         let published =
-            self.everyone.publish(&self.context, &self.shards, message, None, &self.kept);
+            self.everyone.publish(&self.context, &self.shards, [message], None, &self.kept);
         published.map(drop).map_err(|_| Error::Stopped)
     }
 
@@ -257,10 +257,13 @@ impl Rooms {
     /// A room for a message of the host: an idle one if nobody is there to hear it.
     fn room_for_host(&self, name: &str) -> Result<Arc<Room>> {
         let mut directory = self.lock();
-        if directory.by_name.contains_key(name) {
-            return self.look_up(&mut directory, name);
+        if directory.stopped {
+            return Err(Error::Stopped);
         }
-        if self.context.options.history_messages == 0 && !directory.stopped {
+        if let Some(room) = directory.get(name) {
+            return Ok(Arc::clone(room));
+        }
+        if self.context.options.history_messages == 0 {
             // Nobody hears the message, now or later: nothing is worth keeping.
             let id = RoomId(directory.next_number());
             return Ok(Arc::new(Room::new(id, name.into(), self.shards.len())));

@@ -1,6 +1,10 @@
 //! The calls that no safe library has. Beside `ffi`, the only unsafe code.
 
-use std::io;
+use std::{
+    io,
+    os::fd::{AsRawFd, RawFd},
+    time::Duration,
+};
 
 use mio::net::TcpListener;
 use tokio::io::unix::AsyncFd;
@@ -12,6 +16,32 @@ pub(crate) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
     // it is dropped, which the AsyncFd does after it has deregistered it.
     unsafe { AsyncFd::register(listener) }.map_err(io::Error::from)
 }
+
+/// A connection's socket, for writes that need not wait. It does not own it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Socket(RawFd);
+
+impl Socket {
+    /// The socket of a stream. It must not be used once the stream is gone: its number may then be
+    /// another file's.
+    pub(crate) fn of(stream: &impl AsRawFd) -> Self {
+        Self(stream.as_raw_fd())
+    }
+
+    /// Writes as many bytes as the socket takes now.
+    #[allow(unsafe_code)]
+    pub(crate) fn send(self, bytes: &[u8]) -> io::Result<usize> {
+        // SAFETY: the bytes are readable for as long as the call takes.
+        let taken = unsafe { libc::send(self.0, bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) };
+        usize::try_from(taken).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// The sockets do not block anyhow, and SIGPIPE is blocked where the system has no such flag.
+#[cfg(target_os = "linux")]
+const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const SEND_FLAGS: libc::c_int = 0;
 
 /// Calls a function with every signal blocked on the calling thread, so that the threads which it
 /// spawns have them blocked from their first instruction on. Signals that come meanwhile are
@@ -36,4 +66,18 @@ pub(crate) fn with_signals_blocked<T>(call: impl FnOnce() -> T) -> T {
     // SAFETY: as above; the mask is the one that the thread had.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
     result
+}
+
+/// The time since some moment before the program began, to about 4 ms: reading it takes 5 ns, an
+/// `Instant` 30 ns, a fifth of what publishing a message takes.
+#[allow(unsafe_code)]
+pub(crate) fn coarse_now() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a timespec that can be written to. The call cannot fail for this clock.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }

@@ -2,7 +2,7 @@
 
 mod peer;
 
-use chat::{ClientId, Error, Kind};
+use chat::{ClientId, Error, Kind, Publication};
 use peer::{
     Peer,
     frames::{BINARY, TEXT},
@@ -93,6 +93,53 @@ fn disconnect_closes_one_client_after_what_was_sent_before() {
     client.answer_close(4999);
     assert_eq!(events.disconnected(), (id, 4999, reason));
     other.is_served();
+}
+
+#[test]
+fn a_batch_is_published_in_its_order_to_each_of_its_rooms() {
+    let server = server_with(|config| {
+        config.history_messages(10_000).history_size(16 << 20).outbox_size(16 << 20);
+    });
+    let mut red = Peer::join(server.local_addr(), "/rooms/red");
+    let mut blue = Peer::join(server.local_addr(), "/rooms/blue");
+    let texts: Vec<_> = (0..3000).map(|number| number.to_string()).collect();
+    let batch: Vec<_> = texts
+        .iter()
+        .enumerate()
+        // Runs of every length, and one that is longer than what is published at once.
+        .map(|(number, text)| {
+            let room = if number < 1000 || number % 7 < 3 { "red" } else { "blue" };
+            Publication { room, kind: Kind::Text, data: text.as_bytes() }
+        })
+        .collect();
+    server.publish_batch(&batch).unwrap();
+    for publication in &batch {
+        let peer = if publication.room == "red" { &mut red } else { &mut blue };
+        assert_eq!(peer.text().as_bytes(), publication.data);
+    }
+    server.publish_batch(&[]).unwrap();
+    assert_eq!(server.stats().messages_published, 3000);
+    assert_eq!(server.publish("red", Kind::Text, b"end").unwrap(), 1000 + 2000 * 3 / 7 + 2);
+}
+
+#[test]
+fn nothing_of_a_batch_is_published_if_a_message_of_it_cannot_be() {
+    let server = server_with(|config| {
+        config.max_message_size(100);
+    });
+    let mut client = Peer::join(server.local_addr(), "/");
+    let good = Publication { room: "lobby", kind: Kind::Text, data: b"good" };
+    for bad in [
+        Publication { room: "", ..good },
+        Publication { data: &[b'x'; 101], ..good },
+        Publication { data: b"\xff", ..good },
+    ] {
+        let failed = server.publish_batch(&[good, good, bad]).unwrap_err();
+        assert_eq!(failed.published, 0, "{failed}");
+    }
+    server.publish_batch(&[good]).unwrap();
+    assert_eq!(client.text(), "good");
+    client.is_served();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 // Publishes from inside the process, through the C ABI: what a call costs the host.
 //
-// usage: publish THREADS SUBSCRIBERS MESSAGES SIZE
-// Prints where it listens, waits for its subscribers, publishes MESSAGES from each thread, prints a
-// line of JSON, and ends when the subscribers have left.
+// usage: publish THREADS SUBSCRIBERS MESSAGES SIZE BATCH
+// Prints where it listens, waits for its subscribers, publishes MESSAGES from each thread, BATCH of
+// them in a call, prints a line of JSON, and ends when the subscribers have left.
 #define _GNU_SOURCE
 #include "../load/load.h"
 #include <libchat.h>
@@ -14,11 +14,12 @@
 #include <time.h>
 
 #define MAX_THREADS 64
+#define MAX_BATCH 1024
 
 struct publisher {
   chat_server *server;
   uint32_t number;
-  int messages;
+  int messages, batch;
   size_t size;
   pthread_barrier_t *start;
   uint64_t wall_ns, cpu_ns;
@@ -31,22 +32,35 @@ static uint64_t cpu_now_ns(void) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+// Only the sequence number changes, so that next to nothing but the call is measured.
+static void number(uint8_t *payload, uint32_t sequence) {
+  for (int digit = 0; digit < 8; digit++) payload[8 + digit] = (uint8_t)('a' + (sequence >> (4 * digit) & 15));
+}
+
 static void *publish(void *argument) {
   struct publisher *self = argument;
-  uint8_t *payload = malloc(self->size);
-  if (payload == NULL) abort();
+  uint8_t *payloads = malloc(self->size * (size_t)self->batch);
+  if (payloads == NULL) abort();
+  chat_message messages[MAX_BATCH] = {0};
   struct stamp stamp = {.publisher = self->number, .time_ns = now_ns()};
-  wire_payload(payload, &stamp, self->size);
+  for (int i = 0; i < self->batch; i++) {
+    uint8_t *payload = payloads + (size_t)i * self->size;
+    wire_payload(payload, &stamp, self->size);
+    messages[i] = (chat_message){.room = "lobby", .room_len = 5, .kind = CHAT_TEXT, .data = payload, .data_len = self->size};
+  }
   pthread_barrier_wait(self->start);
   uint64_t wall = now_ns(), cpu = cpu_now_ns();
-  for (int i = 0; i < self->messages && self->status == CHAT_OK; i++) {
-    // Only the sequence number changes, so that next to nothing but the call is measured.
-    for (int digit = 0; digit < 8; digit++) payload[8 + digit] = (uint8_t)('a' + ((uint32_t)i >> (4 * digit) & 15));
-    self->status = chat_server_publish(self->server, "lobby", 5, CHAT_TEXT, payload, self->size, NULL);
+  for (int sent = 0; sent < self->messages && self->status == CHAT_OK; sent += self->batch) {
+    for (int i = 0; i < self->batch; i++) number(payloads + (size_t)i * self->size, (uint32_t)(sent + i));
+    if (self->batch == 1) {
+      self->status = chat_server_publish(self->server, "lobby", 5, CHAT_TEXT, payloads, self->size, NULL);
+    } else {
+      self->status = chat_server_publish_batch(self->server, messages, sizeof *messages, (size_t)self->batch, NULL);
+    }
   }
   self->cpu_ns = cpu_now_ns() - cpu;
   self->wall_ns = now_ns() - wall;
-  free(payload);
+  free(payloads);
   return NULL;
 }
 
@@ -82,10 +96,12 @@ static chat_server *start(void) {
 }
 
 int main(int argc, char **argv) {
-  int threads = argc == 5 ? atoi(argv[1]) : 0, subscribers = argc == 5 ? atoi(argv[2]) : -1;
-  int messages = argc == 5 ? atoi(argv[3]) : 0, size = argc == 5 ? atoi(argv[4]) : 0;
-  if (threads < 1 || threads > MAX_THREADS || subscribers < 0 || messages < 1 || size < STAMP_SIZE) {
-    fputs("usage: publish THREADS SUBSCRIBERS MESSAGES SIZE\n", stderr);
+  int numbers[5] = {0};
+  for (int i = 0; i < 5 && argc == 6; i++) numbers[i] = atoi(argv[i + 1]);
+  int threads = numbers[0], subscribers = numbers[1], messages = numbers[2], size = numbers[3], batch = numbers[4];
+  if (threads < 1 || threads > MAX_THREADS || subscribers < 0 || messages < 1 || size < STAMP_SIZE || batch < 1 ||
+      batch > MAX_BATCH || messages % batch != 0) {
+    fputs("usage: publish THREADS SUBSCRIBERS MESSAGES SIZE BATCH; BATCH divides MESSAGES\n", stderr);
     return 2;
   }
   chat_server *server = start();
@@ -97,7 +113,7 @@ int main(int argc, char **argv) {
   struct publisher publishers[MAX_THREADS] = {0};
   pthread_t handles[MAX_THREADS];
   for (int i = 0; i < threads; i++) {
-    publishers[i] = (struct publisher){server, (uint32_t)i, messages, (size_t)size, &barrier, 0, 0, CHAT_OK};
+    publishers[i] = (struct publisher){server, (uint32_t)i, messages, batch, (size_t)size, &barrier, 0, 0, CHAT_OK};
     if (pthread_create(&handles[i], NULL, publish, &publishers[i]) != 0) return 1;
   }
   double wall = 0, cpu = 0;
@@ -110,7 +126,7 @@ int main(int argc, char **argv) {
     wall += (double)publishers[i].wall_ns / messages / threads;
     cpu += (double)publishers[i].cpu_ns / messages / threads;
   }
-  printf("{\"wall_ns_per_call\":%.1f,\"cpu_ns_per_call\":%.1f,\"allocations_per_call\":0}\n", wall, cpu);
+  printf("{\"wall_ns_per_message\":%.1f,\"cpu_ns_per_message\":%.1f,\"allocations_per_message\":0}\n", wall, cpu);
   fflush(stdout);
   bool is_over = subscribers == 0 || await_clients(server, 0);
   chat_server_stop(server, 5000);

@@ -16,23 +16,33 @@ from .servers import ADDRESS, ARCHIVE, BENCH, CC, LOAD, OUT, ROOT, TARGET
 
 SIZE = 32
 GOALS = [
-    Goal("cpu_ns_per_call", 200, False, server="embed-c"),
-    Goal("cpu_ns_per_call", 300, False, server="embed-go"),
-    Goal("allocations_per_call", 0.01, False, server="embed-go"),
+    Goal("cpu_ns_per_message", 200, False, server="embed-c"),
+    Goal("cpu_ns_per_message", 300, False, server="embed-go"),
+    Goal("allocations_per_message", 0.01, False, server="embed-go"),
 ]
 
 
-def scenario(threads: int, subscribers: int) -> Scenario:
+BATCH_GOALS = [
+    Goal("cpu_ns_per_message", 60, False, server="embed-c"),
+    Goal("allocations_per_message", 0.01, False, server="embed-go"),
+]
+
+
+def scenario(threads: int, subscribers: int, batch: int = 1) -> Scenario:
+    goals = BATCH_GOALS if batch > 1 else GOALS
+    name, what = ("", "") if batch == 1 else (f"-b{batch}", f", {batch} in a call")
     return Scenario(
-        f"publish-{threads}-{subscribers}",
-        f"host publishes from {threads} thread{'s' if threads > 1 else ''} to {subscribers} subscribers, {SIZE} B",
-        {"threads": threads, "subscribers": subscribers},
-        GOALS if threads == 1 and subscribers == 0 else [],
+        f"publish-{threads}-{subscribers}{name}",
+        f"host publishes from {threads} thread{'s' if threads > 1 else ''} to {subscribers} subscribers, {SIZE} B{what}",
+        {"threads": threads, "subscribers": subscribers, "batch": batch},
+        goals if threads == 1 and subscribers == 0 else [],
         is_short=threads == 1,
     )
 
 
-SCENARIOS = [scenario(threads, subscribers) for subscribers in (0, 1000) for threads in (1, 8)]
+SCENARIOS = [
+    scenario(threads, subscribers, batch) for subscribers in (0, 1000) for threads in (1, 8) for batch in (1, 64)
+]
 
 
 def build() -> list[str]:
@@ -59,8 +69,9 @@ def build() -> list[str]:
 def once(name: str, chosen: Scenario, factor: float, settings: Settings) -> Result:
     """One run of a host program, and of the load generator if it has subscribers."""
     threads, subscribers = int(chosen.arguments["threads"]), int(chosen.arguments["subscribers"])
-    messages = max(1000, int((2_000_000 if subscribers == 0 else 40_000) * factor) // threads)
-    numbers = [str(number) for number in (threads, subscribers, messages, SIZE)]
+    batch = int(chosen.arguments["batch"])
+    messages = max(1024, int((2_000_000 if subscribers == 0 else 40_000) * factor) // threads) // batch * batch
+    numbers = [str(number) for number in (threads, subscribers, messages, SIZE, batch)]
     # The host's threads and the server's share a core, as they do on a busy machine.
     host = subprocess.Popen([*prefix(settings, 0), str(OUT / name), *numbers], stdout=subprocess.PIPE)
     try:

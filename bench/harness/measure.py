@@ -31,6 +31,7 @@ def once(server: Server, arguments: dict[str, float | str], seconds: float, sett
     """One run of a fresh server."""
     with Running(server, prefix(settings, 0)) as running:
         command = [*prefix(settings, 1), str(LOAD), "--pid", str(running.process.pid), "--port", str(running.port)]
+        command += ["--protocol", server.protocol]
         for name, value in {**arguments, "seconds": seconds}.items():
             command += [f"--{name}", str(value)]
         try:

@@ -32,6 +32,8 @@ class Server:
     is_peer: bool = False
     # libchat with an option that costs something: measured where peers are, if messages pass.
     is_variant: bool = False
+    # What the load generator speaks to it.
+    protocol: str = "plain"
 
 
 def c_program(name: str, sources: list[Path]) -> list[str]:
@@ -44,10 +46,11 @@ def limit(name: str) -> Server:
     return Server(name, [str(OUT / name)], [c_program(name, sources)])
 
 
-def go_peer(name: str) -> Server:
+def go_peer(name: str, protocol: str = "plain") -> Server:
     folder = BENCH / "peers" / name
     program = str(OUT / f"peer-{name}")
-    return Server(name, [program], [["go", "build", "-o", program, "."]], folder, "go", True)
+    build = [["go", "build", "-o", program, "."]]
+    return Server(name, [program], build, folder, "go", True, protocol=protocol)
 
 
 CARGO_BUILD = ["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", str(ROOT / "Cargo.toml")]
@@ -76,6 +79,7 @@ def peers() -> list[Server]:
     found = [
         go_peer("gorilla"),
         go_peer("gws"),
+        go_peer("centrifuge", "centrifuge"),
         Server("node-ws", ["node", str(node / "server.js")], [["npm", "ci", "--silent"]], node, "node", True),
         Server("paper", [str(OUT / "peer-paper/release/paper")], [build], paper, "cargo", True),
     ]

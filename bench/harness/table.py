@@ -18,7 +18,7 @@ Results = dict[str, dict[str, list[Result]]]
 def values(results: list[Result], metric: str) -> list[float]:
     # 0 is a metric that the scenario does not have, except where it is the aim.
     found = [float(result[metric]) for result in results if not result["void"] and metric in result]
-    return [value for value in found if value != 0 or metric == "allocations_per_call"]
+    return [value for value in found if value != 0 or metric == "allocations_per_message"]
 
 
 def ratios(of_scenario: dict[str, list[Result]], server: str, goal: Goal) -> list[float]:
@@ -104,9 +104,9 @@ def calls(scenarios: list[Scenario], results: Results) -> list[str]:
     ]
     for scenario in scenarios:
         for host, runs in results.get(scenario.name, {}).items():
-            cells = [scenario.title, host.removeprefix("embed-"), spread(values(runs, "cpu_ns_per_call"))]
-            cells.append(spread(values(runs, "wall_ns_per_call")))
-            allocations = [result["allocations_per_call"] for result in runs if not result["void"]]
+            cells = [scenario.title, host.removeprefix("embed-"), spread(values(runs, "cpu_ns_per_message"))]
+            cells.append(spread(values(runs, "wall_ns_per_message")))
+            allocations = [result["allocations_per_message"] for result in runs if not result["void"]]
             cells += [f"{statistics.median(allocations):.3f}" if allocations else "–", void(runs)]
             lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -63,6 +63,7 @@ bool client_start(struct clients *clients, struct client *client) {
                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   char request[256];
   char path[32] = "/";
+  if (clients->options->is_centrifuge) snprintf(path, sizeof path, "/connection/websocket");
   if (clients->options->rooms > 1) snprintf(path, sizeof path, "/rooms/r%d", client->room);
   int len = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -149,6 +150,10 @@ static size_t upgrade(struct clients *clients, struct client *client, const uint
   }
   client->phase = OPEN;
   clients->upgraded++;
+  if (clients->options->is_centrifuge) {
+    uint8_t hello[128];
+    client_send(clients, client, hello, centrifuge_hello(hello));
+  }
   if (clients->on_read != NULL) clients->on_read(clients, client);
   return (size_t)(end + 4 - bytes);
 }
@@ -180,7 +185,9 @@ static size_t take(struct clients *clients, struct client *client, const uint8_t
     }
     if (head == 0 || len - used < (size_t)head + payload) break;
     const uint8_t *data = bytes + used + head;
-    if (first == 0x81) {
+    if (first == 0x81 && clients->options->is_centrifuge) {
+      centrifuge_frame(clients, client, data, payload, now);
+    } else if (first == 0x81) {
       clients->on_message(clients, client, data, payload, now);
     } else {
       control(clients, client, first, data, payload);

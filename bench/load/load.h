@@ -1,4 +1,4 @@
-// The load generator's parts: wire.c (bytes), clients.c (connections), traffic.c, hold.c and churn.c
+// The load generator's parts: wire.c (bytes), centrifuge.c (a protocol on top), clients.c (connections), traffic.c, hold.c and churn.c
 // (what is measured), process.c (what it costs the server), report.c (numbers to JSON).
 //
 // One thread and one epoll: it must be cheaper than any server, or it is the generator that is
@@ -27,6 +27,7 @@ struct options {
   double rate;                        // messages a second for each publisher; 0: as fast as they come back
   double seconds;
   int messages; // listen: how many the host publishes for each publisher
+  bool is_centrifuge; // speaks Centrifuge's protocol, in one channel
 };
 
 // --- wire.c
@@ -40,12 +41,22 @@ struct stamp {
 void wire_payload(uint8_t *payload, const struct stamp *stamp, size_t size);
 // Writes a masked text frame. Returns its length.
 size_t wire_message(uint8_t *out, const struct stamp *stamp, size_t size);
+// Writes a masked text frame of any text. Returns its length.
+size_t wire_text(uint8_t *out, const uint8_t *text, size_t len);
 // Writes a masked control frame, whose payload is at most 125 bytes. Returns its length.
 size_t wire_control(uint8_t *out, uint8_t opcode, const uint8_t *payload, size_t len);
 // Reads the head of a server's frame. Returns its length, 0 if it is not whole, -1 if it breaks the
 // protocol.
 int wire_head(const uint8_t *in, size_t available, uint8_t *first, size_t *payload);
 struct stamp wire_stamp(const uint8_t *payload);
+
+// --- centrifuge.c
+
+// What a client says first.
+size_t centrifuge_hello(uint8_t *out);
+// As wire_message.
+size_t centrifuge_message(uint8_t *out, const struct stamp *stamp, size_t size);
+#define CENTRIFUGE_OVERHEAD 80
 
 // --- process.c
 
@@ -127,6 +138,8 @@ bool client_start(struct clients *clients, struct client *client);
 void clients_turn(struct clients *clients, uint64_t deadline);
 void client_send(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len);
 void client_close(struct clients *clients, struct client *client);
+// Takes what a frame of Centrifuge's holds (centrifuge.c).
+void centrifuge_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now);
 bool is_void(const struct clients *clients);
 
 // --- what is measured

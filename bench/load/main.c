@@ -11,14 +11,14 @@
 static const char USAGE[] =
   "usage: load --port PORT --pid PID [--mode traffic|listen|idle|churn] [--rooms N] [--subscribers N]\n"
   "            [--publishers N] [--stalled N] [--window N] [--size BYTES] [--rate PER_SECOND]\n"
-  "            [--seconds N] [--messages N]\n";
+  "            [--seconds N] [--messages N] [--protocol plain|centrifuge]\n";
 
 static bool parse(int argc, char **argv, struct options *options) {
   static const struct option names[] = {
     {"mode", 1, NULL, 'm'},      {"pid", 1, NULL, 'p'},     {"port", 1, NULL, 'P'},  {"rooms", 1, NULL, 'r'},
     {"subscribers", 1, NULL, 's'}, {"publishers", 1, NULL, 'u'}, {"stalled", 1, NULL, 'S'}, {"window", 1, NULL, 'w'},
     {"size", 1, NULL, 'b'},      {"rate", 1, NULL, 'R'},    {"seconds", 1, NULL, 't'},
-    {"messages", 1, NULL, 'M'},  {NULL, 0, NULL, 0},
+    {"messages", 1, NULL, 'M'},  {"protocol", 1, NULL, 'c'}, {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
@@ -34,6 +34,10 @@ static bool parse(int argc, char **argv, struct options *options) {
     case 'R': options->rate = atof(optarg); break;
     case 't': options->seconds = atof(optarg); break;
     case 'M': options->messages = atoi(optarg); break;
+    case 'c':
+      options->is_centrifuge = strcmp(optarg, "centrifuge") == 0;
+      if (!options->is_centrifuge && strcmp(optarg, "plain") != 0) return false;
+      break;
     default: return false;
     }
   }

@@ -23,6 +23,11 @@ static struct {
   uint8_t *batch;
 } run;
 
+static size_t message(const struct options *options, uint8_t *out, const struct stamp *stamp) {
+  size_t (*write)(uint8_t *, const struct stamp *, size_t) = options->is_centrifuge ? centrifuge_message : wire_message;
+  return write(out, stamp, (size_t)options->size);
+}
+
 static void publish(struct clients *clients, struct client *client, int count) {
   const struct options *options = clients->options;
   struct stamp stamp = {
@@ -32,7 +37,7 @@ static void publish(struct clients *clients, struct client *client, int count) {
   size_t len = 0;
   for (int i = 0; i < count; i++) {
     stamp.sequence = client->next++;
-    len += wire_message(run.batch + len, &stamp, (size_t)options->size);
+    len += message(options, run.batch + len, &stamp);
   }
   client->in_flight += count;
   run.messages[client->room] += (uint64_t)count;
@@ -88,13 +93,13 @@ static void on_read(struct clients *clients, struct client *client) {
 // pass it by: probes go out until everybody has seen one.
 static void await_rooms(struct clients *clients) {
   const struct options *options = clients->options;
-  uint8_t frame[STAMP_SIZE + 14 + 65536];
+  uint8_t frame[STAMP_SIZE + 14 + 65536 + CENTRIFUGE_OVERHEAD];
   uint64_t deadline = now_ns() + 20 * 1000000000ull;
   uint32_t sent = 0;
   run.probes_missing = (uint64_t)clients->count;
   while (run.probes_missing > 0 && !is_void(clients)) {
     struct stamp stamp = {.publisher = PROBE, .sequence = sent++};
-    size_t len = wire_message(frame, &stamp, (size_t)options->size);
+    size_t len = message(options, frame, &stamp);
     for (int i = 0; i < clients->count; i++)
       if (clients->all[i].publisher == 0) client_send(clients, &clients->all[i], frame, len);
     uint64_t pause = now_ns() + 200000000ull;
@@ -123,7 +128,7 @@ static bool assign(struct clients *clients, int speakers) {
     if (client->expected == NULL) return false;
   }
   run.messages = calloc((size_t)options->rooms, sizeof *run.messages);
-  run.batch = malloc((size_t)options->window * ((size_t)options->size + 14));
+  run.batch = malloc((size_t)options->window * ((size_t)options->size + 14 + CENTRIFUGE_OVERHEAD));
   return run.messages != NULL && run.batch != NULL;
 }
 

@@ -67,6 +67,13 @@ size_t wire_message(uint8_t *out, const struct stamp *stamp, size_t size) {
   return n + size;
 }
 
+size_t wire_text(uint8_t *out, const uint8_t *text, size_t len) {
+  size_t n = head(out, 0x81, len);
+  memcpy(out + n, text, len);
+  mask(out + n, len);
+  return n + len;
+}
+
 size_t wire_control(uint8_t *out, uint8_t opcode, const uint8_t *payload, size_t len) {
   size_t n = head(out, 0x80 | opcode, len);
   if (len > 0) memcpy(out + n, payload, len);

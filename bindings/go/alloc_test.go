@@ -17,9 +17,14 @@ func TestPublishingAllocatesNothing(t *testing.T) {
 	defer conn.Close()
 	id := next[chat.EventConnected](t, events).Client
 	data := []byte("[client1] salut")
+	batch := make([]chat.Message, 64)
+	for i := range batch {
+		batch[i] = chat.Message{Room: "lobby", Kind: chat.Text, Data: data}
+	}
 	for name, call := range map[string]func() error{
 		"broadcast": func() error { return server.Broadcast(chat.Text, data) },
 		"publish":   func() error { _, err := server.Publish("lobby", chat.Text, data); return err },
+		"batch":     func() error { _, err := server.PublishBatch(batch); return err },
 		"send":      func() error { return server.Send(id, chat.Text, data) },
 		"stats":     func() error { server.Stats(); return nil },
 	} {

@@ -63,6 +63,11 @@ func TestEachCallSaysWhatIsWrong(t *testing.T) {
 		check(t, "broadcast: "+test.what, server.Broadcast(test.kind, test.data), test.want)
 		_, err := server.Publish("lobby", test.kind, test.data)
 		check(t, "publish: "+test.what, err, test.want)
+		count, err := server.PublishBatch([]chat.Message{{"lobby", chat.Text, nil}, {"lobby", test.kind, test.data}})
+		check(t, "publish in a batch: "+test.what, err, test.want)
+		if count != 0 {
+			t.Errorf("%d messages of a batch were published that has %s", count, test.what)
+		}
 		check(t, "send: "+test.what, server.Send(id, test.kind, test.data), test.want)
 	}
 	for _, test := range []struct {
@@ -76,6 +81,8 @@ func TestEachCallSaysWhatIsWrong(t *testing.T) {
 	} {
 		_, err := server.Publish(test.room, chat.Text, nil)
 		check(t, "publish to "+test.room, err, test.want)
+		_, err = server.PublishBatch([]chat.Message{{test.room, chat.Text, nil}})
+		check(t, "publish in a batch to "+test.room, err, test.want)
 	}
 	check(t, "send to nobody", server.Send(0, chat.Text, nil), chat.ErrNotFound)
 	check(t, "disconnect nobody", server.Disconnect(id+1<<20, 1000, ""), chat.ErrNotFound)
@@ -117,6 +124,8 @@ func TestACallAfterTheEndSaysSo(t *testing.T) {
 			check(t, "broadcast", server.Broadcast(chat.Text, nil), chat.ErrStopped)
 			_, err := server.Publish("lobby", chat.Text, nil)
 			check(t, "publish", err, chat.ErrStopped)
+			_, err = server.PublishBatch([]chat.Message{{"lobby", chat.Text, nil}})
+			check(t, "publish a batch", err, chat.ErrStopped)
 			check(t, "send", server.Send(1, chat.Text, nil), chat.ErrStopped)
 			check(t, "disconnect", server.Disconnect(1, 1000, ""), chat.ErrStopped)
 			server.RequestStop()

@@ -192,8 +192,6 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::event::ClientId;
     use crate::{frame::Kind, message::Message};
@@ -203,7 +201,7 @@ mod tests {
             client: ClientId(1),
             room: "lobby".into(),
             offset: 1,
-            message: Message::new(Kind::Text, Bytes::from_static(b"hello")),
+            message: Message::new(Kind::Text, b"hello"),
         };
         queue.push_message(event, 5, counters);
     }

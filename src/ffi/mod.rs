@@ -53,7 +53,7 @@
 //! | chat_config_...                   | one at a time for each config        | no                |
 //! | chat_server_start                 | any; the config is only read         | no                |
 //! | chat_server_broadcast             | any, also in a handler               | if too much is to |
-//! | chat_server_publish               | any, also in a handler               | be delivered: up  |
+//! | chat_server_publish, _batch       | any, also in a handler               | be delivered: up  |
 //! | chat_server_send                  | any, also in a handler               | to publish_timeout|
 //! | chat_server_disconnect            | any, also in a handler               | no                |
 //! | chat_server_local_addr, stats     | any, also in a handler               | no                |
@@ -97,6 +97,8 @@ mod error;
 mod config;
 
 mod server;
+
+mod publish;
 
 mod stats;
 

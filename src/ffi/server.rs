@@ -31,8 +31,8 @@ use crate::{config::Config, error::Error, event::ClientId, server::Server};
 /// last, after all others have returned.
 ///
 /// Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast, chat_server_publish,
-/// chat_server_send, chat_server_disconnect, chat_server_stats, chat_server_next_events,
-/// chat_server_request_stop, chat_server_stop, chat_server_free.
+/// chat_server_publish_batch, chat_server_send, chat_server_disconnect, chat_server_stats,
+/// chat_server_next_events, chat_server_request_stop, chat_server_stop, chat_server_free.
 pub struct chat_server {
     server: Server,
     /// The process that has the server's threads; a fork of it has not.
@@ -56,7 +56,7 @@ const MAX_STATS_SIZE: usize = 4096;
 ///
 /// # Safety
 /// The handle is NULL or of a server that is not freed during `'a`.
-unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_server, chat_status> {
+pub(super) unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_server, chat_status> {
     // SAFETY: the caller promises it.
     let handle = required(unsafe { handle.as_ref() })?;
     if handle.process != Process::current() {
@@ -182,55 +182,6 @@ pub unsafe extern "C" fn chat_server_local_addr(
         // SAFETY: the header asks for `cap` writable bytes.
         unsafe { copy_text(&addr, buf, cap)? };
         write(len, addr.len());
-        Ok(())
-    })
-}
-
-/// Delivers a message to every client of this server, whatever its room. `kind` is CHAT_TEXT or
-/// CHAT_BINARY.
-///
-/// Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
-/// CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn chat_server_broadcast(
-    server: *mut chat_server,
-    kind: u32,
-    data: *const u8,
-    data_len: usize,
-) -> chat_status {
-    attempt(|| {
-        // SAFETY: the header asks for a server that is not freed before this returns.
-        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
-        // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len)? };
-        Ok(server.broadcast(kind, data)?)
-    })
-}
-
-/// Publishes a message to a room: it gets its place in the room's order, goes to every client in it,
-/// and into its history. A room is 1 to 128 bytes of UTF-8 without control characters; that of the
-/// path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
-///
-/// `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first. A
-/// room that has neither clients nor history is forgotten; its offsets begin again.
-/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room has or an unknown kind,
-/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn chat_server_publish(
-    server: *mut chat_server,
-    room: *const c_char,
-    room_len: usize,
-    kind: u32,
-    data: *const u8,
-    data_len: usize,
-    offset: Option<&mut MaybeUninit<u64>>,
-) -> chat_status {
-    attempt(|| {
-        // SAFETY: the header asks for a server that is not freed before this returns.
-        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
-        // SAFETY: the header asks for `room_len` and `data_len` readable bytes.
-        let (room, data) = unsafe { (text(room, room_len)?, bytes(data, data_len)?) };
-        write(offset, server.publish(room, kind, data)?);
         Ok(())
     })
 }

@@ -60,7 +60,7 @@ impl Protocol for Plain {
         kind: Kind,
         payload: Bytes,
     ) -> Result<()> {
-        let message = Message::new(kind, payload);
-        rooms.publish_from(client, self.subscription.room(), &message).map(drop)
+        let message = Message::new(kind, &payload);
+        rooms.publish_from(client, self.subscription.room(), message).map(drop)
     }
 }

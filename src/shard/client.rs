@@ -28,6 +28,7 @@ use crate::{
     event::{ClientId, Event},
     frame,
     options::SlowConsumer,
+    sys::Socket,
 };
 
 /// Pongs are queued only while the outbox is shorter, in bytes: whoever sends pings and reads
@@ -50,23 +51,41 @@ pub(crate) enum Phase {
 
 /// One connection, as far as it is written to. There may be very many, of which most rest: what is
 /// rarely there is behind a pointer.
+// Laid out as it stands: what a delivery reads is beside each other.
+#[repr(C)]
 pub(crate) struct Client {
     id: ClientId,
-    context: Arc<Context>,
-    stream: Arc<TcpStream>,
+    /// The socket of `stream`, which is open for as long as this lives.
+    socket: Socket,
     phase: Cell<Phase>,
-    /// Why it ends: what was said first.
-    end: OnceCell<Box<End>>,
     /// Whether the sender receives its own messages.
     echo: Cell<bool>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
+    stream: Arc<TcpStream>,
+    context: Arc<Context>,
+    /// Why it ends: what was said first.
+    end: OnceCell<Box<End>>,
     /// Messages dropped that the host was not told of yet.
     unreported: Cell<u64>,
     /// The round of pings whose answer is awaited; 0 if none is.
     asked: Cell<u32>,
     /// The connection's task.
     reader: Cell<Option<Waker>>,
+}
+
+/// What was delivered and is not counted yet.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Delivered {
+    pub(crate) fn count(&self, context: &Context) {
+        context.counters.messages_delivered.add(self.messages);
+        context.counters.bytes_delivered.add(self.bytes);
+    }
 }
 
 impl fmt::Debug for Client {
@@ -89,13 +108,14 @@ impl Client {
     ) -> Rc<Self> {
         Rc::new(Self {
             id,
-            context,
-            stream,
+            socket: Socket::of(&stream),
             phase: Cell::new(Phase::Open),
-            end: OnceCell::new(),
             echo: Cell::new(echo),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::default())),
+            stream,
+            context,
+            end: OnceCell::new(),
             unreported: Cell::new(0),
             asked: Cell::new(0),
             reader: Cell::new(None),
@@ -180,12 +200,25 @@ impl Client {
     /// non-empty, so that somebody must drain it.
     #[must_use]
     pub(crate) fn deliver(&self, frames: &Bytes, messages: u64) -> bool {
+        let mut delivered = Delivered::default();
+        let is_lagging = self.deliver_some(frames, messages, &mut delivered);
+        delivered.count(&self.context);
+        is_lagging
+    }
+
+    /// Does what `deliver` does, and leaves it to the caller to count it: once for many clients.
+    #[must_use]
+    pub(crate) fn deliver_some(
+        &self,
+        frames: &Bytes,
+        messages: u64,
+        delivered: &mut Delivered,
+    ) -> bool {
         if !self.is_open() {
             return false;
         }
-        let counters = &self.context.counters;
-        counters.messages_delivered.add(messages);
-        counters.bytes_delivered.add(frames.len() as u64);
+        delivered.messages += messages;
+        delivered.bytes += frames.len() as u64;
         self.write(frames, false)
     }
 
@@ -242,7 +275,10 @@ impl Client {
             self.queue(frames, 0, is_control);
             return false;
         }
-        match self.stream.try_write(frames) {
+        // Past tokio's stream, which is two more places in memory: with the layout of this struct
+        // about 200 ns of the 5,600 that a delivery to one of 1,000 takes. If the socket is full, the
+        // drain's own write tells tokio.
+        match self.socket.send(frames) {
             Ok(taken) if taken == frames.len() => false,
             Ok(taken) => self.queue(frames, taken, is_control),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

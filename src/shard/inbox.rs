@@ -132,6 +132,13 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    fn append(&mut self, item: Item) {
+        self.bytes += item.bytes();
+        self.items.push(item);
+    }
+}
+
 impl Inbox {
     /// Adds an item, and wakes the shard if it sleeps.
     ///
@@ -143,8 +150,26 @@ impl Inbox {
             return Err(Error::Stopped);
         }
         queue.closed = matches!(item, Item::Stop);
-        queue.bytes += item.bytes();
-        queue.items.push(item);
+        queue.append(item);
+        self.note_pushed(queue);
+        Ok(())
+    }
+
+    /// Adds messages that are to be delivered, one behind the other, as `push` does.
+    pub(crate) fn deliver(&self, deliveries: impl Iterator<Item = Delivery>) -> Result<()> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(Error::Stopped);
+        }
+        for delivery in deliveries {
+            queue.append(Item::Deliver(delivery));
+        }
+        self.note_pushed(queue);
+        Ok(())
+    }
+
+    /// Notes whether publishers are to wait now, and wakes the shard if it sleeps.
+    fn note_pushed(&self, mut queue: MutexGuard<'_, Queue>) {
         if queue.items.len() >= MAX_ITEMS || queue.bytes >= MAX_BYTES {
             self.full.store(true, Ordering::Relaxed);
         }
@@ -153,7 +178,6 @@ impl Inbox {
         if let Some(sleeper) = sleeper {
             sleeper.wake();
         }
-        Ok(())
     }
 
     /// Swaps all items that wait into `items`, which must be empty.
@@ -224,7 +248,7 @@ mod tests {
     use crate::frame::Kind;
 
     fn send(size: usize) -> Item {
-        Item::Send(ClientId::new(1, 0), Message::new(Kind::Binary, vec![0; size].into()))
+        Item::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]))
     }
 
     fn take(inbox: &Inbox) -> usize {

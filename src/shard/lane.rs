@@ -9,8 +9,11 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use slab::Slab;
 
-use super::{client::Client, inbox::Delivery};
-use crate::event::ClientId;
+use super::{
+    client::{Client, Delivered},
+    inbox::Delivery,
+};
+use crate::{context::Context, event::ClientId};
 
 /// How many bytes of frames are joined at the most before they are written.
 const MAX_JOINED: usize = 256 * 1024;
@@ -68,26 +71,31 @@ impl Lane {
 
     /// Writes all that waits to every subscriber. Calls `lagging` with each whose outbox has become
     /// non-empty.
-    pub(crate) fn flush(&mut self, joiner: &mut Joiner, mut lagging: impl FnMut(&Rc<Client>)) {
+    pub(crate) fn flush(
+        &mut self,
+        joiner: &mut Joiner,
+        context: &Context,
+        mut lagging: impl FnMut(&Rc<Client>),
+    ) {
+        let mut delivered = Delivered::default();
         let mut pending = self.pending.drain(..).peekable();
         while let Some(first) = pending.next() {
             let frames = joiner.join(first, &mut pending);
             let from = joiner.joined[0].offset;
             for (_, subscriber) in &self.subscribers {
                 let client = &subscriber.client;
-                let is_lagging = if subscriber.from <= from
-                    && joiner.excluded.binary_search(&client.id()).is_err()
-                {
-                    client.deliver(&frames, joiner.joined.len() as u64)
+                let is_lagging = if subscriber.from <= from && !joiner.excludes(client) {
+                    client.deliver_some(&frames, joiner.joined.len() as u64, &mut delivered)
                 } else {
                     let (frames, messages) = joiner.select(&frames, subscriber);
-                    messages > 0 && client.deliver(&frames, messages)
+                    messages > 0 && client.deliver_some(&frames, messages, &mut delivered)
                 };
                 if is_lagging {
                     lagging(client);
                 }
             }
         }
+        delivered.count(context);
         // Not kept until the next flush, which may be long after.
         joiner.joined.clear();
     }
@@ -121,6 +129,11 @@ impl Joiner {
             delivery.message.append_frame(&mut self.buffer);
         }
         self.buffer.split().freeze()
+    }
+
+    /// Whether a client is not to see all that is joined.
+    fn excludes(&self, client: &Client) -> bool {
+        !self.excluded.is_empty() && self.excluded.binary_search(&client.id()).is_ok()
     }
 
     fn note(&mut self, delivery: Delivery) {

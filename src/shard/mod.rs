@@ -194,7 +194,7 @@ impl Shard {
         let mut joiner = self.joiner.borrow_mut();
         for room in dirty.drain(..) {
             if let Some(lane) = lanes.get_mut(&room) {
-                lane.flush(&mut joiner, |client| self.drain_if(client, true));
+                lane.flush(&mut joiner, &self.context, |client| self.drain_if(client, true));
             }
         }
     }

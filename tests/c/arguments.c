@@ -112,6 +112,7 @@ static void no_objects(void) {
   NO_SERVER(chat_server_local_addr(NULL, 0, addr, sizeof addr, &len));
   NO_SERVER(chat_server_broadcast(NULL, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_publish(NULL, TEXT("r"), CHAT_TEXT, DATA("x"), NULL));
+  NO_SERVER(chat_server_publish_batch(NULL, NULL, sizeof(chat_message), 0, NULL));
   NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_disconnect(NULL, 1, 1000, NULL, 0));
   NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
@@ -155,6 +156,52 @@ static void messages(chat_server *server) {
   CHECK(offset == 77);
   ROOM(CHAT_OK, name, 128);
   CHECK(offset == 1);
+}
+
+static void batches(chat_server *server) {
+  const uint8_t byte = 'x';
+  const chat_message good = {"batch", 5, &byte, 1, CHAT_TEXT};
+  chat_message two[2] = {good, good};
+  const size_t stride = sizeof *two;
+  size_t published;
+#define BATCH(status, count_, ...)                                                            \
+  do {                                                                                        \
+    published = 77;                                                                           \
+    CHECK_STATUS(status, chat_server_publish_batch(server, __VA_ARGS__, &published));         \
+    CHECK(published == (count_));                                                             \
+  } while (0)
+  BATCH(CHAT_OK, 2, two, stride, 2);
+  BATCH(CHAT_OK, 1, two, stride, 1);
+  BATCH(CHAT_OK, 0, two, stride, 0);
+  BATCH(CHAT_OK, 0, NULL, stride, 0);
+  BATCH(CHAT_ERR_NULL_ARGUMENT, 0, NULL, stride, 1);
+  BATCH(CHAT_ERR_INVALID_ARGUMENT, 0, two, stride - 1, 1);
+  BATCH(CHAT_ERR_INVALID_ARGUMENT, 0, two, 0, 2);
+  BATCH(CHAT_ERR_TOO_LARGE, 0, two, stride, SIZE_MAX);
+  BATCH(CHAT_ERR_TOO_LARGE, 0, two, SIZE_MAX / 8 * 8, 2);
+  BATCH(CHAT_ERR_INVALID_ARGUMENT, 0, (const chat_message *)((const char *)two + 1), stride, 1);
+  CHECK_OK(chat_server_publish_batch(server, two, stride, 2, NULL));
+  /* A struct of a later header, and of a host that has them in structs of its own. */
+  struct { chat_message message; uint64_t more[3]; } wide[2] = {{good, {0}}, {good, {0}}};
+  BATCH(CHAT_OK, 2, &wide[0].message, sizeof *wide, 2);
+#define SECOND(status, field, value)                                                          \
+  do {                                                                                        \
+    two[1] = good;                                                                            \
+    two[1].field = value;                                                                     \
+    BATCH(status, 0, two, stride, 2);                                                         \
+  } while (0)
+  SECOND(CHAT_ERR_NULL_ARGUMENT, room, NULL);
+  SECOND(CHAT_ERR_INVALID_ARGUMENT, room_len, 0);
+  SECOND(CHAT_ERR_INVALID_UTF8, room, BAD_UTF8 "xxx");
+  SECOND(CHAT_ERR_TOO_LARGE, room_len, HUGE_LEN);
+  SECOND(CHAT_ERR_NULL_ARGUMENT, data, NULL);
+  SECOND(CHAT_ERR_TOO_LARGE, data_len, HUGE_LEN);
+  SECOND(CHAT_ERR_TOO_LARGE, data_len, WRONG_LEN);
+  SECOND(CHAT_ERR_INVALID_UTF8, data, (const uint8_t *)BAD_UTF8);
+  SECOND(CHAT_ERR_INVALID_ARGUMENT, kind, 0);
+  uint64_t offset;
+  CHECK_OK(chat_server_publish(server, TEXT("batch"), CHAT_TEXT, &byte, 1, &offset));
+  CHECK(offset == 2 + 1 + 2 + 2 + 1);
 }
 
 static void clients(chat_server *server) {
@@ -215,6 +262,7 @@ int main(void) {
   no_objects();
   chat_server *server = start_with_queue();
   messages(server);
+  batches(server);
   clients(server);
   outputs(server);
   CHECK_OK(chat_server_stop(server, 0));

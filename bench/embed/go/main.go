@@ -1,6 +1,6 @@
 // Publishes from inside the process, through the Go binding: what a call costs the host.
 //
-// usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE; the same as publish.c beside it.
+// usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE BATCH; the same as publish.c beside it.
 package main
 
 import (
@@ -58,18 +58,28 @@ func cpu() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
+func publish(server *chat.Server, pending []chat.Message) (err error) {
+	if len(pending) == 1 {
+		_, err = server.Publish(pending[0].Room, chat.Text, pending[0].Data)
+	} else {
+		_, err = server.PublishBatch(pending)
+	}
+	return err
+}
+
 func main() {
-	var numbers [4]int
+	var numbers [5]int
 	for i := range numbers {
 		var err error
-		if len(os.Args) != 5 {
-			log.Fatal("usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE")
+		if len(os.Args) != 6 {
+			log.Fatal("usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE BATCH")
 		}
 		if numbers[i], err = strconv.Atoi(os.Args[i+1]); err != nil || numbers[i] < 0 {
 			log.Fatal("not a number: ", os.Args[i+1])
 		}
 	}
 	goroutines, subscribers, messages, size := numbers[0], numbers[1], numbers[2], max(numbers[3], stampSize)
+	batch := max(numbers[4], 1)
 	server, err := chat.Start(chat.Options{
 		Listen:         []string{"127.0.0.1:0"},
 		Workers:        1,
@@ -88,12 +98,17 @@ func main() {
 	for number := range goroutines {
 		ready.Add(1)
 		done.Go(func() {
-			payload := newPayload(uint32(number), size)
+			pending := make([]chat.Message, batch)
+			for i := range pending {
+				pending[i] = chat.Message{Room: "lobby", Kind: chat.Text, Data: newPayload(uint32(number), size)}
+			}
 			ready.Done()
 			<-start
-			for i := range messages {
-				put(payload[8:], uint32(i))
-				if _, err := server.Publish("lobby", chat.Text, payload); err != nil {
+			for sent := 0; sent < messages; sent += batch {
+				for i, message := range pending {
+					put(message.Data[8:], uint32(sent+i))
+				}
+				if err := publish(server, pending); err != nil {
 					log.Fatal(err)
 				}
 			}
@@ -109,7 +124,7 @@ func main() {
 	runtime.ReadMemStats(&after)
 	// The processor time is the whole process's: it is what the host pays only without subscribers.
 	calls := float64(messages * goroutines)
-	fmt.Printf("{\"wall_ns_per_call\":%.1f,\"cpu_ns_per_call\":%.1f,\"allocations_per_call\":%.3f}\n",
+	fmt.Printf("{\"wall_ns_per_message\":%.1f,\"cpu_ns_per_message\":%.1f,\"allocations_per_message\":%.3f}\n",
 		float64(wall.Nanoseconds())/float64(messages), float64(used.Nanoseconds())/calls,
 		float64(after.Mallocs-before.Mallocs)/calls)
 	if subscribers > 0 {

@@ -1,0 +1,157 @@
+//! Publishing: to everyone, to a room, and many messages in one call.
+
+use std::{ffi::c_char, mem::MaybeUninit};
+
+use super::{
+    boundary::{attempt, bytes, text, write},
+    event::kind,
+    server::{chat_server, own},
+    status::chat_status,
+};
+use crate::batch::Publication;
+
+/// Delivers a message to every client of this server, whatever its room. `kind` is CHAT_TEXT or
+/// CHAT_BINARY.
+///
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
+/// CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_broadcast(
+    server: *mut chat_server,
+    kind: u32,
+    data: *const u8,
+    data_len: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
+        // SAFETY: the header asks for `data_len` readable bytes.
+        let data = unsafe { bytes(data, data_len)? };
+        Ok(server.broadcast(kind, data)?)
+    })
+}
+
+/// Publishes a message to a room: it gets its place in the room's order, goes to every client in it,
+/// and into its history. A room is 1 to 128 bytes of UTF-8 without control characters; that of the
+/// path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
+///
+/// `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first. A
+/// room that has neither clients nor history is forgotten; its offsets begin again.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room has or an unknown kind,
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_publish(
+    server: *mut chat_server,
+    room: *const c_char,
+    room_len: usize,
+    kind: u32,
+    data: *const u8,
+    data_len: usize,
+    offset: Option<&mut MaybeUninit<u64>>,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
+        // SAFETY: the header asks for `room_len` and `data_len` readable bytes.
+        let (room, data) = unsafe { (text(room, room_len)?, bytes(data, data_len)?) };
+        write(offset, server.publish(room, kind, data)?);
+        Ok(())
+    })
+}
+
+/// For how many messages memory is reserved at once, whatever count a host passes.
+const MAX_RESERVED: usize = 1024;
+
+/// One message for chat_server_publish_batch. Set all of it to zero first: further fields may be
+/// added at the end, and zero is what they had been before.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct chat_message {
+    /// The room's name.
+    pub room: *const c_char,
+    /// The length of `room` in bytes.
+    pub room_len: usize,
+    /// The payload, which must be UTF-8 if `kind` is CHAT_TEXT.
+    pub data: *const u8,
+    /// The length of `data` in bytes.
+    pub data_len: usize,
+    /// CHAT_TEXT or CHAT_BINARY.
+    pub kind: u32,
+}
+
+/// Publishes `count` messages, in their order, as chat_server_publish does each. It costs less than as
+/// many calls, above all if the messages of one room follow each other: up to 256 of those have
+/// places in the room's order one behind the other, with no other publisher's between.
+///
+/// `messages` points to the first; each next one is `stride` bytes further, `sizeof(chat_message)` if
+/// they are an array. NULL with a `count` of 0 is allowed. `*published`, if `published` is not NULL,
+/// is how many messages were published, the first so many: it is written on failure too.
+///
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no multiple of the struct's alignment or
+/// shorter than the struct; those of chat_server_publish for any message, except for
+/// CHAT_ERR_QUEUE_FULL and CHAT_ERR_STOPPED before any message is published. These two can come in
+/// between.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_publish_batch(
+    server: *mut chat_server,
+    messages: *const chat_message,
+    stride: usize,
+    count: usize,
+    published: Option<&mut MaybeUninit<usize>>,
+) -> chat_status {
+    attempt(|| {
+        let published = published.map(|published| published.write(0));
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        // SAFETY: the header asks for `count` messages that are `stride` bytes apart.
+        let messages = unsafe { strided(messages, stride, count)? };
+        let mut batch = Vec::with_capacity(count.min(MAX_RESERVED));
+        for message in messages {
+            // SAFETY: the header asks for messages whose rooms and payloads can be read.
+            batch.push(unsafe { publication(message)? });
+        }
+        let result = server.publish_batch(&batch);
+        if let Some(published) = published {
+            *published = result.as_ref().map_or_else(|failed| failed.published, |()| batch.len());
+        }
+        Ok(result.map_err(|failed| failed.error)?)
+    })
+}
+
+/// The structs that lie `stride` bytes apart.
+///
+/// # Safety
+/// `messages` is NULL, or as many structs can be read for `'a`.
+unsafe fn strided<'a>(
+    messages: *const chat_message,
+    stride: usize,
+    count: usize,
+) -> Result<impl Iterator<Item = &'a chat_message>, chat_status> {
+    let (size, alignment) = (size_of::<chat_message>(), align_of::<chat_message>());
+    if stride < size || !stride.is_multiple_of(alignment) {
+        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+    }
+    // The last message ends where its struct does.
+    let len = match count.checked_sub(1) {
+        Some(before) => stride.checked_mul(before).and_then(|len| len.checked_add(size)),
+        None => Some(0),
+    };
+    let len = len.ok_or(chat_status::CHAT_ERR_TOO_LARGE)?;
+    // SAFETY: the caller's promise.
+    let first = unsafe { bytes(messages.cast(), len)? }.as_ptr();
+    if !first.cast::<chat_message>().is_aligned() && count > 0 {
+        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+    }
+    // SAFETY: in bounds of what the caller promises, and aligned.
+    Ok((0..count).map(move |index| unsafe { &*first.add(index * stride).cast::<chat_message>() }))
+}
+
+/// # Safety
+/// The message's room and payload can be read for `'a`.
+unsafe fn publication<'a>(message: &chat_message) -> Result<Publication<'a>, chat_status> {
+    let kind = kind(message.kind)?;
+    // SAFETY: the caller's promise.
+    let (room, data) =
+        unsafe { (text(message.room, message.room_len)?, bytes(message.data, message.data_len)?) };
+    Ok(Publication { room, kind, data })
+}

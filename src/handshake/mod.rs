@@ -4,6 +4,7 @@
 //! served as WebSocket, and nothing of the handshake stays in memory. Every request gets an answer,
 //! also the one that hyper cannot read or that never ends.
 
+mod accept;
 mod answer;
 mod io;
 mod request;
@@ -134,7 +135,7 @@ fn answer(
         Route::Health => return Err(Answer::health()),
         Route::Plain(options) => options,
     };
-    let response = request::upgrade(request)?;
+    let response = accept::upgrade(request)?;
     request::check_origin(request, &context.options.origins)?;
     if shard.is_stopping() {
         return Err(Answer::stopping());

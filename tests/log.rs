@@ -7,24 +7,33 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chat::Config;
-use tracing::{Event, Metadata, Subscriber, field::Field, span, subscriber::with_default};
+use tracing::{Event, Level, Metadata, Subscriber, field::Field, span, subscriber::with_default};
 
-/// Keeps the message of each event.
+/// Keeps the level and the message of each event.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<String>>>);
+struct Kept(Arc<Mutex<Vec<(Level, String)>>>);
+
+impl Kept {
+    /// The messages of a level and those above it.
+    fn lines(&self, level: Level) -> Vec<String> {
+        let lines = self.0.lock().unwrap();
+        lines.iter().filter(|line| line.0 <= level).map(|line| line.1.clone()).collect()
+    }
+}
 
 impl Subscriber for Kept {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("chat")
     }
     fn event(&self, event: &Event<'_>) {
+        let level = *event.metadata().level();
         event.record(&mut |field: &Field, value: &dyn Debug| {
             if field.name() == "message" {
-                self.0.lock().unwrap().push(format!("{value:?}"));
+                self.0.lock().unwrap().push((level, format!("{value:?}")));
             }
         });
     }
@@ -49,7 +58,55 @@ fn a_server_logs_where_it_was_started_and_nowhere_else() {
     client.read_to_end(&mut Vec::new()).unwrap();
     one.stop(Duration::from_secs(5)).unwrap();
     other.stop(Duration::from_secs(5)).unwrap();
-    let lines = first.0.lock().unwrap();
-    assert_eq!(*lines, ["listening", "connection refused", "stopping", "stopped"]);
-    assert_eq!(*second.0.lock().unwrap(), ["listening", "stopping", "stopped"]);
+    let lines = first.lines(Level::TRACE);
+    assert_eq!(lines, ["listening", "connection refused", "stopping", "stopped"]);
+    assert_eq!(second.lines(Level::TRACE), ["listening", "stopping", "stopped"]);
+}
+
+/// Asks for WebSocket; the status of the answer.
+fn connect(server: &chat::Server) -> (TcpStream, String) {
+    let mut client = TcpStream::connect(server.local_addr()).unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    client.write_all(request.as_bytes()).unwrap();
+    let mut status = [0; 12];
+    client.read_exact(&mut status).unwrap();
+    (client, String::from_utf8_lossy(&status[9..]).into_owned())
+}
+
+#[test]
+fn clients_cannot_fill_the_log_of_every_day() {
+    let kept = Kept::default();
+    let start = || Config::new().listen("127.0.0.1:0").max_connections(1).start().unwrap();
+    let server = with_default(kept.clone(), start);
+    let (_client, status) = connect(&server);
+    assert_eq!(status, "101");
+    let began = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(connect(&server).1, "503");
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    server.stop(Duration::ZERO).unwrap_err();
+    let refused = |level| {
+        let lines = kept.lines(level);
+        lines.iter().filter(|line| *line == "connection refused").count()
+    };
+    assert!((1..=seconds + 1).contains(&refused(Level::WARN)), "{:?}", kept.lines(Level::WARN));
+    assert_eq!(refused(Level::DEBUG), 100);
+}
+
+#[test]
+fn events_that_the_host_does_not_take_are_a_warning() {
+    let kept = Kept::default();
+    let start = || Config::new().listen("127.0.0.1:0").event_queue(2).start().unwrap();
+    let server = with_default(kept.clone(), start);
+    let (mut client, _) = connect(&server);
+    // Ten times the text "x", masked with zeros: the queue holds the connect and one of them.
+    client.write_all(&b"\x81\x81\0\0\0\0x".repeat(10)).unwrap();
+    let is_logged = || kept.lines(Level::WARN).iter().any(|line| line.contains("events dropped"));
+    let began = Instant::now();
+    while !is_logged() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", kept.lines(Level::TRACE));
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -14,23 +14,30 @@ import (
 )
 
 // start makes a C config of the options, and a server of the config.
-func start(options *Options) (*C.chat_server, error) {
+func start(options *Options) (*C.chat_server, *logs, error) {
 	config := C.chat_config_new(C.CHAT_ABI_VERSION)
 	if config == nil {
-		return nil, invalid("libchat.h and libchat.a do not fit; build the program against one version")
+		return nil, nil, invalid("libchat.h and libchat.a do not fit; build the program against one version")
 	}
 	defer C.chat_config_free(config)
 	if err := configure(config, options); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	var lines *logs
+	if options.Logger != nil {
+		var err error
+		if lines, err = newLogs(config, options.Logger); err != nil {
+			return nil, nil, err
+		}
 	}
 	var server *C.chat_server
 	var failure *C.chat_error
 	status := C.chat_server_start(config, &server, &failure)
 	if status == C.CHAT_OK {
-		return server, nil
+		return server, lines, nil
 	}
 	defer C.chat_error_free(failure)
-	return nil, &startError{
+	return nil, nil, &startError{
 		text:  C.GoString(C.chat_error_message(failure)),
 		kind:  statusError(status),
 		errno: syscall.Errno(C.chat_error_os_code(failure)),

@@ -71,12 +71,17 @@
 //
 // Events are a report: messages go to their room without waiting for the program.
 //
+// # Log lines
+//
+// Options.Logger, a slog.Logger, gets the server's own lines; without one there are none.
+//
 // # Goroutines
 //
 // Every method of a Server may be called from any goroutine at any time, also while another one
 // closes it. Broadcast, Publish and Send wait only while too much is to be delivered, at most for
 // Options.PublishTimeout, and allocate nothing; a call that waits holds a thread of the operating
-// system, as does a server whose events are collected. The server's own threads run no Go code.
+// system, as does a server whose events are collected, and one that has a logger. The server's own
+// threads run no Go code.
 //
 // A Server must stay reachable: one that the program has forgotten is closed when the garbage
 // collector finds it. A deferred Close, as after os.Open, keeps it as long as the function runs.

@@ -27,6 +27,7 @@ type handle struct {
 	server *C.chat_server
 	calls  atomic.Int64 // How many calls are under way, and the bits below.
 	queue  *queue       // nil if no events are collected.
+	logs   *logs        // nil if nothing is logged.
 
 	finishing sync.Once
 	final     Stats // What Stats is once no call may begin. Written before `finished` is set.
@@ -84,6 +85,9 @@ func (h *handle) finish() {
 		h.calls.Or(finished)
 		if h.queue != nil {
 			close(h.queue.finished)
+		}
+		if h.logs != nil {
+			h.logs.flush()
 		}
 	})
 }

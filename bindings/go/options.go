@@ -1,6 +1,9 @@
 package chat
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // SlowConsumer is what becomes of a client that does not take what it is sent, once its outbox is
 // full: see Options.OutboxSize and Options.OutboxAge.
@@ -110,4 +113,15 @@ type Options struct {
 	// (EventEventsDropped). Connects and disconnects are never dropped: while the queue is full,
 	// further clients are answered with HTTP 503. So a program that sets it takes the events.
 	EventQueue int
+
+	// Logger gets the server's log lines, at the levels that it has enabled when Start is called: at
+	// slog.LevelInfo start, stop, slow consumers and limits that are reached, at most one line a
+	// second of each sort; at slog.LevelDebug every client that comes, goes or is refused. A line's
+	// words, which may change with every version, are its message, without attributes. Nil means
+	// that nothing is logged.
+	//
+	// A goroutine calls it, one line after the other. While it is slow 1,024 lines wait; further ones
+	// are dropped, and it is told how many. Shutdown and Close wait for it up to a second; it must
+	// not call them.
+	Logger *slog.Logger
 }

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"reflect"
 	"strings"
@@ -39,6 +40,7 @@ var wrong = map[string]struct {
 	"HistoryTotal":     {"history_total", []any{-1, 1<<40 + 1}},
 	"PublishTimeout":   {"publish_timeout", durations(25*time.Hour, math.MaxInt64)},
 	"EventQueue":       {"event_queue", []any{-1, 1<<24 + 1}},
+	"Logger":           {},
 }
 
 func durations(values ...time.Duration) (list []any) {
@@ -94,6 +96,7 @@ func TestEveryOptionMayBeSet(t *testing.T) {
 		HistoryTotal:     1,
 		PublishTimeout:   time.Nanosecond,
 		EventQueue:       64,
+		Logger:           slog.New(slog.DiscardHandler),
 	})
 	pinged := make(chan string, 1024)
 	conn, err := dial(server, "/", "", nil)

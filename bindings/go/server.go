@@ -47,11 +47,11 @@ type Server struct {
 // ErrAddressInUse, ErrAddressUnavailable, ErrPermissionDenied, ErrResourceLimit and ErrIO. Those of
 // the operating system hold its syscall.Errno too.
 func Start(options Options) (*Server, error) {
-	server, err := start(&options)
+	server, lines, err := start(&options)
 	if err != nil {
 		return nil, err
 	}
-	h := &handle{server: server}
+	h := &handle{server: server, logs: lines}
 	s := &Server{handle: h, addrs: localAddrs(server)}
 	if options.EventQueue > 0 {
 		h.queue = newQueue()

@@ -4,6 +4,7 @@
 //! served as WebSocket, and nothing of the handshake stays in memory. Every request gets an answer,
 //! also the one that hyper cannot read or that never ends.
 
+mod accept;
 mod admission;
 mod answer;
 mod io;
@@ -168,7 +169,7 @@ fn begin(
         Route::Health => return Err(Answer::health()),
         Route::Plain(options) => options,
     };
-    let response = request::upgrade(request)?;
+    let response = accept::upgrade(request)?;
     request::check_origin(request, &context.options.origins)?;
     if shard.is_stopping() {
         return Err(Answer::stopping());

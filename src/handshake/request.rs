@@ -2,14 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
-    HeaderMap, Method, Request, Response,
-    header::{HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_VERSION, UPGRADE},
+    HeaderMap, Method, Request,
+    header::{HOST, HeaderName, ORIGIN, UPGRADE},
 };
 use percent_encoding::percent_decode_str;
-use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::answer::Answer;
 use crate::{event, protocol::PlainOptions, rooms};
@@ -79,16 +76,6 @@ fn plain_options(room: String, query: Option<&str>) -> Result<PlainOptions, Answ
         }
     }
     Ok(options)
-}
-
-/// Makes the answer that upgrades the connection (RFC 6455, 4.2).
-pub(crate) fn upgrade<T>(request: &Request<T>) -> Result<Response<Full<Bytes>>, Answer> {
-    match request.headers().get(SEC_WEBSOCKET_VERSION) {
-        Some(version) if version != "13" => return Err(Answer::wrong_version()),
-        _ => {}
-    }
-    create_response_with_body(request, Full::default)
-        .map_err(|error| Answer::bad_request(error.to_string()))
 }
 
 /// Checks that a page may connect: programs send no origin, the server's own host always may.

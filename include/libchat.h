@@ -58,7 +58,8 @@
  * | chat_server_send                  | any, also in a handler               | to publish_timeout|
  * | chat_server_disconnect            | any, also in a handler               | no                |
  * | chat_server_accept, reject, join, | any, also in a handler               | no                |
- * | leave, set_echo, set_identity     |                                      |                   |
+ * | leave, set_echo, set_identity,    |                                      |                   |
+ * | allow, allow_changed, refuse      |                                      |                   |
  * | chat_server_local_addr, stats     | any, also in a handler               | no                |
  * | chat_server_request_stop          | any, also in a handler               | no                |
  * | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |
@@ -177,7 +178,7 @@ enum chat_status
    */
   CHAT_ERR_TOO_LARGE = -4,
   /**
-   * There is no such client, header or listener. A client may just have left.
+   * There is no such client, decision, header or listener. A client may just have left.
    */
   CHAT_ERR_NOT_FOUND = -5,
   /**
@@ -240,8 +241,8 @@ typedef int32_t chat_status;
 
 /**
  * What a chat_event says has happened. The events of one client come in the order CONNECT_REQUEST (if
- * the host decides on connections), CONNECTED, any number of MESSAGE, JOINED, LEFT and
- * MESSAGES_DROPPED, DISCONNECTED. JOINED comes before CONNECTED for what the host says before it
+ * the host decides on connections), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED,
+ * LEFT and MESSAGES_DROPPED, DISCONNECTED. JOINED comes before CONNECTED for what the host says before it
  * accepts the client, and a client that is not admitted has no CONNECTED.
  *
  * Further ones may come: a host passes over those that it does not know.
@@ -298,6 +299,12 @@ enum chat_event_type
    * run of failures.
    */
   CHAT_EVENT_ACCEPT_FAILED = 10,
+  /**
+   * A client sent a message, which waits for chat_server_allow, chat_server_allow_changed or
+   * chat_server_refuse (chat_config_set_review_timeout): client, identity, room, decision, kind,
+   * data. If it is published, CHAT_EVENT_MESSAGE follows.
+   */
+  CHAT_EVENT_MESSAGE_REQUEST = 11,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -445,8 +452,9 @@ typedef struct chat_headers chat_headers;
  * Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast, chat_server_publish,
  * chat_server_publish_batch, chat_server_send, chat_server_disconnect, chat_server_accept,
  * chat_server_reject, chat_server_join, chat_server_leave, chat_server_set_echo,
- * chat_server_set_identity, chat_server_stats, chat_server_next_events, chat_server_request_stop,
- * chat_server_stop, chat_server_free.
+ * chat_server_set_identity, chat_server_allow, chat_server_allow_changed, chat_server_refuse,
+ * chat_server_stats, chat_server_next_events, chat_server_request_stop, chat_server_stop,
+ * chat_server_free.
  */
 typedef struct chat_server chat_server;
 
@@ -454,6 +462,11 @@ typedef struct chat_server chat_server;
  * The name of one client's connection: never 0, never used twice by a server.
  */
 typedef uint64_t chat_client_id;
+
+/**
+ * The name of one decision on a client's message: never 0, never used twice by a server.
+ */
+typedef uint64_t chat_decision_id;
 
 /**
  * Something that happened on a server.
@@ -471,7 +484,7 @@ typedef struct {
    */
   uint32_t type;
   /**
-   * MESSAGE: CHAT_TEXT or CHAT_BINARY.
+   * MESSAGE, MESSAGE_REQUEST: CHAT_TEXT or CHAT_BINARY.
    */
   uint32_t kind;
   /**
@@ -487,7 +500,7 @@ typedef struct {
    */
   uint64_t count;
   /**
-   * CONNECT_REQUEST, CONNECTED, MESSAGE, JOINED, LEFT: the room.
+   * CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT: the room.
    */
   const char *room;
   /**
@@ -495,7 +508,7 @@ typedef struct {
    */
   size_t room_len;
   /**
-   * MESSAGE: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
+   * MESSAGE, MESSAGE_REQUEST: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
    */
   const uint8_t *data;
   /**
@@ -549,14 +562,18 @@ typedef struct {
    */
   uint16_t code;
   /**
-   * CONNECTED, MESSAGE, JOINED, LEFT, DISCONNECTED: what the host calls the client
-   * (chat_server_set_identity); empty if it has not said.
+   * CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT, DISCONNECTED: what the host calls the
+   * client (chat_server_set_identity); empty if it has not said.
    */
   const char *identity;
   /**
    * The length of `identity` in bytes.
    */
   size_t identity_len;
+  /**
+   * MESSAGE_REQUEST: the decision's name.
+   */
+  chat_decision_id decision;
 } chat_event;
 
 /**
@@ -644,6 +661,15 @@ typedef struct {
    * Clients that were refused because the host did not decide on them in time.
    */
   uint64_t admissions_timed_out;
+  /**
+   * Messages of clients that were not published: the host refused them or did not decide in time,
+   * or the server stopped.
+   */
+  uint64_t messages_refused;
+  /**
+   * Messages among these that the host did not decide on in time.
+   */
+  uint64_t reviews_timed_out;
 } chat_stats;
 
 /**
@@ -815,6 +841,20 @@ CHAT_API chat_status chat_config_set_handshake_size(chat_config *config, size_t 
 CHAT_API
 chat_status chat_config_set_admission_timeout(chat_config *config,
                                               uint32_t timeout_ms);
+
+/**
+ * Lets the host decide on each message of a client before it is published, and sets how long it may
+ * take, in milliseconds: it gets CHAT_EVENT_MESSAGE_REQUEST, and answers with chat_server_allow,
+ * chat_server_allow_changed or chat_server_refuse. What it has not decided on in this time is refused,
+ * which `reviews_timed_out` counts. A client's messages keep their order; others' go on. While 64
+ * messages or 1 MiB of a client are undecided, it is not read.
+ *
+ * Default: 0, which is: every message is published. From 10 ms to 1 day, or 0. It needs an event
+ * handler or chat_config_set_event_queue.
+ */
+CHAT_API
+chat_status chat_config_set_review_timeout(chat_config *config,
+                                           uint32_t timeout_ms);
 
 /**
  * Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
@@ -1157,6 +1197,42 @@ chat_status chat_server_set_identity(chat_server *server,
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_STOPPED.
  */
 CHAT_API chat_status chat_server_set_echo(chat_server *server, chat_client_id client, bool echo);
+
+/**
+ * Lets a message be published that a CHAT_EVENT_MESSAGE_REQUEST told of
+ * (chat_config_set_review_timeout), from any thread, also in a handler. It goes on when what the same
+ * client sent before is decided. A client that leaves meanwhile stays in its rooms, and its
+ * CHAT_EVENT_DISCONNECTED waits, until its messages are decided.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND if it was decided before or the time is over, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_allow(chat_server *server,
+                              chat_decision_id decision);
+
+/**
+ * Does what chat_server_allow does, with another message in the place of the client's. `kind` is
+ * CHAT_TEXT or CHAT_BINARY.
+ *
+ * Statuses: as of chat_server_allow; CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, with which the message is still to be decided on.
+ */
+CHAT_API
+chat_status chat_server_allow_changed(chat_server *server,
+                                      chat_decision_id decision,
+                                      uint32_t kind,
+                                      const uint8_t *data,
+                                      size_t data_len);
+
+/**
+ * Lets a message not be published that a CHAT_EVENT_MESSAGE_REQUEST told of. Its sender is not told:
+ * say so with chat_server_send.
+ *
+ * Statuses: as of chat_server_allow.
+ */
+CHAT_API
+chat_status chat_server_refuse(chat_server *server,
+                               chat_decision_id decision);
 
 /**
  * How many events a batch holds; 0 if `events` is NULL.

@@ -117,6 +117,20 @@ impl Config {
         self
     }
 
+    /// Lets the host decide on each message of a client before it is published, and sets how long it
+    /// may take. The host gets [`Event::MessageRequest`] and answers with [`Handle::allow`],
+    /// [`Handle::allow_changed`] or [`Handle::refuse`], from any thread. What it has not decided on in
+    /// this time is refused, which [`Stats::reviews_timed_out`](crate::Stats::reviews_timed_out)
+    /// counts. A client's messages keep their order; others' go on. While 64 messages or 1 MiB of a
+    /// client are undecided, it is not read.
+    ///
+    /// Default: zero, which is: every message is published. From 10 ms to 1 day, or zero. It needs an
+    /// event handler or the option `event_queue`.
+    pub fn review_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.options.review_timeout = timeout;
+        self
+    }
+
     /// Sets how long a message may be, in bytes of payload. A client that sends a longer one is
     /// closed with code 1009.
     ///
@@ -281,7 +295,7 @@ impl Config {
             check.listen(&self.listen)
         };
         check.options(&self.options);
-        check.admission(&self.options, self.handler.is_some());
+        check.decisions(&self.options, self.handler.is_some());
         if !check.problems.is_empty() {
             return Err(Error::InvalidConfig(check.problems));
         }

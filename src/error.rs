@@ -45,6 +45,8 @@ pub enum Error {
     },
     /// There is no such client: it has left, or never was.
     ClientNotFound,
+    /// There is no such decision to be made: it was made before, or the time is over.
+    DecisionNotFound,
     /// The server is stopping or has stopped.
     Stopped,
     /// The time given was not enough. What was asked for may still have been done in part: see the
@@ -112,6 +114,9 @@ impl fmt::Display for Error {
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8; send it as binary"),
             Self::TooLarge { size, limit } => write!(f, "{size} bytes, and {limit} are allowed"),
             Self::ClientNotFound => f.write_str("no such client; it may have left"),
+            Self::DecisionNotFound => {
+                f.write_str("no such decision; it was made before, or the time is over")
+            }
             Self::Stopped => f.write_str("the server has stopped"),
             Self::TimedOut => f.write_str("the time given was not enough"),
             Self::QueueFull => {

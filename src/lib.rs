@@ -120,7 +120,7 @@ mod server;
 pub use batch::{BatchError, Publication};
 pub use config::Config;
 pub use error::{Error, Problem, Result};
-pub use event::{ClientId, Event, Request};
+pub use event::{ClientId, DecisionId, Event, Request};
 pub use frame::Kind;
 pub use handle::Handle;
 pub use message::Message;

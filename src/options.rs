@@ -26,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) handshake_timeout: Duration,
     pub(crate) handshake_size: usize,
     pub(crate) admission_timeout: Duration,
+    pub(crate) review_timeout: Duration,
     pub(crate) max_message_size: usize,
     pub(crate) outbox_size: usize,
     pub(crate) outbox_age: Duration,
@@ -57,6 +58,7 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(5),
             handshake_size: 16 * KIB,
             admission_timeout: Duration::ZERO,
+            review_timeout: Duration::ZERO,
             max_message_size: MIB,
             outbox_size: 4 * MIB,
             outbox_age: Duration::from_secs(5),
@@ -72,6 +74,13 @@ impl Default for Options {
             publish_timeout: Duration::from_secs(5),
             event_queue: 0,
         }
+    }
+}
+
+impl Options {
+    /// What the host decides on, and in which time.
+    fn decisions(&self) -> [(&'static str, Duration); 2] {
+        [("admission_timeout", self.admission_timeout), ("review_timeout", self.review_timeout)]
     }
 }
 
@@ -114,11 +123,13 @@ impl Check {
         listen
     }
 
-    /// Checks that there is somebody to decide on clients, if they are to be decided on.
-    pub(crate) fn admission(&mut self, options: &Options, has_handler: bool) {
-        if !options.admission_timeout.is_zero() && options.event_queue == 0 && !has_handler {
-            let text = "it needs an event handler, or the option event_queue".to_owned();
-            self.problem("admission_timeout", text);
+    /// Checks that there is somebody to decide, if the host is to decide.
+    pub(crate) fn decisions(&mut self, options: &Options, has_handler: bool) {
+        for (option, timeout) in options.decisions() {
+            if !timeout.is_zero() && options.event_queue == 0 && !has_handler {
+                let text = "it needs an event handler, or the option event_queue".to_owned();
+                self.problem(option, text);
+            }
         }
     }
 
@@ -130,8 +141,10 @@ impl Check {
         self.range("max_handshakes", options.max_handshakes, (1, 1_000_000));
         self.range("handshake_timeout", options.handshake_timeout, (short, DAY));
         self.range("handshake_size", options.handshake_size, (8 * KIB, MIB));
-        if !options.admission_timeout.is_zero() {
-            self.range("admission_timeout", options.admission_timeout, (short, DAY));
+        for (option, timeout) in options.decisions() {
+            if !timeout.is_zero() {
+                self.range(option, timeout, (short, DAY));
+            }
         }
         self.range("max_message_size", options.max_message_size, (1, GIB));
         // The longest message must fit beside its header and what it costs to keep.

@@ -63,6 +63,11 @@ stats! {
     admissions_rejected,
     /// Clients that were refused because the host did not decide on them in time.
     admissions_timed_out,
+    /// Messages of clients that were not published: the host refused them or did not decide in time,
+    /// or the server stopped.
+    messages_refused,
+    /// Messages among these that the host did not decide on in time.
+    reviews_timed_out,
 }
 
 /// One counter.

@@ -88,3 +88,45 @@ func TestAProgramThatDoesNotDecideHasRejected(t *testing.T) {
 		t.Errorf("%d admissions timed out", count)
 	}
 }
+
+func TestTheProgramDecidesOnMessages(t *testing.T) {
+	server := start(t, chat.Options{EventQueue: 64, ReviewTimeout: patience})
+	events := follow(t, server)
+	p := connect(t, server, "/")
+	id := next[chat.EventConnected](t, events).Client
+	if err := server.SetIdentity(id, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	// What it says may be read before the identity is set, unless it has seen something that follows.
+	if err := server.Send(id, chat.Text, []byte("you are ana")); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(t, "you are ana")
+	for _, text := range []string{"good", "bad", "rude"} {
+		p.say(t, text)
+	}
+	decisions := map[string]chat.DecisionID{}
+	for len(decisions) < 3 {
+		asked := next[chat.EventMessageRequest](t, events)
+		if asked.Client != id || asked.Identity != "ana" || asked.Room != "lobby" || asked.Kind != chat.Text {
+			t.Errorf("asked: %+v", asked)
+		}
+		decisions[string(asked.Data)] = asked.Decision
+	}
+	check(t, "no text", server.AllowChanged(decisions["rude"], chat.Text, []byte("\xff")), chat.ErrInvalidUTF8)
+	for _, err := range []error{
+		server.AllowChanged(decisions["rude"], chat.Text, []byte("polite")),
+		server.Refuse(decisions["bad"]),
+		server.Allow(decisions["good"]),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.expect(t, "good")
+	p.expect(t, "polite")
+	check(t, "allow again", server.Allow(decisions["good"]), chat.ErrNotFound)
+	if count := server.Stats().MessagesRefused; count != 1 {
+		t.Errorf("%d messages refused", count)
+	}
+}

@@ -3,6 +3,8 @@ package chat
 /*
 #include <libchat.h>
 
+#cgo noescape chat_server_allow_changed
+#cgo nocallback chat_server_allow_changed
 #cgo noescape chat_server_reject
 #cgo nocallback chat_server_reject
 #cgo noescape chat_server_join
@@ -75,6 +77,35 @@ func (s *Server) SetEcho(client ClientID, echo bool) error {
 func (s *Server) SetIdentity(client ClientID, identity string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_identity(server, C.chat_client_id(client), chars(identity), C.size_t(len(identity)))
+	})
+}
+
+// Allow lets a message be published that an EventMessageRequest told of. It goes on when what the same
+// client sent before is decided. A client that leaves meanwhile stays in its rooms, and its
+// EventDisconnected waits, until its messages are decided.
+//
+// The errors are ErrNotFound if it was decided before or the time is over, and ErrStopped.
+func (s *Server) Allow(decision DecisionID) error {
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_allow(server, C.chat_decision_id(decision))
+	})
+}
+
+// AllowChanged does what Allow does, with another message in the place of the client's. The errors are
+// those of Allow; with ErrInvalidArgument for an unknown kind, ErrInvalidUTF8 and ErrTooLarge the
+// message is still to be decided on.
+func (s *Server) AllowChanged(decision DecisionID, kind Kind, data []byte) error {
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_allow_changed(server, C.chat_decision_id(decision), C.uint32_t(kind),
+			payload(data), C.size_t(len(data)))
+	})
+}
+
+// Refuse lets a message not be published that an EventMessageRequest told of. Its sender is not told:
+// say so with Send. The errors are those of Allow.
+func (s *Server) Refuse(decision DecisionID) error {
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_refuse(server, C.chat_decision_id(decision))
 	})
 }
 

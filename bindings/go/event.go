@@ -38,7 +38,7 @@ func (k Kind) String() string {
 // apart by a type switch. Further ones may come, so pass over those that you do not know.
 //
 // The events of one client come in the order EventConnectRequest (if Options.AdmissionTimeout is set),
-// EventConnected, any number of EventMessage, EventJoined, EventLeft and EventMessagesDropped,
+// EventConnected, any number of EventMessageRequest, EventMessage, EventJoined, EventLeft and EventMessagesDropped,
 // EventDisconnected. What the program joins a client to before it accepts it comes before
 // EventConnected, and a client that is not admitted has none. All that an event holds is Go's memory and the program's.
 type Event interface{ isEvent() }
@@ -107,6 +107,21 @@ type EventLeft struct {
 	Room     string
 }
 
+// DecisionID is the name of one decision on a client's message: never 0, never used twice by a server.
+type DecisionID uint64
+
+// EventMessageRequest says that a client sent a message, which waits for Server.Allow,
+// Server.AllowChanged or Server.Refuse (see Options.ReviewTimeout). If it is published, EventMessage
+// follows.
+type EventMessageRequest struct {
+	Client   ClientID
+	Identity string
+	Room     string // The room that it speaks to.
+	Decision DecisionID
+	Kind     Kind
+	Data     []byte // The payload, which is UTF-8 if Kind is Text.
+}
+
 // EventMessage says that a client published a message, which is on its way to the room. Of a client
 // that is in no room, the room is empty and the offset 0: it speaks to the program alone.
 type EventMessage struct {
@@ -153,6 +168,7 @@ func (EventConnectRequest) isEvent()  {}
 func (EventConnected) isEvent()       {}
 func (EventJoined) isEvent()          {}
 func (EventLeft) isEvent()            {}
+func (EventMessageRequest) isEvent()  {}
 func (EventMessage) isEvent()         {}
 func (EventMessagesDropped) isEvent() {}
 func (EventDisconnected) isEvent()    {}

@@ -115,5 +115,7 @@ func (h *handle) stats() Stats {
 		EventsDropped:       uint64(c.events_dropped),
 		AdmissionsRejected:  uint64(c.admissions_rejected),
 		AdmissionsTimedOut:  uint64(c.admissions_timed_out),
+		MessagesRefused:     uint64(c.messages_refused),
+		ReviewsTimedOut:     uint64(c.reviews_timed_out),
 	}
 }

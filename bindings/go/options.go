@@ -65,6 +65,14 @@ type Options struct {
 	// ms to 1 day; it needs EventQueue.
 	AdmissionTimeout time.Duration
 
+	// ReviewTimeout lets the program decide on each message of a client before it is published, and is
+	// how long it may take: it gets EventMessageRequest and answers with Server.Allow,
+	// Server.AllowChanged or Server.Refuse. What it has not decided on in this time is refused, which
+	// Stats.ReviewsTimedOut counts. A client's messages keep their order; others' go on. While 64
+	// messages or 1 MiB of a client are undecided, it is not read. Zero publishes every message. From
+	// 10 ms to 1 day; it needs EventQueue.
+	ReviewTimeout time.Duration
+
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
 	// one is closed with code 1009. Zero means 1 MiB. At most 1 GiB.
 	MaxMessageSize int

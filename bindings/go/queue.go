@@ -138,6 +138,15 @@ func copyEvent(e *C.chat_event) Event {
 		return EventJoined{client, text(e.identity, e.identity_len), text(e.room, e.room_len)}
 	case C.CHAT_EVENT_LEFT:
 		return EventLeft{client, text(e.identity, e.identity_len), text(e.room, e.room_len)}
+	case C.CHAT_EVENT_MESSAGE_REQUEST:
+		return EventMessageRequest{
+			Client:   client,
+			Identity: text(e.identity, e.identity_len),
+			Room:     text(e.room, e.room_len),
+			Decision: DecisionID(e.decision),
+			Kind:     Kind(e.kind),
+			Data:     bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
+		}
 	case C.CHAT_EVENT_MESSAGE:
 		return EventMessage{
 			Client:   client,

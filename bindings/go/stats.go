@@ -24,4 +24,9 @@ type Stats struct {
 
 	AdmissionsRejected uint64 // Clients that the program rejected.
 	AdmissionsTimedOut uint64 // Clients that were refused because the program did not decide in time.
+
+	// MessagesRefused counts messages of clients that were not published: the program refused them or
+	// did not decide in time, which ReviewsTimedOut counts, or the server stopped.
+	MessagesRefused uint64
+	ReviewsTimedOut uint64
 }

@@ -10,9 +10,11 @@ mod parser;
 mod reader;
 mod socket;
 
-use std::{rc::Rc, sync::Arc};
+use std::{net::Shutdown, pin::pin, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::future::{join, select};
+use socket2::SockRef;
 
 use self::{
     closing::end,
@@ -52,8 +54,13 @@ pub(crate) fn run(upgraded: Upgraded) -> impl Future<Output = ()> {
     let mut connection = Connection::open(upgraded);
     async move {
         connection.serve().await;
-        connection.leave();
-        Box::pin(connection.end()).await;
+        if connection.is_reviewed() {
+            Box::pin(connection.end_reviewed()).await;
+            connection.leave();
+        } else {
+            connection.leave();
+            Box::pin(connection.end()).await;
+        }
     }
 }
 
@@ -115,6 +122,10 @@ impl Connection {
             if self.member.rooms.is_full() {
                 Box::pin(self.member.rooms.space()).await;
             }
+            if self.is_reviewed() && self.member.shard.reviews.is_full(self.member.client.id()) {
+                Box::pin(self.review_space()).await;
+                continue;
+            }
             if wait(&self.member.client).await && self.read() {
                 // One client's flood must not keep the others of the shard from being read and
                 // flushed.
@@ -123,6 +134,35 @@ impl Connection {
         }
         // The close frame goes out in the shard's next turn, behind what the client itself said.
         self.member.client.closed().await;
+    }
+
+    /// Brings the connection to its end while the host decides on what the client has said: it stays in
+    /// its rooms until then.
+    async fn end_reviewed(&mut self) {
+        let Member { shard, client, .. } = &self.member;
+        let (shard, client) = (Rc::clone(shard), Rc::clone(client));
+        let settled = async {
+            let settled = shard.reviews.settled(client.id());
+            select(pin!(settled), pin!(shard.stopped())).await;
+        };
+        let ended = async {
+            self.end().await;
+            // The socket itself is closed with the client.
+            let _ = SockRef::from(client.stream()).shutdown(Shutdown::Both);
+        };
+        join(ended, settled).await;
+    }
+
+    /// Whether the host decides on the client's messages.
+    fn is_reviewed(&self) -> bool {
+        !self.member.shard.context.options.review_timeout.is_zero()
+    }
+
+    /// Waits until the host has decided on so much that the client may be read again.
+    async fn review_space(&self) {
+        let Member { shard, client, .. } = &self.member;
+        let space = shard.reviews.space(client.id());
+        select(pin!(space), pin!(client.closed())).await;
     }
 
     /// Acts on what the socket has. Returns whether there is more.
@@ -151,7 +191,7 @@ impl Connection {
                 // more. If the server stops, it is not accepted.
                 if client.is_open() {
                     counters.messages_received.add(1);
-                    let _ = protocol.message(client, kind, payload);
+                    protocol.message(shard, client, kind, payload);
                 }
             }
             Incoming::Ping(answer) => shard.drain_if(client, client.pong(&answer)),
@@ -169,6 +209,10 @@ impl Connection {
             is_answered = true;
         }
         self.is_answered |= is_answered;
+        if !shard.context.options.review_timeout.is_zero() {
+            // The host is asked for all of it at once.
+            shard.context.events.wake();
+        }
     }
 
     /// Takes the client out of its rooms, and tells the host.
@@ -176,6 +220,7 @@ impl Connection {
         let Member { shard, client, .. } = &self.member;
         // First out of the rooms and the roster: when the host is told, no call reaches the client.
         self.member.leave();
+        shard.reviews.forget(shard, client.id());
         shard.retire_client(client.id());
         if let Some(End { code, reason }) = client.end().cloned() {
             tracing::debug!(client = %client.id(), code, ?reason, "disconnected");

@@ -42,6 +42,35 @@ impl fmt::Display for ClientId {
     }
 }
 
+/// The name of one decision of the host on a message: never 0, never used twice by a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DecisionId(u64);
+
+impl DecisionId {
+    /// Makes the id that a number stands for. Any number may be asked for: calls with one that is not
+    /// of a decision fail with [`Error::DecisionNotFound`](crate::Error::DecisionNotFound).
+    #[must_use]
+    pub fn from_u64(id: u64) -> Self {
+        Self(id)
+    }
+
+    /// Makes the id of a shard's decision.
+    pub(crate) fn new(number: u64, shard: usize) -> Self {
+        Self(number << 8 | shard as u64)
+    }
+
+    /// The shard that the message is on, if there is such a decision.
+    pub(crate) fn shard(self) -> usize {
+        (self.0 & 0xFF) as usize
+    }
+
+    /// The id as a number.
+    #[must_use]
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
 /// What a client asked for when it connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -75,7 +104,7 @@ impl Request {
 /// Something that happened on a server.
 ///
 /// The events of one client come in the order `ConnectRequest` (if the host decides on connections),
-/// `Connected`, any number of `Message`, `Joined`, `Left` and `MessagesDropped`, `Disconnected`. Those
+/// `Connected`, any number of `MessageRequest`, `Message`, `Joined`, `Left` and `MessagesDropped`, `Disconnected`. Those
 /// that the host joins to rooms before it accepts them have `Joined` before `Connected`, and those that
 /// are not admitted have no `Connected`.
 #[derive(Debug, Clone)]
@@ -102,6 +131,22 @@ pub enum Event {
         room: Arc<str>,
         /// What it asked for.
         request: Arc<Request>,
+    },
+    /// A client sent a message, which waits for [`Handle::allow`](crate::Handle::allow) or
+    /// [`Handle::refuse`](crate::Handle::refuse)
+    /// ([`Config::review_timeout`](crate::Config::review_timeout)). If it is published, `Message`
+    /// follows.
+    MessageRequest {
+        /// The client.
+        client: ClientId,
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
+        /// The room that it speaks to.
+        room: Arc<str>,
+        /// The decision's name.
+        decision: DecisionId,
+        /// The message.
+        message: Message,
     },
     /// A client published a message, which is on its way to the room.
     Message {
@@ -178,6 +223,7 @@ impl Event {
     pub fn identity(&self) -> Option<&str> {
         match self {
             Self::Connected { identity, .. }
+            | Self::MessageRequest { identity, .. }
             | Self::Message { identity, .. }
             | Self::Joined { identity, .. }
             | Self::Left { identity, .. }

@@ -88,9 +88,10 @@ impl EventQueue {
     /// Queues a message event, or counts it as dropped. The host is woken by the turn of the shard
     /// that delivers the message: waking it for each would be two switches of threads a message, and
     /// cost half of the throughput when 200 clients talk.
-    pub(crate) fn push_message(&self, event: Event, bytes: usize, counters: &Counters) {
+    /// Returns whether it was queued.
+    pub(crate) fn push_message(&self, event: Event, bytes: usize, counters: &Counters) -> bool {
         if !self.is_enabled() {
-            return;
+            return false;
         }
         let mut queue = self.lock();
         // A single message fits, however long it is.
@@ -99,9 +100,10 @@ impl EventQueue {
             queue.dropped += 1;
             queue.unlogged += 1;
             counters.events_dropped.add(1);
-            return;
+            return false;
         }
         queue.append(event, bytes);
+        true
     }
 
     /// Wakes the host if message events wait, and logs that some were dropped. For a shard's turn: no

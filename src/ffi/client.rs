@@ -1,14 +1,14 @@
-//! What a host does with one client: decide on it, send to it, its rooms, its end.
+//! What a host does with one client: decide on it and on its messages, send to it, its rooms, its end.
 
 use std::ffi::c_char;
 
 use super::{
     boundary::{attempt, bytes, text},
-    event::{chat_client_id, kind},
+    event::{chat_client_id, chat_decision_id, kind},
     server::{chat_server, own},
     status::chat_status,
 };
-use crate::event::ClientId;
+use crate::event::{ClientId, DecisionId};
 
 /// Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
 ///
@@ -174,5 +174,61 @@ pub unsafe extern "C" fn chat_server_set_echo(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         Ok(server.set_echo(ClientId::from_u64(client), echo)?)
+    })
+}
+
+/// Lets a message be published that a CHAT_EVENT_MESSAGE_REQUEST told of
+/// (chat_config_set_review_timeout), from any thread, also in a handler. It goes on when what the same
+/// client sent before is decided. A client that leaves meanwhile stays in its rooms, and its
+/// CHAT_EVENT_DISCONNECTED waits, until its messages are decided.
+///
+/// Statuses: CHAT_ERR_NOT_FOUND if it was decided before or the time is over, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_allow(
+    server: *mut chat_server,
+    decision: chat_decision_id,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        Ok(server.allow(DecisionId::from_u64(decision))?)
+    })
+}
+
+/// Does what chat_server_allow does, with another message in the place of the client's. `kind` is
+/// CHAT_TEXT or CHAT_BINARY.
+///
+/// Statuses: as of chat_server_allow; CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, with which the message is still to be decided on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_allow_changed(
+    server: *mut chat_server,
+    decision: chat_decision_id,
+    kind: u32,
+    data: *const u8,
+    data_len: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
+        // SAFETY: the header asks for `data_len` readable bytes.
+        let data = unsafe { bytes(data, data_len)? };
+        Ok(server.allow_changed(DecisionId::from_u64(decision), kind, data)?)
+    })
+}
+
+/// Lets a message not be published that a CHAT_EVENT_MESSAGE_REQUEST told of. Its sender is not told:
+/// say so with chat_server_send.
+///
+/// Statuses: as of chat_server_allow.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_refuse(
+    server: *mut chat_server,
+    decision: chat_decision_id,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        Ok(server.refuse(DecisionId::from_u64(decision))?)
     })
 }

@@ -194,6 +194,22 @@ pub extern "C" fn chat_config_set_admission_timeout(
     attempt(|| set(config, |config| _ = config.admission_timeout(millis(timeout_ms))))
 }
 
+/// Lets the host decide on each message of a client before it is published, and sets how long it may
+/// take, in milliseconds: it gets CHAT_EVENT_MESSAGE_REQUEST, and answers with chat_server_allow,
+/// chat_server_allow_changed or chat_server_refuse. What it has not decided on in this time is refused,
+/// which `reviews_timed_out` counts. A client's messages keep their order; others' go on. While 64
+/// messages or 1 MiB of a client are undecided, it is not read.
+///
+/// Default: 0, which is: every message is published. From 10 ms to 1 day, or 0. It needs an event
+/// handler or chat_config_set_event_queue.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_review_timeout(
+    config: Option<&mut chat_config>,
+    timeout_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.review_timeout(millis(timeout_ms))))
+}
+
 /// Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
 /// with code 1009. Default: 1 MiB. From 1 byte to 1 GiB.
 #[unsafe(no_mangle)]

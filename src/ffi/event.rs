@@ -20,6 +20,9 @@ use crate::{
 /// The name of one client's connection: never 0, never used twice by a server.
 pub type chat_client_id = u64;
 
+/// The name of one decision on a client's message: never 0, never used twice by a server.
+pub type chat_decision_id = u64;
+
 /// Whether a message is text or bytes.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +34,8 @@ pub enum chat_kind {
 }
 
 /// What a chat_event says has happened. The events of one client come in the order CONNECT_REQUEST (if
-/// the host decides on connections), CONNECTED, any number of MESSAGE, JOINED, LEFT and
-/// MESSAGES_DROPPED, DISCONNECTED. JOINED comes before CONNECTED for what the host says before it
+/// the host decides on connections), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED,
+/// LEFT and MESSAGES_DROPPED, DISCONNECTED. JOINED comes before CONNECTED for what the host says before it
 /// accepts the client, and a client that is not admitted has no CONNECTED.
 ///
 /// Further ones may come: a host passes over those that it does not know.
@@ -66,6 +69,10 @@ pub enum chat_event_type {
     /// trying: addr (the listener's), reason (the operating system's words). Reported once for each
     /// run of failures.
     CHAT_EVENT_ACCEPT_FAILED = 10,
+    /// A client sent a message, which waits for chat_server_allow, chat_server_allow_changed or
+    /// chat_server_refuse (chat_config_set_review_timeout): client, identity, room, decision, kind,
+    /// data. If it is published, CHAT_EVENT_MESSAGE follows.
+    CHAT_EVENT_MESSAGE_REQUEST = 11,
 }
 
 /// The headers of a client's request, which chat_event_header and chat_event_header_at read.
@@ -86,7 +93,7 @@ pub struct chat_headers {
 pub struct chat_event {
     /// What happened: a CHAT_EVENT_... value.
     pub r#type: u32,
-    /// MESSAGE: CHAT_TEXT or CHAT_BINARY.
+    /// MESSAGE, MESSAGE_REQUEST: CHAT_TEXT or CHAT_BINARY.
     pub kind: u32,
     /// The client, in all events of one.
     pub client: chat_client_id,
@@ -94,11 +101,11 @@ pub struct chat_event {
     pub offset: u64,
     /// EVENTS_DROPPED, MESSAGES_DROPPED: how many.
     pub count: u64,
-    /// CONNECT_REQUEST, CONNECTED, MESSAGE, JOINED, LEFT: the room.
+    /// CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT: the room.
     pub room: *const c_char,
     /// The length of `room` in bytes.
     pub room_len: usize,
-    /// MESSAGE: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
+    /// MESSAGE, MESSAGE_REQUEST: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
     pub data: *const u8,
     /// The length of `data` in bytes.
     pub data_len: usize,
@@ -126,11 +133,13 @@ pub struct chat_event {
     /// DISCONNECTED: the close code, the client's own or the one that it was closed with; 1005 if
     /// its close frame held none, 1006 if the connection ended without one.
     pub code: u16,
-    /// CONNECTED, MESSAGE, JOINED, LEFT, DISCONNECTED: what the host calls the client
-    /// (chat_server_set_identity); empty if it has not said.
+    /// CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT, DISCONNECTED: what the host calls the
+    /// client (chat_server_set_identity); empty if it has not said.
     pub identity: *const c_char,
     /// The length of `identity` in bytes.
     pub identity_len: usize,
+    /// MESSAGE_REQUEST: the decision's name.
+    pub decision: chat_decision_id,
 }
 
 /// Is called with events: `events` points to `count` of them, in order, at least one. They are valid
@@ -219,6 +228,14 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
             entry.kind = chat_kind::from(message.kind()) as u32;
             (entry.data, entry.data_len) = parts(message.data());
         }
+        Event::MessageRequest { client, room, decision, message, .. } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_MESSAGE_REQUEST as u32;
+            entry.client = client.as_u64();
+            (entry.room, entry.room_len) = text_parts(room);
+            entry.decision = decision.as_u64();
+            entry.kind = chat_kind::from(message.kind()) as u32;
+            (entry.data, entry.data_len) = parts(message.data());
+        }
         Event::MessagesDropped { client, count } => {
             entry.r#type = chat_event_type::CHAT_EVENT_MESSAGES_DROPPED as u32;
             entry.client = client.as_u64();
@@ -270,6 +287,7 @@ fn empty(kind: chat_event_type) -> chat_event {
         code: 0,
         identity: text,
         identity_len: 0,
+        decision: 0,
     }
 }
 

@@ -57,7 +57,8 @@
 //! | chat_server_send                  | any, also in a handler               | to publish_timeout|
 //! | chat_server_disconnect            | any, also in a handler               | no                |
 //! | chat_server_accept, reject, join, | any, also in a handler               | no                |
-//! | leave, set_echo, set_identity     |                                      |                   |
+//! | leave, set_echo, set_identity,    |                                      |                   |
+//! | allow, allow_changed, refuse      |                                      |                   |
 //! | chat_server_local_addr, stats     | any, also in a handler               | no                |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
 //! | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |

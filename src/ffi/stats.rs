@@ -42,6 +42,11 @@ pub struct chat_stats {
     pub admissions_rejected: u64,
     /// Clients that were refused because the host did not decide on them in time.
     pub admissions_timed_out: u64,
+    /// Messages of clients that were not published: the host refused them or did not decide in time,
+    /// or the server stopped.
+    pub messages_refused: u64,
+    /// Messages among these that the host did not decide on in time.
+    pub reviews_timed_out: u64,
 }
 
 impl From<Stats> for chat_stats {
@@ -65,6 +70,8 @@ impl From<Stats> for chat_stats {
             events_dropped,
             admissions_rejected,
             admissions_timed_out,
+            messages_refused,
+            reviews_timed_out,
         } = stats;
         Self {
             connections,
@@ -84,6 +91,8 @@ impl From<Stats> for chat_stats {
             events_dropped,
             admissions_rejected,
             admissions_timed_out,
+            messages_refused,
+            reviews_timed_out,
         }
     }
 }

@@ -25,7 +25,7 @@ pub enum chat_status {
     CHAT_ERR_INVALID_UTF8 = -3,
     /// A message or text is longer than its limit, or a buffer shorter than what it is for.
     CHAT_ERR_TOO_LARGE = -4,
-    /// There is no such client, header or listener. A client may just have left.
+    /// There is no such client, decision, header or listener. A client may just have left.
     CHAT_ERR_NOT_FOUND = -5,
     /// The server is stopping or has stopped.
     CHAT_ERR_STOPPED = -6,
@@ -79,7 +79,7 @@ impl From<&Error> for chat_status {
             Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,
             Error::InvalidUtf8 => CHAT_ERR_INVALID_UTF8,
             Error::TooLarge { .. } => CHAT_ERR_TOO_LARGE,
-            Error::ClientNotFound => CHAT_ERR_NOT_FOUND,
+            Error::ClientNotFound | Error::DecisionNotFound => CHAT_ERR_NOT_FOUND,
             Error::Stopped => CHAT_ERR_STOPPED,
             Error::TimedOut => CHAT_ERR_TIMED_OUT,
             Error::QueueFull => CHAT_ERR_QUEUE_FULL,

@@ -2,6 +2,7 @@
 
 mod admission;
 mod client;
+mod review;
 
 use std::{
     net::SocketAddr,

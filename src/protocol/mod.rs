@@ -10,14 +10,14 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 pub(crate) use self::plain::{Plain, PlainOptions};
-use crate::{error::Result, frame::Kind, shard::client::Client};
+use crate::{
+    frame::Kind,
+    shard::{Shard, client::Client},
+};
 
 /// One connection's protocol.
 pub(crate) trait Protocol {
     /// Acts on a whole message, whose text is known to be UTF-8. Never waits: the connection has
     /// waited until the rooms take more.
-    ///
-    /// # Errors
-    /// `Stopped`: the server stops, and takes no more messages.
-    fn message(&mut self, client: &Rc<Client>, kind: Kind, payload: Bytes) -> Result<()>;
+    fn message(&mut self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: Bytes);
 }

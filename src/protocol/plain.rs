@@ -2,12 +2,16 @@
 //!
 //! For any WebSocket program: text stays text, binary stays binary, an empty message is a message.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::Protocol;
-use crate::{error::Result, frame::Kind, message::Message, shard::client::Client};
+use crate::{
+    frame::Kind,
+    message::Message,
+    shard::{Shard, client::Client},
+};
 
 /// What a plain connection asked for with its path and query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +28,12 @@ pub(crate) struct PlainOptions {
 pub(crate) struct Plain;
 
 impl Protocol for Plain {
-    fn message(&mut self, client: &Rc<Client>, kind: Kind, payload: Bytes) -> Result<()> {
+    fn message(&mut self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: Bytes) {
         let message = Message::new(kind, &payload);
-        match client.seats().publish(client, message) {
-            Ok(published) => published.map(drop),
-            Err(message) => {
-                // The host has taken it out of its room: it speaks to the host alone.
-                client.report_message(&Arc::from(""), 0, &message);
-                client.wake_host();
-                Ok(())
-            }
+        if shard.context.options.review_timeout.is_zero() {
+            client.publish(message);
+        } else {
+            shard.reviews.ask(shard, client, message);
         }
     }
 }

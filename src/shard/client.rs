@@ -174,7 +174,18 @@ impl Client {
     pub(crate) fn report_message(&self, room: &Arc<str>, offset: u64, message: &Message) {
         let (client, room, identity) = (self.id, Arc::clone(room), self.identity());
         let event = Event::Message { client, identity, room, offset, message: message.clone() };
-        self.context.events.push_message(event, message.data().len(), &self.context.counters);
+        let counters = &self.context.counters;
+        self.context.events.push_message(event, message.data().len(), counters);
+    }
+
+    /// Publishes a message of the client to the room that it speaks to. In none, it speaks to the host
+    /// alone.
+    pub(crate) fn publish(&self, message: Message) {
+        // It fails if the server stops, and takes no more messages.
+        if let Err(message) = self.seats.publish(self, message) {
+            self.report_message(&Arc::from(""), 0, &message);
+            self.wake_host();
+        }
     }
 
     /// Wakes the host for what it was told outside of a shard's turn.

@@ -9,6 +9,7 @@ pub(crate) mod inbox;
 pub(crate) mod lane;
 mod liveness;
 mod outbox;
+pub(crate) mod reviews;
 pub(crate) mod seats;
 mod time_limits;
 
@@ -34,6 +35,7 @@ use self::{
     inbox::{Arrival, Call, Closing, Inbox, Item, RoomId},
     lane::{Joiner, Lane},
     liveness::Liveness,
+    reviews::{Reviews, Undecided},
     time_limits::TimeLimits,
 };
 use crate::{context::Context, event::ClientId, message::Message};
@@ -52,6 +54,7 @@ pub(crate) struct Link {
     // A std mutex: it is held for one look-up.
     roster: Mutex<HashSet<ClientId>>,
     pub(crate) applicants: Applicants,
+    pub(crate) undecided: Undecided,
     load: AtomicUsize,
 }
 
@@ -92,6 +95,7 @@ pub(crate) struct Shard {
     lanes: RefCell<HashMap<RoomId, Lane>>,
     clients: RefCell<HashMap<ClientId, Rc<Client>>>,
     pub(crate) answers: Answers,
+    pub(crate) reviews: Reviews,
     /// How many rooms clients are in beside their first.
     more_seats: Cell<usize>,
     joiner: RefCell<Joiner>,
@@ -114,6 +118,7 @@ impl Shard {
             lanes: RefCell::default(),
             clients: RefCell::default(),
             answers: Answers::default(),
+            reviews: Reviews::default(),
             more_seats: Cell::new(0),
             joiner: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
@@ -134,6 +139,9 @@ impl Shard {
     ) -> bool {
         drop(tokio::task::spawn_local(liveness::run(Rc::clone(&self))));
         drop(tokio::task::spawn_local(time_limits::run(Rc::clone(&self))));
+        if !self.context.options.review_timeout.is_zero() {
+            drop(tokio::task::spawn_local(reviews::run(Rc::clone(&self))));
+        }
         self.flush_until_stopped(accept).await;
         if self.index == 0 {
             tracing::info!(clients = self.context.counters.connections.get(), "stopping");

@@ -35,6 +35,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_history_total(NULL, 1));
   NO_CONFIG(chat_config_set_publish_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_admission_timeout(NULL, 1));
+  NO_CONFIG(chat_config_set_review_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_event_queue(NULL, 1));
   NO_CONFIG(chat_config_set_log_handler(NULL, CHAT_LOG_INFO, NULL, NULL, NULL));
   int dropped = 0;
@@ -85,6 +86,7 @@ static void config_values(void) {
     CHECK_OK(chat_config_set_history_total(config, n ? SIZE_MAX : 0));
     CHECK_OK(chat_config_set_publish_timeout(config, n));
     CHECK_OK(chat_config_set_admission_timeout(config, n));
+    CHECK_OK(chat_config_set_review_timeout(config, n));
     CHECK_OK(chat_config_set_event_queue(config, n));
   }
   chat_server *server = NULL;
@@ -118,6 +120,9 @@ static void no_objects(void) {
   NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_disconnect(NULL, 1, 1000, NULL, 0));
   NO_SERVER(chat_server_accept(NULL, 1));
+  NO_SERVER(chat_server_allow(NULL, 1));
+  NO_SERVER(chat_server_allow_changed(NULL, 1, CHAT_TEXT, DATA("x")));
+  NO_SERVER(chat_server_refuse(NULL, 1));
   NO_SERVER(chat_server_reject(NULL, 1, 403, NULL, 0));
   NO_SERVER(chat_server_join(NULL, 1, TEXT("r")));
   NO_SERVER(chat_server_leave(NULL, 1, TEXT("r")));
@@ -218,12 +223,18 @@ static void clients(chat_server *server) {
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_send(server, nobody[i], CHAT_TEXT, DATA("x")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_disconnect(server, nobody[i], 1000, NULL, 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_accept(server, nobody[i]));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_allow(server, nobody[i]));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_allow_changed(server, nobody[i], CHAT_TEXT, DATA("x")));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_refuse(server, nobody[i]));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, nobody[i], 403, NULL, 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_join(server, nobody[i], TEXT("r")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_leave(server, nobody[i], TEXT("r")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_echo(server, nobody[i], false));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, nobody[i], NULL, 0));
   }
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_allow_changed(server, 1, 0, DATA("x")));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_allow_changed(server, 1, CHAT_TEXT, DATA(BAD_UTF8)));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_allow_changed(server, 1, CHAT_TEXT, (const uint8_t *)"", HUGE_LEN));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 399, NULL, 0));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 600, NULL, 0));
   char longer[1025];

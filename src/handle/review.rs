@@ -1,0 +1,53 @@
+//! A host's decision on a client's message.
+
+use super::Handle;
+use crate::{
+    error::{Error, Result},
+    event::DecisionId,
+    frame::Kind,
+    shard::{
+        inbox::{Call, Item},
+        reviews::Verdict,
+    },
+};
+
+impl Handle {
+    /// Lets a message be published that an [`Event::MessageRequest`](crate::Event::MessageRequest)
+    /// told of. It goes on when what the same client sent before is decided. A client that leaves
+    /// meanwhile stays in its rooms, and `Disconnected` waits, until its messages are decided.
+    ///
+    /// # Errors
+    /// [`Error::DecisionNotFound`] if it was decided before or the time is over; [`Error::Stopped`].
+    pub fn allow(&self, decision: DecisionId) -> Result<()> {
+        self.decide(decision, Verdict::Allow)
+    }
+
+    /// As [`allow`](Self::allow), with another message in its place.
+    ///
+    /// # Errors
+    /// Those of [`allow`](Self::allow), [`Error::InvalidUtf8`] for text, [`Error::TooLarge`]; with
+    /// these two the message is still to be decided on.
+    pub fn allow_changed(&self, decision: DecisionId, kind: Kind, data: &[u8]) -> Result<()> {
+        let message = self.message(kind, data)?;
+        self.decide(decision, Verdict::Change(message))
+    }
+
+    /// Lets a message not be published. Its sender is not told: say so with [`send`](Self::send).
+    ///
+    /// # Errors
+    /// Those of [`allow`](Self::allow).
+    pub fn refuse(&self, decision: DecisionId) -> Result<()> {
+        self.decide(decision, Verdict::Refuse)
+    }
+
+    fn decide(&self, decision: DecisionId, verdict: Verdict) -> Result<()> {
+        if self.is_stopping() {
+            return Err(Error::Stopped);
+        }
+        let link = self.shared.links.get(decision.shard()).ok_or(Error::DecisionNotFound)?;
+        let client = link.undecided.take(decision).ok_or(Error::DecisionNotFound)?;
+        link.inbox.push(Item::Call(Call(Box::new(move |shard| {
+            shard.reviews.decide(shard, client, decision, verdict);
+        }))))
+    }
+}

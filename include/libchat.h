@@ -57,6 +57,8 @@
  * | chat_server_publish, _batch       | any, also in a handler               | be delivered: up  |
  * | chat_server_send                  | any, also in a handler               | to publish_timeout|
  * | chat_server_disconnect            | any, also in a handler               | no                |
+ * | chat_server_accept, reject, join, | any, also in a handler               | no                |
+ * | leave, set_echo, set_identity     |                                      |                   |
  * | chat_server_local_addr, stats     | any, also in a handler               | no                |
  * | chat_server_request_stop          | any, also in a handler               | no                |
  * | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |
@@ -237,11 +239,12 @@ typedef int32_t chat_status;
 #endif // __cplusplus
 
 /**
- * What a chat_event says has happened. The events of one client come in the order CONNECTED, any
- * number of MESSAGE and MESSAGES_DROPPED, DISCONNECTED.
+ * What a chat_event says has happened. The events of one client come in the order CONNECT_REQUEST (if
+ * the host decides on connections), CONNECTED, any number of MESSAGE, JOINED, LEFT and
+ * MESSAGES_DROPPED, DISCONNECTED. JOINED comes before CONNECTED for what the host says before it
+ * accepts the client, and a client that is not admitted has no CONNECTED.
  *
- * Further ones may come: a host passes over those that it does not know. The numbers 1, 4 and 5
- * are reserved.
+ * Further ones may come: a host passes over those that it does not know.
  */
 enum chat_event_type
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -249,16 +252,32 @@ enum chat_event_type
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * A client has connected and is in its room: client, room, addr, path, query, headers.
+   * A client asks to be connected, and waits for chat_server_accept or chat_server_reject
+   * (chat_config_set_admission_timeout): client, room (the one that it asks for), addr, path,
+   * query, headers.
+   */
+  CHAT_EVENT_CONNECT_REQUEST = 1,
+  /**
+   * A client has connected and is in its room: client, identity, room, addr, path, query, headers.
    */
   CHAT_EVENT_CONNECTED = 2,
   /**
-   * A client published a message, which is on its way to the room: client, room, offset, kind,
-   * data.
+   * A client published a message, which is on its way to the room: client, identity, room, offset,
+   * kind, data. Of a client that is in no room, the room is empty and the offset 0: it speaks to
+   * the host alone.
    */
   CHAT_EVENT_MESSAGE = 3,
   /**
-   * A client has left, and is in no room any more: client, code, reason.
+   * The host has put a client into a room (chat_server_join): client, identity, room.
+   */
+  CHAT_EVENT_JOINED = 4,
+  /**
+   * The host has taken a client out of a room (chat_server_leave): client, identity, room.
+   */
+  CHAT_EVENT_LEFT = 5,
+  /**
+   * A client has left, or was not admitted, and is in no room any more: client, identity, code,
+   * reason.
    */
   CHAT_EVENT_DISCONNECTED = 6,
   /**
@@ -424,8 +443,10 @@ typedef struct chat_headers chat_headers;
  * last, after all others have returned.
  *
  * Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast, chat_server_publish,
- * chat_server_publish_batch, chat_server_send, chat_server_disconnect, chat_server_stats,
- * chat_server_next_events, chat_server_request_stop, chat_server_stop, chat_server_free.
+ * chat_server_publish_batch, chat_server_send, chat_server_disconnect, chat_server_accept,
+ * chat_server_reject, chat_server_join, chat_server_leave, chat_server_set_echo,
+ * chat_server_set_identity, chat_server_stats, chat_server_next_events, chat_server_request_stop,
+ * chat_server_stop, chat_server_free.
  */
 typedef struct chat_server chat_server;
 
@@ -454,7 +475,7 @@ typedef struct {
    */
   uint32_t kind;
   /**
-   * CONNECTED, MESSAGE, MESSAGES_DROPPED, DISCONNECTED: the client.
+   * The client, in all events of one.
    */
   chat_client_id client;
   /**
@@ -466,7 +487,7 @@ typedef struct {
    */
   uint64_t count;
   /**
-   * CONNECTED, MESSAGE: the room.
+   * CONNECT_REQUEST, CONNECTED, MESSAGE, JOINED, LEFT: the room.
    */
   const char *room;
   /**
@@ -482,7 +503,7 @@ typedef struct {
    */
   size_t data_len;
   /**
-   * CONNECTED: the client's address and port. ACCEPT_FAILED: the listener's.
+   * CONNECT_REQUEST, CONNECTED: the client's address and port. ACCEPT_FAILED: the listener's.
    */
   const char *addr;
   /**
@@ -490,7 +511,7 @@ typedef struct {
    */
   size_t addr_len;
   /**
-   * CONNECTED: the path as the client sent it, percent-encoded, without the query.
+   * CONNECT_REQUEST, CONNECTED: the path as the client sent it, percent-encoded, without the query.
    */
   const char *path;
   /**
@@ -498,7 +519,7 @@ typedef struct {
    */
   size_t path_len;
   /**
-   * CONNECTED: the query as the client sent it, without the question mark.
+   * CONNECT_REQUEST, CONNECTED: the query as the client sent it, without the question mark.
    */
   const char *query;
   /**
@@ -506,11 +527,11 @@ typedef struct {
    */
   size_t query_len;
   /**
-   * CONNECTED: the headers, for chat_event_header; NULL in other events.
+   * CONNECT_REQUEST, CONNECTED: the headers, for chat_event_header; NULL in other events.
    */
   const chat_headers *headers;
   /**
-   * CONNECTED: how many headers there are.
+   * CONNECT_REQUEST, CONNECTED: how many headers there are.
    */
   size_t header_count;
   /**
@@ -527,6 +548,15 @@ typedef struct {
    * its close frame held none, 1006 if the connection ended without one.
    */
   uint16_t code;
+  /**
+   * CONNECTED, MESSAGE, JOINED, LEFT, DISCONNECTED: what the host calls the client
+   * (chat_server_set_identity); empty if it has not said.
+   */
+  const char *identity;
+  /**
+   * The length of `identity` in bytes.
+   */
+  size_t identity_len;
 } chat_event;
 
 /**
@@ -606,6 +636,14 @@ typedef struct {
    * Message events that were dropped because the host did not take them.
    */
   uint64_t events_dropped;
+  /**
+   * Clients that the host rejected.
+   */
+  uint64_t admissions_rejected;
+  /**
+   * Clients that were refused because the host did not decide on them in time.
+   */
+  uint64_t admissions_timed_out;
 } chat_stats;
 
 /**
@@ -766,6 +804,19 @@ CHAT_API chat_status chat_config_set_handshake_timeout(chat_config *config, uint
 CHAT_API chat_status chat_config_set_handshake_size(chat_config *config, size_t bytes);
 
 /**
+ * Lets the host decide on each client that asks to be connected, and sets how long it may take, in
+ * milliseconds: it gets CHAT_EVENT_CONNECT_REQUEST, and answers with chat_server_accept or
+ * chat_server_reject. A client that it has not answered in this time is refused with HTTP 503, which
+ * `admissions_timed_out` counts. Nobody else waits meanwhile.
+ *
+ * Default: 0, which is: every client is accepted. From 10 ms to 1 day, or 0. It needs an event handler
+ * or chat_config_set_event_queue.
+ */
+CHAT_API
+chat_status chat_config_set_admission_timeout(chat_config *config,
+                                              uint32_t timeout_ms);
+
+/**
  * Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
  * with code 1009. Default: 1 MiB. From 1 byte to 1 GiB.
  */
@@ -899,33 +950,6 @@ chat_status chat_server_local_addr(const chat_server *server,
                                    size_t *len);
 
 /**
- * Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
- *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
- */
-CHAT_API
-chat_status chat_server_send(chat_server *server,
-                             chat_client_id client,
-                             uint32_t kind,
-                             const uint8_t *data,
-                             size_t data_len);
-
-/**
- * Closes a client's connection, after what it was sent before: with a close code of 1000 to 1003,
- * 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes, which may be empty.
- *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
- * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
- */
-CHAT_API
-chat_status chat_server_disconnect(chat_server *server,
-                                   chat_client_id client,
-                                   uint16_t code,
-                                   const char *reason,
-                                   size_t reason_len);
-
-/**
  * Reads the counters, also after the stop. Pass `sizeof(chat_stats)` as `out_size`: the struct is
  * filled as far as both sides know it, and zeroed beyond.
  *
@@ -1031,6 +1055,108 @@ chat_status chat_server_publish_batch(chat_server *server,
                                       size_t stride,
                                       size_t count,
                                       size_t *published);
+
+/**
+ * Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_send(chat_server *server,
+                             chat_client_id client,
+                             uint32_t kind,
+                             const uint8_t *data,
+                             size_t data_len);
+
+/**
+ * Closes a client's connection, after what it was sent before. A client that waits for admission is
+ * rejected with HTTP 403 and the reason. With a close code of 1000 to 1003,
+ * 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes, which may be empty.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
+ * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_disconnect(chat_server *server,
+                                   chat_client_id client,
+                                   uint16_t code,
+                                   const char *reason,
+                                   size_t reason_len);
+
+/**
+ * Lets a client be connected that a CHAT_EVENT_CONNECT_REQUEST told of
+ * (chat_config_set_admission_timeout). It gets what is published to its room from here on. From any
+ * thread, also in a handler. What else the answer says is said before: chat_server_set_identity,
+ * chat_server_join and chat_server_leave (also of the room that it asks for), chat_server_set_echo,
+ * chat_server_send.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or the time is over;
+ * CHAT_ERR_STOPPED.
+ */
+CHAT_API chat_status chat_server_accept(chat_server *server, chat_client_id client);
+
+/**
+ * Refuses a client that a CHAT_EVENT_CONNECT_REQUEST told of: its request is answered with
+ * `http_status`, 400 to 599, and a text of at most 1,024 bytes, which may be empty. From any thread,
+ * also in a handler.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or the time is over;
+ * CHAT_ERR_INVALID_ARGUMENT for another status, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE,
+ * CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_reject(chat_server *server,
+                               chat_client_id client,
+                               uint16_t http_status,
+                               const char *reason,
+                               size_t reason_len);
+
+/**
+ * Puts a client into a room, beside those that it is in: it receives what is published to the room from
+ * here on. It speaks to the room that it joined first of those that it is in. The host gets
+ * CHAT_EVENT_JOINED, unless the client is in the room already.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room has,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_join(chat_server *server,
+                             chat_client_id client,
+                             const char *room,
+                             size_t room_len);
+
+/**
+ * Takes a client out of a room: it receives nothing that is published to the room from here on. A client
+ * that is in no room any more speaks to the host alone. The host gets CHAT_EVENT_LEFT, unless the client
+ * is not in the room.
+ *
+ * Statuses: as of chat_server_join.
+ */
+CHAT_API
+chat_status chat_server_leave(chat_server *server,
+                              chat_client_id client,
+                              const char *room,
+                              size_t room_len);
+
+/**
+ * Sets what the host calls a client, such as the name of its user: all later events of the client carry
+ * it. At most 256 bytes of UTF-8; clients do not see it.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_set_identity(chat_server *server,
+                                     chat_client_id client,
+                                     const char *identity,
+                                     size_t identity_len);
+
+/**
+ * Sets whether a client receives its own messages, whatever the option or its query said.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_STOPPED.
+ */
+CHAT_API chat_status chat_server_set_echo(chat_server *server, chat_client_id client, bool echo);
 
 /**
  * How many events a batch holds; 0 if `events` is NULL.

@@ -104,6 +104,19 @@ impl Config {
         self
     }
 
+    /// Lets the host decide on each client that asks to be connected, and sets how long it may take.
+    /// The host gets [`Event::ConnectRequest`] and answers with [`Handle::accept`] or
+    /// [`Handle::reject`], from any thread. If it has not in this time, the client is answered with
+    /// HTTP 503, which [`Stats::admissions_timed_out`](crate::Stats::admissions_timed_out) counts.
+    /// Nobody else waits meanwhile.
+    ///
+    /// Default: zero, which is: every client is accepted. From 10 ms to 1 day, or zero. It needs an
+    /// event handler or the option `event_queue`.
+    pub fn admission_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.options.admission_timeout = timeout;
+        self
+    }
+
     /// Sets how long a message may be, in bytes of payload. A client that sends a longer one is
     /// closed with code 1009.
     ///
@@ -268,6 +281,7 @@ impl Config {
             check.listen(&self.listen)
         };
         check.options(&self.options);
+        check.admission(&self.options, self.handler.is_some());
         if !check.problems.is_empty() {
             return Err(Error::InvalidConfig(check.problems));
         }

@@ -32,6 +32,8 @@ pub enum Error {
     /// A close code that an endpoint must not send (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013
     /// or 3000 to 4999.
     InvalidCloseCode(u16),
+    /// An HTTP status that refuses no request: use 400 to 599.
+    InvalidHttpStatus(u16),
     /// The message is text, and not UTF-8.
     InvalidUtf8,
     /// The message or text is longer than its limit.
@@ -104,6 +106,9 @@ impl fmt::Display for Error {
                 f,
                 "close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
             ),
+            Self::InvalidHttpStatus(status) => {
+                write!(f, "HTTP status {status} refuses no request; use 400 to 599")
+            }
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8; send it as binary"),
             Self::TooLarge { size, limit } => write!(f, "{size} bytes, and {limit} are allowed"),
             Self::ClientNotFound => f.write_str("no such client; it may have left"),

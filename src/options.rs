@@ -25,6 +25,7 @@ pub(crate) struct Options {
     pub(crate) max_handshakes: usize,
     pub(crate) handshake_timeout: Duration,
     pub(crate) handshake_size: usize,
+    pub(crate) admission_timeout: Duration,
     pub(crate) max_message_size: usize,
     pub(crate) outbox_size: usize,
     pub(crate) outbox_age: Duration,
@@ -55,6 +56,7 @@ impl Default for Options {
             max_handshakes: 1_024,
             handshake_timeout: Duration::from_secs(5),
             handshake_size: 16 * KIB,
+            admission_timeout: Duration::ZERO,
             max_message_size: MIB,
             outbox_size: 4 * MIB,
             outbox_age: Duration::from_secs(5),
@@ -112,6 +114,14 @@ impl Check {
         listen
     }
 
+    /// Checks that there is somebody to decide on clients, if they are to be decided on.
+    pub(crate) fn admission(&mut self, options: &Options, has_handler: bool) {
+        if !options.admission_timeout.is_zero() && options.event_queue == 0 && !has_handler {
+            let text = "it needs an event handler, or the option event_queue".to_owned();
+            self.problem("admission_timeout", text);
+        }
+    }
+
     /// Checks every option.
     pub(crate) fn options(&mut self, options: &Options) {
         let short = Duration::from_millis(10);
@@ -120,6 +130,9 @@ impl Check {
         self.range("max_handshakes", options.max_handshakes, (1, 1_000_000));
         self.range("handshake_timeout", options.handshake_timeout, (short, DAY));
         self.range("handshake_size", options.handshake_size, (8 * KIB, MIB));
+        if !options.admission_timeout.is_zero() {
+            self.range("admission_timeout", options.admission_timeout, (short, DAY));
+        }
         self.range("max_message_size", options.max_message_size, (1, GIB));
         // The longest message must fit beside its header and what it costs to keep.
         let least = options.max_message_size.saturating_add(4 * KIB);

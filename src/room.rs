@@ -12,11 +12,11 @@ use std::sync::{
 use crate::{
     context::Context,
     error::{Error, Result},
-    event::{ClientId, Event},
     history::History,
     message::Message,
     shard::{
         Link,
+        client::Client,
         inbox::{Delivery, RoomId},
     },
     sys,
@@ -90,14 +90,13 @@ impl Room {
 
     /// Gives messages their places, one behind the other, and sends them on their way: all of them or
     /// none, which are then given back. Returns the offset of the last. `sender` is the client that
-    /// published them, and whether it is to receive them itself; the host is told of a client's
-    /// messages in the room's order.
+    /// published them: the host is told of a client's messages in the room's order.
     pub(crate) fn publish<M: Messages>(
         &self,
         context: &Context,
         shards: &[Arc<Link>],
         messages: M,
-        sender: Option<(ClientId, bool)>,
+        sender: Option<&Client>,
         kept: &AtomicUsize,
     ) -> Result<u64, (Refused, M)> {
         let mut state = self.lock();
@@ -111,7 +110,7 @@ impl Room {
         let count = messages.as_ref().len() as u64;
         state.offset += count;
         let last = state.offset;
-        let exclude = sender.and_then(|(client, echo)| (!echo).then_some(client));
+        let exclude = sender.filter(|client| !client.has_echo()).map(Client::id);
         for (link, _) in shards.iter().zip(&state.subscribers).filter(|(_, count)| **count > 0) {
             let deliveries = numbered().map(|(offset, message)| Delivery {
                 room: self.id,
@@ -124,13 +123,11 @@ impl Room {
             debug_assert!(pushed.is_ok(), "an inbox closed before a room");
         }
         context.counters.messages_published.add(count);
-        if let Some((client, _)) = sender
+        if let Some(sender) = sender
             && context.events.is_enabled()
         {
             for (offset, message) in numbered() {
-                let room = Arc::clone(&self.name);
-                let event = Event::Message { client, room, offset, message: message.clone() };
-                context.events.push_message(event, message.data().len(), &context.counters);
+                sender.report_message(&self.name, offset, message);
             }
         }
         if self.id != RoomId::EVERYONE && context.options.history_messages > 0 {
@@ -144,16 +141,17 @@ impl Room {
         Ok(last)
     }
 
-    /// Adds a subscriber on a shard. Returns the offset of the first message that it is to see,
-    /// up to `count` messages from before it, and what the directory knew the room by if it was
-    /// idle.
+    /// Adds a subscriber on a shard. Calls `then`, while nobody can publish, with the offset of the
+    /// first message that it is to see and up to `count` messages from before it. Returns what the
+    /// directory knew the room by if it was idle.
     pub(crate) fn subscribe(
         &self,
         shard: usize,
         count: usize,
         context: &Context,
         kept: &AtomicUsize,
-    ) -> Result<(u64, Vec<Message>, Option<u64>)> {
+        then: impl FnOnce(u64, Vec<Message>),
+    ) -> Result<Option<u64>> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(Error::Stopped);
@@ -162,7 +160,8 @@ impl Room {
         let before = state.history.bytes();
         let history = state.history.last(count, sys::coarse_now(), context.options.history_age);
         note_kept(kept, before, state.history.bytes());
-        Ok((state.offset + 1, history, state.idle.take()))
+        then(state.offset + 1, history);
+        Ok(state.idle.take())
     }
 
     /// Removes a subscriber. Returns whether it was the last.

@@ -59,6 +59,10 @@ stats! {
     protocol_errors,
     /// Message events that were dropped because the host did not take them.
     events_dropped,
+    /// Clients that the host rejected.
+    admissions_rejected,
+    /// Clients that were refused because the host did not decide on them in time.
+    admissions_timed_out,
 }
 
 /// One counter.

@@ -28,7 +28,7 @@ fn a_client_connects_and_talks_and_leaves_in_this_order() {
     let lines = ["X-Token: geheim", "Cookie: a=b", "Cookie: c=d", "x-bytes: caf\u{e9}"];
     let response = client.upgrade("/rooms/caf%C3%A9?history=0&token=a%20b", &lines);
     assert_eq!(response.status, 101);
-    let Event::Connected { client: id, room, request } = events.next() else { panic!() };
+    let Event::Connected { client: id, room, request, .. } = events.next() else { panic!() };
     assert_eq!(&*room, "café");
     assert_eq!(request.addr, client.stream.local_addr().unwrap());
     assert_eq!(request.path, "/rooms/caf%C3%A9");
@@ -54,13 +54,13 @@ fn a_client_connects_and_talks_and_leaves_in_this_order() {
     client.say("erste");
     client.send(BINARY, b"\x00\xff");
     for (wanted, kind, data) in [(1, Kind::Text, &b"erste"[..]), (2, Kind::Binary, b"\x00\xff")] {
-        let Event::Message { client, room, offset, message } = events.next() else { panic!() };
+        let Event::Message { client, room, offset, message, .. } = events.next() else { panic!() };
         assert_eq!((client, &*room, offset), (id, "café", wanted));
         assert_eq!((message.kind(), message.data()), (kind, data));
         assert_eq!(message.as_text(), (kind == Kind::Text).then_some("erste"));
     }
     client.send(CLOSE, &close_payload(3000, b"tsch\xc3\xbcss"));
-    let Event::Disconnected { client, code, reason } = events.next() else { panic!() };
+    let Event::Disconnected { client, code, reason, .. } = events.next() else { panic!() };
     assert_eq!((client, code, &*reason), (id, 3000, "tschüss"));
     server.stop(PATIENCE).unwrap();
     assert!(matches!(events.next(), Event::Stopped));

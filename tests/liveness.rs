@@ -44,7 +44,7 @@ fn a_peer_that_does_not_answer_pings_is_cut_and_the_host_is_told_why() {
             witness.send(PONG, b"");
         }
         let left = events.now().into_iter().find_map(|event| match event {
-            chat::Event::Disconnected { client, code, reason } => Some((client, code, reason)),
+            chat::Event::Disconnected { client, code, reason, .. } => Some((client, code, reason)),
             _ => None,
         });
         if let Some(gone) = left {

@@ -74,16 +74,31 @@ impl Request {
 
 /// Something that happened on a server.
 ///
-/// The events of one client come in the order `Connected`, any number of `Message` and
-/// `MessagesDropped`, `Disconnected`.
+/// The events of one client come in the order `ConnectRequest` (if the host decides on connections),
+/// `Connected`, any number of `Message`, `Joined`, `Left` and `MessagesDropped`, `Disconnected`. Those
+/// that the host joins to rooms before it accepts them have `Joined` before `Connected`, and those that
+/// are not admitted have no `Connected`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
+    /// A client asks to be connected, and waits for [`Handle::accept`](crate::Handle::accept) or
+    /// [`Handle::reject`](crate::Handle::reject)
+    /// ([`Config::admission_timeout`](crate::Config::admission_timeout)).
+    ConnectRequest {
+        /// The client.
+        client: ClientId,
+        /// The room that it asks for.
+        room: Arc<str>,
+        /// What it asked for.
+        request: Arc<Request>,
+    },
     /// A client has connected and is in its room.
     Connected {
         /// The client.
         client: ClientId,
-        /// The room that it is in.
+        /// What the host calls it ([`Handle::set_identity`](crate::Handle::set_identity)).
+        identity: Option<Arc<str>>,
+        /// The room that it is in, and speaks to; empty if it is in none.
         room: Arc<str>,
         /// What it asked for.
         request: Arc<Request>,
@@ -92,9 +107,11 @@ pub enum Event {
     Message {
         /// The client.
         client: ClientId,
-        /// The room.
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
+        /// The room. Empty if the client is in none: then it speaks to the host alone.
         room: Arc<str>,
-        /// The message's place in the room's order: 1 for the first.
+        /// The message's place in the room's order: 1 for the first, 0 without a room.
         offset: u64,
         /// The message.
         message: Message,
@@ -107,11 +124,31 @@ pub enum Event {
         /// How many messages it will not see.
         count: u64,
     },
-    /// A client has left. It is in no room any more. Its socket may be open for some seconds yet, and
+    /// The host has put a client into a room ([`Handle::join`](crate::Handle::join)).
+    Joined {
+        /// The client.
+        client: ClientId,
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
+        /// The room.
+        room: Arc<str>,
+    },
+    /// The host has taken a client out of a room ([`Handle::leave`](crate::Handle::leave)).
+    Left {
+        /// The client.
+        client: ClientId,
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
+        /// The room.
+        room: Arc<str>,
+    },
+    /// A client has left, or was not admitted. It is in no room any more. Its socket may be open for some seconds yet, and
     /// counts among the connections until then: what waits for it is written, and its close awaited.
     Disconnected {
         /// The client.
         client: ClientId,
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
         /// The close code: the client's own, or the one that it was closed with. 1005 if its close
         /// frame held none, 1006 if the connection ended without one (RFC 6455, 7.4.1).
         code: u16,
@@ -133,4 +170,19 @@ pub enum Event {
     },
     /// The server has stopped. The last event.
     Stopped,
+}
+
+impl Event {
+    /// What the host calls the client that the event is of, if it is of one and the host has said.
+    #[must_use]
+    pub fn identity(&self) -> Option<&str> {
+        match self {
+            Self::Connected { identity, .. }
+            | Self::Message { identity, .. }
+            | Self::Joined { identity, .. }
+            | Self::Left { identity, .. }
+            | Self::Disconnected { identity, .. } => identity.as_deref(),
+            _ => None,
+        }
+    }
 }

@@ -74,7 +74,9 @@ impl EventQueue {
     pub(crate) fn push(&self, event: Event) {
         if self.is_enabled() {
             let bytes = match &event {
-                Event::Connected { request, .. } => request.size(),
+                Event::ConnectRequest { request, .. } | Event::Connected { request, .. } => {
+                    request.size()
+                }
                 _ => 0,
             };
             let mut queue = self.lock();
@@ -199,6 +201,7 @@ mod tests {
     fn message(queue: &EventQueue, counters: &Counters) {
         let event = Event::Message {
             client: ClientId(1),
+            identity: None,
             room: "lobby".into(),
             offset: 1,
             message: Message::new(Kind::Text, b"hello"),
@@ -219,7 +222,12 @@ mod tests {
             message(&queue, &counters);
         }
         assert!(queue.is_full());
-        queue.push(Event::Disconnected { client: ClientId(1), code: 1000, reason: "".into() });
+        queue.push(Event::Disconnected {
+            client: ClientId(1),
+            identity: None,
+            code: 1000,
+            reason: "".into(),
+        });
         let events = take(&queue, Duration::ZERO).unwrap();
         assert!(matches!(
             events[..],

@@ -138,6 +138,7 @@ mod tests {
     #[test]
     fn every_exported_function_is_guarded() {
         let sources = [
+            include_str!("client.rs"),
             include_str!("config.rs"),
             include_str!("error.rs"),
             include_str!("events.rs"),

@@ -179,6 +179,21 @@ pub extern "C" fn chat_config_set_handshake_size(
     attempt(|| set(config, |config| _ = config.handshake_size(bytes)))
 }
 
+/// Lets the host decide on each client that asks to be connected, and sets how long it may take, in
+/// milliseconds: it gets CHAT_EVENT_CONNECT_REQUEST, and answers with chat_server_accept or
+/// chat_server_reject. A client that it has not answered in this time is refused with HTTP 503, which
+/// `admissions_timed_out` counts. Nobody else waits meanwhile.
+///
+/// Default: 0, which is: every client is accepted. From 10 ms to 1 day, or 0. It needs an event handler
+/// or chat_config_set_event_queue.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_admission_timeout(
+    config: Option<&mut chat_config>,
+    timeout_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.admission_timeout(millis(timeout_ms))))
+}
+
 /// Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
 /// with code 1009. Default: 1 MiB. From 1 byte to 1 GiB.
 #[unsafe(no_mangle)]

@@ -3,7 +3,9 @@
 
 use std::{
     ffi::{c_char, c_void},
+    net::SocketAddr,
     ptr,
+    sync::Arc,
 };
 
 use super::{
@@ -28,20 +30,31 @@ pub enum chat_kind {
     CHAT_BINARY = 2,
 }
 
-/// What a chat_event says has happened. The events of one client come in the order CONNECTED, any
-/// number of MESSAGE and MESSAGES_DROPPED, DISCONNECTED.
+/// What a chat_event says has happened. The events of one client come in the order CONNECT_REQUEST (if
+/// the host decides on connections), CONNECTED, any number of MESSAGE, JOINED, LEFT and
+/// MESSAGES_DROPPED, DISCONNECTED. JOINED comes before CONNECTED for what the host says before it
+/// accepts the client, and a client that is not admitted has no CONNECTED.
 ///
-/// Further ones may come: a host passes over those that it does not know. The numbers 1, 4 and 5
-/// are reserved.
+/// Further ones may come: a host passes over those that it does not know.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
 pub enum chat_event_type {
-    /// A client has connected and is in its room: client, room, addr, path, query, headers.
+    /// A client asks to be connected, and waits for chat_server_accept or chat_server_reject
+    /// (chat_config_set_admission_timeout): client, room (the one that it asks for), addr, path,
+    /// query, headers.
+    CHAT_EVENT_CONNECT_REQUEST = 1,
+    /// A client has connected and is in its room: client, identity, room, addr, path, query, headers.
     CHAT_EVENT_CONNECTED = 2,
-    /// A client published a message, which is on its way to the room: client, room, offset, kind,
-    /// data.
+    /// A client published a message, which is on its way to the room: client, identity, room, offset,
+    /// kind, data. Of a client that is in no room, the room is empty and the offset 0: it speaks to
+    /// the host alone.
     CHAT_EVENT_MESSAGE = 3,
-    /// A client has left, and is in no room any more: client, code, reason.
+    /// The host has put a client into a room (chat_server_join): client, identity, room.
+    CHAT_EVENT_JOINED = 4,
+    /// The host has taken a client out of a room (chat_server_leave): client, identity, room.
+    CHAT_EVENT_LEFT = 5,
+    /// A client has left, or was not admitted, and is in no room any more: client, identity, code,
+    /// reason.
     CHAT_EVENT_DISCONNECTED = 6,
     /// Message events were dropped here, because the host did not take events in time: count.
     CHAT_EVENT_EVENTS_DROPPED = 7,
@@ -75,13 +88,13 @@ pub struct chat_event {
     pub r#type: u32,
     /// MESSAGE: CHAT_TEXT or CHAT_BINARY.
     pub kind: u32,
-    /// CONNECTED, MESSAGE, MESSAGES_DROPPED, DISCONNECTED: the client.
+    /// The client, in all events of one.
     pub client: chat_client_id,
     /// MESSAGE: its place in the room's order, 1 for the first.
     pub offset: u64,
     /// EVENTS_DROPPED, MESSAGES_DROPPED: how many.
     pub count: u64,
-    /// CONNECTED, MESSAGE: the room.
+    /// CONNECT_REQUEST, CONNECTED, MESSAGE, JOINED, LEFT: the room.
     pub room: *const c_char,
     /// The length of `room` in bytes.
     pub room_len: usize,
@@ -89,21 +102,21 @@ pub struct chat_event {
     pub data: *const u8,
     /// The length of `data` in bytes.
     pub data_len: usize,
-    /// CONNECTED: the client's address and port. ACCEPT_FAILED: the listener's.
+    /// CONNECT_REQUEST, CONNECTED: the client's address and port. ACCEPT_FAILED: the listener's.
     pub addr: *const c_char,
     /// The length of `addr` in bytes.
     pub addr_len: usize,
-    /// CONNECTED: the path as the client sent it, percent-encoded, without the query.
+    /// CONNECT_REQUEST, CONNECTED: the path as the client sent it, percent-encoded, without the query.
     pub path: *const c_char,
     /// The length of `path` in bytes.
     pub path_len: usize,
-    /// CONNECTED: the query as the client sent it, without the question mark.
+    /// CONNECT_REQUEST, CONNECTED: the query as the client sent it, without the question mark.
     pub query: *const c_char,
     /// The length of `query` in bytes.
     pub query_len: usize,
-    /// CONNECTED: the headers, for chat_event_header; NULL in other events.
+    /// CONNECT_REQUEST, CONNECTED: the headers, for chat_event_header; NULL in other events.
     pub headers: *const chat_headers,
-    /// CONNECTED: how many headers there are.
+    /// CONNECT_REQUEST, CONNECTED: how many headers there are.
     pub header_count: usize,
     /// DISCONNECTED: the close frame's reason, or what ended the connection. ACCEPT_FAILED: what the
     /// operating system said.
@@ -113,6 +126,11 @@ pub struct chat_event {
     /// DISCONNECTED: the close code, the client's own or the one that it was closed with; 1005 if
     /// its close frame held none, 1006 if the connection ended without one.
     pub code: u16,
+    /// CONNECTED, MESSAGE, JOINED, LEFT, DISCONNECTED: what the host calls the client
+    /// (chat_server_set_identity); empty if it has not said.
+    pub identity: *const c_char,
+    /// The length of `identity` in bytes.
+    pub identity_len: usize,
 }
 
 /// Is called with events: `events` points to `count` of them, in order, at least one. They are valid
@@ -150,26 +168,50 @@ impl View {
     }
 }
 
+/// An address as text, which an `Event` does not hold.
+fn addr_text(addr: SocketAddr, addrs: &mut Vec<Box<str>>) -> (*const c_char, usize) {
+    let text = addr.to_string().into_boxed_str();
+    let parts = text_parts(&text);
+    addrs.push(text);
+    parts
+}
+
 fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
-    let mut addr_text = |addr: &dyn ToString| {
-        let text = addr.to_string().into_boxed_str();
-        let parts = text_parts(&text);
-        addrs.push(text);
-        parts
+    let describe_request = |entry: &mut chat_event, request: &Arc<Request>, addrs: &mut _| {
+        (entry.addr, entry.addr_len) = addr_text(request.addr, addrs);
+        (entry.path, entry.path_len) = text_parts(&request.path);
+        (entry.query, entry.query_len) = text_parts(&request.query);
+        entry.headers = Arc::as_ptr(request).cast();
+        entry.header_count = request.headers.len();
     };
     let mut entry = empty(chat_event_type::CHAT_EVENT_STOPPED);
+    if let Some(identity) = event.identity() {
+        (entry.identity, entry.identity_len) = text_parts(identity);
+    }
     match event {
-        Event::Connected { client, room, request } => {
+        Event::ConnectRequest { client, room, request } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_CONNECT_REQUEST as u32;
+            entry.client = client.as_u64();
+            (entry.room, entry.room_len) = text_parts(room);
+            describe_request(&mut entry, request, addrs);
+        }
+        Event::Connected { client, room, request, .. } => {
             entry.r#type = chat_event_type::CHAT_EVENT_CONNECTED as u32;
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
-            (entry.addr, entry.addr_len) = addr_text(&request.addr);
-            (entry.path, entry.path_len) = text_parts(&request.path);
-            (entry.query, entry.query_len) = text_parts(&request.query);
-            entry.headers = ptr::from_ref::<Request>(request).cast();
-            entry.header_count = request.headers.len();
+            describe_request(&mut entry, request, addrs);
         }
-        Event::Message { client, room, offset, message } => {
+        Event::Joined { client, room, .. } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_JOINED as u32;
+            entry.client = client.as_u64();
+            (entry.room, entry.room_len) = text_parts(room);
+        }
+        Event::Left { client, room, .. } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_LEFT as u32;
+            entry.client = client.as_u64();
+            (entry.room, entry.room_len) = text_parts(room);
+        }
+        Event::Message { client, room, offset, message, .. } => {
             entry.r#type = chat_event_type::CHAT_EVENT_MESSAGE as u32;
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
@@ -182,7 +224,7 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
             entry.client = client.as_u64();
             entry.count = *count;
         }
-        Event::Disconnected { client, code, reason } => {
+        Event::Disconnected { client, code, reason, .. } => {
             entry.r#type = chat_event_type::CHAT_EVENT_DISCONNECTED as u32;
             entry.client = client.as_u64();
             entry.code = *code;
@@ -190,7 +232,7 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
         }
         Event::AcceptFailed { addr, error } => {
             entry.r#type = chat_event_type::CHAT_EVENT_ACCEPT_FAILED as u32;
-            (entry.addr, entry.addr_len) = addr_text(addr);
+            (entry.addr, entry.addr_len) = addr_text(*addr, addrs);
             (entry.reason, entry.reason_len) = text_parts(error);
         }
         Event::EventsDropped { count } => {
@@ -226,6 +268,8 @@ fn empty(kind: chat_event_type) -> chat_event {
         reason: text,
         reason_len: 0,
         code: 0,
+        identity: text,
+        identity_len: 0,
     }
 }
 

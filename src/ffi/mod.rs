@@ -56,6 +56,8 @@
 //! | chat_server_publish, _batch       | any, also in a handler               | be delivered: up  |
 //! | chat_server_send                  | any, also in a handler               | to publish_timeout|
 //! | chat_server_disconnect            | any, also in a handler               | no                |
+//! | chat_server_accept, reject, join, | any, also in a handler               | no                |
+//! | leave, set_echo, set_identity     |                                      |                   |
 //! | chat_server_local_addr, stats     | any, also in a handler               | no                |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
 //! | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |
@@ -99,6 +101,8 @@ mod config;
 mod server;
 
 mod publish;
+
+mod client;
 
 mod stats;
 

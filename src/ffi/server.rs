@@ -11,11 +11,11 @@ use std::{
 };
 
 use super::{
-    boundary::{attempt, bytes, copy_struct, copy_text, required, text, write},
+    boundary::{attempt, copy_struct, copy_text, required, write},
     callback::Callback,
     config::chat_config,
     error::chat_error,
-    event::{View, chat_client_id, kind},
+    event::View,
     events::chat_events,
     guard::guard,
     log::{self, LogHandler},
@@ -23,7 +23,7 @@ use super::{
     stats::chat_stats,
     status::chat_status,
 };
-use crate::{config::Config, error::Error, event::ClientId, server::Server};
+use crate::{config::Config, error::Error, server::Server};
 
 /// A running server.
 ///
@@ -31,8 +31,10 @@ use crate::{config::Config, error::Error, event::ClientId, server::Server};
 /// last, after all others have returned.
 ///
 /// Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast, chat_server_publish,
-/// chat_server_publish_batch, chat_server_send, chat_server_disconnect, chat_server_stats,
-/// chat_server_next_events, chat_server_request_stop, chat_server_stop, chat_server_free.
+/// chat_server_publish_batch, chat_server_send, chat_server_disconnect, chat_server_accept,
+/// chat_server_reject, chat_server_join, chat_server_leave, chat_server_set_echo,
+/// chat_server_set_identity, chat_server_stats, chat_server_next_events, chat_server_request_stop,
+/// chat_server_stop, chat_server_free.
 pub struct chat_server {
     server: Server,
     /// The process that has the server's threads; a fork of it has not.
@@ -183,49 +185,6 @@ pub unsafe extern "C" fn chat_server_local_addr(
         unsafe { copy_text(&addr, buf, cap)? };
         write(len, addr.len());
         Ok(())
-    })
-}
-
-/// Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
-///
-/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
-/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn chat_server_send(
-    server: *mut chat_server,
-    client: chat_client_id,
-    kind: u32,
-    data: *const u8,
-    data_len: usize,
-) -> chat_status {
-    attempt(|| {
-        // SAFETY: the header asks for a server that is not freed before this returns.
-        let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
-        // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len)? };
-        Ok(server.send(ClientId::from_u64(client), kind, data)?)
-    })
-}
-
-/// Closes a client's connection, after what it was sent before: with a close code of 1000 to 1003,
-/// 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes, which may be empty.
-///
-/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
-/// CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn chat_server_disconnect(
-    server: *mut chat_server,
-    client: chat_client_id,
-    code: u16,
-    reason: *const c_char,
-    reason_len: usize,
-) -> chat_status {
-    attempt(|| {
-        // SAFETY: the header asks for a server that is not freed before this returns.
-        let server = unsafe { own(server)? };
-        // SAFETY: the header asks for `reason_len` readable bytes.
-        let reason = unsafe { text(reason, reason_len)? };
-        Ok(server.disconnect(ClientId::from_u64(client), code, reason)?)
     })
 }
 

@@ -38,6 +38,10 @@ pub struct chat_stats {
     pub protocol_errors: u64,
     /// Message events that were dropped because the host did not take them.
     pub events_dropped: u64,
+    /// Clients that the host rejected.
+    pub admissions_rejected: u64,
+    /// Clients that were refused because the host did not decide on them in time.
+    pub admissions_timed_out: u64,
 }
 
 impl From<Stats> for chat_stats {
@@ -59,6 +63,8 @@ impl From<Stats> for chat_stats {
             ping_timeouts,
             protocol_errors,
             events_dropped,
+            admissions_rejected,
+            admissions_timed_out,
         } = stats;
         Self {
             connections,
@@ -76,6 +82,8 @@ impl From<Stats> for chat_stats {
             ping_timeouts,
             protocol_errors,
             events_dropped,
+            admissions_rejected,
+            admissions_timed_out,
         }
     }
 }

@@ -71,9 +71,10 @@ impl From<Error> for chat_status {
 impl From<&Error> for chat_status {
     fn from(error: &Error) -> Self {
         match error {
-            Error::InvalidConfig(_) | Error::InvalidRoom(_) | Error::InvalidCloseCode(_) => {
-                CHAT_ERR_INVALID_ARGUMENT
-            }
+            Error::InvalidConfig(_)
+            | Error::InvalidRoom(_)
+            | Error::InvalidCloseCode(_)
+            | Error::InvalidHttpStatus(_) => CHAT_ERR_INVALID_ARGUMENT,
             Error::Listen { source, .. } => listen_status(source),
             Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,
             Error::InvalidUtf8 => CHAT_ERR_INVALID_UTF8,

@@ -96,6 +96,11 @@ impl Answer {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
     }
 
+    /// What the host has decided on.
+    pub(crate) fn rejected(status: u16, text: String) -> Self {
+        Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN), text)
+    }
+
     pub(crate) fn limit(text: &'static str) -> Self {
         Self { is_limit: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
     }

@@ -5,12 +5,13 @@
 //! also the one that hyper cannot read or that never ends.
 
 mod accept;
+mod admission;
 mod answer;
 mod io;
 mod request;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     net::Shutdown,
     pin::pin,
@@ -28,24 +29,26 @@ use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::oneshot};
 
 pub(crate) use self::answer::refuse_now;
-use self::{answer::Answer, io::Io, request::Route};
+use self::{admission::Waiting, answer::Answer, io::Io, request::Route};
 use crate::{
     connection::{self, Member, Upgraded},
     context::Admission,
     event,
     rooms::Rooms,
-    shard::{Shard, inbox::Arrival},
+    shard::{Shard, admission::Decision, inbox::Arrival},
 };
 
 /// How long what a refused client still sends is read and thrown away, so that no reset destroys
 /// the answer on its way.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What an upgrade was admitted with.
+/// What an upgrade is admitted with.
 struct Admitted {
+    // Dropped before the member: it tells the host that the client has left.
+    waiting: Option<Rc<Waiting>>,
     on_upgrade: OnUpgrade,
     member: Member,
     request: Option<Arc<event::Request>>,
@@ -64,21 +67,37 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
             return;
         }
     };
-    let admitted = RefCell::new(None);
+    let handshake = Cell::new(Some(handshake));
+    let candidate = RefCell::new(None);
+    let is_admitted = Cell::new(false);
     let is_answered = Arc::new(AtomicBool::new(false));
     let io = Io::new(Arc::clone(&stream), Arc::clone(&is_answered));
     let service = service_fn(|mut request: Request<Incoming>| {
-        let answer = match answer(&shard, &rooms, &stream, &mut request, addr) {
-            Ok((response, upgrade)) => {
-                admitted.replace(Some(upgrade));
-                response
-            }
-            Err(answer) => {
-                answer.log(&shard.context, addr);
+        let begun = begin(&shard, &rooms, &stream, &mut request, addr);
+        let (context, handshake) = (&shard.context, &handshake);
+        let (candidate, is_admitted) = (&candidate, &is_admitted);
+        async move {
+            let decided = match begun {
+                Err(answer) => Err(answer),
+                Ok(Begun { response, upgrade, decision }) => {
+                    let waiting = upgrade.waiting.clone().zip(decision);
+                    candidate.replace(Some(upgrade));
+                    match waiting {
+                        None => Ok(response),
+                        Some((waiting, decision)) => {
+                            // The host may take its time: others are let in meanwhile.
+                            drop(handshake.take());
+                            waiting.decided(decision).await.map(|()| response)
+                        }
+                    }
+                }
+            };
+            is_admitted.set(decided.is_ok());
+            Ok::<_, Infallible>(decided.unwrap_or_else(|answer| {
+                answer.log(context, addr);
                 answer.into_response()
-            }
-        };
-        std::future::ready(Ok::<Response<Full<Bytes>>, Infallible>(answer))
+            }))
+        }
     });
     let options = &shard.context.options;
     let http = http1::Builder::new()
@@ -86,16 +105,27 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
         .header_read_timeout(None)
         .serve_connection(io, service)
         .with_upgrades();
-    let http = shard.time_limits.within(options.handshake_timeout, http);
+    let timeout = options.handshake_timeout + options.admission_timeout;
+    let http = shard.time_limits.within(timeout, http);
     let outcome = match select(pin!(http), pin!(shard.stopped())).await {
         Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => return,
+        Either::Right((_, http)) => {
+            if candidate.borrow().is_some() {
+                // It is answered that the server stops.
+                shard.time_limits.within(LINGER, http).await;
+            }
+            return;
+        }
     };
-    if let (Some(Ok(())), Some(upgrade)) = (&outcome, admitted.take()) {
+    let upgrade = candidate.take().filter(|_| is_admitted.get());
+    if let (Some(Ok(())), Some(upgrade)) = (&outcome, upgrade) {
         let Ok(upgraded) = upgrade.on_upgrade.await else { return };
         let Ok(parts) = upgraded.downcast::<Io>() else { return };
         // The handshake's own place is free from here on.
         drop(handshake);
+        if let Some(waiting) = upgrade.waiting {
+            waiting.admitted();
+        }
         let upgraded = Upgraded {
             member: upgrade.member,
             leftover: parts.read_buf,
@@ -103,11 +133,7 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
             admission: upgrade.admission,
             load,
         };
-        drop(tokio::task::spawn_local(connection::run(
-            Rc::clone(&shard),
-            Arc::clone(&rooms),
-            upgraded,
-        )));
+        drop(tokio::task::spawn_local(connection::run(upgraded)));
         return;
     }
     shard.context.counters.connections_refused.add(1);
@@ -121,14 +147,22 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
     linger(&stream, &shard).await;
 }
 
-/// Decides on a request.
-fn answer(
+/// A request that may be upgraded.
+struct Begun {
+    response: Response<Full<Bytes>>,
+    upgrade: Admitted,
+    /// Where the host's decision comes, if it makes one.
+    decision: Option<oneshot::Receiver<Decision>>,
+}
+
+/// Decides on a request, as far as that is the server's business.
+fn begin(
     shard: &Rc<Shard>,
     rooms: &Arc<Rooms>,
     stream: &Arc<TcpStream>,
     request: &mut Request<Incoming>,
     addr: std::net::SocketAddr,
-) -> Result<(Response<Full<Bytes>>, Admitted), Answer> {
+) -> Result<Begun, Answer> {
     let context = &shard.context;
     let options = match request::route(request)? {
         Route::Home => return Err(Answer::home(request)),
@@ -148,9 +182,16 @@ fn answer(
         .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let request = context.events.is_enabled().then(|| request::describe(request, addr));
-    let member =
-        Member::join(shard, rooms, stream, &options).map_err(|_stopped| Answer::stopping())?;
-    Ok((response, Admitted { on_upgrade, member, request, admission }))
+    let member = Member::new(shard, rooms, stream, &options);
+    let (mut waiting, mut decision) = (None, None);
+    if let (Some(request), false) = (&request, context.options.admission_timeout.is_zero()) {
+        let (begun, receiver) = Waiting::begin(&member, &options, Arc::clone(request));
+        (waiting, decision) = (Some(Rc::new(begun)), Some(receiver));
+    } else {
+        member.join(&options).map_err(|_stopped| Answer::stopping())?;
+    }
+    let upgrade = Admitted { waiting, on_upgrade, member, request, admission };
+    Ok(Begun { response, upgrade, decision })
 }
 
 /// Ends the stream to the client, and reads until the client ends its own.

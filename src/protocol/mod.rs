@@ -1,29 +1,23 @@
 //! What a message of a client means.
 //!
-//! The engine below moves bytes and knows no protocol; a protocol speaks to rooms by a few calls
-//! (subscribe, publish, leave). A connection has one protocol, which its path names.
+//! The engine below moves bytes and knows no protocol; a protocol speaks to rooms through its client's
+//! seats. A connection has one protocol, which its path names.
 
 mod plain;
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 pub(crate) use self::plain::{Plain, PlainOptions};
-use crate::{error::Result, frame::Kind, rooms::Rooms, shard::client::Client};
+use crate::{error::Result, frame::Kind, shard::client::Client};
 
-/// One connection's protocol. Dropping it takes the client out of its rooms.
+/// One connection's protocol.
 pub(crate) trait Protocol {
     /// Acts on a whole message, whose text is known to be UTF-8. Never waits: the connection has
     /// waited until the rooms take more.
     ///
     /// # Errors
     /// `Stopped`: the server stops, and takes no more messages.
-    fn message(
-        &mut self,
-        rooms: &Arc<Rooms>,
-        client: &Rc<Client>,
-        kind: Kind,
-        payload: Bytes,
-    ) -> Result<()>;
+    fn message(&mut self, client: &Rc<Client>, kind: Kind, payload: Bytes) -> Result<()>;
 }

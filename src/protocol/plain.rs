@@ -7,13 +7,7 @@ use std::{rc::Rc, sync::Arc};
 use bytes::Bytes;
 
 use super::Protocol;
-use crate::{
-    error::Result,
-    frame::Kind,
-    message::Message,
-    rooms::{Rooms, Subscription},
-    shard::{Shard, client::Client},
-};
+use crate::{error::Result, frame::Kind, message::Message, shard::client::Client};
 
 /// What a plain connection asked for with its path and query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,42 +19,21 @@ pub(crate) struct PlainOptions {
     pub(crate) history: usize,
 }
 
-/// A plain connection: a client in one room.
+/// A plain connection: a client that speaks to one room.
 #[derive(Debug)]
-pub(crate) struct Plain {
-    subscription: Subscription,
-}
-
-impl Plain {
-    /// Puts a client into its room. The history that it asked for is on its way when this returns.
-    ///
-    /// # Errors
-    /// `Stopped`.
-    pub(crate) fn join(
-        rooms: &Arc<Rooms>,
-        shard: &Rc<Shard>,
-        client: &Rc<Client>,
-        options: &PlainOptions,
-    ) -> Result<Self> {
-        let subscription = rooms.subscribe(shard, client, &options.room, options.history)?;
-        Ok(Self { subscription })
-    }
-
-    /// The name of the room.
-    pub(crate) fn room(&self) -> &Arc<str> {
-        self.subscription.room().name()
-    }
-}
+pub(crate) struct Plain;
 
 impl Protocol for Plain {
-    fn message(
-        &mut self,
-        rooms: &Arc<Rooms>,
-        client: &Rc<Client>,
-        kind: Kind,
-        payload: Bytes,
-    ) -> Result<()> {
+    fn message(&mut self, client: &Rc<Client>, kind: Kind, payload: Bytes) -> Result<()> {
         let message = Message::new(kind, &payload);
-        rooms.publish_from(client, self.subscription.room(), message).map(drop)
+        match client.seats().publish(client, message) {
+            Ok(published) => published.map(drop),
+            Err(message) => {
+                // The host has taken it out of its room: it speaks to the host alone.
+                client.report_message(&Arc::from(""), 0, &message);
+                client.wake_host();
+                Ok(())
+            }
+        }
     }
 }

@@ -22,11 +22,13 @@ use tokio::net::TcpStream;
 use super::{
     inbox::{Closing, End},
     outbox::Outbox,
+    seats::Seats,
 };
 use crate::{
     context::Context,
     event::{ClientId, Event},
     frame,
+    message::Message,
     options::SlowConsumer,
     sys::Socket,
 };
@@ -64,6 +66,9 @@ pub(crate) struct Client {
     outbox: RefCell<Option<Box<Outbox>>>,
     stream: Arc<TcpStream>,
     context: Arc<Context>,
+    seats: Seats,
+    /// What the host calls it.
+    identity: Cell<Option<Box<Arc<str>>>>,
     /// Why it ends: what was said first.
     end: OnceCell<Box<End>>,
     /// Messages dropped that the host was not told of yet.
@@ -115,6 +120,8 @@ impl Client {
             outbox: RefCell::new(Some(Box::default())),
             stream,
             context,
+            seats: Seats::default(),
+            identity: Cell::default(),
             end: OnceCell::new(),
             unreported: Cell::new(0),
             asked: Cell::new(0),
@@ -140,6 +147,39 @@ impl Client {
 
     pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    /// The rooms that it is in.
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    /// What the host calls it, if it has said.
+    pub(crate) fn identity(&self) -> Option<Arc<str>> {
+        let boxed = self.identity.take();
+        let identity = boxed.as_deref().cloned();
+        self.identity.set(boxed);
+        identity
+    }
+
+    pub(crate) fn set_identity(&self, identity: Arc<str>) {
+        self.identity.set(Some(Box::new(identity)));
+    }
+
+    pub(crate) fn set_echo(&self, echo: bool) {
+        self.echo.set(echo);
+    }
+
+    /// Tells the host of a message of the client, in the room of that name.
+    pub(crate) fn report_message(&self, room: &Arc<str>, offset: u64, message: &Message) {
+        let (client, room, identity) = (self.id, Arc::clone(room), self.identity());
+        let event = Event::Message { client, identity, room, offset, message: message.clone() };
+        self.context.events.push_message(event, message.data().len(), &self.context.counters);
+    }
+
+    /// Wakes the host for what it was told outside of a shard's turn.
+    pub(crate) fn wake_host(&self) {
+        self.context.events.wake();
     }
 
     /// Whether the client receives what it sends itself.

@@ -4,7 +4,9 @@
 //! the shard ends. A shard is woken once for all that came while it slept.
 
 use std::{
+    fmt,
     net::{SocketAddr, TcpStream},
+    rc::Rc,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::Load;
+use super::{Load, Shard};
 use crate::{
     context::Admission,
     error::{Error, Result},
@@ -77,6 +79,15 @@ pub(crate) struct End {
     pub(crate) reason: Arc<str>,
 }
 
+/// What a host asked for, as a function of the shard.
+pub(crate) struct Call(pub(crate) Box<dyn FnOnce(&Rc<Shard>) + Send>);
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Call")
+    }
+}
+
 /// What a shard is asked to do, in order.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -88,6 +99,8 @@ pub(crate) enum Item {
     Close(ClientId, Closing),
     /// Serve a connection that was accepted.
     Accept(Box<Arrival>),
+    /// Do what the host asked for, on the shard's thread.
+    Call(Call),
     /// Drain and end. Nothing follows.
     Stop,
 }

@@ -3,11 +3,13 @@
 //! Invariant: everything here lives on the shard's thread, so that it needs no locks; other
 //! threads reach it through the [`Inbox`] alone. Nothing on this thread waits for a client.
 
+pub(crate) mod admission;
 pub(crate) mod client;
 pub(crate) mod inbox;
 pub(crate) mod lane;
 mod liveness;
 mod outbox;
+pub(crate) mod seats;
 mod time_limits;
 
 use std::{
@@ -27,8 +29,9 @@ use futures_util::future::{Either, select};
 use tokio::sync::{Notify, watch};
 
 use self::{
+    admission::{Answers, Applicants},
     client::Client,
-    inbox::{Arrival, Closing, Inbox, Item, RoomId},
+    inbox::{Arrival, Call, Closing, Inbox, Item, RoomId},
     lane::{Joiner, Lane},
     liveness::Liveness,
     time_limits::TimeLimits,
@@ -48,6 +51,7 @@ pub(crate) struct Link {
     /// The clients that can be sent to.
     // A std mutex: it is held for one look-up.
     roster: Mutex<HashSet<ClientId>>,
+    pub(crate) applicants: Applicants,
     load: AtomicUsize,
 }
 
@@ -87,6 +91,9 @@ pub(crate) struct Shard {
     pub(crate) link: Arc<Link>,
     lanes: RefCell<HashMap<RoomId, Lane>>,
     clients: RefCell<HashMap<ClientId, Rc<Client>>>,
+    pub(crate) answers: Answers,
+    /// How many rooms clients are in beside their first.
+    more_seats: Cell<usize>,
     joiner: RefCell<Joiner>,
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
     pub(crate) liveness: Liveness,
@@ -106,6 +113,8 @@ impl Shard {
             link,
             lanes: RefCell::default(),
             clients: RefCell::default(),
+            answers: Answers::default(),
+            more_seats: Cell::new(0),
             joiner: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             liveness,
@@ -143,12 +152,9 @@ impl Shard {
                 match item {
                     Item::Deliver(delivery) => {
                         // A broadcast and a room's messages are in different lanes with the same
-                        // clients: one is written before the other, in the order of publishing.
-                        let is_broadcast = delivery.room == RoomId::EVERYONE;
-                        if dirty
-                            .last()
-                            .is_some_and(|last| (*last == RoomId::EVERYONE) != is_broadcast)
-                        {
+                        // clients, and so are rooms that share a client: one is written before the
+                        // other, in the order of publishing.
+                        if dirty.last().is_some_and(|last| self.may_share(*last, delivery.room)) {
                             self.flush(&mut dirty);
                         }
                         let mut lanes = self.lanes.borrow_mut();
@@ -169,6 +175,10 @@ impl Shard {
                         }
                     }
                     Item::Accept(arrival) => accept(self, *arrival),
+                    Item::Call(Call(call)) => {
+                        self.flush(&mut dirty);
+                        call(self);
+                    }
                     Item::Stop => {
                         self.flush(&mut dirty);
                         self.context.events.wake();
@@ -183,6 +193,17 @@ impl Shard {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Whether a client may be in both of two rooms.
+    fn may_share(&self, one: RoomId, other: RoomId) -> bool {
+        let is_broadcast = (one == RoomId::EVERYONE) != (other == RoomId::EVERYONE);
+        is_broadcast || (self.more_seats.get() > 0 && one != other)
+    }
+
+    /// Notes that clients are in more rooms, or in fewer, beside their first.
+    pub(crate) fn note_seats(&self, before: usize, after: usize) {
+        self.more_seats.set(self.more_seats.get() + after - before);
     }
 
     /// Writes what waits in the lanes.
@@ -238,12 +259,16 @@ impl Shard {
         self.clients.borrow().get(&id).cloned()
     }
 
+    /// Lets a client be reached by its id.
     pub(crate) fn add_client(&self, client: &Rc<Client>) {
         let roster = &self.link.roster;
         roster.lock().unwrap_or_else(PoisonError::into_inner).insert(client.id());
-        let mut clients = self.clients.borrow_mut();
-        clients.insert(client.id(), Rc::clone(client));
-        self.liveness.watch(client.id(), Instant::now(), &clients);
+        self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
+    }
+
+    /// Begins to ping a client.
+    pub(crate) fn watch(&self, client: ClientId) {
+        self.liveness.watch(client, Instant::now(), &self.clients.borrow());
     }
 
     /// Lets no more be sent to a client, which is closing or gone.

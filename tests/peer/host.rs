@@ -79,7 +79,7 @@ impl<'a> Events<'a> {
     pub(crate) fn left(&mut self, wanted: ClientId) -> (u16, String) {
         let mut others = VecDeque::new();
         let found = self.find("Disconnected of this client", |event| match event {
-            Event::Disconnected { client, code, reason } if client == wanted => {
+            Event::Disconnected { client, code, reason, .. } if client == wanted => {
                 Some((code, reason.to_string()))
             }
             other @ Event::Disconnected { .. } => {
@@ -96,7 +96,7 @@ impl<'a> Events<'a> {
     /// The next client that leaves, with which code and reason.
     pub(crate) fn disconnected(&mut self) -> (ClientId, u16, String) {
         self.find("Disconnected", |event| match event {
-            Event::Disconnected { client, code, reason } => {
+            Event::Disconnected { client, code, reason, .. } => {
                 Some((client, code, reason.to_string()))
             }
             _ => None,

@@ -1,9 +1,11 @@
 //! All rooms of a server, by name: looked up, made, and forgotten when nobody needs them.
 //!
-//! Lock order: directory, room, inbox or event queue.
+//! Lock order: directory, room, the room of everyone, inbox or event queue.
+
+mod directory;
+mod subscription;
 
 use std::{
-    collections::{BTreeMap, HashMap},
     rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,9 +14,8 @@ use std::{
     time::Instant,
 };
 
-use bytes::BytesMut;
-use slab::Slab;
-
+pub(crate) use self::subscription::{Audience, Reservation};
+use self::{directory::Directory, subscription::Place};
 use crate::{
     context::Context,
     error::{Error, Result},
@@ -26,9 +27,6 @@ use crate::{
 /// The longest name of a room, in bytes.
 const MAX_NAME: usize = 128;
 
-/// How many rooms are looked at to find one that keeps much.
-const SAMPLE: usize = 64;
-
 /// The rooms of one server.
 #[derive(Debug)]
 pub(crate) struct Rooms {
@@ -38,54 +36,6 @@ pub(crate) struct Rooms {
     directory: Mutex<Directory>,
     /// Bytes that all rooms' histories keep, with their overhead.
     kept: AtomicUsize,
-}
-
-#[derive(Debug, Default)]
-struct Directory {
-    /// Where in `rooms` each is.
-    by_name: HashMap<Arc<str>, usize>,
-    rooms: Slab<Arc<Room>>,
-    /// Where in `rooms` the next look for one that keeps much begins.
-    cursor: usize,
-    /// Rooms without subscribers that have history, the one that has rested for longest first.
-    idle: BTreeMap<u64, (Arc<Room>, Instant)>,
-    /// The number of the last room, and of the last rest.
-    last_number: u64,
-    stopped: bool,
-}
-
-impl Directory {
-    fn get(&self, name: &str) -> Option<&Arc<Room>> {
-        self.rooms.get(*self.by_name.get(name)?)
-    }
-
-    fn insert(&mut self, room: &Arc<Room>) {
-        let place = self.rooms.insert(Arc::clone(room));
-        self.by_name.insert(Arc::clone(room.name()), place);
-    }
-
-    fn remove(&mut self, room: &Arc<Room>) {
-        if let Some(place) = self.by_name.remove(room.name()) {
-            self.rooms.try_remove(place);
-        }
-    }
-
-    /// The room that keeps most among the next few: looking at all of them would take too long, and
-    /// in time each has its turn.
-    fn next_large(&mut self) -> Option<Arc<Room>> {
-        let places = self.rooms.capacity().max(1);
-        let from = self.cursor;
-        self.cursor = (from + SAMPLE) % places;
-        let sample = (from..from + SAMPLE.min(places))
-            .filter_map(|place| self.rooms.get(place % places))
-            .max_by_key(|room| room.history_bytes());
-        sample.cloned()
-    }
-
-    fn next_number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
-    }
 }
 
 /// Checks a room's name: 1 to 128 bytes, no control characters.
@@ -117,7 +67,7 @@ impl Rooms {
         room: &Arc<Room>,
         message: Message,
     ) -> Result<u64> {
-        let sender = Some((client.id(), client.has_echo()));
+        let sender = Some(client);
         let published = room.publish(&self.context, &self.shards, [message], sender, &self.kept);
         self.bound_history(room);
         // A room with a subscriber is not retired.
@@ -188,60 +138,105 @@ impl Rooms {
         client: &Rc<Client>,
         name: &str,
         history: usize,
-    ) -> Result<Subscription> {
+    ) -> Result<()> {
+        let mut reserved = None;
+        self.reserve(shard.index, name, history, |reservation| reserved = Some(reservation))?;
+        if let Some(reserved) = reserved {
+            Self::join(shard, client, reserved);
+        }
+        Ok(())
+    }
+
+    /// Makes a place in a room for a client of a shard, on any thread, and hands it to `send`: what
+    /// it puts into the shard's inbox comes before every message that is published from here on, and
+    /// behind every one that was. It must not drop the reservation.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        shard: usize,
+        name: &str,
+        history: usize,
+        send: impl FnOnce(Reservation),
+    ) -> Result<()> {
         let mut directory = self.lock();
         let room = self.look_up(&mut directory, name)?;
-        let (from, messages, idle) =
-            room.subscribe(shard.index, history, &self.context, &self.kept)?;
+        // The place is made when it counts: dropping it takes the directory's lock.
+        let (rooms, reserved) = (Arc::clone(self), Arc::clone(&room));
+        let then = |from, messages| {
+            let place = Place { rooms, room: reserved, shard };
+            send(Reservation { place, from, messages });
+        };
+        let idle = room.subscribe(shard, history, &self.context, &self.kept, then)?;
         if let Some(idle) = idle
             && directory.idle.remove(&idle).is_some()
         {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
         }
-        drop(directory);
-        self.replay(shard, client, &messages);
-        Ok(self.subscription(shard, client, room, from))
+        Ok(())
     }
 
-    /// Sends a client the last of the messages, as many as its outbox may hold, in one write.
-    fn replay(&self, shard: &Rc<Shard>, client: &Rc<Client>, messages: &[Message]) {
-        let mut len = 0;
-        let fits = messages.iter().rev().take_while(|message| {
-            len += message.frame_len();
-            len <= self.context.options.outbox_size / 2
-        });
-        let count = fits.count();
-        let mut frames = BytesMut::new();
-        for message in &messages[messages.len() - count..] {
-            message.append_frame(&mut frames);
-        }
-        if count > 0 {
-            shard.drain_if(client, client.deliver(&frames.freeze(), count as u64));
-        }
+    /// Makes a place among those who receive broadcasts, as `reserve` does in a room.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub(crate) fn reserve_audience(
+        self: &Arc<Self>,
+        shard: usize,
+        send: impl FnOnce(Audience),
+    ) -> Result<()> {
+        let rooms = Arc::clone(self);
+        let then = |from, _| send(Audience::new(rooms, shard, from));
+        self.everyone.subscribe(shard, 0, &self.context, &self.kept, then).map(drop)
     }
 
-    /// Lets a client receive what is broadcast to everyone.
+    /// Lets a client receive what is broadcast to everyone, until it leaves.
     ///
     /// # Errors
     /// `Stopped`.
     pub(crate) fn subscribe_to_everyone(
         self: &Arc<Self>,
-        shard: &Rc<Shard>,
+        shard: &Shard,
         client: &Rc<Client>,
-    ) -> Result<Subscription> {
-        let (from, _, _) = self.everyone.subscribe(shard.index, 0, &self.context, &self.kept)?;
-        Ok(self.subscription(shard, client, Arc::clone(&self.everyone), from))
+    ) -> Result<()> {
+        let mut reserved = None;
+        self.reserve_audience(shard.index, |audience| reserved = Some(audience))?;
+        if let Some(audience) = reserved {
+            audience.take(shard, client);
+        }
+        Ok(())
     }
 
-    fn subscription(
-        self: &Arc<Self>,
-        shard: &Rc<Shard>,
-        client: &Rc<Client>,
-        room: Arc<Room>,
-        from: u64,
-    ) -> Subscription {
-        let number = shard.subscribe(room.id(), Rc::clone(client), from);
-        Subscription { rooms: Arc::clone(self), shard: Rc::clone(shard), room, number }
+    /// Puts a client into a room that was reserved for it, unless it is in it. Returns whether it was
+    /// not.
+    pub(crate) fn join(shard: &Rc<Shard>, client: &Rc<Client>, reserved: Reservation) -> bool {
+        let seats = client.seats();
+        if seats.has(reserved.room()) {
+            return false;
+        }
+        let before = seats.more();
+        seats.add(Box::new(reserved.take(shard, client)));
+        shard.note_seats(before, seats.more());
+        true
+    }
+
+    /// Takes a client out of a room. Returns whether it was in it.
+    pub(crate) fn part(shard: &Shard, client: &Client, room: &str) -> bool {
+        let before = client.seats().more();
+        let seat = client.seats().remove(room);
+        shard.note_seats(before, client.seats().more());
+        seat.is_some()
+    }
+
+    /// Takes a client out of all its rooms.
+    pub(crate) fn leave_all(&self, shard: &Shard, client: &Client) {
+        shard.note_seats(client.seats().more(), 0);
+        client.seats().clear();
+        if let Some(number) = client.seats().set_everyone(None) {
+            shard.unsubscribe(self.everyone.id(), number);
+            self.everyone.unsubscribe(shard.index);
+        }
     }
 
     /// Lets no more messages be published: each that was is in the inboxes when this returns.
@@ -362,27 +357,5 @@ impl Rooms {
     fn lock(&self) -> MutexGuard<'_, Directory> {
         // The directory is consistent at every point where a panic could be thrown.
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A client's place in a room, which it leaves when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    rooms: Arc<Rooms>,
-    shard: Rc<Shard>,
-    room: Arc<Room>,
-    number: usize,
-}
-
-impl Subscription {
-    pub(crate) fn room(&self) -> &Arc<Room> {
-        &self.room
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.shard.unsubscribe(self.room.id(), self.number);
-        self.rooms.leave(&self.room, self.shard.index);
     }
 }

@@ -1,5 +1,8 @@
 //! What a host does with a running server, from any thread.
 
+mod admission;
+mod client;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -17,13 +20,10 @@ use crate::{
     context::Context,
     error::{Error, Result},
     event::{ClientId, Event},
-    frame::{self, Kind},
+    frame::Kind,
     message::Message,
     rooms::{self, Rooms},
-    shard::{
-        Link,
-        inbox::{Closing, Item},
-    },
+    shard::{Link, inbox::Item},
     stats::Stats,
 };
 
@@ -139,39 +139,6 @@ impl Handle {
             *published += count;
         }
         Ok(())
-    }
-
-    /// Sends a message to one client.
-    ///
-    /// # Errors
-    /// [`Error::ClientNotFound`], [`Error::InvalidUtf8`] for text, [`Error::TooLarge`],
-    /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
-    /// [`Error::Stopped`]. In all cases nothing was sent.
-    pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
-        let message = self.message(kind, data)?;
-        let link = self.link_of(client)?;
-        if link.inbox.is_full() {
-            let timeout = self.shared.context.options.publish_timeout;
-            link.inbox.wait_for_space(Instant::now() + timeout)?;
-        }
-        link.inbox.push(Item::Send(client, message))
-    }
-
-    /// Closes a client's connection, after what was sent to it before. The code is 1000 to 1003,
-    /// 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes.
-    ///
-    /// # Errors
-    /// [`Error::ClientNotFound`], [`Error::InvalidCloseCode`], [`Error::TooLarge`],
-    /// [`Error::Stopped`].
-    pub fn disconnect(&self, client: ClientId, code: u16, reason: &str) -> Result<()> {
-        if !frame::may_send_close_code(code) {
-            return Err(Error::InvalidCloseCode(code));
-        }
-        if reason.len() > frame::MAX_CLOSE_REASON {
-            let limit = frame::MAX_CLOSE_REASON;
-            return Err(Error::TooLarge { size: reason.len(), limit });
-        }
-        self.link_of(client)?.inbox.push(Item::Close(client, Closing::new(code, reason)))
     }
 
     /// What the server has counted since its start; also after it has stopped.

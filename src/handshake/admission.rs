@@ -1,0 +1,113 @@
+//! A handshake that waits for the host's decision.
+//!
+//! Meanwhile the host reaches the client by its id: what it sends waits in the outbox, rooms that it
+//! joins it to count at once. Nothing is answered, and nobody else waits.
+
+use std::{cell::Cell, pin::pin, rc::Rc, sync::Arc};
+
+use futures_util::future::{Either, select};
+use tokio::sync::oneshot;
+
+use super::answer::Answer;
+use crate::{
+    connection::Member,
+    event::{Event, Request},
+    protocol::PlainOptions,
+    shard::{
+        Shard,
+        admission::{Applicant, Decision, Rejection},
+        client::Client,
+    },
+};
+
+/// A client that the host has not decided on. If this is dropped before it is admitted, it has left.
+pub(super) struct Waiting {
+    shard: Rc<Shard>,
+    client: Rc<Client>,
+    /// What the host is told if it is not admitted; empty if it is.
+    why: Cell<&'static str>,
+}
+
+impl Waiting {
+    /// Asks the host.
+    pub(super) fn begin(
+        member: &Member,
+        options: &PlainOptions,
+        request: Arc<Request>,
+    ) -> (Self, oneshot::Receiver<Decision>) {
+        let (shard, client) = (Rc::clone(&member.shard), Rc::clone(&member.client));
+        shard.add_client(&client);
+        let applicant = Applicant { room: Some(options.room.clone()), history: options.history };
+        shard.link.applicants.add(client.id(), applicant);
+        let decision = shard.answers.await_for(client.id());
+        let (room, id) = (options.room.as_str().into(), client.id());
+        shard.context.events.push(Event::ConnectRequest { client: id, room, request });
+        (Self { shard, client, why: Cell::new("it left before it was admitted") }, decision)
+    }
+
+    /// Waits for the host's decision, as long as the option allows.
+    pub(super) async fn decided(
+        &self,
+        mut decision: oneshot::Receiver<Decision>,
+    ) -> Result<(), Answer> {
+        let Self { shard, client, .. } = self;
+        let timeout = shard.context.options.admission_timeout;
+        let in_time = shard.time_limits.within(timeout, &mut decision);
+        let first = match select(pin!(in_time), pin!(shard.stopped())).await {
+            Either::Left((first, _)) => Some(first),
+            Either::Right(_) => None,
+        };
+        let decided = match first {
+            Some(Some(decided)) => decided.ok(),
+            Some(None) if shard.link.applicants.take(client.id()).is_some() => {
+                shard.context.counters.admissions_timed_out.add(1);
+                self.why.set("the host did not decide in time");
+                return Err(Answer::limit("the server's host did not decide in time; try again"));
+            }
+            // The host has decided, and its decision is in the shard's inbox.
+            Some(None) => match select(decision, pin!(shard.stopped())).await {
+                Either::Left((decided, _)) => decided.ok(),
+                Either::Right(_) => None,
+            },
+            None => None,
+        };
+        match decided {
+            Some(Ok(())) => Ok(()),
+            Some(Err(Rejection { status, text })) => {
+                shard.context.counters.admissions_rejected.add(1);
+                self.why.set("the host rejected it");
+                Err(Answer::rejected(status, text))
+            }
+            None => {
+                self.why.set("the server is stopping");
+                Err(Answer::stopping())
+            }
+        }
+    }
+
+    /// Lets the client be: it is connected from here on.
+    pub(super) fn admitted(&self) {
+        self.why.set("");
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let reason = self.why.get();
+        if reason.is_empty() {
+            return;
+        }
+        let (shard, client) = (&self.shard, self.client.id());
+        shard.link.applicants.take(client);
+        shard.answers.take(client);
+        // What the host has sent it is in its outbox, and goes with it.
+        shard.remove_client(client);
+        let identity = self.client.identity();
+        shard.context.events.push(Event::Disconnected {
+            client,
+            identity,
+            code: 1006,
+            reason: reason.into(),
+        });
+    }
+}

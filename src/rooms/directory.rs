@@ -1,0 +1,64 @@
+//! Which rooms there are: by name, by how long they have rested, and where to look for one that keeps
+//! much.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
+
+use slab::Slab;
+
+use crate::room::Room;
+
+/// How many rooms are looked at to find one that keeps much.
+const SAMPLE: usize = 64;
+
+/// The rooms of one server, by name.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    /// Where in `rooms` each is.
+    pub(super) by_name: HashMap<Arc<str>, usize>,
+    pub(super) rooms: Slab<Arc<Room>>,
+    /// Where in `rooms` the next look for one that keeps much begins.
+    cursor: usize,
+    /// Rooms without subscribers that have history, the one that has rested for longest first.
+    pub(super) idle: BTreeMap<u64, (Arc<Room>, Instant)>,
+    /// The number of the last room, and of the last rest.
+    last_number: u64,
+    pub(super) stopped: bool,
+}
+
+impl Directory {
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<Room>> {
+        self.rooms.get(*self.by_name.get(name)?)
+    }
+
+    pub(super) fn insert(&mut self, room: &Arc<Room>) {
+        let place = self.rooms.insert(Arc::clone(room));
+        self.by_name.insert(Arc::clone(room.name()), place);
+    }
+
+    pub(super) fn remove(&mut self, room: &Arc<Room>) {
+        if let Some(place) = self.by_name.remove(room.name()) {
+            self.rooms.try_remove(place);
+        }
+    }
+
+    /// The room that keeps most among the next few: looking at all of them would take too long, and
+    /// in time each has its turn.
+    pub(super) fn next_large(&mut self) -> Option<Arc<Room>> {
+        let places = self.rooms.capacity().max(1);
+        let from = self.cursor;
+        self.cursor = (from + SAMPLE) % places;
+        let sample = (from..from + SAMPLE.min(places))
+            .filter_map(|place| self.rooms.get(place % places))
+            .max_by_key(|room| room.history_bytes());
+        sample.cloned()
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+}

@@ -1,0 +1,278 @@
+//! The host decides who is connected, as what, and to which rooms.
+
+mod peer;
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chat::{ClientId, Error, Event, Kind, Request, Server};
+use peer::{
+    End, Peer, eventually,
+    host::{Events, server_with},
+    upgrade_head,
+};
+
+/// A server whose host decides, and has as long as it likes.
+fn deciding() -> Server {
+    server_with(|config| {
+        config.event_queue(1000).admission_timeout(Duration::from_secs(60));
+    })
+}
+
+/// Asks to be connected, and does not wait for the answer.
+fn ask(addr: SocketAddr, path: &str, lines: &[&str]) -> Peer {
+    let mut peer = Peer::connect(addr);
+    peer.write(upgrade_head(addr, path, lines).as_bytes());
+    peer
+}
+
+/// The next request: the client, the room that it asks for, what it said.
+fn request(events: &mut Events<'_>) -> (ClientId, Arc<str>, Arc<Request>) {
+    events.find("ConnectRequest", |event| match event {
+        Event::ConnectRequest { client, room, request } => Some((client, room, request)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_client_is_connected_when_the_host_has_accepted_it_and_not_before() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    let mut peer = ask(server.local_addr(), "/rooms/tea?token=t", &["Authorization: Bearer x"]);
+    let (client, room, asked) = request(&mut events);
+    assert_eq!((&*room, &*asked.path, &*asked.query), ("tea", "/rooms/tea", "token=t"));
+    assert_eq!(asked.header("authorization"), Some(&b"Bearer x"[..]));
+    assert!(events.now().is_empty(), "nobody is connected");
+    server.publish("tea", Kind::Text, b"before").unwrap();
+    server.accept(client).unwrap();
+    server.publish("tea", Kind::Text, b"after").unwrap();
+    assert_eq!(peer.response().status, 101);
+    assert_eq!(peer.text(), "after", "and nothing from before");
+    assert_eq!(events.connected(), client);
+    peer.is_served();
+}
+
+#[test]
+fn what_is_published_after_the_acceptance_is_missed_by_nobody() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    for round in 0..200 {
+        let mut peer = ask(server.local_addr(), "/?history=1", &[]);
+        let (client, ..) = request(&mut events);
+        server.broadcast(Kind::Text, b"not for it").unwrap();
+        server.publish("lobby", Kind::Text, format!("history {round}").as_bytes()).unwrap();
+        server.accept(client).unwrap();
+        server.publish("lobby", Kind::Text, format!("{round}").as_bytes()).unwrap();
+        server.broadcast(Kind::Text, b"to all").unwrap();
+        assert_eq!(peer.response().status, 101);
+        let expected = [format!("history {round}"), round.to_string(), "to all".to_owned()];
+        assert_eq!([peer.text(), peer.text(), peer.text()], expected);
+    }
+}
+
+#[test]
+fn a_client_is_rejected_with_the_hosts_status_and_text() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    let mut peer = ask(server.local_addr(), "/", &[]);
+    let (client, ..) = request(&mut events);
+    for status in [0, 101, 200, 399, 600] {
+        let result = server.reject(client, status, "");
+        assert!(matches!(result, Err(Error::InvalidHttpStatus(it)) if it == status), "{result:?}");
+    }
+    let result = server.reject(client, 401, &"x".repeat(1025));
+    assert!(matches!(result, Err(Error::TooLarge { .. })), "{result:?}");
+    server.send(client, Kind::Text, b"a secret").unwrap();
+    server.reject(client, 401, "sign in first: é").unwrap();
+    let response = peer.response();
+    assert_eq!((response.status, &*response.body), (401, "sign in first: é\n"));
+    assert!(matches!(peer.end(), End::Fin));
+    assert_eq!(events.left(client), (1006, "the host rejected it".to_owned()));
+    for result in
+        [server.accept(client), server.reject(client, 403, ""), server.set_echo(client, true)]
+    {
+        assert!(matches!(result, Err(Error::ClientNotFound)), "{result:?}");
+    }
+    assert_eq!(server.stats().admissions_rejected, 1);
+    eventually("its place is free", || {
+        let stats = server.stats();
+        (stats.connections, stats.rooms) == (0, 0)
+    });
+}
+
+#[test]
+fn a_host_that_does_not_decide_in_time_has_rejected() {
+    let server = server_with(|config| {
+        config.event_queue(100).admission_timeout(Duration::from_millis(20));
+    });
+    let mut events = Events::of(&server);
+    let mut peer = ask(server.local_addr(), "/", &[]);
+    let (client, ..) = request(&mut events);
+    assert_eq!(peer.response().status, 503);
+    assert_eq!(events.left(client), (1006, "the host did not decide in time".to_owned()));
+    assert!(matches!(server.accept(client), Err(Error::ClientNotFound)));
+    assert_eq!(server.stats().admissions_timed_out, 1);
+    eventually("its place is free", || server.stats().connections == 0);
+}
+
+#[test]
+fn nobody_waits_for_a_decision_on_somebody_else() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    let mut undecided: Vec<_> = (0..50).map(|_| ask(server.local_addr(), "/", &[])).collect();
+    let waiting: Vec<_> = (0..50).map(|_| request(&mut events).0).collect();
+    let mut peer = ask(server.local_addr(), "/", &[]);
+    let (client, ..) = request(&mut events);
+    server.accept(client).unwrap();
+    assert_eq!(peer.response().status, 101);
+    peer.is_served();
+    // The last that asked is the first that is let in.
+    for client in waiting.into_iter().rev() {
+        server.accept(client).unwrap();
+    }
+    for peer in &mut undecided {
+        assert_eq!(peer.response().status, 101);
+    }
+    assert_eq!(server.stats().connections, 51);
+}
+
+#[test]
+fn a_client_that_leaves_while_it_waits_is_forgotten() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    let peer = ask(server.local_addr(), "/", &[]);
+    let (client, ..) = request(&mut events);
+    server.join(client, "tea").unwrap();
+    drop(peer);
+    assert_eq!(events.left(client).0, 1006);
+    assert!(matches!(server.accept(client), Err(Error::ClientNotFound)));
+    eventually("nothing is left of it", || {
+        let stats = server.stats();
+        (stats.connections, stats.handshakes, stats.rooms) == (0, 0, 0)
+    });
+}
+
+#[test]
+fn a_client_that_waits_is_told_that_the_server_stops() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    let mut peer = ask(server.local_addr(), "/", &[]);
+    let (client, ..) = request(&mut events);
+    let start = Instant::now();
+    server.stop(Duration::from_secs(30)).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(20), "nobody decides any more");
+    assert_eq!(peer.response().status, 503);
+    assert_eq!(events.left(client), (1006, "the server is stopping".to_owned()));
+    assert!(matches!(server.accept(client), Err(Error::Stopped)));
+}
+
+#[test]
+fn the_host_says_who_a_client_is_and_where() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    let mut peer = ask(server.local_addr(), "/rooms/wanted?history=5", &[]);
+    let (client, ..) = request(&mut events);
+    server.set_identity(client, "ana").unwrap();
+    server.set_echo(client, false).unwrap();
+    server.leave(client, "wanted").unwrap();
+    server.join(client, "given").unwrap();
+    server.join(client, "given").unwrap();
+    server.join(client, "also").unwrap();
+    server.send(client, Kind::Text, b"welcome").unwrap();
+    server.accept(client).unwrap();
+    assert_eq!(peer.response().status, 101);
+    assert_eq!(peer.text(), "welcome");
+    for expected in ["given", "also"] {
+        let event = events.next();
+        assert_eq!(event.identity(), Some("ana"));
+        assert!(matches!(event, Event::Joined { room, .. } if &*room == expected));
+    }
+    let event = events.next();
+    assert_eq!(event.identity(), Some("ana"));
+    assert!(matches!(event, Event::Connected { room, .. } if &*room == "given"));
+
+    // It speaks to the room that it joined first, and has no echo.
+    peer.say("hello");
+    let event = events.next();
+    assert_eq!(event.identity(), Some("ana"));
+    assert!(matches!(event, Event::Message { room, offset: 1, .. } if &*room == "given"));
+    server.publish("wanted", Kind::Text, b"not for it").unwrap();
+    for room in ["also", "given", "also", "given"] {
+        server.publish(room, Kind::Text, room.as_bytes()).unwrap();
+    }
+    for room in ["also", "given", "also", "given"] {
+        assert_eq!(peer.text(), room, "in the order in which the host published");
+    }
+
+    // Out of all rooms it speaks to the host alone.
+    server.leave(client, "given").unwrap();
+    server.leave(client, "also").unwrap();
+    server.leave(client, "also").unwrap();
+    server.publish("given", Kind::Text, b"not any more").unwrap();
+    server.send(client, Kind::Text, b"alone").unwrap();
+    assert_eq!(peer.text(), "alone");
+    for expected in ["given", "also"] {
+        assert!(matches!(events.next(), Event::Left { room, .. } if &*room == expected));
+    }
+    peer.say("psst");
+    assert!(matches!(events.next(), Event::Message { room, offset: 0, .. } if room.is_empty()));
+    peer.leave();
+    let event = events.next();
+    assert_eq!(event.identity(), Some("ana"));
+    assert!(matches!(event, Event::Disconnected { code: 1000, .. }), "{event:?}");
+}
+
+#[test]
+fn a_client_is_joined_and_leaves_in_step_with_what_is_published() {
+    let server = server_with(|config| {
+        config.event_queue(1000);
+    });
+    let mut events = Events::of(&server);
+    let mut peer = Peer::join(server.local_addr(), "/");
+    let client = events.connected();
+    for round in 0..200 {
+        server.join(client, "tea").unwrap();
+        server.publish("tea", Kind::Text, format!("{round}").as_bytes()).unwrap();
+        server.leave(client, "tea").unwrap();
+        server.publish("tea", Kind::Text, b"not for it").unwrap();
+        assert_eq!(peer.text(), round.to_string());
+    }
+    peer.is_served();
+    for room in ["", "a\nb"] {
+        assert!(matches!(server.join(client, room), Err(Error::InvalidRoom(_))));
+        assert!(matches!(server.leave(client, room), Err(Error::InvalidRoom(_))));
+    }
+    assert!(matches!(server.set_identity(client, &"x".repeat(257)), Err(Error::TooLarge { .. })));
+}
+
+#[test]
+fn to_disconnect_a_client_that_waits_is_to_reject_it() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    let mut peer = ask(server.local_addr(), "/", &[]);
+    let (client, ..) = request(&mut events);
+    server.disconnect(client, 4000, "banned").unwrap();
+    let response = peer.response();
+    assert_eq!((response.status, &*response.body), (403, "banned\n"));
+}
+
+#[test]
+fn a_host_that_could_not_decide_is_told_at_the_start() {
+    let mut config = chat::Config::new();
+    config.listen("127.0.0.1:0").admission_timeout(Duration::from_secs(1));
+    let error = config.start().unwrap_err();
+    assert!(error.to_string().contains("admission_timeout"), "{error}");
+}
+
+#[test]
+fn a_host_that_wants_no_decisions_is_not_asked() {
+    let server = server_with(|config| {
+        config.event_queue(100);
+    });
+    let mut events = Events::of(&server);
+    let _peer = Peer::join(server.local_addr(), "/");
+    assert!(matches!(events.next(), Event::Connected { .. }));
+}

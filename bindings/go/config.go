@@ -121,6 +121,9 @@ func configure(c *C.chat_config, o *Options) error {
 	s.number("handshake_size", o.HandshakeSize, func(n uint64) C.chat_status {
 		return C.chat_config_set_handshake_size(c, C.size_t(n))
 	})
+	s.duration("admission_timeout", o.AdmissionTimeout, func(ms uint64) C.chat_status {
+		return C.chat_config_set_admission_timeout(c, u32(ms))
+	})
 	s.number("max_message_size", o.MaxMessageSize, func(n uint64) C.chat_status {
 		return C.chat_config_set_max_message_size(c, C.size_t(n))
 	})

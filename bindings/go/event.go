@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 )
@@ -36,14 +37,14 @@ func (k Kind) String() string {
 // Event is something that happened on a server: one of the Event types of this package, to be told
 // apart by a type switch. Further ones may come, so pass over those that you do not know.
 //
-// The events of one client come in the order EventConnected, any number of EventMessage and
-// EventMessagesDropped, EventDisconnected. All that an event holds is Go's memory and the program's.
+// The events of one client come in the order EventConnectRequest (if Options.AdmissionTimeout is set),
+// EventConnected, any number of EventMessage, EventJoined, EventLeft and EventMessagesDropped,
+// EventDisconnected. What the program joins a client to before it accepts it comes before
+// EventConnected, and a client that is not admitted has none. All that an event holds is Go's memory and the program's.
 type Event interface{ isEvent() }
 
-// EventConnected says that a client has connected and is in its room.
-type EventConnected struct {
-	Client ClientID
-	Room   string
+// Request is what a client asked for when it connected.
+type Request struct {
 	Addr   netip.AddrPort // The client's address and port.
 	Path   string         // As the client sent it, percent-encoded, without the query.
 	Query  string         // As the client sent it, without the question mark.
@@ -58,8 +59,8 @@ type Header struct {
 
 // Get returns the first value of a header, whose name is compared without regard to case; it is
 // empty if the client sent none.
-func (e EventConnected) Get(name string) string {
-	for _, header := range e.Header {
+func (r Request) Get(name string) string {
+	for _, header := range r.Header {
 		if strings.EqualFold(header.Name, name) {
 			return header.Value
 		}
@@ -67,13 +68,54 @@ func (e EventConnected) Get(name string) string {
 	return ""
 }
 
-// EventMessage says that a client published a message, which is on its way to the room.
-type EventMessage struct {
+// HTTPHeader is the request's headers as net/http has them, for what reads cookies and the like.
+func (r Request) HTTPHeader() http.Header {
+	header := make(http.Header, len(r.Header))
+	for _, line := range r.Header {
+		header.Add(line.Name, line.Value)
+	}
+	return header
+}
+
+// EventConnectRequest says that a client asks to be connected, and waits for Server.Accept or
+// Server.Reject (see Options.AdmissionTimeout).
+type EventConnectRequest struct {
 	Client ClientID
-	Room   string
-	Offset Offset
-	Kind   Kind
-	Data   []byte // The payload, which is UTF-8 if Kind is Text.
+	Room   string // The room that it asks for.
+	Request
+}
+
+// EventConnected says that a client has connected and is in its room.
+type EventConnected struct {
+	Client   ClientID
+	Identity string // What the program calls it (see Server.SetIdentity).
+	Room     string // The room that it is in, and speaks to; empty if it is in none.
+	Request
+}
+
+// EventJoined says that the program has put a client into a room (see Server.Join).
+type EventJoined struct {
+	Client   ClientID
+	Identity string
+	Room     string
+}
+
+// EventLeft says that the program has taken a client out of a room (see Server.Leave).
+type EventLeft struct {
+	Client   ClientID
+	Identity string
+	Room     string
+}
+
+// EventMessage says that a client published a message, which is on its way to the room. Of a client
+// that is in no room, the room is empty and the offset 0: it speaks to the program alone.
+type EventMessage struct {
+	Client   ClientID
+	Identity string
+	Room     string
+	Offset   Offset
+	Kind     Kind
+	Data     []byte // The payload, which is UTF-8 if Kind is Text.
 }
 
 // EventMessagesDropped says that the oldest messages that waited for a slow consumer were dropped
@@ -83,9 +125,10 @@ type EventMessagesDropped struct {
 	Count  uint64
 }
 
-// EventDisconnected says that a client has left. It is in no room any more.
+// EventDisconnected says that a client has left, or was not admitted. It is in no room any more.
 type EventDisconnected struct {
-	Client ClientID
+	Client   ClientID
+	Identity string
 	// Code is the close code: the client's own, or the one that it was closed with. 1005 if its
 	// close frame held none, 1006 if the connection ended without one (RFC 6455, 7.4.1).
 	Code   uint16
@@ -106,7 +149,10 @@ type EventEventsDropped struct{ Count uint64 }
 // EventStopped says that the server has stopped. The last event.
 type EventStopped struct{}
 
+func (EventConnectRequest) isEvent()  {}
 func (EventConnected) isEvent()       {}
+func (EventJoined) isEvent()          {}
+func (EventLeft) isEvent()            {}
 func (EventMessage) isEvent()         {}
 func (EventMessagesDropped) isEvent() {}
 func (EventDisconnected) isEvent()    {}

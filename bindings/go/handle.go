@@ -113,5 +113,7 @@ func (h *handle) stats() Stats {
 		PingTimeouts:        uint64(c.ping_timeouts),
 		ProtocolErrors:      uint64(c.protocol_errors),
 		EventsDropped:       uint64(c.events_dropped),
+		AdmissionsRejected:  uint64(c.admissions_rejected),
+		AdmissionsTimedOut:  uint64(c.admissions_timed_out),
 	}
 }

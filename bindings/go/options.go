@@ -58,6 +58,13 @@ type Options struct {
 	// with HTTP 431. Zero means 16 KiB. From 8 KiB to 1 MiB.
 	HandshakeSize int
 
+	// AdmissionTimeout lets the program decide on each client that asks to be connected, and is how
+	// long it may take: it gets EventConnectRequest and answers with Server.Accept or Server.Reject.
+	// A client that it has not answered in this time is refused with HTTP 503, which
+	// Stats.AdmissionsTimedOut counts. Nobody else waits meanwhile. Zero accepts every client. From 10
+	// ms to 1 day; it needs EventQueue.
+	AdmissionTimeout time.Duration
+
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
 	// one is closed with code 1009. Zero means 1 MiB. At most 1 GiB.
 	MaxMessageSize int

@@ -27,6 +27,7 @@ var wrong = map[string]struct {
 	"MaxHandshakes":    {"max_handshakes", []any{-1, 1_000_001}},
 	"HandshakeTimeout": {"handshake_timeout", durations(-1, 9*time.Millisecond, 25*time.Hour)},
 	"HandshakeSize":    {"handshake_size", []any{-1, 8<<10 - 1, 1<<20 + 1}},
+	"AdmissionTimeout": {"admission_timeout", durations(-1, 9*time.Millisecond, 25*time.Hour, time.Second)},
 	"MaxMessageSize":   {"max_message_size", []any{-1, 1<<30 + 1}},
 	"OutboxSize":       {"outbox_size", []any{-1, 4<<10 - 1, 64<<30 + 1}},
 	"OutboxAge":        {"outbox_age", durations(-1, 1, 25*time.Hour)},

@@ -125,27 +125,37 @@ func (h *handle) nextEvents() ([]Event, error) {
 func copyEvent(e *C.chat_event) Event {
 	client := ClientID(e.client)
 	switch e._type {
+	case C.CHAT_EVENT_CONNECT_REQUEST:
+		return EventConnectRequest{Client: client, Room: text(e.room, e.room_len), Request: request(e)}
 	case C.CHAT_EVENT_CONNECTED:
 		return EventConnected{
-			Client: client,
-			Room:   text(e.room, e.room_len),
-			Addr:   addrPort(text(e.addr, e.addr_len)),
-			Path:   text(e.path, e.path_len),
-			Query:  text(e.query, e.query_len),
-			Header: headers(e),
+			Client:   client,
+			Identity: text(e.identity, e.identity_len),
+			Room:     text(e.room, e.room_len),
+			Request:  request(e),
 		}
+	case C.CHAT_EVENT_JOINED:
+		return EventJoined{client, text(e.identity, e.identity_len), text(e.room, e.room_len)}
+	case C.CHAT_EVENT_LEFT:
+		return EventLeft{client, text(e.identity, e.identity_len), text(e.room, e.room_len)}
 	case C.CHAT_EVENT_MESSAGE:
 		return EventMessage{
-			Client: client,
-			Room:   text(e.room, e.room_len),
-			Offset: Offset(e.offset),
-			Kind:   Kind(e.kind),
-			Data:   bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
+			Client:   client,
+			Identity: text(e.identity, e.identity_len),
+			Room:     text(e.room, e.room_len),
+			Offset:   Offset(e.offset),
+			Kind:     Kind(e.kind),
+			Data:     bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
 		}
 	case C.CHAT_EVENT_MESSAGES_DROPPED:
 		return EventMessagesDropped{Client: client, Count: uint64(e.count)}
 	case C.CHAT_EVENT_DISCONNECTED:
-		return EventDisconnected{Client: client, Code: uint16(e.code), Reason: text(e.reason, e.reason_len)}
+		return EventDisconnected{
+			Client:   client,
+			Identity: text(e.identity, e.identity_len),
+			Code:     uint16(e.code),
+			Reason:   text(e.reason, e.reason_len),
+		}
 	case C.CHAT_EVENT_ACCEPT_FAILED:
 		return EventAcceptFailed{
 			Addr:   addrPort(text(e.addr, e.addr_len)),
@@ -157,6 +167,15 @@ func copyEvent(e *C.chat_event) Event {
 		return EventStopped{}
 	}
 	return nil
+}
+
+func request(e *C.chat_event) Request {
+	return Request{
+		Addr:   addrPort(text(e.addr, e.addr_len)),
+		Path:   text(e.path, e.path_len),
+		Query:  text(e.query, e.query_len),
+		Header: headers(e),
+	}
 }
 
 func headers(e *C.chat_event) []Header {

@@ -21,4 +21,7 @@ type Stats struct {
 	PingTimeouts   uint64 // Clients that were cut because they did not answer a ping.
 	ProtocolErrors uint64 // Clients that were closed because they broke the protocol or a limit.
 	EventsDropped  uint64 // Message events that were dropped because they were not taken.
+
+	AdmissionsRejected uint64 // Clients that the program rejected.
+	AdmissionsTimedOut uint64 // Clients that were refused because the program did not decide in time.
 }

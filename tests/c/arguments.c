@@ -34,6 +34,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_history_age(NULL, 1));
   NO_CONFIG(chat_config_set_history_total(NULL, 1));
   NO_CONFIG(chat_config_set_publish_timeout(NULL, 1));
+  NO_CONFIG(chat_config_set_admission_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_event_queue(NULL, 1));
   NO_CONFIG(chat_config_set_log_handler(NULL, CHAT_LOG_INFO, NULL, NULL, NULL));
   int dropped = 0;
@@ -83,6 +84,7 @@ static void config_values(void) {
     CHECK_OK(chat_config_set_history_age(config, n ? UINT64_MAX : 0));
     CHECK_OK(chat_config_set_history_total(config, n ? SIZE_MAX : 0));
     CHECK_OK(chat_config_set_publish_timeout(config, n));
+    CHECK_OK(chat_config_set_admission_timeout(config, n));
     CHECK_OK(chat_config_set_event_queue(config, n));
   }
   chat_server *server = NULL;
@@ -115,6 +117,12 @@ static void no_objects(void) {
   NO_SERVER(chat_server_publish_batch(NULL, NULL, sizeof(chat_message), 0, NULL));
   NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_disconnect(NULL, 1, 1000, NULL, 0));
+  NO_SERVER(chat_server_accept(NULL, 1));
+  NO_SERVER(chat_server_reject(NULL, 1, 403, NULL, 0));
+  NO_SERVER(chat_server_join(NULL, 1, TEXT("r")));
+  NO_SERVER(chat_server_leave(NULL, 1, TEXT("r")));
+  NO_SERVER(chat_server_set_echo(NULL, 1, true));
+  NO_SERVER(chat_server_set_identity(NULL, 1, TEXT("i")));
   NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
   NO_SERVER(chat_server_next_events(NULL, 0, &events));
   NO_SERVER(chat_server_request_stop(NULL));
@@ -209,7 +217,31 @@ static void clients(chat_server *server) {
   for (size_t i = 0; i < 3; i++) {
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_send(server, nobody[i], CHAT_TEXT, DATA("x")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_disconnect(server, nobody[i], 1000, NULL, 0));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_accept(server, nobody[i]));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, nobody[i], 403, NULL, 0));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_join(server, nobody[i], TEXT("r")));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_leave(server, nobody[i], TEXT("r")));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_echo(server, nobody[i], false));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, nobody[i], NULL, 0));
   }
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 399, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 600, NULL, 0));
+  char longer[1025];
+  memset(longer, 'x', sizeof longer);
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_reject(server, 1, 403, longer, sizeof longer));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_set_identity(server, 1, longer, 257));
+  const struct { chat_status status; const char *text; size_t len; } bad[] = {
+    {CHAT_ERR_NULL_ARGUMENT, NULL, 1},       {CHAT_ERR_INVALID_UTF8, TEXT(BAD_UTF8)},
+    {CHAT_ERR_TOO_LARGE, "", HUGE_LEN},      {CHAT_ERR_TOO_LARGE, "", WRONG_LEN},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    CHECK_STATUS(bad[i].status, chat_server_reject(server, 1, 403, bad[i].text, bad[i].len));
+    CHECK_STATUS(bad[i].status, chat_server_join(server, 1, bad[i].text, bad[i].len));
+    CHECK_STATUS(bad[i].status, chat_server_leave(server, 1, bad[i].text, bad[i].len));
+    CHECK_STATUS(bad[i].status, chat_server_set_identity(server, 1, bad[i].text, bad[i].len));
+  }
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_join(server, 1, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_leave(server, 1, TEXT("a\nb")));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_send(server, 1, 9, DATA("x")));
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_send(server, 1, CHAT_TEXT, NULL, 1));
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_disconnect(server, 1, 1000, NULL, 1));

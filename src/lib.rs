@@ -116,6 +116,7 @@ mod config;
 mod ffi;
 mod handle;
 mod server;
+mod starting;
 
 pub use batch::{BatchError, Publication};
 pub use config::Config;

@@ -8,7 +8,6 @@ use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -29,6 +28,7 @@ use crate::{
     options::Options,
     rooms::Rooms,
     shard::{Link, Shard},
+    starting::Starting,
     sys,
 };
 
@@ -157,27 +157,25 @@ impl Server {
     fn spawn_shards(&self, listeners: Vec<TcpListener>) -> Result<()> {
         let shared = &self.handle.shared;
         let running = Arc::new(AtomicUsize::new(shared.links.len()));
-        let (started, starting) = mpsc::channel();
+        let starting = Arc::new(Starting::default());
         let mut listeners = Some(listeners);
         for index in 0..shared.links.len() {
             let shared = Arc::clone(shared);
             let running = Arc::clone(&running);
-            let started = started.clone();
+            let word = starting.expect();
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
             let thread = self.spawn(format!("libchat-{index}"), move || {
                 match runtime() {
                     Ok(runtime) => {
-                        // The receiver is gone if another shard could not start; then this one is
-                        // about to be stopped.
-                        let _ = started.send(Ok(()));
+                        drop(word);
                         run_shard(index, &runtime, &shared, listeners);
                         // Sockets are closed here, before the server counts as stopped.
                         drop(runtime);
                     }
                     Err(source) => {
                         let what = "an event loop";
-                        let _ = started.send(Err(Error::Resources { what, source }));
+                        word.failed(Error::Resources { what, source });
                     }
                 }
                 if running.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -187,8 +185,7 @@ impl Server {
             })?;
             self.keep(thread);
         }
-        drop(started);
-        starting.iter().take(shared.links.len()).collect()
+        starting.wait()
     }
 
     fn spawn_dispatcher(&self, handler: Handler) -> Result<()> {

@@ -80,6 +80,7 @@ pub(crate) struct End {
 }
 
 /// What a host asked for, as a function of the shard.
+#[allow(clippy::type_complexity)] // It is spelled out once, here.
 pub(crate) struct Call(pub(crate) Box<dyn FnOnce(&Rc<Shard>) + Send>);
 
 impl fmt::Debug for Call {

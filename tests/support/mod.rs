@@ -87,6 +87,9 @@ pub(crate) fn missing(command: &Command, error: &io::Error) -> String {
         "c++" | "g++" => ": install a C++ compiler (Debian: apt-get install g++)",
         "nm" => ": install the binary utilities (Debian: apt-get install binutils)",
         "go" => ": install Go 1.26 or later (https://go.dev/dl)",
+        "python3" => {
+            ": install Python 3.9 or later with venv (Debian: apt-get install python3-venv)"
+        }
         _ => ": install it",
     };
     format!("cannot run {program}: {error}{advice}")

@@ -1,0 +1,94 @@
+"""Token streaming to a browser: an answer comes word by word, to everybody who looks at it.
+
+    python bindings/python/examples/token_stream.py
+
+Each conversation is a room, and its history holds what was said so far: a page that is opened late, or
+again, misses no token. The pages are served by asyncio alone; put your web framework in its place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+
+import libchat
+
+PAGE = """<!doctype html><meta charset=utf-8><title>Ask</title>
+<form id=ask><input id=question size=60 autofocus placeholder="ask something"></form><pre id=answer></pre>
+<script>
+const room = location.hash.slice(1) || Math.random().toString(36).slice(2)
+location.hash = room
+const chat = new WebSocket("ws://CHAT/rooms/" + room + "?history=10000&echo=false")
+chat.onmessage = e => {
+  const {question, token} = JSON.parse(e.data)
+  answer.textContent += question ? "\\n> " + question + "\\n" : token
+}
+ask.onsubmit = e => { e.preventDefault(); chat.send(JSON.stringify({question: question.value})); question.value = "" }
+</script>"""
+
+
+async def tokens(question: str) -> list[str]:
+    """Where a model would think. One token after the other, each after a moment."""
+    return [f"{word} " for word in f"You asked: {question} That is a good question.".split()]
+
+
+async def answer(server: libchat.Server, room: str, question: str) -> None:
+    for token in await tokens(question):
+        server.publish(room, json.dumps({"token": token}))
+        await asyncio.sleep(0.02)
+    server.publish(room, json.dumps({"token": "\n"}))
+
+
+async def host(server: libchat.Server) -> None:
+    """Answers what is asked, all conversations at once."""
+    answering: set[asyncio.Task[None]] = set()
+    async for event in server.events():
+        if not isinstance(event, libchat.Message):
+            continue
+        try:
+            question = json.loads(event.data)["question"]
+        except (ValueError, KeyError, TypeError):
+            server.send(event.client, json.dumps({"token": "ask with a question\n"}))
+            continue
+        task = asyncio.create_task(answer(server, event.room, str(question)))
+        answering.add(task)
+        task.add_done_callback(answering.discard)
+
+
+async def serve_page(server: libchat.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        body = PAGE.replace("CHAT", server.addr).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n")
+        writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+    except (asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+        pass  # A visitor who asks for nothing gets nothing.
+    finally:
+        writer.close()
+
+
+async def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--port", type=int, default=8080)
+    arguments.add_argument("--chat", default="127.0.0.1:9001")
+    given = arguments.parse_args()
+    # The pages come from another port than the chat, which makes another origin of them.
+    pages = await asyncio.start_server(lambda r, w: serve_page(server, r, w), "127.0.0.1", given.port)
+    port = pages.sockets[0].getsockname()[1]
+    options: libchat.Options = {
+        "listen": given.chat,
+        "origin": [f"http://127.0.0.1:{port}", f"http://localhost:{port}"],
+        "event_queue": 10_000,
+        "history_messages": 10_000,
+    }
+    async with libchat.Server(**options) as server, pages:
+        print(f"open http://127.0.0.1:{port}/ (chat at ws://{server.addr}/)", flush=True)
+        await host(server)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())

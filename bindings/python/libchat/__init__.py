@@ -1,0 +1,84 @@
+"""A WebSocket chat and broadcast server inside your program.
+
+    import libchat
+
+    with libchat.Server(listen="127.0.0.1:9001") as server:
+        server.publish("lobby", "welcome")
+"""
+
+from ._abi import CONSTANTS as _CONSTANTS
+from .errors import (
+    AddressInUseError,
+    AddressUnavailableError,
+    Error,
+    ForkedError,
+    InHandlerError,
+    InvalidArgumentError,
+    InvalidUtf8Error,
+    IoError,
+    NotFoundError,
+    PanicError,
+    PermissionDeniedError,
+    QueueFullError,
+    ResourceLimitError,
+    StoppedError,
+    TimedOutError,
+    TooLargeError,
+    UnsupportedError,
+)
+from .events import (
+    AcceptFailed,
+    Connected,
+    ConnectRequest,
+    Disconnected,
+    Event,
+    EventsDropped,
+    Joined,
+    Left,
+    Message,
+    MessageRequest,
+    MessagesDropped,
+    Request,
+    Stopped,
+)
+from .options import Options
+from .server import Server, Stats
+
+__version__ = ".".join(str(_CONSTANTS[f"CHAT_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH"))
+
+__all__ = [
+    "AcceptFailed",
+    "AddressInUseError",
+    "AddressUnavailableError",
+    "ConnectRequest",
+    "Connected",
+    "Disconnected",
+    "Error",
+    "Event",
+    "EventsDropped",
+    "ForkedError",
+    "InHandlerError",
+    "InvalidArgumentError",
+    "InvalidUtf8Error",
+    "IoError",
+    "Joined",
+    "Left",
+    "Message",
+    "MessageRequest",
+    "MessagesDropped",
+    "NotFoundError",
+    "Options",
+    "PanicError",
+    "PermissionDeniedError",
+    "QueueFullError",
+    "Request",
+    "ResourceLimitError",
+    "Server",
+    "Stats",
+    "Stopped",
+    "StoppedError",
+    "TimedOutError",
+    "TooLargeError",
+    "UnsupportedError",
+    "__version__",
+]

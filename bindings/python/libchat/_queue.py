@@ -1,0 +1,101 @@
+"""How events come from the library to those who wait for them, in threads and in asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from typing import Any, Optional
+
+from . import errors, events
+from ._abi import WAIT_FOREVER, ffi, lib
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class EventQueue:
+    """One thread waits in C, without a time limit, so that whoever waits here can leave at once and what
+    comes meanwhile is kept. It fetches more when all is taken: what waits beyond that is bounded by the
+    option event_queue."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._events: deque[events.Event] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._closing = False
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        # Not to be waited for at the program's end: the server's end, which ends it, comes after that.
+        self._thread = threading.Thread(target=self._pull, name="libchat-python", daemon=True)
+        self._thread.start()
+
+    def _pull(self) -> None:
+        out = ffi.new("chat_events **")
+        while lib.chat_server_next_events(self._server, WAIT_FOREVER, out) == 0:
+            try:
+                count = lib.chat_events_len(out[0])
+                batch = [events.read(lib.chat_events_get(out[0], index)) for index in range(count)]
+            finally:
+                lib.chat_events_free(out[0])
+            with self._changed:
+                self._events.extend(event for event in batch if event is not None)
+                self._wake()
+                self._changed.wait_for(lambda: not self._events or self._closing)
+        with self._changed:
+            self._ended = True
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
+        for loop, future in self._waiting:
+            # If the loop is closed, nobody waits in it any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_finish, future)
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Lets the thread end without anybody to take what is left. The server has been stopped."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def take(self, timeout: Optional[float]) -> list[events.Event]:
+        """All events that wait, or one that comes in time."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            while not self._events:
+                if self._ended:
+                    raise errors.of(lib.CHAT_ERR_STOPPED)
+                left = None if deadline is None else deadline - time.monotonic()
+                if (left is not None and left <= 0) or not self._changed.wait(left):
+                    raise errors.of(lib.CHAT_ERR_TIMED_OUT)
+            taken = list(self._events)
+            self._events.clear()
+            self._changed.notify_all()
+            return taken
+
+    async def next(self) -> Optional[events.Event]:
+        """The next event; None after the last. One that is cancelled has taken none."""
+        loop = asyncio.get_running_loop()
+        while True:
+            with self._changed:
+                if self._events:
+                    event = self._events.popleft()
+                    self._changed.notify_all()
+                    return event
+                if self._ended:
+                    return None
+                future: asyncio.Future[None] = loop.create_future()
+                self._waiting.append((loop, future))
+            try:
+                await future
+            finally:
+                with self._changed:
+                    self._waiting = [entry for entry in self._waiting if entry[1] is not future]

@@ -1,0 +1,129 @@
+"""What can go wrong: an exception for each status of the library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._abi import ffi, lib
+
+
+class Error(Exception):
+    """A call failed. The text says what to do next; it is for people."""
+
+    #: The status as a number of the C library's, such as CHAT_ERR_STOPPED.
+    status: int = 0
+    #: How many messages of a batch were published, if it was one.
+    published: int = 0
+
+
+class InvalidArgumentError(Error, ValueError):
+    """An argument or an option has a value that is not allowed."""
+
+
+class InvalidUtf8Error(Error, ValueError):
+    """A text is no Unicode. Send it as bytes."""
+
+
+class TooLargeError(Error, ValueError):
+    """A message or a text is longer than its limit."""
+
+
+class NotFoundError(Error, LookupError):
+    """There is no such client or decision. A client may just have left."""
+
+
+class StoppedError(Error):
+    """The server is stopping or has stopped."""
+
+
+class TimedOutError(Error, TimeoutError):
+    """The time given was not enough."""
+
+
+class QueueFullError(Error):
+    """Too much is waiting to be delivered. Nothing was done: publish again later."""
+
+
+class InHandlerError(Error):
+    """The call was made from inside a log handler, which it would wait for."""
+
+
+class ForkedError(Error):
+    """The server belongs to another process, of which this one is a fork."""
+
+
+class UnsupportedError(Error):
+    """The server was started without the option that the call needs."""
+
+
+class AddressInUseError(Error, OSError):
+    """The port is in use."""
+
+
+class AddressUnavailableError(Error, OSError):
+    """The address is not one of this machine."""
+
+
+class PermissionDeniedError(Error, PermissionError):
+    """The operating system does not allow it, such as a port below 1024."""
+
+
+class ResourceLimitError(Error, OSError):
+    """The operating system has no thread, descriptor or memory left."""
+
+
+class IoError(Error, OSError):
+    """Another error of the operating system."""
+
+
+class PanicError(Error):
+    """A bug in libchat. The call had no effect or only a part of it."""
+
+
+BY_STATUS: dict[str, type[Error]] = {
+    "CHAT_ERR_INVALID_ARGUMENT": InvalidArgumentError,
+    "CHAT_ERR_NULL_ARGUMENT": InvalidArgumentError,
+    "CHAT_ERR_INVALID_UTF8": InvalidUtf8Error,
+    "CHAT_ERR_TOO_LARGE": TooLargeError,
+    "CHAT_ERR_NOT_FOUND": NotFoundError,
+    "CHAT_ERR_STOPPED": StoppedError,
+    "CHAT_ERR_TIMED_OUT": TimedOutError,
+    "CHAT_ERR_QUEUE_FULL": QueueFullError,
+    "CHAT_ERR_IN_HANDLER": InHandlerError,
+    "CHAT_ERR_FORKED": ForkedError,
+    "CHAT_ERR_UNSUPPORTED": UnsupportedError,
+    "CHAT_ERR_ADDRESS_IN_USE": AddressInUseError,
+    "CHAT_ERR_ADDRESS_UNAVAILABLE": AddressUnavailableError,
+    "CHAT_ERR_PERMISSION_DENIED": PermissionDeniedError,
+    "CHAT_ERR_RESOURCE_LIMIT": ResourceLimitError,
+    "CHAT_ERR_IO": IoError,
+    "CHAT_ERR_PANIC": PanicError,
+}
+
+
+def check(status: int) -> None:
+    """Raises what a status stands for."""
+    if status != 0:
+        raise of(status)
+
+
+def of(status: int, message: str = "", os_code: int = 0) -> Error:
+    """The exception that a status stands for."""
+    name = ffi.string(lib.chat_status_name(status)).decode()
+    message = message or ffi.string(lib.chat_status_message(status)).decode()
+    kind = BY_STATUS.get(name, Error)
+    arguments: tuple[Any, ...] = (os_code, message) if issubclass(kind, OSError) and os_code else (message,)
+    error = kind(*arguments)
+    error.status = status
+    return error
+
+
+def started(status: int, failure: Any) -> None:
+    """Raises why a server did not start, in the library's words."""
+    if status == 0:
+        return
+    try:
+        message = ffi.string(lib.chat_error_message(failure)).decode("utf-8", "replace")
+        raise of(status, message, lib.chat_error_os_code(failure))
+    finally:
+        lib.chat_error_free(failure)

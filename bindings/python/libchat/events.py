@@ -1,0 +1,170 @@
+"""What a program is told of its server: one class for each kind of event.
+
+The events of one client come in the order ConnectRequest (if `admission_timeout` is set), Connected, any
+number of MessageRequest, Message, Joined, Left and MessagesDropped, Disconnected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional, Union
+
+from ._abi import ffi, lib, text
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. Further kinds may come: pass over those that you do not know."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asked for when it connected."""
+
+    addr: str  #: Its address and port.
+    path: str  #: As it was sent, percent-encoded, without the query.
+    query: str  #: As it was sent, without the question mark.
+    headers: Mapping[str, str] = field(default_factory=dict)  #: Names in lower case; the first of each.
+
+
+@dataclass(frozen=True)
+class ConnectRequest(Event):
+    """A client asks to be connected, and waits for `Server.accept` or `Server.reject`."""
+
+    client: int
+    room: str  #: The room that it asks for.
+    request: Request
+
+
+@dataclass(frozen=True)
+class Connected(Event):
+    """A client has connected and is in its room."""
+
+    client: int
+    identity: str  #: What the program calls it (`Server.set_identity`).
+    room: str  #: The room that it is in, and speaks to; empty if it is in none.
+    request: Request
+
+
+@dataclass(frozen=True)
+class MessageRequest(Event):
+    """A client sent a message, which waits for `Server.allow` or `Server.refuse`."""
+
+    client: int
+    identity: str
+    room: str
+    decision: int  #: The decision's name.
+    data: Union[str, bytes]
+
+
+@dataclass(frozen=True)
+class Message(Event):
+    """A client published a message. Without a room it speaks to the program alone."""
+
+    client: int
+    identity: str
+    room: str
+    offset: int  #: The message's place in the room's order: 1 for the first.
+    data: Union[str, bytes]  #: Text as str, binary as bytes.
+
+
+@dataclass(frozen=True)
+class Joined(Event):
+    """The program has put a client into a room."""
+
+    client: int
+    identity: str
+    room: str
+
+
+@dataclass(frozen=True)
+class Left(Event):
+    """The program has taken a client out of a room."""
+
+    client: int
+    identity: str
+    room: str
+
+
+@dataclass(frozen=True)
+class MessagesDropped(Event):
+    """The oldest messages that waited for a slow consumer were dropped."""
+
+    client: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Disconnected(Event):
+    """A client has left, or was not admitted."""
+
+    client: int
+    identity: str
+    code: int  #: The close code; 1005 if there was none, 1006 without a close frame (RFC 6455, 7.4.1).
+    reason: str
+
+
+@dataclass(frozen=True)
+class AcceptFailed(Event):
+    """A listener could not accept connections, for want of descriptors as a rule."""
+
+    addr: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EventsDropped(Event):
+    """Message events were dropped here, because they were not taken in time."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """The server has stopped. The last event."""
+
+
+def _room(e: Any) -> str:
+    return text(e.room, e.room_len)
+
+
+def _identity(e: Any) -> str:
+    return text(e.identity, e.identity_len)
+
+
+def _data(e: Any) -> Union[str, bytes]:
+    data = bytes(ffi.buffer(e.data, e.data_len))
+    return data.decode() if e.kind == lib.CHAT_TEXT else data
+
+
+def _request(e: Any) -> Request:
+    name, value = ffi.new("const char **"), ffi.new("const char **")
+    name_len, value_len = ffi.new("size_t *"), ffi.new("size_t *")
+    headers: dict[str, str] = {}
+    for index in range(e.header_count):
+        if lib.chat_event_header_at(e, index, name, name_len, value, value_len) == 0:
+            headers.setdefault(text(name[0], name_len[0]), text(value[0], value_len[0]))
+    return Request(text(e.addr, e.addr_len), text(e.path, e.path_len), text(e.query, e.query_len), headers)
+
+
+READERS: dict[str, Callable[[Any], Event]] = {
+    "CONNECT_REQUEST": lambda e: ConnectRequest(e.client, _room(e), _request(e)),
+    "CONNECTED": lambda e: Connected(e.client, _identity(e), _room(e), _request(e)),
+    "MESSAGE": lambda e: Message(e.client, _identity(e), _room(e), e.offset, _data(e)),
+    "MESSAGE_REQUEST": lambda e: MessageRequest(e.client, _identity(e), _room(e), e.decision, _data(e)),
+    "JOINED": lambda e: Joined(e.client, _identity(e), _room(e)),
+    "LEFT": lambda e: Left(e.client, _identity(e), _room(e)),
+    "DISCONNECTED": lambda e: Disconnected(e.client, _identity(e), e.code, text(e.reason, e.reason_len)),
+    "MESSAGES_DROPPED": lambda e: MessagesDropped(e.client, e.count),
+    "ACCEPT_FAILED": lambda e: AcceptFailed(text(e.addr, e.addr_len), text(e.reason, e.reason_len)),
+    "EVENTS_DROPPED": lambda e: EventsDropped(e.count),
+    "STOPPED": lambda e: Stopped(),
+}
+_BY_NUMBER = {getattr(lib, f"CHAT_EVENT_{name}"): read for name, read in READERS.items()}
+
+
+def read(event: Any) -> Optional[Event]:
+    """An event of the library's as Python's own; None if it is of a later version."""
+    reader = _BY_NUMBER.get(event.type)
+    return None if reader is None else reader(event)

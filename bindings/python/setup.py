@@ -1,0 +1,46 @@
+"""Puts the native library and its header into the package, and the platform into the wheel's name."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Distribution, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LIBRARY = "libchat.dylib" if sys.platform == "darwin" else "libchat.so"
+
+
+def library() -> Path:
+    """The library to ship: the one that LIBCHAT_LIBRARY names, or this checkout's."""
+    if given := os.environ.get("LIBCHAT_LIBRARY"):
+        return Path(given)
+    command = ["cargo", "build", "--release", "--locked", "--lib", "--no-default-features"]
+    subprocess.run(command, cwd=CHECKOUT, check=True)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target"))
+    return target / "release" / LIBRARY
+
+
+class BuildPy(build_py):  # type: ignore[misc]
+    def run(self) -> None:
+        super().run()
+        package = Path(self.build_lib) / "libchat"
+        shutil.copy2(library(), package / LIBRARY)
+        shutil.copy2(CHECKOUT / "include" / "libchat.h", package / "libchat.h")
+
+
+class BdistWheel(bdist_wheel):  # type: ignore[misc]
+    def get_tag(self) -> tuple[str, str, str]:
+        # The library is of this machine, the Python of any version.
+        return "py3", "none", super().get_tag()[2]
+
+
+class BinaryDistribution(Distribution):  # type: ignore[misc]
+    def has_ext_modules(self) -> bool:
+        return True
+
+
+setup(distclass=BinaryDistribution, cmdclass={"build_py": BuildPy, "bdist_wheel": BdistWheel})

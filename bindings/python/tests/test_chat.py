@@ -1,0 +1,147 @@
+"""What a program and its clients see, with the websockets package as the client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, Callable, TypeVar
+
+import pytest
+from conftest import PATIENCE
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+import libchat
+
+Start = Callable[..., libchat.Server]
+T = TypeVar("T")
+
+
+def run(test: Awaitable[T]) -> T:
+    async def limited() -> T:
+        return await asyncio.wait_for(test, PATIENCE * 3)
+
+    return asyncio.run(limited())
+
+
+async def find(events: AsyncIterator[libchat.Event], kind: type[T]) -> T:
+    while True:
+        event = await asyncio.wait_for(events.__anext__(), PATIENCE)
+        if isinstance(event, kind):
+            return event
+
+
+def test_clients_of_a_room_hear_each_other_and_the_program(start: Start) -> None:
+    server = start()
+
+    async def talk() -> None:
+        events = server.events()
+        async with connect(f"ws://{server.addr}/rooms/tea") as ana, connect(f"ws://{server.addr}/rooms/tea") as ben:
+            clients = [(await find(events, libchat.Connected)).client for _ in range(2)]
+            await ana.send("salut")
+            assert [await ana.recv(), await ben.recv()] == ["salut", "salut"]
+            said = await find(events, libchat.Message)
+            assert (said.client in clients, said.room, said.offset, said.data) == (True, "tea", 1, "salut")
+            await ben.send(b"\0\xff")
+            assert [await ana.recv(), await ben.recv()] == [b"\0\xff", b"\0\xff"]
+            assert (await find(events, libchat.Message)).data == b"\0\xff"
+            assert server.publish("tea", "from the program") == 3
+            assert server.publish_batch([("tea", "one"), ("elsewhere", "x"), ("tea", b"two")]) == 3
+            server.broadcast("to all")
+            expected = ["from the program", "one", b"two", "to all"]
+            for peer in (ana, ben):
+                assert [await peer.recv() for _ in expected] == expected
+            server.send(clients[0], "to one")
+            first = await asyncio.wait(
+                [asyncio.create_task(ana.recv()), asyncio.create_task(ben.recv())],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            assert [task.result() for task in first[0]] == ["to one"]
+            for task in first[1]:
+                task.cancel()
+            server.disconnect(clients[0], 4000, "enough")
+            left = await find(events, libchat.Disconnected)
+            assert (left.client, left.code, left.reason) == (clients[0], 4000, "enough")
+
+    run(talk())
+
+
+def test_the_program_decides_on_clients_and_messages(start: Start) -> None:
+    server = start(admission_timeout=PATIENCE, review_timeout=PATIENCE)
+
+    async def decide() -> None:
+        async for event in server.events():
+            if isinstance(event, libchat.ConnectRequest):
+                assert event.request.path == f"/rooms/{event.room}"
+                if "token" not in event.request.query:
+                    server.reject(event.client, 401, "sign in first")
+                    continue
+                server.set_identity(event.client, event.request.headers["x-name"])
+                server.leave(event.client, event.room)
+                server.join(event.client, "given")
+                server.set_echo(event.client, True)
+                server.accept(event.client)
+            elif isinstance(event, libchat.MessageRequest):
+                if event.data == "bad":
+                    server.refuse(event.decision)
+                elif event.data == "rude":
+                    server.allow_changed(event.decision, f"{event.identity} is polite")
+                else:
+                    server.allow(event.decision)
+
+    async def talk() -> None:
+        deciding = asyncio.create_task(decide())
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://{server.addr}/rooms/tea")
+        assert refused.value.response.status_code == 401
+        async with connect(f"ws://{server.addr}/rooms/tea?token", additional_headers={"X-Name": "ana"}) as ana:
+            for text in ("good", "bad", "rude"):
+                await ana.send(text)
+            assert [await ana.recv(), await ana.recv()] == ["good", "ana is polite"]
+        assert server.stats().admissions_rejected == 1
+        assert server.stats().messages_refused == 1
+        server.stop(PATIENCE)
+        await deciding
+
+    run(talk())
+
+
+def test_whoever_stops_waiting_for_an_event_has_taken_none(start: Start) -> None:
+    server = start()
+
+    async def impatient() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(server.events().__anext__(), 0.01)
+        async with connect(f"ws://{server.addr}/"):
+            async for event in server.events():
+                assert isinstance(event, libchat.Connected)
+                break
+        async for event in server.events():
+            assert isinstance(event, libchat.Disconnected)
+            break
+
+    run(impatient())
+    with pytest.raises(libchat.TimedOutError):
+        server.next_events(0.01)
+    server.stop()
+    assert server.next_events(PATIENCE) == [libchat.Stopped()]
+    with pytest.raises(libchat.StoppedError):
+        server.next_events(PATIENCE)
+
+
+def test_a_stop_delivers_what_was_published_and_closes_with_1001(start: Start) -> None:
+    server = start()
+
+    async def listen() -> None:
+        async with connect(f"ws://{server.addr}/") as peer:
+            await find(server.events(), libchat.Connected)
+            for number in range(1000):
+                server.publish("lobby", str(number))
+            # The client answers the close frame when it has read what came before.
+            stopped = asyncio.get_running_loop().run_in_executor(None, server.stop, PATIENCE)
+            got: list[Any] = [message async for message in peer]
+            await stopped
+            assert got == [str(number) for number in range(1000)]
+            assert peer.close_code == 1001
+
+    run(listen())

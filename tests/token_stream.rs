@@ -1,0 +1,54 @@
+//! The example `token_stream` does what it says, with real clients.
+
+mod peer;
+
+#[allow(dead_code, reason = "its main is not called")]
+#[path = "../examples/token_stream.rs"]
+mod example;
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
+
+use peer::Peer;
+
+const END: &str = r#"{"end":true}"#;
+
+fn until_the_end(client: &mut Peer) -> Vec<String> {
+    let mut texts = Vec::new();
+    while texts.last().is_none_or(|text| text != END) {
+        texts.push(client.frame().text().to_owned());
+    }
+    texts
+}
+
+#[test]
+fn latecomers_get_every_token_once() {
+    let pages = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let site = pages.local_addr().expect("its address");
+    let server = example::start("127.0.0.1:0", pages).expect("a free port");
+
+    let mut browser = TcpStream::connect(site).expect("the page's server");
+    browser.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("a request");
+    let mut page = String::new();
+    browser.read_to_string(&mut page).expect("an answer");
+    assert!(page.contains(&format!("ws://{}/rooms/", server.local_addr())), "{page}");
+
+    let path = "/rooms/one?history=10000";
+    let mut first = Peer::join(server.local_addr(), path);
+    first.say("why?");
+    let mut seen: Vec<String> = (0..4).map(|_| first.frame().text().to_owned()).collect();
+    let mut late = Peer::join(server.local_addr(), path);
+    seen.extend(until_the_end(&mut first));
+    assert_eq!(until_the_end(&mut late), seen);
+
+    let tokens = seen[1..seen.len() - 1].iter().map(|text| {
+        let message: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        message["token"].as_str().expect("a token").to_owned()
+    });
+    assert_eq!(tokens.collect::<String>(), "You asked: why? Here is a long answer to it. ");
+    drop((first, late));
+    server.stop(Duration::from_secs(5)).expect("a stop in time");
+}

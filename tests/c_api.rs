@@ -66,6 +66,21 @@ fn eight_threads_may_use_and_stop_a_server_at_once() {
 }
 
 #[test]
+fn what_was_published_while_a_thread_stopped_reaches_every_reader_once() {
+    run(Command::new(cc("tests/c/stopping.c")).arg("1000"));
+}
+
+#[test]
+fn a_host_with_nothing_left_is_told_what_is_missing_and_what_runs_goes_on() {
+    passes("limits");
+}
+
+#[test]
+fn nobody_but_the_host_waits_for_a_handler_that_waits() {
+    passes("blocked");
+}
+
+#[test]
 fn signals_stay_the_hosts() {
     passes("signals");
 }

@@ -123,6 +123,27 @@ fn the_events_example_prints_every_event_and_sends_messages_back() {
 }
 
 #[test]
+fn the_poll_example_lets_those_in_who_say_their_name_and_acts_on_one_thread() {
+    let mut example = Example::start("poll");
+    let addr = example.url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+    let refused = tungstenite::client(&example.url, TcpStream::connect(&addr).unwrap());
+    let text = refused.map(drop).unwrap_err().to_string();
+    assert!(text.contains("401"), "{text}");
+    let mut ana = example.connect("?name=ana");
+    assert_eq!(ana.read().unwrap(), Message::text("ana has come"));
+    assert_eq!(example.line(), "ana has come");
+    let mut ben = example.connect("?name=ben");
+    assert_eq!(ben.read().unwrap(), Message::text("ben has come"));
+    ben.send(Message::text("salut")).unwrap();
+    assert_eq!(ana.read().unwrap(), Message::text("ben has come"));
+    assert_eq!(ana.read().unwrap(), Message::text("salut"));
+    example.interrupt();
+    assert_eq!(close_code(&mut ana), CloseCode::Away);
+    assert_eq!(close_code(&mut ben), CloseCode::Away);
+    assert!(example.child.wait().unwrap().success());
+}
+
+#[test]
 fn a_port_in_use_is_said_in_one_line() {
     let example = Example::start("chat");
     let addr = example.url.trim_start_matches("ws://").trim_end_matches('/');

@@ -1,5 +1,7 @@
 //! The table of what is reachable from which language is true, and whole.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

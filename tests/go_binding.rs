@@ -4,7 +4,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{ROOT, go, run};
+use support::{ROOT, go, go_with, run};
 
 fn is_formatted(folder: &str) {
     let unformatted = run(Command::new("gofmt").current_dir(ROOT).args(["-l", folder]));
@@ -20,6 +20,13 @@ fn the_binding_is_formatted_and_vetted() {
 #[test]
 fn the_binding_keeps_its_promises() {
     go(&["test", "-count=1", "-timeout=5m", "./bindings/go/..."]);
+}
+
+#[test]
+fn the_binding_passes_no_pointer_that_it_must_not_and_needs_one_processor_alone() {
+    // cgocheck2 follows every pointer that is passed to C.
+    let environment = [("GOEXPERIMENT", "cgocheck2"), ("GOMAXPROCS", "1")];
+    go_with(&environment, &["test", "-count=1", "-timeout=5m", "./bindings/go"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the Python binding promises, kept: its own tests, in Python, against this build.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod support;
 
 use std::{

@@ -59,8 +59,15 @@ pub(crate) fn compiler(variable: &str, default: &str) -> Command {
 
 /// Runs `go` in the package's folder with the native library, and returns what it printed.
 pub(crate) fn go(args: &[&str]) -> String {
+    go_with(&[], args)
+}
+
+/// As `go`, with further variables in its environment.
+pub(crate) fn go_with(environment: &[(&str, &str)], args: &[&str]) -> String {
     let flags = format!("-L{} {}", native().display(), LINK_FLAGS.join(" "));
-    run(Command::new("go").current_dir(ROOT).args(args).env("CGO_LDFLAGS", flags))
+    let mut command = Command::new("go");
+    command.current_dir(ROOT).args(args).env("CGO_LDFLAGS", flags);
+    run(command.envs(environment.iter().copied()))
 }
 
 /// Runs a command to its end and returns its standard output; fails with all of its output.

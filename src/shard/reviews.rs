@@ -27,6 +27,9 @@ use crate::{
 const MAX_MESSAGES: usize = 64;
 const MAX_BYTES: usize = 1024 * 1024;
 
+/// How many deadlines of decided messages are kept at least before they are looked for.
+const MAX_DECIDED: usize = 1024;
+
 /// The decisions of a shard that nobody has made, for all threads.
 #[derive(Debug, Default)]
 pub(crate) struct Undecided(Mutex<HashMap<DecisionId, ClientId>>);
@@ -103,8 +106,14 @@ impl Reviews {
         queue.waiting.push_back((decision, message, None));
         let at = Instant::now() + shard.context.options.review_timeout;
         state.due.push_back((at, client.id(), decision));
+        let mut undecided = shard.link.undecided.lock();
+        undecided.insert(decision, client.id());
+        // Those that were decided are found when they are due; with long times that is late.
+        if state.due.len() > 2 * undecided.len() + MAX_DECIDED {
+            state.due.retain(|(_, _, decision)| undecided.contains_key(decision));
+        }
+        drop(undecided);
         drop(state);
-        shard.link.undecided.lock().insert(decision, client.id());
         if !shard.context.events.push_message(event, len, &shard.context.counters) {
             // The host will not hear of it, so it cannot decide.
             shard.link.undecided.take(decision);

@@ -131,7 +131,7 @@ var levels = [...]slog.Level{
 type logs struct {
 	queue   *C.chat_go_log
 	logger  *slog.Logger
-	flushed chan struct{} // Closed when what was said before the mark has been logged.
+	flushed chan struct{} // Closed when what was said before the mark has been logged, or how much was dropped.
 }
 
 // newLogs sets a config's log handler, for the levels that the logger has at this moment. It returns
@@ -165,24 +165,27 @@ func (l *logs) pull() {
 		if lines == nil && dropped == 0 {
 			return
 		}
-		l.write(lines)
+		flush := l.write(lines)
 		if dropped > 0 {
 			l.log(slog.LevelWarn, "log lines dropped: the logger does not take them in time", slog.Uint64("dropped", uint64(dropped)))
+		}
+		if flush {
+			close(l.flushed)
 		}
 	}
 }
 
-func (l *logs) write(lines *C.chat_go_line) {
+// write says whether the mark was among the lines.
+func (l *logs) write(lines *C.chat_go_line) (flush bool) {
 	defer C.chat_go_lines_free(lines)
 	for line := lines; line != nil; line = line.next {
 		if line.level == 0 {
-			close(l.flushed)
-			continue
-		}
-		if int(line.level) < len(levels) {
+			flush = true
+		} else if int(line.level) < len(levels) {
 			l.log(levels[line.level], text(C.chat_go_line_text(line), line.len))
 		}
 	}
+	return flush
 }
 
 func (l *logs) log(level slog.Level, text string, attrs ...slog.Attr) {

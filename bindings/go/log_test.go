@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -96,31 +97,55 @@ func TestALoggersGoroutineEndsWithItsServer(t *testing.T) {
 	}
 }
 
-// stuck is a writer that takes nothing until it is let go.
+// stuck is a writer that takes nothing until it is let go, and then waits for the server's stop to
+// return before it takes the word of dropped lines: for a moment, as a stop must not return before.
 type stuck struct {
 	buffer
-	reached, let chan struct{}
-	once         sync.Once
+	reached, let, stopped chan struct{}
+	once                  sync.Once
 }
 
 func (s *stuck) Write(p []byte) (int, error) {
 	s.once.Do(func() { s.reached <- struct{}{} })
 	<-s.let
+	if bytes.Contains(p, []byte("log lines dropped")) {
+		select {
+		case <-s.stopped:
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 	return s.buffer.Write(p)
 }
 
+// refused says whether nobody listens there any more.
+func refused(addr string) bool {
+	conn, err := net.Dial("tcp", addr)
+	if err == nil {
+		conn.Close()
+	}
+	return err != nil
+}
+
 func TestALoggerThatIsStuckHoldsNobodyUp(t *testing.T) {
-	w := &stuck{reached: make(chan struct{}, 1), let: make(chan struct{})}
+	w := &stuck{reached: make(chan struct{}, 1), let: make(chan struct{}), stopped: make(chan struct{})}
 	server := start(t, chat.Options{Logger: logger(w, slog.LevelDebug)})
 	receive(t, w.reached)
 	for range 700 { // Two lines for each.
 		connect(t, server, "/").leave(t)
 	}
+	done, addr := make(chan error, 1), server.Addr().String()
+	go func() { done <- server.Shutdown(context.Background()) }()
+	for !refused(addr) {
+	}
+	// The stop waits for the logger by now, or will; both are right, the first is the harder one.
+	time.Sleep(20 * time.Millisecond)
 	close(w.let)
-	if err := server.Shutdown(context.Background()); err != nil {
+	if err := receive(t, done); err != nil {
 		t.Fatal(err)
 	}
-	if text := w.String(); !strings.Contains(text, "log lines dropped") {
+	text := w.String()
+	close(w.stopped)
+	if !strings.Contains(text, "log lines dropped") {
 		t.Errorf("no word of dropped lines in %d bytes", len(text))
 	}
 }

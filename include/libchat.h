@@ -30,7 +30,7 @@
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
  * CHAT_ERR_... Outputs are written only on success, and a
- * chat_error only on failure. Besides the statuses that a function lists, any
+ * chat_error only on failure; those of one call are different objects. Besides the statuses that a function lists, any
  * may return CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in
  * libchat, which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED.
  * Numbers of kinds, policies and events are uint32_t: one that is unknown is
@@ -38,9 +38,9 @@
  *
  * Bytes. Texts and messages are a pointer and a length in bytes; NUL is allowed inside, and NULL
  * with length 0 is empty. They are copied before a function returns. Texts are UTF-8, else
- * CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons and header names have at most 65,535
- * bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated unless its
- * comment says so, and its pointers are never NULL: print it with `printf("%.*s", (int)len, text)`.
+ * CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons, identities and header names have at most
+ * 65,535 bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated unless its
+ * comment says so, and the pointers to its texts and messages are never NULL: print it with `printf("%.*s", (int)len, text)`.
  *
  * Ownership. What a `_new`, `_start` or `_next_events` made, the host frees with the `_free` of the
  * same noun, which takes NULL too. Clients are numbers (chat_client_id), never pointers: a call
@@ -55,11 +55,11 @@
  * | chat_server_start                 | any; the config is only read         | no                |
  * | chat_server_broadcast             | any, also in a handler               | if too much is to |
  * | chat_server_publish, _batch       | any, also in a handler               | be delivered: up  |
- * | chat_server_send                  | any, also in a handler               | to publish_timeout|
- * | chat_server_disconnect            | any, also in a handler               | no                |
- * | chat_server_accept, reject, join, | any, also in a handler               | no                |
- * | leave, set_echo, set_identity,    |                                      |                   |
- * | allow, allow_changed, refuse      |                                      |                   |
+ * | chat_server_send, join, leave,    | any, also in a handler               | to publish_timeout|
+ * | set_echo, set_identity            |                                      |                   |
+ * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
+ * | reject, allow, allow_changed,     |                                      |                   |
+ * | refuse                            |                                      |                   |
  * | chat_server_local_addr, stats     | any, also in a handler               | no                |
  * | chat_server_request_stop          | any, also in a handler               | no                |
  * | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |
@@ -72,7 +72,8 @@
  * config call its handler each on its own). It may block, which delays events and never clients. It
  * is not called before chat_server_start has written its server, nor after chat_server_stop or
  * chat_server_free has returned. It must return by itself: no longjmp, no C++ exception.
- * A log handler is another thing: see chat_config_set_log_handler.
+ * A log handler is another thing, in which no function about a server may be called: see
+ * chat_config_set_log_handler.
  *
  * The host. Any number of servers may run in one process; nothing is shared among them. The library
  * sets no signal handler, reads no environment variable, writes to no standard stream. Its threads
@@ -697,6 +698,10 @@ typedef struct {
    * CHAT_TEXT or CHAT_BINARY.
    */
   uint32_t kind;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
 } chat_message;
 
 /**
@@ -889,11 +894,13 @@ CHAT_API chat_status chat_config_set_ping_interval(chat_config *config, uint32_t
 
 /**
  * Sets how long a client may take to answer a ping, in milliseconds (any bytes are an answer). Then
- * its connection is cut: at most ping interval + ping timeout after its last byte. Data that its
- * machine does not acknowledge for as long cuts it too. Default: 10,000. From 10 to 86,400,000
- * (1 day).
+ * its connection is cut: at most ping interval + ping timeout after its last byte. With
+ * CHAT_SLOW_CONSUMER_DISCONNECT, data that its machine does not acknowledge for the longer of this time
+ * and the outbox's age, and 1 s, cuts it too. Default: 10,000. From 10 to 86,400,000 (1 day).
  */
-CHAT_API chat_status chat_config_set_ping_timeout(chat_config *config, uint32_t timeout_ms);
+CHAT_API
+chat_status chat_config_set_ping_timeout(chat_config *config,
+                                         uint32_t timeout_ms);
 
 /**
  * Sets after how long without traffic TCP keep-alives pass, and how often, in milliseconds; 0: none.
@@ -910,7 +917,8 @@ chat_status chat_config_set_tcp_keepalive(chat_config *config,
 CHAT_API chat_status chat_config_set_history_messages(chat_config *config, uint32_t count);
 
 /**
- * Sets how many bytes of messages a room keeps. Default: 1 MiB. At most 64 GiB.
+ * Sets how many bytes of messages a room keeps; a client gets as many as half of its outbox holds.
+ * Default: 1 MiB. At most 64 GiB.
  */
 CHAT_API chat_status chat_config_set_history_size(chat_config *config, size_t bytes);
 
@@ -922,9 +930,12 @@ CHAT_API chat_status chat_config_set_history_age(chat_config *config, uint64_t a
 
 /**
  * Sets how many bytes of messages all rooms together keep. Beyond it the rooms that have been
- * without subscribers for longest forget theirs first. Default: 64 MiB. At most 1 TiB.
+ * without subscribers for longest forget theirs first, then large ones their oldest. Default: 64 MiB.
+ * At most 1 TiB.
  */
-CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t bytes);
+CHAT_API
+chat_status chat_config_set_history_total(chat_config *config,
+                                          size_t bytes);
 
 /**
  * Sets how long chat_server_broadcast, chat_server_publish and chat_server_send wait while more is
@@ -936,7 +947,8 @@ CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32
 /**
  * Sets how many events wait for the host; 0: events are not collected at all.
  *
- * When they are as many, or their messages hold 64 MiB, message events are dropped and counted.
+ * When they are as many, or their messages and requests hold 64 MiB, message events are dropped and
+ * counted; a message that is to be decided on is refused then.
  * Connects and disconnects are never dropped: while the queue is full, further clients are answered
  * with HTTP 503. Default: 0, or 65,536 if there is a handler. At most 16,777,216.
  */
@@ -1080,14 +1092,14 @@ chat_status chat_server_publish(chat_server *server,
  * many calls, above all if the messages of one room follow each other: up to 256 of those have
  * places in the room's order one behind the other, with no other publisher's between.
  *
- * `messages` points to the first; each next one is `stride` bytes further, `sizeof(chat_message)` if
- * they are an array. NULL with a `count` of 0 is allowed. `*published`, if `published` is not NULL,
+ * `messages` is an array, and `stride` is `sizeof(chat_message)`, by which the library knows which
+ * fields the host's has. NULL with a `count` of 0 is allowed. `*published`, if `published` is not NULL,
  * is how many messages were published, the first so many: it is written on failure too.
  *
- * Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no multiple of the struct's alignment or
- * shorter than the struct; those of chat_server_publish for any message, except for
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no size of the struct or a `reserved` that
+ * is not 0; those of chat_server_publish for any message, except for
  * CHAT_ERR_QUEUE_FULL and CHAT_ERR_STOPPED before any message is published. These two can come in
- * between.
+ * between. All of the batch waits for at most one publish_timeout.
  */
 CHAT_API
 chat_status chat_server_publish_batch(chat_server *server,
@@ -1158,7 +1170,7 @@ chat_status chat_server_reject(chat_server *server,
  * CHAT_EVENT_JOINED, unless the client is in the room already.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room has,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_join(chat_server *server,
@@ -1183,7 +1195,8 @@ chat_status chat_server_leave(chat_server *server,
  * Sets what the host calls a client, such as the name of its user: all later events of the client carry
  * it. At most 256 bytes of UTF-8; clients do not see it.
  *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
+ * CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_set_identity(chat_server *server,
@@ -1194,15 +1207,16 @@ chat_status chat_server_set_identity(chat_server *server,
 /**
  * Sets whether a client receives its own messages, whatever the option or its query said.
  *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_STOPPED.
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
  */
 CHAT_API chat_status chat_server_set_echo(chat_server *server, chat_client_id client, bool echo);
 
 /**
  * Lets a message be published that a CHAT_EVENT_MESSAGE_REQUEST told of
- * (chat_config_set_review_timeout), from any thread, also in a handler. It goes on when what the same
- * client sent before is decided. A client that leaves meanwhile stays in its rooms, and its
- * CHAT_EVENT_DISCONNECTED waits, until its messages are decided.
+ * (chat_config_set_review_timeout), from any thread, also in a handler. It goes to the event's room, when
+ * what the same client sent before is decided; if the host has taken the client out of that room since,
+ * or the server stops before, it is counted in `messages_refused`. A client that leaves meanwhile stays
+ * in its rooms, and its CHAT_EVENT_DISCONNECTED waits, until its messages are decided.
  *
  * Statuses: CHAT_ERR_NOT_FOUND if it was decided before or the time is over, CHAT_ERR_STOPPED.
  */
@@ -1251,8 +1265,9 @@ CHAT_API const chat_event *chat_events_get(const chat_events *events, size_t ind
 CHAT_API void chat_events_free(chat_events *events);
 
 /**
- * Finds a header of the client's request in a CONNECTED event: its first value, under a name that
- * is compared without regard to case.
+ * Finds a header of the client's request in a CONNECT_REQUEST or CONNECTED event: its first value,
+ * under a name that is compared without regard to case. `event` is the pointer that the library
+ * handed out.
  *
  * The value is bytes, which HTTP does not promise to be UTF-8; it is valid as long as the event.
  * Statuses: CHAT_ERR_NOT_FOUND if the client sent none or the event is another; those of texts.

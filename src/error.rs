@@ -96,6 +96,7 @@ impl fmt::Display for Error {
                     io::ErrorKind::PermissionDenied => {
                         "; ports below 1024 need a privilege, choose a higher one"
                     }
+                    _ if is_out_of_resources(source) => "; raise the limits of the process",
                     _ => "",
                 };
                 f.write_str(advice)
@@ -128,6 +129,12 @@ impl fmt::Display for Error {
             Self::Unsupported(why) => f.write_str(why),
         }
     }
+}
+
+/// Whether the operating system had no descriptor or memory left.
+pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
+    let errors = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
+    error.raw_os_error().is_some_and(|number| errors.contains(&number))
 }
 
 impl std::error::Error for Error {

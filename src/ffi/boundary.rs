@@ -17,18 +17,24 @@ pub(super) fn required<T>(argument: Option<T>) -> Result<T, chat_status> {
     argument.ok_or(chat_status::CHAT_ERR_NULL_ARGUMENT)
 }
 
-/// The longest text that is looked at: a wrong length is found before memory is touched.
+/// The longest text that is looked at, in bytes.
 const MAX_TEXT: usize = 65_535;
 
-/// The bytes that C passes as a pointer and a length; NULL with length 0 is empty.
+/// The bytes that C passes as a pointer and a length; NULL with length 0 is empty. A length over
+/// `limit` is refused before anything is made of it: there may be no memory behind it.
 ///
 /// # Safety
-/// If `data` is not NULL, `len` bytes can be read from it, unchanged, for `'a`.
-pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], chat_status> {
+/// If `data` is not NULL and `len` is at most `limit`, `len` bytes can be read from it, unchanged, for
+/// `'a`.
+pub(super) unsafe fn bytes<'a>(
+    data: *const u8,
+    len: usize,
+    limit: usize,
+) -> Result<&'a [u8], chat_status> {
     if data.is_null() {
         return if len == 0 { Ok(&[]) } else { Err(chat_status::CHAT_ERR_NULL_ARGUMENT) };
     }
-    if isize::try_from(len).is_err() {
+    if len > limit || isize::try_from(len).is_err() {
         return Err(chat_status::CHAT_ERR_TOO_LARGE);
     }
     // SAFETY: not NULL, not longer than a slice may be, and readable as the caller promises.
@@ -40,11 +46,8 @@ pub(super) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8], 
 /// # Safety
 /// As for [`bytes`].
 pub(super) unsafe fn text<'a>(data: *const c_char, len: usize) -> Result<&'a str, chat_status> {
-    if len > MAX_TEXT && !data.is_null() {
-        return Err(chat_status::CHAT_ERR_TOO_LARGE);
-    }
     // SAFETY: the caller promises what `bytes` asks for.
-    let bytes = unsafe { bytes(data.cast(), len)? };
+    let bytes = unsafe { bytes(data.cast(), len, MAX_TEXT)? };
     str::from_utf8(bytes).map_err(|_| chat_status::CHAT_ERR_INVALID_UTF8)
 }
 
@@ -129,9 +132,13 @@ mod tests {
         // SAFETY: nothing is read: that is what is tested.
         unsafe {
             assert_eq!(text(data, MAX_TEXT + 1), Err(chat_status::CHAT_ERR_TOO_LARGE));
-            assert_eq!(bytes(data.cast(), usize::MAX), Err(chat_status::CHAT_ERR_TOO_LARGE));
-            assert_eq!(bytes(ptr::null(), 1), Err(chat_status::CHAT_ERR_NULL_ARGUMENT));
-            assert_eq!(bytes(ptr::null(), 0), Ok(&[][..]));
+            for limit in [4, usize::MAX] {
+                let all = bytes(data.cast(), usize::MAX, limit);
+                assert_eq!(all, Err(chat_status::CHAT_ERR_TOO_LARGE));
+            }
+            assert_eq!(bytes(data.cast(), 5, 4), Err(chat_status::CHAT_ERR_TOO_LARGE));
+            assert_eq!(bytes(ptr::null(), 1, 4), Err(chat_status::CHAT_ERR_NULL_ARGUMENT));
+            assert_eq!(bytes(ptr::null(), 0, 4), Ok(&[][..]));
         }
     }
 
@@ -148,6 +155,7 @@ mod tests {
             include_str!("status.rs"),
             include_str!("version.rs"),
         ];
+        let listed = include_str!("../../include/libchat.symbols").lines().count();
         let mut functions = 0;
         for source in sources {
             for function in source.split("extern \"C\" fn chat_").skip(1) {
@@ -157,6 +165,6 @@ mod tests {
                 functions += 1;
             }
         }
-        assert!(functions > 30, "{functions} functions found");
+        assert_eq!(functions, listed, "a file of exported functions is missing above");
     }
 }

@@ -26,7 +26,7 @@ pub unsafe extern "C" fn chat_server_send(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len)? };
+        let data = unsafe { bytes(data, data_len, server.max_message_size())? };
         Ok(server.send(ClientId::from_u64(client), kind, data)?)
     })
 }
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn chat_server_reject(
 /// CHAT_EVENT_JOINED, unless the client is in the room already.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room has,
-/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_join(
     server: *mut chat_server,
@@ -144,7 +144,8 @@ pub unsafe extern "C" fn chat_server_leave(
 /// Sets what the host calls a client, such as the name of its user: all later events of the client carry
 /// it. At most 256 bytes of UTF-8; clients do not see it.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
+/// CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_set_identity(
     server: *mut chat_server,
@@ -163,7 +164,7 @@ pub unsafe extern "C" fn chat_server_set_identity(
 
 /// Sets whether a client receives its own messages, whatever the option or its query said.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_STOPPED.
+/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_set_echo(
     server: *mut chat_server,
@@ -178,9 +179,10 @@ pub unsafe extern "C" fn chat_server_set_echo(
 }
 
 /// Lets a message be published that a CHAT_EVENT_MESSAGE_REQUEST told of
-/// (chat_config_set_review_timeout), from any thread, also in a handler. It goes on when what the same
-/// client sent before is decided. A client that leaves meanwhile stays in its rooms, and its
-/// CHAT_EVENT_DISCONNECTED waits, until its messages are decided.
+/// (chat_config_set_review_timeout), from any thread, also in a handler. It goes to the event's room, when
+/// what the same client sent before is decided; if the host has taken the client out of that room since,
+/// or the server stops before, it is counted in `messages_refused`. A client that leaves meanwhile stays
+/// in its rooms, and its CHAT_EVENT_DISCONNECTED waits, until its messages are decided.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND if it was decided before or the time is over, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
@@ -212,7 +214,7 @@ pub unsafe extern "C" fn chat_server_allow_changed(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len)? };
+        let data = unsafe { bytes(data, data_len, server.max_message_size())? };
         Ok(server.allow_changed(DecisionId::from_u64(decision), kind, data)?)
     })
 }

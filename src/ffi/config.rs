@@ -273,9 +273,9 @@ pub extern "C" fn chat_config_set_ping_interval(
 }
 
 /// Sets how long a client may take to answer a ping, in milliseconds (any bytes are an answer). Then
-/// its connection is cut: at most ping interval + ping timeout after its last byte. Data that its
-/// machine does not acknowledge for as long cuts it too. Default: 10,000. From 10 to 86,400,000
-/// (1 day).
+/// its connection is cut: at most ping interval + ping timeout after its last byte. With
+/// CHAT_SLOW_CONSUMER_DISCONNECT, data that its machine does not acknowledge for the longer of this time
+/// and the outbox's age, and 1 s, cuts it too. Default: 10,000. From 10 to 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_ping_timeout(
     config: Option<&mut chat_config>,
@@ -304,7 +304,8 @@ pub extern "C" fn chat_config_set_history_messages(
     attempt(|| set(config, |config| _ = config.history_messages(size(count))))
 }
 
-/// Sets how many bytes of messages a room keeps. Default: 1 MiB. At most 64 GiB.
+/// Sets how many bytes of messages a room keeps; a client gets as many as half of its outbox holds.
+/// Default: 1 MiB. At most 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_size(
     config: Option<&mut chat_config>,
@@ -324,7 +325,8 @@ pub extern "C" fn chat_config_set_history_age(
 }
 
 /// Sets how many bytes of messages all rooms together keep. Beyond it the rooms that have been
-/// without subscribers for longest forget theirs first. Default: 64 MiB. At most 1 TiB.
+/// without subscribers for longest forget theirs first, then large ones their oldest. Default: 64 MiB.
+/// At most 1 TiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_total(
     config: Option<&mut chat_config>,
@@ -346,7 +348,8 @@ pub extern "C" fn chat_config_set_publish_timeout(
 
 /// Sets how many events wait for the host; 0: events are not collected at all.
 ///
-/// When they are as many, or their messages hold 64 MiB, message events are dropped and counted.
+/// When they are as many, or their messages and requests hold 64 MiB, message events are dropped and
+/// counted; a message that is to be decided on is refused then.
 /// Connects and disconnects are never dropped: while the queue is full, further clients are answered
 /// with HTTP 503. Default: 0, or 65,536 if there is a handler. At most 16,777,216.
 #[unsafe(no_mangle)]

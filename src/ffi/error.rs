@@ -35,6 +35,16 @@ impl chat_error {
     }
 }
 
+impl chat_error {
+    /// A config that is NULL, most likely because `chat_config_new` refused the host's header.
+    pub(super) fn no_config() -> Self {
+        let message =
+            c"the config is NULL: chat_config_new returns NULL if header and library do not \
+            fit; compile the program with the header of this library";
+        Self { status: chat_status::CHAT_ERR_NULL_ARGUMENT, os_code: 0, message: message.into() }
+    }
+}
+
 impl From<chat_status> for chat_error {
     fn from(status: chat_status) -> Self {
         Self { status, os_code: 0, message: status.message().into() }

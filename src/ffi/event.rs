@@ -179,10 +179,9 @@ impl View {
 
 /// An address as text, which an `Event` does not hold.
 fn addr_text(addr: SocketAddr, addrs: &mut Vec<Box<str>>) -> (*const c_char, usize) {
-    let text = addr.to_string().into_boxed_str();
-    let parts = text_parts(&text);
-    addrs.push(text);
-    parts
+    // First moved, then pointed to.
+    addrs.push(addr.to_string().into());
+    addrs.last().map_or_else(|| text_parts(""), |text| text_parts(text))
 }
 
 fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
@@ -308,7 +307,7 @@ pub(super) fn kind(number: u32) -> Result<Kind, chat_status> {
         .ok_or(chat_status::CHAT_ERR_INVALID_ARGUMENT)
 }
 
-/// The request that a CONNECTED event tells of.
+/// The request that a CONNECT_REQUEST or CONNECTED event tells of.
 ///
 /// # Safety
 /// The event is one that [`View`] made, and what that was made of still lives.

@@ -49,8 +49,9 @@ pub extern "C" fn chat_events_free(events: Option<Box<chat_events>>) {
     guard(|| drop(events));
 }
 
-/// Finds a header of the client's request in a CONNECTED event: its first value, under a name that
-/// is compared without regard to case.
+/// Finds a header of the client's request in a CONNECT_REQUEST or CONNECTED event: its first value,
+/// under a name that is compared without regard to case. `event` is the pointer that the library
+/// handed out.
 ///
 /// The value is bytes, which HTTP does not promise to be UTF-8; it is valid as long as the event.
 /// Statuses: CHAT_ERR_NOT_FOUND if the client sent none or the event is another; those of texts.

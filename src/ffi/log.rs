@@ -117,7 +117,10 @@ pub(super) struct LogHandler {
 impl LogHandler {
     /// Calls a function whose log lines go to the handler. A server that it starts keeps to it.
     pub(super) fn within<T>(this: Option<&Arc<Self>>, body: impl FnOnce() -> T) -> T {
-        let Some(handler) = this else { return body() };
+        let Some(handler) = this else {
+            // Not to the handler of another server, in whose handler this may be called.
+            return dispatcher::with_default(&Dispatch::none(), body);
+        };
         let lines = Lines { max_level: handler.max_level, handler: Arc::downgrade(handler) };
         dispatcher::with_default(&Dispatch::new(lines), body)
     }

@@ -29,7 +29,7 @@
 //!
 //! Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
 //! CHAT_ERR_... Outputs are written only on success, and a
-//! chat_error only on failure. Besides the statuses that a function lists, any
+//! chat_error only on failure; those of one call are different objects. Besides the statuses that a function lists, any
 //! may return CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in
 //! libchat, which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED.
 //! Numbers of kinds, policies and events are uint32_t: one that is unknown is
@@ -37,9 +37,9 @@
 //!
 //! Bytes. Texts and messages are a pointer and a length in bytes; NUL is allowed inside, and NULL
 //! with length 0 is empty. They are copied before a function returns. Texts are UTF-8, else
-//! CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons and header names have at most 65,535
-//! bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated unless its
-//! comment says so, and its pointers are never NULL: print it with `printf("%.*s", (int)len, text)`.
+//! CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons, identities and header names have at most
+//! 65,535 bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated unless its
+//! comment says so, and the pointers to its texts and messages are never NULL: print it with `printf("%.*s", (int)len, text)`.
 //!
 //! Ownership. What a `_new`, `_start` or `_next_events` made, the host frees with the `_free` of the
 //! same noun, which takes NULL too. Clients are numbers (chat_client_id), never pointers: a call
@@ -54,11 +54,11 @@
 //! | chat_server_start                 | any; the config is only read         | no                |
 //! | chat_server_broadcast             | any, also in a handler               | if too much is to |
 //! | chat_server_publish, _batch       | any, also in a handler               | be delivered: up  |
-//! | chat_server_send                  | any, also in a handler               | to publish_timeout|
-//! | chat_server_disconnect            | any, also in a handler               | no                |
-//! | chat_server_accept, reject, join, | any, also in a handler               | no                |
-//! | leave, set_echo, set_identity,    |                                      |                   |
-//! | allow, allow_changed, refuse      |                                      |                   |
+//! | chat_server_send, join, leave,    | any, also in a handler               | to publish_timeout|
+//! | set_echo, set_identity            |                                      |                   |
+//! | chat_server_disconnect, accept,   | any, also in a handler               | no                |
+//! | reject, allow, allow_changed,     |                                      |                   |
+//! | refuse                            |                                      |                   |
 //! | chat_server_local_addr, stats     | any, also in a handler               | no                |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
 //! | chat_server_next_events           | any; one thread keeps them in order  | up to its time    |
@@ -71,7 +71,8 @@
 //! config call its handler each on its own). It may block, which delays events and never clients. It
 //! is not called before chat_server_start has written its server, nor after chat_server_stop or
 //! chat_server_free has returned. It must return by itself: no longjmp, no C++ exception.
-//! A log handler is another thing: see chat_config_set_log_handler.
+//! A log handler is another thing, in which no function about a server may be called: see
+//! chat_config_set_log_handler.
 //!
 //! The host. Any number of servers may run in one process; nothing is shared among them. The library
 //! sets no signal handler, reads no environment variable, writes to no standard stream. Its threads

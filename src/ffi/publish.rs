@@ -1,6 +1,10 @@
 //! Publishing: to everyone, to a room, and many messages in one call.
 
-use std::{ffi::c_char, mem::MaybeUninit};
+use std::{
+    ffi::c_char,
+    mem::{MaybeUninit, offset_of},
+    ptr,
+};
 
 use super::{
     boundary::{attempt, bytes, text, write},
@@ -26,7 +30,7 @@ pub unsafe extern "C" fn chat_server_broadcast(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len)? };
+        let data = unsafe { bytes(data, data_len, server.max_message_size())? };
         Ok(server.broadcast(kind, data)?)
     })
 }
@@ -53,7 +57,8 @@ pub unsafe extern "C" fn chat_server_publish(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `room_len` and `data_len` readable bytes.
-        let (room, data) = unsafe { (text(room, room_len)?, bytes(data, data_len)?) };
+        let (room, data) =
+            unsafe { (text(room, room_len)?, bytes(data, data_len, server.max_message_size())?) };
         write(offset, server.publish(room, kind, data)?);
         Ok(())
     })
@@ -77,20 +82,26 @@ pub struct chat_message {
     pub data_len: usize,
     /// CHAT_TEXT or CHAT_BINARY.
     pub kind: u32,
+    /// 0.
+    pub reserved: u32,
 }
+
+/// What every host's struct has, in bytes: that of the first header. One of a later header has more
+/// behind it, and one of an earlier header than the library's ends before the library's does.
+const LEAST_SIZE: usize = offset_of!(chat_message, reserved) + size_of::<u32>();
 
 /// Publishes `count` messages, in their order, as chat_server_publish does each. It costs less than as
 /// many calls, above all if the messages of one room follow each other: up to 256 of those have
 /// places in the room's order one behind the other, with no other publisher's between.
 ///
-/// `messages` points to the first; each next one is `stride` bytes further, `sizeof(chat_message)` if
-/// they are an array. NULL with a `count` of 0 is allowed. `*published`, if `published` is not NULL,
+/// `messages` is an array, and `stride` is `sizeof(chat_message)`, by which the library knows which
+/// fields the host's has. NULL with a `count` of 0 is allowed. `*published`, if `published` is not NULL,
 /// is how many messages were published, the first so many: it is written on failure too.
 ///
-/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no multiple of the struct's alignment or
-/// shorter than the struct; those of chat_server_publish for any message, except for
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no size of the struct or a `reserved` that
+/// is not 0; those of chat_server_publish for any message, except for
 /// CHAT_ERR_QUEUE_FULL and CHAT_ERR_STOPPED before any message is published. These two can come in
-/// between.
+/// between. All of the batch waits for at most one publish_timeout.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_publish_batch(
     server: *mut chat_server,
@@ -108,7 +119,7 @@ pub unsafe extern "C" fn chat_server_publish_batch(
         let mut batch = Vec::with_capacity(count.min(MAX_RESERVED));
         for message in messages {
             // SAFETY: the header asks for messages whose rooms and payloads can be read.
-            batch.push(unsafe { publication(message)? });
+            batch.push(unsafe { publication(&message, server.max_message_size())? });
         }
         let result = server.publish_batch(&batch);
         if let Some(published) = published {
@@ -118,40 +129,54 @@ pub unsafe extern "C" fn chat_server_publish_batch(
     })
 }
 
-/// The structs that lie `stride` bytes apart.
+/// The structs of an array whose elements are `stride` bytes long. What a host's struct does not have
+/// is 0.
 ///
 /// # Safety
-/// `messages` is NULL, or as many structs can be read for `'a`.
-unsafe fn strided<'a>(
+/// `messages` is NULL, or as many structs can be read for as long as the iterator lives.
+unsafe fn strided(
     messages: *const chat_message,
     stride: usize,
     count: usize,
-) -> Result<impl Iterator<Item = &'a chat_message>, chat_status> {
-    let (size, alignment) = (size_of::<chat_message>(), align_of::<chat_message>());
-    if stride < size || !stride.is_multiple_of(alignment) {
+) -> Result<impl Iterator<Item = chat_message>, chat_status> {
+    if stride < LEAST_SIZE || !stride.is_multiple_of(align_of::<chat_message>()) {
         return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
     }
-    // The last message ends where its struct does.
-    let len = match count.checked_sub(1) {
-        Some(before) => stride.checked_mul(before).and_then(|len| len.checked_add(size)),
-        None => Some(0),
-    };
-    let len = len.ok_or(chat_status::CHAT_ERR_TOO_LARGE)?;
-    // SAFETY: the caller's promise.
-    let first = unsafe { bytes(messages.cast(), len)? }.as_ptr();
-    if !first.cast::<chat_message>().is_aligned() && count > 0 {
+    if messages.is_null() && count > 0 {
+        return Err(chat_status::CHAT_ERR_NULL_ARGUMENT);
+    }
+    if stride.checked_mul(count).is_none_or(|len| isize::try_from(len).is_err()) {
+        return Err(chat_status::CHAT_ERR_TOO_LARGE);
+    }
+    if !messages.is_aligned() {
         return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
     }
-    // SAFETY: in bounds of what the caller promises, and aligned.
-    Ok((0..count).map(move |index| unsafe { &*first.add(index * stride).cast::<chat_message>() }))
+    let len = stride.min(size_of::<chat_message>());
+    Ok((0..count).map(move |index| {
+        let mut message = MaybeUninit::<chat_message>::zeroed();
+        // SAFETY: in bounds of what the caller promises, of which `len` bytes fit into the library's
+        // struct; all of its fields may be zero.
+        unsafe {
+            let from = messages.byte_add(index * stride).cast::<u8>();
+            ptr::copy_nonoverlapping(from, message.as_mut_ptr().cast(), len);
+            message.assume_init()
+        }
+    }))
 }
 
 /// # Safety
-/// The message's room and payload can be read for `'a`.
-unsafe fn publication<'a>(message: &chat_message) -> Result<Publication<'a>, chat_status> {
+/// The message's room and payload can be read for `'a`, the payload if it is not over the limit.
+unsafe fn publication<'a>(
+    message: &chat_message,
+    limit: usize,
+) -> Result<Publication<'a>, chat_status> {
     let kind = kind(message.kind)?;
+    if message.reserved != 0 {
+        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+    }
     // SAFETY: the caller's promise.
-    let (room, data) =
-        unsafe { (text(message.room, message.room_len)?, bytes(message.data, message.data_len)?) };
+    let (room, data) = unsafe {
+        (text(message.room, message.room_len)?, bytes(message.data, message.data_len, limit)?)
+    };
     Ok(Publication { room, kind, data })
 }

@@ -146,7 +146,8 @@ fn start(
     config: Option<&chat_config>,
     out: Option<&mut MaybeUninit<*mut chat_server>>,
 ) -> Result<(), chat_error> {
-    let (config, out) = (required(config)?, required(out)?);
+    let config = config.ok_or_else(chat_error::no_config)?;
+    let out = required(out)?;
     if log::is_inside() {
         return Err(chat_error::from(chat_status::CHAT_ERR_IN_HANDLER));
     }

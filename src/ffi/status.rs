@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::guard::{Fallback, guard};
-use crate::error::Error;
+use crate::error::{Error, is_out_of_resources};
 
 /// What became of a call: 0 is success, errors are negative. Numbers are never used again, and
 /// further ones may come.
@@ -90,8 +90,7 @@ impl From<&Error> for chat_status {
 }
 
 fn listen_status(source: &io::Error) -> chat_status {
-    if let Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) = source.raw_os_error()
-    {
+    if is_out_of_resources(source) {
         return CHAT_ERR_RESOURCE_LIMIT;
     }
     match source.kind() {
@@ -120,7 +119,7 @@ const STATUSES: [(chat_status, &CStr, &CStr); 18] = [
     (
         CHAT_ERR_NOT_FOUND,
         c"CHAT_ERR_NOT_FOUND",
-        c"there is no such client, header or listener; a client may have left",
+        c"there is no such client, decision, header or listener; a client may have left, a time be over",
     ),
     (CHAT_ERR_STOPPED, c"CHAT_ERR_STOPPED", c"the server has stopped"),
     (CHAT_ERR_TIMED_OUT, c"CHAT_ERR_TIMED_OUT", c"the time given was not enough"),

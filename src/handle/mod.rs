@@ -23,7 +23,7 @@ use crate::{
     event::{ClientId, Event},
     frame::Kind,
     message::Message,
-    rooms::{self, Rooms},
+    rooms::{self, Patience, Rooms},
     shard::{Link, inbox::Item},
     stats::Stats,
 };
@@ -105,7 +105,7 @@ impl Handle {
     /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
     /// [`Error::Stopped`]. In all cases nothing was published.
     pub fn publish(&self, room: &str, kind: Kind, data: &[u8]) -> Result<u64> {
-        self.shared.rooms.publish(room, [self.message(kind, data)?])
+        self.shared.rooms.publish(room, [self.message(kind, data)?], &Patience::default())
     }
 
     /// Publishes many messages, in their order, as [`publish`](Self::publish) does each; cheaper,
@@ -115,8 +115,9 @@ impl Handle {
     /// # Errors
     /// [`Error::InvalidRoom`], [`Error::InvalidUtf8`] and [`Error::TooLarge`] for any message, before
     /// one is published. [`Error::QueueFull`] (see
-    /// [`Config::publish_timeout`](crate::Config::publish_timeout)) and [`Error::Stopped`] can come in
-    /// between: [`BatchError::published`] tells how many were published.
+    /// [`Config::publish_timeout`](crate::Config::publish_timeout), which is the time for all of the
+    /// batch) and [`Error::Stopped`] can come in between: [`BatchError::published`] tells how many were
+    /// published.
     pub fn publish_batch(&self, batch: &[Publication<'_>]) -> Result<(), BatchError> {
         let mut published = 0;
         self.publish_all(batch, &mut published).map_err(|error| BatchError { published, error })
@@ -134,9 +135,10 @@ impl Handle {
                 runs.push((run[0].room, messages));
             }
         }
+        let patience = Patience::default();
         for (room, messages) in runs {
             let count = messages.len();
-            self.shared.rooms.publish(room, messages)?;
+            self.shared.rooms.publish(room, messages, &patience)?;
             *published += count;
         }
         Ok(())
@@ -187,12 +189,17 @@ impl Handle {
         }
     }
 
+    /// The longest message that is taken, in bytes.
+    pub(crate) fn max_message_size(&self) -> usize {
+        self.shared.context.options.max_message_size
+    }
+
     fn is_stopping(&self) -> bool {
         self.shared.deadline.borrow().is_some()
     }
 
     fn message(&self, kind: Kind, data: &[u8]) -> Result<Message> {
-        Message::checked(kind, data, self.shared.context.options.max_message_size)
+        Message::checked(kind, data, self.max_message_size())
     }
 
     fn link_of(&self, client: ClientId) -> Result<&Arc<Link>> {

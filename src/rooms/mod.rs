@@ -6,6 +6,7 @@ mod directory;
 mod subscription;
 
 use std::{
+    cell::OnceCell,
     rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -37,6 +38,10 @@ pub(crate) struct Rooms {
     /// Bytes that all rooms' histories keep, with their overhead.
     kept: AtomicUsize,
 }
+
+/// How long one call of the host waits, from when it must wait first.
+#[derive(Debug, Default)]
+pub(crate) struct Patience(OnceCell<Instant>);
 
 /// Checks a room's name: 1 to 128 bytes, no control characters.
 pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -79,9 +84,14 @@ impl Rooms {
     ///
     /// # Errors
     /// `InvalidRoom`, `QueueFull`, `Stopped`; then none of them was published.
-    pub(crate) fn publish(&self, name: &str, mut messages: impl Messages) -> Result<u64> {
+    pub(crate) fn publish(
+        &self,
+        name: &str,
+        mut messages: impl Messages,
+        patience: &Patience,
+    ) -> Result<u64> {
         check_name(name)?;
-        self.wait_for_space()?;
+        self.wait_for_space(patience)?;
         loop {
             let room = self.room_for_host(name)?;
             match room.publish(&self.context, &self.shards, messages, None, &self.kept) {
@@ -101,7 +111,7 @@ impl Rooms {
     /// # Errors
     /// `QueueFull`, `Stopped`.
     pub(crate) fn broadcast(&self, message: Message) -> Result<()> {
-        self.wait_for_space()?;
+        self.wait_for_space(&Patience::default())?;
         let published =
             self.everyone.publish(&self.context, &self.shards, [message], None, &self.kept);
         published.map(drop).map_err(|_| Error::Stopped)
@@ -113,11 +123,12 @@ impl Rooms {
     }
 
     /// Waits until every shard takes more.
-    pub(crate) fn wait_for_space(&self) -> Result<()> {
+    fn wait_for_space(&self, patience: &Patience) -> Result<()> {
         if !self.is_full() {
             return Ok(());
         }
-        let deadline = Instant::now() + self.context.options.publish_timeout;
+        let timeout = self.context.options.publish_timeout;
+        let deadline = *patience.0.get_or_init(|| Instant::now() + timeout);
         self.shards.iter().try_for_each(|link| link.inbox.wait_for_space(deadline))
     }
 

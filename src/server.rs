@@ -243,7 +243,9 @@ fn run_shard(index: usize, runtime: &LocalRuntime, shared: &Arc<Shared>, own: Ve
         // shard's turn is to come after the sockets that are ready. Measured with 8 publishers: 145
         // messages joined in a write, and 120 otherwise.
         let had_to_cut = tokio::task::spawn_local(run).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a shard ended before its time");
+            tracing::error!(%error, "a shard ended before its time: the server stops");
+            // Its clients are gone, and nobody would take what is published to it.
+            Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
             true
         });
         shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);

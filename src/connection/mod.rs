@@ -120,13 +120,15 @@ impl Connection {
             // Whoever publishes waits while the shards have too much to do, and so do those who send
             // to it: TCP tells them.
             if self.member.rooms.is_full() {
-                Box::pin(self.member.rooms.space()).await;
+                Box::pin(self.room_space()).await;
+                continue;
             }
             if self.is_reviewed() && self.member.shard.reviews.is_full(self.member.client.id()) {
                 Box::pin(self.review_space()).await;
                 continue;
             }
-            if wait(&self.member.client).await && self.read() {
+            // Looked at again: of a thousand that are ready at once, the first may have said too much.
+            if wait(&self.member.client).await && !self.member.rooms.is_full() && self.read() {
                 // One client's flood must not keep the others of the shard from being read and
                 // flushed.
                 tokio::task::yield_now().await;
@@ -156,6 +158,12 @@ impl Connection {
     /// Whether the host decides on the client's messages.
     fn is_reviewed(&self) -> bool {
         !self.member.shard.context.options.review_timeout.is_zero()
+    }
+
+    /// Waits until the shards take more.
+    async fn room_space(&self) {
+        let Member { rooms, client, .. } = &self.member;
+        select(pin!(rooms.space()), pin!(client.closed())).await;
     }
 
     /// Waits until the host has decided on so much that the client may be read again.

@@ -22,7 +22,8 @@ impl Handle {
     /// told of. It gets what is published to its room from here on. What else the answer says is said
     /// before: [`set_identity`](Self::set_identity), [`join`](Self::join) and
     /// [`leave`](Self::leave) (also of the room that it asks for), [`set_echo`](Self::set_echo),
-    /// [`send`](Self::send).
+    /// [`send`](Self::send). If the host has joined it to the room that it asks for, it gets no history
+    /// of it.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;

@@ -27,12 +27,7 @@ impl Handle {
     /// [`Error::Stopped`]. In all cases nothing was sent.
     pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
         let message = self.message(kind, data)?;
-        let link = self.link_of(client)?;
-        if link.inbox.is_full() {
-            let timeout = self.shared.context.options.publish_timeout;
-            link.inbox.wait_for_space(Instant::now() + timeout)?;
-        }
-        link.inbox.push(Item::Send(client, message))
+        self.free_link_of(client)?.inbox.push(Item::Send(client, message))
     }
 
     /// Closes a client's connection, after what was sent to it before. A client that waits for
@@ -62,15 +57,17 @@ impl Handle {
     /// gets [`Event::Joined`], unless the client is in the room already.
     ///
     /// # Errors
-    /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::Stopped`].
+    /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::QueueFull`] as for
+    /// [`send`](Self::send), [`Error::Stopped`].
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
-        let link = self.link_of(client)?;
+        let link = self.free_link_of(client)?;
         let mut sent = Ok(());
         self.shared.rooms.reserve(client.shard(), room, 0, |reserved| {
             sent = call(link, client, move |shard, client| {
                 let room = Arc::from(reserved.room());
-                if Rooms::join(shard, client, reserved) {
+                // One that is closing gets nothing any more.
+                if client.is_open() && Rooms::join(shard, client, reserved) {
                     let (client, identity) = (client.id(), client.identity());
                     shard.context.events.push(Event::Joined { client, identity, room });
                 }
@@ -84,10 +81,11 @@ impl Handle {
     /// unless the client is not in the room.
     ///
     /// # Errors
-    /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::Stopped`].
+    /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::QueueFull`] as for
+    /// [`send`](Self::send), [`Error::Stopped`].
     pub fn leave(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
-        let link = self.link_of(client)?;
+        let link = self.free_link_of(client)?;
         link.applicants.leave(client, room);
         let room: Arc<str> = room.into();
         call(link, client, move |shard, client| {
@@ -101,22 +99,36 @@ impl Handle {
     /// Sets whether a client receives its own messages, whatever the option or its query said.
     ///
     /// # Errors
-    /// [`Error::ClientNotFound`], [`Error::Stopped`].
+    /// [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
+    /// [`Error::Stopped`].
     pub fn set_echo(&self, client: ClientId, echo: bool) -> Result<()> {
-        call(self.link_of(client)?, client, move |_, client| client.set_echo(echo))
+        call(self.free_link_of(client)?, client, move |_, client| client.set_echo(echo))
     }
 
     /// Sets what the host calls a client, such as the name of its user: all later events of the
     /// client carry it. At most 256 bytes; clients do not see it.
     ///
     /// # Errors
-    /// [`Error::ClientNotFound`], [`Error::TooLarge`], [`Error::Stopped`].
+    /// [`Error::ClientNotFound`], [`Error::TooLarge`], [`Error::QueueFull`] as for
+    /// [`send`](Self::send), [`Error::Stopped`].
     pub fn set_identity(&self, client: ClientId, identity: &str) -> Result<()> {
         if identity.len() > MAX_IDENTITY {
             return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
         }
         let identity: Arc<str> = identity.into();
-        call(self.link_of(client)?, client, move |_, client| client.set_identity(identity))
+        call(self.free_link_of(client)?, client, move |_, client| client.set_identity(identity))
+    }
+}
+
+impl Handle {
+    /// The shard of a client, once it takes more: a host can ask for things faster than they are done.
+    fn free_link_of(&self, client: ClientId) -> Result<&Arc<Link>> {
+        let link = self.link_of(client)?;
+        if link.inbox.is_full() {
+            let timeout = self.shared.context.options.publish_timeout;
+            link.inbox.wait_for_space(Instant::now() + timeout)?;
+        }
+        Ok(link)
     }
 }
 
@@ -127,7 +139,7 @@ fn call(
     function: impl FnOnce(&Rc<Shard>, &Rc<Client>) + Send + 'static,
 ) -> Result<()> {
     link.inbox.push(Item::Call(Call(Box::new(move |shard| {
-        if let Some(client) = shard.client(id).filter(|client| client.is_open()) {
+        if let Some(client) = shard.client(id) {
             function(shard, &client);
         }
     }))))

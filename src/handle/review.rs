@@ -13,8 +13,10 @@ use crate::{
 
 impl Handle {
     /// Lets a message be published that an [`Event::MessageRequest`](crate::Event::MessageRequest)
-    /// told of. It goes on when what the same client sent before is decided. A client that leaves
-    /// meanwhile stays in its rooms, and `Disconnected` waits, until its messages are decided.
+    /// told of. It goes to the event's room, when what the same client sent before is decided; if the
+    /// host has taken the client out of that room since, or the server stops before, it is counted in
+    /// [`Stats::messages_refused`](crate::Stats::messages_refused). A client that leaves meanwhile stays
+    /// in its rooms, and `Disconnected` waits, until its messages are decided.
     ///
     /// # Errors
     /// [`Error::DecisionNotFound`] if it was decided before or the time is over; [`Error::Stopped`].

@@ -102,6 +102,7 @@ impl Drop for Waiting {
         shard.answers.take(client);
         // What the host has sent it is in its outbox, and goes with it.
         shard.remove_client(client);
+        self.client.report_dropped(true);
         let identity = self.client.identity();
         shard.context.events.push(Event::Disconnected {
             client,

@@ -47,10 +47,10 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What an upgrade is admitted with.
 struct Admitted {
-    // Dropped before the member: it tells the host that the client has left.
+    member: Member,
+    // Dropped when the client is in no room any more: it tells the host that the client has left.
     waiting: Option<Rc<Waiting>>,
     on_upgrade: OnUpgrade,
-    member: Member,
     request: Option<Arc<event::Request>>,
     admission: Admission,
 }
@@ -105,24 +105,34 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
         .header_read_timeout(None)
         .serve_connection(io, service)
         .with_upgrades();
-    let timeout = options.handshake_timeout + options.admission_timeout;
-    let http = shard.time_limits.within(timeout, http);
-    let outcome = match select(pin!(http), pin!(shard.stopped())).await {
+    // An async block, so that hyper is gone when it has ended.
+    let in_time = async {
+        let mut http = pin!(http);
+        let head = shard.time_limits.within(options.handshake_timeout, http.as_mut()).await;
+        if head.is_some() || options.admission_timeout.is_zero() || candidate.borrow().is_none() {
+            return head;
+        }
+        // The request is here, and the host has its own time.
+        shard.time_limits.within(options.admission_timeout, http).await
+    };
+    let outcome = match select(pin!(in_time), pin!(shard.stopped())).await {
         Either::Left((outcome, _)) => outcome,
-        Either::Right((_, http)) => {
+        Either::Right((_, in_time)) => {
             if candidate.borrow().is_some() {
                 // It is answered that the server stops.
-                shard.time_limits.within(LINGER, http).await;
+                shard.time_limits.within(LINGER, in_time).await;
             }
             return;
         }
     };
-    let upgrade = candidate.take().filter(|_| is_admitted.get());
-    if let (Some(Ok(())), Some(upgrade)) = (&outcome, upgrade) {
+    let mut upgrade = candidate.take();
+    if let Some(Ok(())) = &outcome
+        && let Some(upgrade) = upgrade.take_if(|_| is_admitted.get())
+    {
         let Ok(upgraded) = upgrade.on_upgrade.await else { return };
         let Ok(parts) = upgraded.downcast::<Io>() else { return };
         // The handshake's own place is free from here on.
-        drop(handshake);
+        drop(handshake.take());
         if let Some(waiting) = upgrade.waiting {
             waiting.admitted();
         }
@@ -136,6 +146,8 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
         drop(tokio::task::spawn_local(connection::run(upgraded)));
         return;
     }
+    // Its place among the connections is free when its socket is closed; the host is told before.
+    let _place = upgrade.map(|upgrade| upgrade.admission);
     shard.context.counters.connections_refused.add(1);
     if !is_answered.load(Ordering::Relaxed) {
         // Hyper answers neither the request that never ends nor the one that it takes for HTTP/2.

@@ -182,6 +182,10 @@ fn cut_unanswered(shard: &Rc<Shard>, now: Instant) {
         let due = shard.liveness.wheel.borrow_mut().take_due(now);
         let Some(Round { number, clients, .. }) = due else { return };
         for client in clients.into_iter().filter_map(|id| shard.client(id)) {
+            if !client.is_open() {
+                // Asked before it closed: it has its own time to leave in.
+                continue;
+            }
             if client.unanswered() == Some(number) && shard.reviews.is_full(client.id()) {
                 // It is not read, for the host has not decided on its messages.
                 client.note_heard();

@@ -104,8 +104,11 @@ pub(crate) struct Shard {
     pub(crate) time_limits: TimeLimits,
     stopping: Cell<bool>,
     last_client: Cell<u64>,
-    /// Wakes those who end when the shard stops, and the shard when a client has left.
-    changed: Notify,
+    /// Wakes those who end when the shard stops.
+    stops: Notify,
+    /// Wakes the shard that ends when a client has left. Not the one above: a thousand handshakes
+    /// listen to that.
+    left: Notify,
 }
 
 impl Shard {
@@ -126,7 +129,8 @@ impl Shard {
             time_limits: TimeLimits::default(),
             stopping: Cell::new(false),
             last_client: Cell::new(0),
-            changed: Notify::new(),
+            stops: Notify::new(),
+            left: Notify::new(),
         })
     }
 
@@ -287,7 +291,7 @@ impl Shard {
     pub(crate) fn remove_client(&self, id: ClientId) {
         self.retire_client(id);
         self.clients.borrow_mut().remove(&id);
-        self.changed.notify_waiters();
+        self.left.notify_waiters();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -297,7 +301,7 @@ impl Shard {
     /// Waits until the shard stops.
     pub(crate) async fn stopped(&self) {
         while !self.is_stopping() {
-            self.changed.notified().await;
+            self.stops.notified().await;
         }
     }
 
@@ -319,7 +323,7 @@ impl Shard {
     /// forward meanwhile, and cuts the rest.
     async fn end(self: &Rc<Self>, deadline: &mut watch::Receiver<Option<Instant>>) -> bool {
         self.stopping.set(true);
-        self.changed.notify_waiters();
+        self.stops.notify_waiters();
         for client in self.all_clients() {
             self.go_away(&client);
         }
@@ -345,7 +349,7 @@ impl Shard {
 
     async fn everyone_gone(&self) {
         while !self.clients.borrow().is_empty() {
-            self.changed.notified().await;
+            self.left.notified().await;
         }
     }
 

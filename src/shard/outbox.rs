@@ -21,6 +21,8 @@ const CHUNK_OVERHEAD: usize = size_of::<Chunk>();
 pub(crate) struct Outbox {
     chunks: VecDeque<Chunk>,
     size: usize,
+    /// How many of the chunks are control frames.
+    controls: usize,
 }
 
 #[derive(Debug)]
@@ -51,8 +53,21 @@ impl Outbox {
     fn push_chunk(&mut self, chunk: Chunk) {
         if !chunk.bytes.is_empty() {
             self.size += chunk.size();
+            self.controls += usize::from(chunk.is_control);
             self.chunks.push_back(chunk);
         }
+    }
+
+    /// Lets the time of all that waits begin anew.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        for chunk in &mut self.chunks {
+            chunk.since = now;
+        }
+    }
+
+    /// How many control frames wait, which no bound in bytes drops.
+    pub(crate) fn controls(&self) -> usize {
+        self.controls
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -79,6 +94,7 @@ impl Outbox {
         let Some(chunk) = self.chunks.front_mut() else { return };
         if taken == chunk.bytes.len() {
             self.size -= chunk.size();
+            self.controls -= usize::from(chunk.is_control);
             self.chunks.pop_front();
         } else {
             let begun = chunk.begun;
@@ -188,7 +204,7 @@ mod tests {
             bytes.extend_from_slice(outbox.front());
             outbox.advance(outbox.front().len());
         }
-        assert_eq!(outbox.size(), 0);
+        assert_eq!((outbox.size(), outbox.controls()), (0, 0));
         bytes
     }
 
@@ -227,6 +243,7 @@ mod tests {
         outbox.push(&Bytes::from_static(frame::PING), 0, true, Instant::now());
         outbox.push(&frames(&["three"]), 0, false, Instant::now());
         assert_eq!(outbox.trim(outbox.size() - 1), 1);
+        assert_eq!(outbox.controls(), 1);
         let mut expected = frames(&["two"]).to_vec();
         expected.extend_from_slice(frame::PING);
         expected.extend_from_slice(&frames(&["three"]));

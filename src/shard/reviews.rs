@@ -9,7 +9,7 @@ use std::{
     collections::{HashMap, VecDeque},
     future::poll_fn,
     rc::Rc,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
     time::Instant,
 };
@@ -75,14 +75,25 @@ struct State {
 #[derive(Debug)]
 struct Queue {
     client: Rc<Client>,
-    waiting: VecDeque<(DecisionId, Message, Option<Verdict>)>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
     /// The client's task, if it waits for fewer.
     reader: Option<Waker>,
 }
 
+/// A message, and what was decided on it if those before it are not.
+#[derive(Debug)]
+struct Waiting {
+    decision: DecisionId,
+    /// The room that it was said in; empty if the client was in none.
+    room: Arc<str>,
+    message: Message,
+    verdict: Option<Verdict>,
+}
+
 impl Reviews {
-    /// Asks the host about a message of a client to the room that it speaks to.
+    /// Asks the host about a message of a client to the room that it speaks to: that is where it goes,
+    /// whatever room the client speaks to when it is decided.
     pub(crate) fn ask(&self, shard: &Shard, client: &Rc<Client>, message: Message) {
         let room = client.seats().first().unwrap_or_default();
         let mut state = self.state.borrow_mut();
@@ -91,7 +102,7 @@ impl Reviews {
         let event = Event::MessageRequest {
             client: client.id(),
             identity: client.identity(),
-            room,
+            room: Arc::clone(&room),
             decision,
             message: message.clone(),
         };
@@ -103,7 +114,7 @@ impl Reviews {
         });
         let len = message.data().len();
         queue.bytes += len;
-        queue.waiting.push_back((decision, message, None));
+        queue.waiting.push_back(Waiting { decision, room, message, verdict: None });
         let at = Instant::now() + shard.context.options.review_timeout;
         state.due.push_back((at, client.id(), decision));
         let mut undecided = shard.link.undecided.lock();
@@ -132,14 +143,15 @@ impl Reviews {
     ) {
         let mut state = self.state.borrow_mut();
         let Some(queue) = state.clients.get_mut(&client) else { return };
-        if let Some(entry) = queue.waiting.iter_mut().find(|(id, ..)| *id == decision) {
-            entry.2 = Some(verdict);
+        // Ids rise.
+        if let Ok(index) = queue.waiting.binary_search_by_key(&decision, |it| it.decision) {
+            queue.waiting[index].verdict = Some(verdict);
         }
         let client = Rc::clone(&queue.client);
         let mut decided = Vec::new();
-        while let Some((_, message, verdict)) = queue.waiting.pop_front_if(|it| it.2.is_some()) {
-            queue.bytes -= message.data().len();
-            decided.push((message, verdict));
+        while let Some(first) = queue.waiting.pop_front_if(|it| it.verdict.is_some()) {
+            queue.bytes -= first.message.data().len();
+            decided.push(first);
         }
         if let Some(reader) = queue.reader.take() {
             reader.wake();
@@ -148,16 +160,16 @@ impl Reviews {
             state.clients.remove(&client.id());
         }
         drop(state);
-        for (message, verdict) in decided {
+        for Waiting { room, message, verdict, .. } in decided {
             let message = match verdict {
-                Some(Verdict::Allow) => message,
-                Some(Verdict::Change(message)) => message,
-                Some(Verdict::Refuse) | None => {
-                    shard.context.counters.messages_refused.add(1);
-                    continue;
-                }
+                Some(Verdict::Allow) => Some(message),
+                Some(Verdict::Change(message)) => Some(message),
+                Some(Verdict::Refuse) | None => None,
             };
-            client.publish(message);
+            let is_published = message.is_some_and(|message| client.publish_in(&room, message));
+            if !is_published {
+                shard.context.counters.messages_refused.add(1);
+            }
         }
     }
 
@@ -192,8 +204,8 @@ impl Reviews {
     /// Forgets the messages of a client that has left.
     pub(crate) fn forget(&self, shard: &Shard, client: ClientId) {
         let Some(queue) = self.state.borrow_mut().clients.remove(&client) else { return };
-        for (decision, ..) in &queue.waiting {
-            shard.link.undecided.take(*decision);
+        for waiting in &queue.waiting {
+            shard.link.undecided.take(waiting.decision);
         }
         shard.context.counters.messages_refused.add(queue.waiting.len() as u64);
     }

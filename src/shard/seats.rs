@@ -47,6 +47,13 @@ struct Rooms {
     more: Option<Box<Vec<Box<dyn Seat>>>>,
 }
 
+impl Rooms {
+    fn iter(&self) -> impl Iterator<Item = &dyn Seat> {
+        let more = self.more.iter().flat_map(|more| more.iter());
+        self.first.iter().chain(more).map(|seat| &**seat)
+    }
+}
+
 impl Seats {
     /// Adds a room that the client is not in yet.
     pub(crate) fn add(&self, seat: Box<dyn Seat>) {
@@ -64,12 +71,7 @@ impl Seats {
     }
 
     pub(crate) fn has(&self, room: &str) -> bool {
-        let rooms = self.rooms.borrow();
-        rooms
-            .first
-            .iter()
-            .chain(rooms.more.iter().flat_map(|more| more.iter()))
-            .any(|seat| &**seat.room() == room)
+        self.rooms.borrow().iter().any(|seat| &**seat.room() == room)
     }
 
     /// Takes the client's seat in a room, which it leaves when that is dropped.
@@ -94,6 +96,18 @@ impl Seats {
     /// The room that the client speaks to.
     pub(crate) fn first(&self) -> Option<Arc<str>> {
         self.rooms.borrow().first.as_ref().map(|seat| Arc::clone(seat.room()))
+    }
+
+    /// Publishes a message of the client to one of its rooms; `None` if it is not in that.
+    pub(crate) fn publish_in(
+        &self,
+        room: &str,
+        client: &Client,
+        message: Message,
+    ) -> Option<Result<u64>> {
+        let rooms = self.rooms.borrow();
+        let seat = rooms.iter().find(|seat| &**seat.room() == room)?;
+        Some(seat.publish(client, message))
     }
 
     /// Publishes a message of the client to the room that it speaks to. If it is in none, the message

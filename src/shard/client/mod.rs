@@ -11,6 +11,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context as TaskContext, Poll, Waker},
+    time::Instant,
 };
 
 use tokio::net::TcpStream;
@@ -104,11 +105,12 @@ impl Client {
     #[must_use]
     pub(crate) fn open(&self) -> bool {
         let mut slot = self.outbox.borrow_mut();
-        let waits = slot.as_ref().is_some_and(|outbox| !outbox.is_empty());
-        if !waits {
-            *slot = None;
+        slot.take_if(|outbox| outbox.is_empty());
+        if let Some(outbox) = slot.as_mut() {
+            // It could not have read any of it before.
+            outbox.restart(Instant::now());
         }
-        waits
+        slot.is_some()
     }
 
     pub(crate) fn id(&self) -> ClientId {
@@ -156,6 +158,17 @@ impl Client {
             self.report_message(&Arc::from(""), 0, &message);
             self.wake_host();
         }
+    }
+
+    /// Publishes a message of the client to the room in which it was said, or tells the host alone if
+    /// it was in none. Returns false if it has left the room since, or the server stops.
+    pub(crate) fn publish_in(&self, room: &Arc<str>, message: Message) -> bool {
+        if room.is_empty() {
+            self.report_message(room, 0, &message);
+            self.wake_host();
+            return true;
+        }
+        self.seats.publish_in(room, self, message).is_some_and(|published| published.is_ok())
     }
 
     /// Wakes the host for what it was told outside of a shard's turn.

@@ -25,6 +25,10 @@ use crate::{
 /// nothing gets no answer, and costs no memory.
 const PONG_BOUND: usize = 4 * 1024;
 
+/// How many control frames wait at most before no further ping is queued behind them: those ask as
+/// well. With the policy that drops messages a client that reads nothing may stay for long.
+const MAX_WAITING_PINGS: usize = 64;
+
 /// Close code of a slow consumer: "try again later".
 const TRY_AGAIN_LATER: u16 = 1013;
 
@@ -77,13 +81,18 @@ impl Client {
         is_short && self.is_open() && self.write(frame, true)
     }
 
-    /// Sends a ping of a round.
+    /// Sends a ping of a round, unless the client is closing.
     #[must_use]
     pub(crate) fn ping(&self, round: u32) -> bool {
+        if !self.is_open() {
+            // It has its own time to leave in, and is not asked any more.
+            return false;
+        }
         if self.asked.get() == 0 {
             self.asked.set(round);
         }
-        self.is_open() && self.write(&Bytes::from_static(frame::PING), true)
+        let waiting = self.outbox.borrow().as_ref().map_or(0, |outbox| outbox.controls());
+        waiting < MAX_WAITING_PINGS && self.write(&Bytes::from_static(frame::PING), true)
     }
 
     /// Sends a close frame after all that waits, and lets nothing follow it.

@@ -81,6 +81,26 @@ fn nobody_but_the_host_waits_for_a_handler_that_waits() {
 }
 
 #[test]
+fn the_host_decides_who_comes_in_and_what_is_said() {
+    passes("decisions");
+}
+
+#[test]
+fn a_stop_ends_in_time_whoever_is_stuck() {
+    passes("stuck");
+}
+
+#[test]
+fn a_host_may_end_without_a_stop() {
+    passes("exit");
+}
+
+#[test]
+fn a_storm_of_signals_loses_nothing() {
+    passes("storm");
+}
+
+#[test]
 fn signals_stay_the_hosts() {
     passes("signals");
 }
@@ -92,8 +112,8 @@ fn a_fork_is_told_that_the_server_is_not_its_own() {
 
 #[test]
 fn nothing_is_left_behind_by_servers_that_were_stopped() {
-    let printed = run(Command::new(cc("tests/c/loop.c")).arg("20"));
-    assert_eq!(printed, "20 times\n");
+    let printed = run(Command::new(cc("tests/c/loop.c")).arg("1000"));
+    assert_eq!(printed, "1000 times\n");
 }
 
 #[test]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import time
@@ -84,6 +85,15 @@ def peers() -> list[Server]:
         Server("paper", [str(OUT / "peer-paper/release/paper")], [build], paper, "cargo", True),
     ]
     return [peer for peer in found if peer.folder.is_dir()]
+
+
+def of_the_user(text: str) -> Server:
+    """A peer that is no part of the benchmark: its name, "=" and the command that starts it."""
+    name, _, command = text.partition("=")
+    words = shlex.split(command)
+    if not name or not words:
+        raise SystemExit(f"--peer {text}: a peer is NAME=COMMAND")
+    return Server(name, words, needs=words[0], is_peer=True)
 
 
 # --workers 1: a server that is pinned to one core has no use for more.

@@ -1,6 +1,8 @@
 /* NULL, nothing, far too much and unknown numbers: every parameter is safe, and says what is wrong. */
 #include "check.h"
 
+#include <sys/mman.h>
+
 /* More than there is, within what a length may be; and more than a length may be. */
 #define HUGE_LEN ((size_t)1 << 40)
 #define WRONG_LEN SIZE_MAX
@@ -47,6 +49,7 @@ static void no_config(void) {
 /* Setters keep what they can keep; start judges it. */
 static void config_values(void) {
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
+  CHECK(chat_config_new(UINT32_MAX) == NULL);
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_config_add_listen(config, NULL, 1));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_listen(config, "", HUGE_LEN));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_listen(config, "", WRONG_LEN));
@@ -60,6 +63,11 @@ static void config_values(void) {
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, UINT32_MAX));
   CHECK_OK(chat_config_set_slow_consumer(config, CHAT_SLOW_CONSUMER_DROP_OLDEST));
   CHECK_OK(chat_config_set_slow_consumer(config, CHAT_SLOW_CONSUMER_DISCONNECT));
+  /* Empty is a value, of which start says what is wrong. */
+  CHECK_OK(chat_config_add_listen(config, NULL, 0));
+  CHECK_OK(chat_config_add_listen(config, "x", 0));
+  CHECK_OK(chat_config_add_origin(config, NULL, 0));
+  CHECK_OK(chat_config_add_origin(config, "x", 0));
   int dropped = 0;
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT,
                chat_config_set_event_handler(config, NULL, &dropped, drop_counted));
@@ -90,8 +98,16 @@ static void config_values(void) {
     CHECK_OK(chat_config_set_event_queue(config, n));
   }
   chat_server *server = NULL;
+  chat_error *error = NULL;
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_start(config, &server, NULL));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_start(config, &server, &error));
+  CHECK(strstr(chat_error_message(error), "listen") && strstr(chat_error_message(error), "origin"));
+  chat_error_free(error);
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_start(config, NULL, NULL));
+  error = NULL;
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_start(config, NULL, &error));
+  CHECK(chat_error_status(error) == CHAT_ERR_NULL_ARGUMENT);
+  chat_error_free(error);
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_start(NULL, &server, NULL));
   CHECK(server == NULL);
   chat_config_free(config);
@@ -104,10 +120,10 @@ static void no_objects(void) {
   chat_error_free(NULL);
   CHECK(chat_events_len(NULL) == 0 && chat_events_get(NULL, 0) == NULL);
   chat_events_free(NULL);
-  const char *text = NULL;
-  size_t len = 0;
+  const char *text = NULL, *name = NULL;
+  size_t len = 0, name_len = 0;
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header(NULL, TEXT("host"), &text, &len));
-  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header_at(NULL, 0, &text, &len, &text, &len));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header_at(NULL, 0, &name, &name_len, &text, &len));
 
   char addr[CHAT_ADDR_SIZE];
   chat_stats stats;
@@ -157,6 +173,7 @@ static void messages(chat_server *server) {
 #define ROOM(status, ...)                                                                     \
   CHECK_STATUS(status, chat_server_publish(server, __VA_ARGS__, CHAT_TEXT, &byte, 1, &offset))
   ROOM(CHAT_ERR_INVALID_ARGUMENT, NULL, 0);
+  ROOM(CHAT_ERR_INVALID_ARGUMENT, "room", 0);
   ROOM(CHAT_ERR_NULL_ARGUMENT, NULL, 1);
   ROOM(CHAT_ERR_INVALID_ARGUMENT, TEXT("a\nb"));
   ROOM(CHAT_ERR_INVALID_ARGUMENT, TEXT("a\0b"));
@@ -173,7 +190,7 @@ static void messages(chat_server *server) {
 
 static void batches(chat_server *server) {
   const uint8_t byte = 'x';
-  const chat_message good = {"batch", 5, &byte, 1, CHAT_TEXT};
+  const chat_message good = {"batch", 5, &byte, 1, CHAT_TEXT, 0};
   chat_message two[2] = {good, good};
   const size_t stride = sizeof *two;
   size_t published;
@@ -211,7 +228,11 @@ static void batches(chat_server *server) {
   SECOND(CHAT_ERR_TOO_LARGE, data_len, HUGE_LEN);
   SECOND(CHAT_ERR_TOO_LARGE, data_len, WRONG_LEN);
   SECOND(CHAT_ERR_INVALID_UTF8, data, (const uint8_t *)BAD_UTF8);
+  SECOND(CHAT_ERR_TOO_LARGE, room_len, WRONG_LEN);
   SECOND(CHAT_ERR_INVALID_ARGUMENT, kind, 0);
+  SECOND(CHAT_ERR_INVALID_ARGUMENT, kind, 3);
+  SECOND(CHAT_ERR_INVALID_ARGUMENT, reserved, 1);
+  SECOND(CHAT_ERR_INVALID_ARGUMENT, kind, UINT32_MAX);
   uint64_t offset;
   CHECK_OK(chat_server_publish(server, TEXT("batch"), CHAT_TEXT, &byte, 1, &offset));
   CHECK(offset == 2 + 1 + 2 + 2 + 1);
@@ -232,9 +253,24 @@ static void clients(chat_server *server) {
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_echo(server, nobody[i], false));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, nobody[i], NULL, 0));
   }
-  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_allow_changed(server, 1, 0, DATA("x")));
-  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_allow_changed(server, 1, CHAT_TEXT, DATA(BAD_UTF8)));
-  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_allow_changed(server, 1, CHAT_TEXT, (const uint8_t *)"", HUGE_LEN));
+  /* The message is judged before it is looked whom it is for. */
+  const struct { chat_status status; uint32_t kind; const uint8_t *data; size_t len; } said[] = {
+    {CHAT_ERR_NOT_FOUND, CHAT_TEXT, NULL, 0},
+    {CHAT_ERR_NOT_FOUND, CHAT_BINARY, (const uint8_t *)"x", 0},
+    {CHAT_ERR_NOT_FOUND, CHAT_BINARY, DATA(BAD_UTF8)},
+    {CHAT_ERR_INVALID_UTF8, CHAT_TEXT, DATA(BAD_UTF8)},
+    {CHAT_ERR_NULL_ARGUMENT, CHAT_TEXT, NULL, 1},
+    {CHAT_ERR_TOO_LARGE, CHAT_TEXT, (const uint8_t *)"", HUGE_LEN},
+    {CHAT_ERR_TOO_LARGE, CHAT_BINARY, (const uint8_t *)"", WRONG_LEN},
+    {CHAT_ERR_INVALID_ARGUMENT, 0, DATA("x")},
+    {CHAT_ERR_INVALID_ARGUMENT, 3, DATA("x")},
+    {CHAT_ERR_INVALID_ARGUMENT, UINT32_MAX, DATA("x")},
+  };
+  for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+    CHECK_STATUS(said[i].status, chat_server_send(server, 1, said[i].kind, said[i].data, said[i].len));
+    CHECK_STATUS(said[i].status,
+                 chat_server_allow_changed(server, 1, said[i].kind, said[i].data, said[i].len));
+  }
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 399, NULL, 0));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 600, NULL, 0));
   char longer[1025];
@@ -253,8 +289,6 @@ static void clients(chat_server *server) {
   }
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_join(server, 1, NULL, 0));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_leave(server, 1, TEXT("a\nb")));
-  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_send(server, 1, 9, DATA("x")));
-  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_send(server, 1, CHAT_TEXT, NULL, 1));
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_disconnect(server, 1, 1000, NULL, 1));
   CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_disconnect(server, 1, 1000, TEXT(BAD_UTF8)));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_disconnect(server, 1, 1000, "", HUGE_LEN));
@@ -298,6 +332,52 @@ static void outputs(chat_server *server) {
   CHECK(events == NULL);
 }
 
+/* Bytes behind which memory ends: what a length is over its limit is not read, and no byte more than the
+ * length says. */
+static void with_a_guarded_page(chat_server *server) {
+  size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  uint8_t *pages = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(pages != MAP_FAILED && mprotect(pages + size, size, PROT_NONE) == 0);
+  memset(pages, 'x', size);
+  const uint8_t *last = pages + size - 10;
+  const char *text = (const char *)last;
+  size_t published;
+  CHECK_OK(chat_server_broadcast(server, CHAT_TEXT, last, 10));
+  CHECK_OK(chat_server_publish(server, text, 10, CHAT_TEXT, last, 10, NULL));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_send(server, 1, CHAT_TEXT, last, 10));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, 1, text, 10));
+
+  chat_config *config = chat_config_new(CHAT_ABI_VERSION);
+  chat_message message = {.room = text, .room_len = 10, .kind = CHAT_TEXT, .data = last};
+  const size_t lengths[] = {(size_t)2 << 20, (size_t)PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    size_t len = lengths[i];
+#define OVER(call) CHECK_STATUS(CHAT_ERR_TOO_LARGE, call)
+    OVER(chat_server_broadcast(server, CHAT_TEXT, last, len));
+    OVER(chat_server_publish(server, text, len, CHAT_TEXT, last, 10, NULL));
+    OVER(chat_server_publish(server, text, 10, CHAT_BINARY, last, len, NULL));
+    OVER(chat_server_send(server, 1, CHAT_TEXT, last, len));
+    OVER(chat_server_allow_changed(server, 1, CHAT_TEXT, last, len));
+    message.data_len = len;
+    OVER(chat_server_publish_batch(server, &message, sizeof message, 1, &published));
+    OVER(chat_server_disconnect(server, 1, 1000, text, len));
+    OVER(chat_server_reject(server, 1, 403, text, len));
+    OVER(chat_server_join(server, 1, text, len));
+    OVER(chat_server_leave(server, 1, text, len));
+    OVER(chat_server_set_identity(server, 1, text, len));
+    OVER(chat_config_add_listen(config, text, len));
+    OVER(chat_config_add_origin(config, text, len));
+  }
+  chat_config_free(config);
+  /* The one struct ends where the page does, whatever the stride is. */
+  message.data_len = 1;
+  chat_message *at = (chat_message *)(void *)(pages + size - sizeof message);
+  memcpy(at, &message, sizeof message);
+  at->room = "room", at->room_len = 4, at->data = pages;
+  CHECK_OK(chat_server_publish_batch(server, at, 2 * sizeof *at, 1, &published));
+  munmap(pages, 2 * size);
+}
+
 int main(void) {
   begin();
   no_config();
@@ -308,6 +388,7 @@ int main(void) {
   batches(server);
   clients(server);
   outputs(server);
+  with_a_guarded_page(server);
   CHECK_OK(chat_server_stop(server, 0));
   chat_server_free(server);
   return 0;

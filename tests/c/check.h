@@ -4,6 +4,7 @@
 #define CHECK_H
 
 #define _DEFAULT_SOURCE
+#include <dirent.h>
 #include <libchat.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,16 @@
 
 /* No test waits for ever. Under valgrind all takes longer. */
 static inline void begin(void) { alarm(getenv("SLOW") ? 600 : 60); }
+
+/* How many entries a folder has: of /proc/self/fd and /proc/self/task, descriptors and threads. */
+static inline int entries(const char *folder) {
+  DIR *dir = opendir(folder);
+  CHECK(dir);
+  int count = 0;
+  while (readdir(dir)) count++;
+  closedir(dir);
+  return count;
+}
 
 /* A config for a free port of this machine. */
 static inline chat_config *local_config(void) {

@@ -58,7 +58,8 @@ int main(void) {
   error = NULL;
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_start(NULL, &server, &error));
   CHECK(chat_error_status(error) == CHAT_ERR_NULL_ARGUMENT);
-  CHECK(strlen(chat_error_message(error)) > 0);
+  CHECK(strstr(chat_error_message(error), "chat_config_new"));
+  CHECK(strstr(chat_error_message(error), "header"));
   chat_error_free(error);
   return 0;
 }

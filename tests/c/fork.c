@@ -1,9 +1,30 @@
-/* In a fork every call on the server says so and returns; the parent does not notice. */
-#include "ws.h"
+/* In a fork every call on the server says so and returns; the parent does not notice. No descriptor of
+ * libchat's is there for the program that a child becomes. */
+#include "handler.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 
+enum { MOST_DESCRIPTORS = 256 };
+
 static ws alice;
+static int was_open[MOST_DESCRIPTORS];
+
+static void note_open(void) {
+  for (int fd = 0; fd < MOST_DESCRIPTORS; fd++) was_open[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Those that the server has opened are closed on exec. */
+static void check_close_on_exec(void) {
+  int opened = 0;
+  for (int fd = 0; fd < MOST_DESCRIPTORS; fd++) {
+    int flags = fcntl(fd, F_GETFD);
+    if (flags < 0 || was_open[fd]) continue;
+    CHECK(flags & FD_CLOEXEC);
+    opened++;
+  }
+  CHECK(opened > 2);
+}
 
 static void child(chat_server *server, chat_client_id client) {
   char addr[CHAT_ADDR_SIZE];
@@ -13,7 +34,18 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_local_addr(server, 0, addr, sizeof addr, NULL));
   FORKED(chat_server_broadcast(server, CHAT_TEXT, DATA("x")));
   FORKED(chat_server_publish(server, TEXT("lobby"), CHAT_TEXT, DATA("x"), NULL));
+  const chat_message message = {"lobby", 5, (const uint8_t *)"x", 1, CHAT_TEXT, 0};
+  FORKED(chat_server_publish_batch(server, &message, sizeof message, 1, NULL));
   FORKED(chat_server_send(server, client, CHAT_TEXT, DATA("x")));
+  FORKED(chat_server_accept(server, client));
+  FORKED(chat_server_reject(server, client, 403, NULL, 0));
+  FORKED(chat_server_join(server, client, TEXT("room")));
+  FORKED(chat_server_leave(server, client, TEXT("room")));
+  FORKED(chat_server_set_echo(server, client, true));
+  FORKED(chat_server_set_identity(server, client, TEXT("name")));
+  FORKED(chat_server_allow(server, 1));
+  FORKED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
+  FORKED(chat_server_refuse(server, 1));
   FORKED(chat_server_disconnect(server, client, 1000, NULL, 0));
   FORKED(chat_server_stats(server, &stats, sizeof stats));
   FORKED(chat_server_next_events(server, CHAT_WAIT_FOREVER, &events));
@@ -22,12 +54,33 @@ static void child(chat_server *server, chat_client_id client) {
   chat_server_free(server);
 }
 
+/* A child that ends as any program does, with a server that has a handler. */
+static void with_a_handler(void) {
+  state state = STATE;
+  start_with_handler(&state, count_events);
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid == 0) {
+    alarm(20);
+    FORKED(chat_server_stop(state.server, 0));
+    chat_server_free(state.server);
+    exit(0);
+  }
+  int status = -1;
+  CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+  chat_server_free(state.server);
+  CHECK(state.stopped == 1 && state.dropped == 1);
+}
+
 int main(void) {
   begin();
+  note_open();
   chat_server *server = start_with_queue();
   feed events = {.server = server};
   ws_connect(&alice, server, "/", "");
   chat_client_id id = feed_until(&events, CHAT_EVENT_CONNECTED)->client;
+
+  check_close_on_exec();
 
   pid_t pid = fork();
   CHECK(pid >= 0);
@@ -46,5 +99,6 @@ int main(void) {
   CHECK_OK(chat_server_stop(server, 5000));
   feed_free(&events);
   chat_server_free(server);
+  with_a_handler();
   return 0;
 }

@@ -1,7 +1,26 @@
-/* Events by handler: in order, and every call but stop is allowed inside. */
+/* Events by handler: in order, and every call but stop is allowed inside, in its order too. */
 #include "handler.h"
 
+enum { NUMBERED = 300 };
+
 static ws alice;
+
+/* Numbered messages by all ways, and the end behind them. */
+static void count_and_close(chat_server *server, const chat_event *event) {
+  for (int i = 0; i < NUMBERED; i++) {
+    char text[16];
+    size_t len = (size_t)snprintf(text, sizeof text, "%d", i);
+    const uint8_t *data = (const uint8_t *)text;
+    switch (i % 3) {
+      case 0:
+        CHECK_OK(chat_server_publish(server, event->room, event->room_len, CHAT_TEXT, data, len, NULL));
+        break;
+      case 1: CHECK_OK(chat_server_send(server, event->client, CHAT_TEXT, data, len)); break;
+      default: CHECK_OK(chat_server_broadcast(server, CHAT_TEXT, data, len)); break;
+    }
+  }
+  CHECK_OK(chat_server_disconnect(server, event->client, 4000, TEXT("enough")));
+}
 
 static void on_message(state *state, const chat_event *event) {
   if (text_is(event->data, event->data_len, "ping")) {
@@ -15,6 +34,7 @@ static void on_message(state *state, const chat_event *event) {
     chat_events *events = NULL;
     CHECK_STATUS(CHAT_ERR_UNSUPPORTED, chat_server_next_events(state->server, 0, &events));
   }
+  if (text_is(event->data, event->data_len, "count")) count_and_close(state->server, event);
   if (text_is(event->data, event->data_len, "stop")) {
     CHECK_STATUS(CHAT_ERR_IN_HANDLER, chat_server_stop(state->server, 0));
     CHECK_OK(chat_server_request_stop(state->server));
@@ -30,7 +50,6 @@ static void handle(void *user_data, const chat_event *const *events, size_t coun
     if (event->type == CHAT_EVENT_CONNECTED) {
       const char *value;
       size_t len;
-      CHECK(state->messages == 0);
       CHECK_OK(chat_event_header(event, TEXT("host"), &value, &len));
       CHECK(text_is(value, len, "localhost"));
     }
@@ -50,12 +69,24 @@ int main(void) {
   ws_expect(&alice, WS_TEXT, "published");
   ws_expect(&alice, WS_TEXT, "broadcast");
   ws_expect(&alice, WS_TEXT, "sent");
+  ws_say(&alice, "count");
+  ws_expect(&alice, WS_TEXT, "count");
+  for (int i = 0; i < NUMBERED; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", i);
+    ws_expect(&alice, WS_TEXT, text);
+  }
+  CHECK(ws_await_close(&alice) == 4000);
+  await(&state, &state.disconnected, 1);
+
+  ws_connect(&alice, state.server, "/", "");
+  await(&state, &state.connected, 2);
   ws_say(&alice, "stop");
   CHECK(ws_await_close(&alice) == 1001);
 
   /* When stop has returned, everything was told and no handler runs. */
   CHECK_OK(chat_server_stop(state.server, 5000));
-  CHECK(state.messages == 2 && state.disconnected == 1 && state.stopped == 1);
+  CHECK(state.messages == 3 && state.disconnected == 2 && state.stopped == 1);
   CHECK(count(&state, &state.dropped) <= 1);
   chat_server_free(state.server);
   CHECK(state.dropped == 1);

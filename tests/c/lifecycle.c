@@ -3,6 +3,26 @@
 
 static ws alice, bob;
 
+/* All that acts on a server says that it has stopped. */
+static void is_stopped(chat_server *server, chat_client_id client) {
+  const chat_message message = {"lobby", 5, (const uint8_t *)"x", 1, CHAT_TEXT, 0};
+  size_t published = 77;
+#define STOPPED(call) CHECK_STATUS(CHAT_ERR_STOPPED, call)
+  STOPPED(chat_server_publish_batch(server, &message, sizeof message, 1, &published));
+  CHECK(published == 0);
+  STOPPED(chat_server_send(server, client, CHAT_TEXT, DATA("late")));
+  STOPPED(chat_server_disconnect(server, client, 1000, NULL, 0));
+  STOPPED(chat_server_accept(server, client));
+  STOPPED(chat_server_reject(server, client, 403, NULL, 0));
+  STOPPED(chat_server_join(server, client, TEXT("room")));
+  STOPPED(chat_server_leave(server, client, TEXT("room")));
+  STOPPED(chat_server_set_echo(server, client, true));
+  STOPPED(chat_server_set_identity(server, client, TEXT("name")));
+  STOPPED(chat_server_allow(server, 1));
+  STOPPED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
+  STOPPED(chat_server_refuse(server, 1));
+}
+
 int main(void) {
   begin();
   chat_config *config = local_config();
@@ -77,6 +97,8 @@ int main(void) {
                chat_server_publish(server, TEXT("lobby"), CHAT_TEXT, DATA("late"), NULL));
   CHECK_OK(chat_server_stats(server, &stats, sizeof stats));
   CHECK(stats.connections == 0);
+  CHECK_OK(chat_server_request_stop(server));
+  is_stopped(server, bob_id);
 
   /* The port is free when stop has returned. */
   CHECK_OK(chat_server_local_addr(server, 0, first, sizeof first, &len));

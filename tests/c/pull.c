@@ -43,6 +43,18 @@ static void connected(const chat_event *event) {
   CHECK_OK(chat_event_header(&copy, TEXT("host"), &value, &len));
 }
 
+/* A NUL is a byte like others, in what the host says too. */
+static void with_nul(chat_server *server, chat_client_id id) {
+  for (uint32_t kind = CHAT_TEXT; kind <= CHAT_BINARY; kind++) {
+    CHECK_OK(chat_server_send(server, id, kind, DATA("a\0b")));
+    CHECK_OK(chat_server_broadcast(server, kind, DATA("\0")));
+    CHECK(ws_recv(&alice) == (kind == CHAT_TEXT ? WS_TEXT : WS_BINARY));
+    CHECK(alice.len == 3 && memcmp(alice.data, "a\0b", 3) == 0);
+    CHECK(ws_recv(&alice) == (kind == CHAT_TEXT ? WS_TEXT : WS_BINARY));
+    CHECK(alice.len == 1 && alice.data[0] == 0);
+  }
+}
+
 static void *pull_to_the_end(void *server) {
   feed events = {.server = server};
   feed_until(&events, CHAT_EVENT_STOPPED);
@@ -77,6 +89,8 @@ int main(void) {
   event = feed_next(&events);
   CHECK(event->type == CHAT_EVENT_MESSAGE && event->kind == CHAT_BINARY && event->offset == 2);
   CHECK(event->data_len == 2 && memcmp(event->data, "\0\xff", 2) == 0);
+
+  with_nul(server, id);
 
   ws_leave(&alice, 4321);
   event = feed_next(&events);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -32,6 +33,7 @@ static inline int ws_try_read(ws *ws, void *into, size_t len) {
 static inline void ws_write(ws *ws, const void *from, size_t len) {
   for (const uint8_t *at = from; len > 0;) {
     ssize_t put = send(ws->fd, at, len, MSG_NOSIGNAL);
+    if (put < 0 && errno == EINTR) continue;
     CHECK(put > 0);
     at += put;
     len -= (size_t)put;
@@ -49,7 +51,15 @@ static inline int ws_socket(const chat_server *server, size_t listener) {
   CHECK(inet_pton(AF_INET, addr, &to.sin_addr) == 1);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   CHECK(fd >= 0);
-  CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+  if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+    /* A signal came; the connection comes all the same. */
+    struct pollfd connected = {.fd = fd, .events = POLLOUT};
+    int error = errno, wrong;
+    socklen_t len = sizeof wrong;
+    CHECK(error == EINTR);
+    while (poll(&connected, 1, -1) < 0) CHECK(errno == EINTR);
+    CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &wrong, &len) == 0 && wrong == 0);
+  }
   return fd;
 }
 

@@ -11,31 +11,72 @@ from ._abi import encoded, lib
 
 
 class Options(TypedDict, total=False):
-    """Every option, each with a default that is safe on the open internet. Times are in seconds."""
+    """Every option, each with a default that is safe on the open internet. Times are in seconds, sizes in bytes.
 
-    listen: Union[str, Iterable[str]]  #: Addresses and ports: "127.0.0.1:9001" by default; port 0 is a free one.
-    origin: Union[str, Iterable[str]]  #: Origins whose pages may connect, or "*".
-    workers: int  #: Threads that share the connections; 0: one for each core, four at the most.
-    echo: bool  #: Whether a sender receives its own messages. Default: True.
-    max_connections: int  #: 65,536 by default; one more is answered with HTTP 503.
-    max_handshakes: int  #: 1,024 by default.
-    handshake_timeout: float  #: 5 s by default.
-    handshake_size: int  #: 16 KiB by default.
-    admission_timeout: float  #: How long the program may take to accept a client; 0, the default: it is not asked.
-    review_timeout: float  #: How long the program may take to allow a message; 0, the default: it is not asked.
-    max_message_size: int  #: 1 MiB by default; a client that sends more is closed with code 1009.
-    outbox_size: int  #: Bytes that may wait for one client: 4 MiB by default.
-    outbox_age: float  #: How long they may wait: 5 s by default.
-    slow_consumer: str  #: "disconnect", the default, or "drop_oldest".
-    ping_interval: float  #: 25 s by default; 0: no pings.
-    ping_timeout: float  #: 10 s by default.
-    tcp_keepalive: float  #: 15 s by default, in whole seconds; 0: none.
-    history_messages: int  #: How many messages a room keeps: 100 by default.
-    history_size: int  #: 1 MiB by default.
-    history_age: float  #: 1 hour by default.
-    history_total: int  #: Of all rooms together: 64 MiB by default.
-    publish_timeout: float  #: How long a call that publishes may wait: 5 s by default.
-    event_queue: int  #: How many events wait for the program; 0, the default: none are collected.
+    Where clients connect:
+        listen: an IP address and a port, or several; port 0 is a free one. "127.0.0.1:9001" by default.
+        origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, by
+            default; these always may. Others are answered with HTTP 403.
+        workers: threads that share the connections, up to 256. 0, the default: one for each core, four at most.
+        max_connections: clients at once, 1 to 100,000,000: 65,536 by default. One more gets HTTP 503.
+        max_handshakes: handshakes at once, 1 to 1,000,000: 1,024 by default. One more gets HTTP 503.
+        handshake_timeout: 10 ms to 1 day: 5 s by default. Then HTTP 408.
+        handshake_size: of the request's head, 8 KiB to 1 MiB: 16 KiB by default. A longer one gets HTTP 431.
+
+    What the program decides (it needs event_queue):
+        admission_timeout: how long it may take to accept a client, 10 ms to 1 day; then HTTP 503. 0, the
+            default: it is not asked.
+        review_timeout: how long it may take to allow a message, 10 ms to 1 day; then it is refused. 0, the
+            default: it is not asked.
+        event_queue: how many events wait for the program, up to 16,777,216; what does not fit is dropped and
+            counted if it is a message, and keeps clients out if it is a connect. 0, the default: events are
+            not collected.
+
+    Messages:
+        echo: whether a sender receives its own messages, if it does not say so itself. True by default.
+        max_message_size: 1 byte to 1 GiB: 1 MiB by default. A client that sends more is closed with code 1009.
+        publish_timeout: how long a call that publishes may wait while too much is to be delivered, up to 1
+            day: 5 s by default. 0: not at all. Then QueueFullError.
+
+    Slow and dead clients:
+        outbox_size: what may wait for one client, max_message_size + 4 KiB to 64 GiB: 4 MiB by default.
+        outbox_age: how long it may wait, 10 ms to 1 day: 5 s by default.
+        slow_consumer: what becomes of a client beyond these: "disconnect", the default (with code 1013), or
+            "drop_oldest", of which MessagesDropped tells.
+        ping_interval: 10 ms to 1 day: 25 s by default. 0: no pings.
+        ping_timeout: how long an answer may take, 10 ms to 1 day: 10 s by default. Then it is cut.
+        tcp_keepalive: whole seconds, 1 s to 9 hours: 15 s by default. 0: none.
+
+    What rooms keep for clients that ask for it:
+        history_messages: of a room, up to 1,000,000: 100 by default. 0: none.
+        history_size: of a room, up to 64 GiB: 1 MiB by default.
+        history_age: 10 ms to 10,000 days: 1 hour by default.
+        history_total: of all rooms, up to 1 TiB: 64 MiB by default.
+    """
+
+    listen: Union[str, Iterable[str]]
+    origin: Union[str, Iterable[str]]
+    workers: int
+    echo: bool
+    max_connections: int
+    max_handshakes: int
+    handshake_timeout: float
+    handshake_size: int
+    admission_timeout: float
+    review_timeout: float
+    max_message_size: int
+    outbox_size: int
+    outbox_age: float
+    slow_consumer: str
+    ping_interval: float
+    ping_timeout: float
+    tcp_keepalive: float
+    history_messages: int
+    history_size: int
+    history_age: float
+    history_total: int
+    publish_timeout: float
+    event_queue: int
 
 
 def _milliseconds(seconds: float) -> int:
@@ -78,5 +119,7 @@ def configure(config: Any, options: Options) -> None:
             else:
                 converted = _CONVERTED[name](value) if name in _CONVERTED else value
                 errors.check(getattr(lib, f"chat_config_set_{name}")(config, converted))
+        except errors.Error as error:
+            raise errors.of(error.status, f"{name}: {error}") from error
         except (ValueError, OverflowError) as error:
-            raise errors.InvalidArgumentError(f"{name}: {error}") from error
+            raise errors.of(lib.CHAT_ERR_INVALID_ARGUMENT, f"{name}: {error}") from error

@@ -33,6 +33,11 @@ def test_every_function_of_the_library_is_bound() -> None:
     assert (setters - {"chat_config_set_listen", "chat_config_set_origin"}) <= names
 
 
+def test_every_option_is_explained() -> None:
+    explained = re.findall(r"^        (\w+): ", options.Options.__doc__ or "", flags=re.MULTILINE)
+    assert sorted(explained) == sorted(options.Options.__annotations__)
+
+
 def test_every_status_and_event_has_a_class() -> None:
     constants = set(re.findall(r"^ +(CHAT_(?:ERR|EVENT)_\w+) = ", _abi.HEADER, flags=re.MULTILINE))
     known = set(errors.BY_STATUS) | {f"CHAT_EVENT_{name}" for name in events.READERS}

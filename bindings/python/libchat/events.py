@@ -26,6 +26,7 @@ class Request:
     path: str  #: As it was sent, percent-encoded, without the query.
     query: str  #: As it was sent, without the question mark.
     headers: Mapping[str, str] = field(default_factory=dict)  #: Names in lower case; the first of each.
+    header_list: tuple[tuple[str, str], ...] = ()  #: All headers as they were sent, names in lower case.
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,13 @@ def _data(e: Any) -> Union[str, bytes]:
 def _request(e: Any) -> Request:
     name, value = ffi.new("const char **"), ffi.new("const char **")
     name_len, value_len = ffi.new("size_t *"), ffi.new("size_t *")
-    headers: dict[str, str] = {}
+    headers: list[tuple[str, str]] = []
     for index in range(e.header_count):
         if lib.chat_event_header_at(e, index, name, name_len, value, value_len) == 0:
-            headers.setdefault(text(name[0], name_len[0]), text(value[0], value_len[0]))
-    return Request(text(e.addr, e.addr_len), text(e.path, e.path_len), text(e.query, e.query_len), headers)
+            headers.append((text(name[0], name_len[0]), text(value[0], value_len[0])))
+    addr, path, query = text(e.addr, e.addr_len), text(e.path, e.path_len), text(e.query, e.query_len)
+    # From the last to the first, which stays.
+    return Request(addr, path, query, dict(reversed(headers)), tuple(headers))
 
 
 READERS: dict[str, Callable[[Any], Event]] = {

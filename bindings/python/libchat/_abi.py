@@ -18,7 +18,8 @@ _NAME = "libchat.dylib" if sys.platform == "darwin" else "libchat.so"
 
 
 def _find(name: str, variable: str, checkout: str) -> Path:
-    candidates = [_HERE / name, _HERE.parents[2] / checkout]
+    # A package that lies near the root, as in /app/libchat, has not so many folders above it.
+    candidates = [_HERE / name, *(above / checkout for above in list(_HERE.parents)[2:3])]
     if given := os.environ.get(variable):
         candidates.insert(0, Path(given))
     for candidate in candidates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections import deque
@@ -24,31 +25,53 @@ class EventQueue:
     option event_queue."""
 
     def __init__(self, server: Any) -> None:
+        """Makes the queue of a server, which `start` begins to fill."""
         self._server = server
         self._events: deque[events.Event] = deque()
         self._changed = threading.Condition()
+        self._pulling = False
         self._ended = False
+        self._failure: Optional[Exception] = None
         self._closing = False
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._pid = os.getpid()
+
+    def start(self) -> None:
+        """Starts the thread. It may run even if this fails: `close` knows."""
         # Not to be waited for at the program's end: the server's end, which ends it, comes after that.
-        self._thread = threading.Thread(target=self._pull, name="libchat-python", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._pull, name="libchat-python", daemon=True).start()
 
     def _pull(self) -> None:
-        out = ffi.new("chat_events **")
-        while lib.chat_server_next_events(self._server, WAIT_FOREVER, out) == 0:
-            try:
-                count = lib.chat_events_len(out[0])
-                batch = [events.read(lib.chat_events_get(out[0], index)) for index in range(count)]
-            finally:
-                lib.chat_events_free(out[0])
-            with self._changed:
-                self._events.extend(event for event in batch if event is not None)
-                self._wake()
-                self._changed.wait_for(lambda: not self._events or self._closing)
         with self._changed:
-            self._ended = True
+            if self._closing:
+                return  # The server may be gone.
+            self._pulling = True
+        try:
+            while self._fetch():
+                pass
+        except Exception as failure:
+            # For whoever waits, who would take it for the server's end otherwise.
+            self._failure = failure
+        finally:
+            with self._changed:
+                self._ended, self._pulling = True, False
+                self._wake()
+
+    def _fetch(self) -> bool:
+        """Gets what waits in the library, and waits until it is taken. False after the last."""
+        out = ffi.new("chat_events **")
+        if lib.chat_server_next_events(self._server, WAIT_FOREVER, out) != 0:
+            return False
+        try:
+            count = lib.chat_events_len(out[0])
+            batch = [events.read(lib.chat_events_get(out[0], index)) for index in range(count)]
+        finally:
+            lib.chat_events_free(out[0])
+        with self._changed:
+            self._events.extend(event for event in batch if event is not None)
             self._wake()
+            self._changed.wait_for(lambda: not self._events or self._closing)
+        return True
 
     def _wake(self) -> None:
         self._changed.notify_all()
@@ -59,21 +82,28 @@ class EventQueue:
         self._waiting.clear()
 
     def close(self) -> None:
-        """Lets the thread end without anybody to take what is left. The server has been stopped."""
+        """Waits until the thread uses the server no more, without anybody to take what is left. The server
+        has been stopped; not for the thread itself."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+            # Not a join: the thread may not have begun, and will see that it is too late.
+            self._changed.wait_for(lambda: not self._pulling)
+
+    def _check_process(self) -> None:
+        """Fails in a fork, where the thread is not, and may hold the lock for ever."""
+        if os.getpid() != self._pid:
+            raise errors.of(lib.CHAT_ERR_FORKED)
 
     def take(self, timeout: Optional[float]) -> list[events.Event]:
         """All events that wait, or one that comes in time."""
+        self._check_process()
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while not self._events:
                 if self._ended:
-                    raise errors.of(lib.CHAT_ERR_STOPPED)
-                left = None if deadline is None else deadline - time.monotonic()
+                    raise self._failure or errors.of(lib.CHAT_ERR_STOPPED)
+                left = None if deadline is None else min(deadline - time.monotonic(), threading.TIMEOUT_MAX)
                 if (left is not None and left <= 0) or not self._changed.wait(left):
                     raise errors.of(lib.CHAT_ERR_TIMED_OUT)
             taken = list(self._events)
@@ -83,6 +113,7 @@ class EventQueue:
 
     async def next(self) -> Optional[events.Event]:
         """The next event; None after the last. One that is cancelled has taken none."""
+        self._check_process()
         loop = asyncio.get_running_loop()
         while True:
             with self._changed:
@@ -90,6 +121,8 @@ class EventQueue:
                     event = self._events.popleft()
                     self._changed.notify_all()
                     return event
+                if self._failure is not None:
+                    raise self._failure
                 if self._ended:
                     return None
                 future: asyncio.Future[None] = loop.create_future()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from ._abi import ffi, lib
 
@@ -105,6 +105,16 @@ def check(status: int) -> None:
     """Raises what a status stands for."""
     if status != 0:
         raise of(status)
+
+
+def call(function: Callable[..., int], *arguments: Any) -> None:
+    """Calls a function of the library, and raises what its status stands for."""
+    try:
+        status = function(*arguments)
+    except OverflowError as error:
+        # A number that C has no room for, such as the close code 70,000, is as wrong as another.
+        raise of(lib.CHAT_ERR_INVALID_ARGUMENT, str(error)) from error
+    check(status)
 
 
 def of(status: int, message: str = "", os_code: int = 0) -> Error:

@@ -129,6 +129,70 @@ def test_whoever_stops_waiting_for_an_event_has_taken_none(start: Start) -> None
         server.next_events(PATIENCE)
 
 
+def test_waits_that_are_cancelled_do_not_end_the_events(start: Start) -> None:
+    server = start()
+
+    async def impatient() -> None:
+        events = server.events()
+        for _ in range(20):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(events.__anext__(), 0.001)
+        async with connect(f"ws://{server.addr}/") as peer:
+            assert isinstance(await events.__anext__(), libchat.Connected)
+            await peer.send("salut")
+            assert (await find(events, libchat.Message)).data == "salut"
+
+    run(impatient())
+
+
+def test_each_event_goes_to_one_of_those_who_wait(start: Start) -> None:
+    server = start()
+
+    async def take() -> list[int]:
+        return [event.offset async for event in server.events() if isinstance(event, libchat.Message)]
+
+    async def talk() -> None:
+        taking = [asyncio.create_task(take()) for _ in range(3)]
+        async with connect(f"ws://{server.addr}/?echo=false") as peer:
+            for number in range(300):
+                await peer.send(str(number))
+        await asyncio.get_running_loop().run_in_executor(None, server.stop)
+        taken = [offset for offsets in await asyncio.gather(*taking) for offset in offsets]
+        assert sorted(taken) == list(range(1, 301))
+
+    run(talk())
+
+
+def test_the_program_is_told_of_the_rooms_that_it_gives_and_takes(start: Start) -> None:
+    server = start()
+
+    async def talk() -> None:
+        events = server.events()
+        async with connect(f"ws://{server.addr}/"):
+            client = (await find(events, libchat.Connected)).client
+            server.set_identity(client, "ana")
+            server.join(client, "tea")
+            server.leave(client, "lobby")
+            assert await events.__anext__() == libchat.Joined(client, "ana", "tea")
+            assert await events.__anext__() == libchat.Left(client, "ana", "lobby")
+
+    run(talk())
+
+
+def test_headers_that_come_twice_are_all_there(start: Start) -> None:
+    server = start()
+
+    async def talk() -> None:
+        twice = [("X-Group", "tea"), ("X-Group", "coffee")]
+        async with connect(f"ws://{server.addr}/", additional_headers=twice):
+            request = (await find(server.events(), libchat.Connected)).request
+            assert request.headers["x-group"] == "tea"
+            assert [value for name, value in request.header_list if name == "x-group"] == ["tea", "coffee"]
+            assert dict(request.header_list).keys() == request.headers.keys()
+
+    run(talk())
+
+
 def test_a_stop_delivers_what_was_published_and_closes_with_1001(start: Start) -> None:
     server = start()
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-import gc
 import logging
+import math
 import os
-import subprocess
-import sys
 import threading
-import time
-import weakref
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, silent_client
 
 import libchat
+from libchat import _abi
 
 Start = Callable[..., libchat.Server]
 
@@ -97,34 +95,101 @@ def test_threads_may_publish_while_one_stops(start: Start) -> None:
         assert sum(published) == server.stats().messages_published
 
 
-def resources() -> tuple[int, int]:
-    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
-
-
-def test_nothing_is_left_of_servers_that_were_closed_or_forgotten(start: Start) -> None:
-    libchat.Server(listen="127.0.0.1:0", event_queue=1).close()
-    gc.collect()
-    before = resources()
-    for number in range(200):
-        server = libchat.Server(listen="127.0.0.1:0", event_queue=1, logger=logging.getLogger("quiet"))
-        if number % 2:
-            server.close()
-    forgotten = weakref.ref(server)
-    del server
-    gc.collect()
-    assert forgotten() is None
-    deadline = time.monotonic() + PATIENCE
-    while resources() != before:
-        assert time.monotonic() < deadline, (resources(), before)
-        time.sleep(0.01)
-
-
 def test_log_lines_go_to_the_logger(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "chat")
     server = start(logger=logging.getLogger("chat"))
     server.stop()
     messages = [record.getMessage() for record in caplog.records if record.name == "chat"]
     assert any("listening" in message for message in messages), messages
+
+
+def test_a_log_handler_can_make_no_call_and_is_told_so() -> None:
+    class Closing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            calls: list[Callable[[], object]] = [server.close, server.stop, lambda: server.broadcast("x")]
+            for call in calls:
+                try:
+                    call()
+                except libchat.Error as error:
+                    told.append(type(error))
+
+    told: list[type] = []
+    logger = logging.Logger("closing", logging.INFO)
+    server = libchat.Server(listen="127.0.0.1:0", logger=logger)
+    logger.addHandler(Closing())
+    server.close()
+    assert told and set(told) == {libchat.InHandlerError}
+    server.close()
+
+
+def test_numbers_that_c_has_no_room_for_are_wrong_arguments(start: Start) -> None:
+    server = start()
+    calls: list[Callable[[], object]] = [
+        lambda: server.disconnect(1, 70_000),
+        lambda: server.reject(1, 70_000),
+        lambda: server.send(-1, "x"),
+        lambda: server.join(2**64, "tea"),
+        lambda: server.allow(-1),
+        lambda: server.stop(math.nan),
+    ]
+    for failing in calls:
+        with pytest.raises(libchat.InvalidArgumentError) as failed:
+            failing()
+        assert failed.value.status == _abi.lib.CHAT_ERR_INVALID_ARGUMENT
+
+
+def test_what_is_no_message_is_not_sent(start: Start) -> None:
+    server = start()
+    for wrong in (42, None, ["x"]):
+        with pytest.raises(TypeError):
+            server.publish("lobby", wrong)  # type: ignore[arg-type]
+    assert server.stats().messages_published == 0
+    assert server.publish("lobby", bytearray(b"x")) == 1
+    assert server.publish("lobby", memoryview(b"xyz")[::2]) == 2
+
+
+@pytest.mark.parametrize("drain", [math.inf, 1e12, -1])
+def test_no_time_is_too_long_or_too_short_to_stop(start: Start, drain: float) -> None:
+    server = start()
+    server.stop(drain)
+    with pytest.raises(libchat.StoppedError):
+        server.broadcast("x")
+    assert server.next_events(math.inf) == [libchat.Stopped()]
+
+
+def test_an_option_fails_with_its_name_and_what_is_wrong(start: Start) -> None:
+    with pytest.raises(libchat.InvalidUtf8Error, match="origin"):
+        start(origin="\ud800")
+    with pytest.raises(libchat.TooLargeError, match="listen"):
+        start(listen="x" * 70_000)
+    with pytest.raises(libchat.InvalidArgumentError, match="workers") as failed:
+        start(workers=-1)
+    assert failed.value.status == _abi.lib.CHAT_ERR_INVALID_ARGUMENT
+
+
+def test_a_package_near_the_root_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_abi, "_HERE", Path("/app/libchat"))
+    with pytest.raises(ImportError, match="LIBCHAT_NOWHERE"):
+        _abi._find("libchat.so", "LIBCHAT_NOWHERE", "target/release/libchat.so")
+
+
+def test_an_event_that_cannot_be_read_is_not_taken_for_the_end(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(event: Any) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(libchat.events, "read", fail)
+    server = start()
+    with silent_client(server.addr):
+        with pytest.raises(MemoryError):
+            server.next_events(PATIENCE)
+        with pytest.raises(MemoryError):
+            asyncio.run(first(server))
+
+
+async def first(server: libchat.Server) -> libchat.Event:
+    return await server.events().__anext__()
 
 
 def test_a_fork_is_told_that_the_server_is_not_its_own(start: Start) -> None:
@@ -139,15 +204,18 @@ def test_a_fork_is_told_that_the_server_is_not_its_own(start: Start) -> None:
     server.broadcast("still there")
 
 
-def test_a_program_ends_though_its_server_runs() -> None:
-    program = (
-        "import libchat\n"
-        "server = libchat.Server(listen='127.0.0.1:0', event_queue=10)\n"
-        "server.broadcast('x')\n"
-        "print('end')\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(libchat.__file__).parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+def test_a_fork_that_waits_for_events_is_told_too(start: Start) -> None:
+    server = start()
+    if (child := os.fork()) == 0:
+        told = 0
+        for waiting in (lambda: server.next_events(PATIENCE), lambda: asyncio.run(first(server))):
+            try:
+                waiting()
+            except libchat.ForkedError:
+                told += 1
+        with server:
+            server.close()
+        os._exit(0 if told == 2 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    server.stop()
+    assert server.next_events(PATIENCE) == [libchat.Stopped()]

@@ -19,7 +19,8 @@ async def host(server: libchat.Server) -> None:
     """Acts on what happens, until the server has stopped."""
     async for event in server.events():
         if isinstance(event, libchat.Connected):
-            server.send(event.client, f"welcome to {event.room}; ask me /time")
+            with contextlib.suppress(libchat.NotFoundError):  # It may have left already.
+                server.send(event.client, f"welcome to {event.room}; ask me /time")
         elif isinstance(event, libchat.Message) and event.data == "/time":
             server.publish(event.room, f"it is {datetime.datetime.now():%H:%M:%S}")
         elif isinstance(event, libchat.Disconnected):

@@ -50,7 +50,8 @@ async def host(server: libchat.Server) -> None:
         try:
             question = json.loads(event.data)["question"]
         except (ValueError, KeyError, TypeError):
-            server.send(event.client, json.dumps({"token": "ask with a question\n"}))
+            with contextlib.suppress(libchat.NotFoundError):  # It may have left already.
+                server.send(event.client, json.dumps({"token": "ask with a question\n"}))
             continue
         task = asyncio.create_task(answer(server, event.room, str(question)))
         answering.add(task)

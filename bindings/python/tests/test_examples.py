@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from conftest import PATIENCE
 from test_chat import run
 from websockets.asyncio.client import connect
@@ -51,6 +53,26 @@ def test_the_chat_greets_and_tells_the_time() -> None:
 
     with example("chat.py", "--listen", "127.0.0.1:0") as line:
         run(talk(address(line)))
+
+
+class Gone:
+    """A server of one client, which has left when it is answered."""
+
+    async def events(self) -> AsyncIterator[libchat.Event]:
+        request = libchat.Request("127.0.0.1:1", "/", "")
+        yield libchat.Connected(1, "", "lobby", request)
+        yield libchat.Message(1, "", "lobby", 1, "no JSON")
+
+    def send(self, client: int, data: str) -> None:
+        self.sent = data
+        raise libchat.NotFoundError
+
+
+@pytest.mark.parametrize("name", ["chat.py", "token_stream.py"])
+def test_a_client_that_leaves_at_once_ends_no_example(name: str) -> None:
+    server = Gone()
+    asyncio.run(runpy.run_path(str(EXAMPLES / name))["host"](server))
+    assert server.sent
 
 
 def test_an_answer_is_streamed_and_whoever_comes_late_misses_no_token() -> None:

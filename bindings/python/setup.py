@@ -20,26 +20,36 @@ def library() -> Path:
         return Path(given)
     command = ["cargo", "build", "--release", "--locked", "--lib", "--no-default-features"]
     subprocess.run(command, cwd=CHECKOUT, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target"))
-    return target / "release" / LIBRARY
+    # Relative to the checkout, where cargo ran.
+    return CHECKOUT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / LIBRARY
 
 
 class BuildPy(build_py):  # type: ignore[misc]
+    """Copies the library and its header beside the modules."""
+
     def run(self) -> None:
+        """Copies what setuptools does not know of."""
         super().run()
         package = Path(self.build_lib) / "libchat"
+        # An editable install copies no sources, so the folder is not there.
+        package.mkdir(parents=True, exist_ok=True)
         shutil.copy2(library(), package / LIBRARY)
         shutil.copy2(CHECKOUT / "include" / "libchat.h", package / "libchat.h")
 
 
 class BdistWheel(bdist_wheel):  # type: ignore[misc]
+    """Names the wheel after its platform."""
+
     def get_tag(self) -> tuple[str, str, str]:
-        # The library is of this machine, the Python of any version.
+        """The library is of this machine, the Python of any version."""
         return "py3", "none", super().get_tag()[2]
 
 
 class BinaryDistribution(Distribution):  # type: ignore[misc]
+    """Holds machine code, which is not compiled here."""
+
     def has_ext_modules(self) -> bool:
+        """Keeps setuptools from calling it pure Python."""
         return True
 
 

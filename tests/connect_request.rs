@@ -276,3 +276,48 @@ fn a_host_that_wants_no_decisions_is_not_asked() {
     let _peer = Peer::join(server.local_addr(), "/");
     assert!(matches!(events.next(), Event::Connected { .. }));
 }
+
+#[test]
+fn a_request_that_does_not_end_gets_no_more_time_because_the_host_decides() {
+    let server = server_with(|config| {
+        config.event_queue(1000).admission_timeout(Duration::from_secs(3600));
+        config.handshake_timeout(Duration::from_millis(50));
+    });
+    let mut events = Events::of(&server);
+    let mut silent = Peer::connect(server.local_addr());
+    let mut half = Peer::connect(server.local_addr());
+    half.write(b"GET / HTTP/1.1\r\n");
+    assert_eq!([silent.response().status, half.response().status], [408, 408]);
+    // Whoever has asked in time waits for the host, and no longer than it.
+    let mut asking = ask(server.local_addr(), "/", &[]);
+    let (client, ..) = request(&mut events);
+    let mut late = Peer::connect(server.local_addr());
+    assert_eq!(late.response().status, 408, "longer than a handshake may take");
+    server.accept(client).unwrap();
+    assert_eq!(asking.response().status, 101);
+    asking.is_served();
+}
+
+#[test]
+fn what_waits_for_a_client_is_not_too_old_when_it_comes_in() {
+    let server = server_with(|config| {
+        config.event_queue(1000).admission_timeout(Duration::from_secs(60));
+        config.outbox_age(Duration::from_millis(50));
+    });
+    let mut events = Events::of(&server);
+    let mut peer = Peer::connect(server.local_addr());
+    peer.write(upgrade_head(server.local_addr(), "/", &[]).as_bytes());
+    let (client, ..) = request(&mut events);
+    let long = vec![b'x'; 1 << 20];
+    for _ in 0..3 {
+        server.send(client, Kind::Binary, &long).unwrap();
+    }
+    // The host takes its time.
+    assert!(matches!(server.next_events(Duration::from_millis(200)), Err(Error::TimedOut)));
+    server.accept(client).unwrap();
+    assert_eq!(peer.response().status, 101);
+    for _ in 0..3 {
+        assert_eq!(peer.message().payload.len(), long.len());
+    }
+    peer.is_served();
+}

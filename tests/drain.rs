@@ -189,3 +189,28 @@ fn each_message_of_eight_publishing_threads_is_delivered_once_or_refused() {
         assert!(places.is_empty(), "delivered, and its publisher was told otherwise: {places:?}");
     });
 }
+
+#[test]
+fn a_client_that_leaves_slowly_is_not_cut_for_pings_that_it_does_not_get() {
+    let server = server_with(|config| {
+        config.ping_interval(Duration::from_millis(20)).ping_timeout(Duration::from_millis(20));
+        config.outbox_size(64 * MIB);
+    });
+    let mut client = Peer::join_small(server.local_addr(), "/rooms/r");
+    let long = vec![b'x'; MIB];
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            server.publish("r", Kind::Binary, &long).unwrap();
+        }
+        let stopped = scope.spawn(|| server.stop(PATIENCE));
+        // The pace of a slow reader: several pings' time.
+        for _ in 0..8 {
+            assert_eq!(client.message().payload.len(), MIB);
+            thread::sleep(Duration::from_millis(30));
+        }
+        assert_eq!(client.closed().0, 1001);
+        client.answer_close(1001);
+        stopped.join().unwrap().unwrap();
+    });
+    assert_eq!(server.stats().ping_timeouts, 0);
+}

@@ -175,3 +175,57 @@ fn a_server_stops_with_messages_undecided() {
     assert!(matches!(server.allow(decision), Err(Error::Stopped)));
     assert_eq!(server.stats().messages_refused, 1);
 }
+
+#[test]
+fn a_message_goes_to_the_room_in_which_it_was_said_or_nowhere() {
+    let server = reviewing();
+    let mut events = Events::of(&server);
+    let mut ana = Peer::join(server.local_addr(), "/rooms/a");
+    let id = events.connected();
+    let mut listener = Peer::join(server.local_addr(), "/rooms/b");
+    events.connected();
+    // Said in a, and decided when she speaks to b.
+    server.join(id, "b").unwrap();
+    ana.say("for a");
+    let (decision, ..) = request(&mut events);
+    server.leave(id, "a").unwrap();
+    server.allow(decision).unwrap();
+    eventually("it is refused", || server.stats().messages_refused == 1);
+    // Said to the host alone, and decided when she is in a room.
+    server.leave(id, "b").unwrap();
+    events.find("Left", |event| {
+        matches!(event, Event::Left { room, .. } if &*room == "b").then_some(())
+    });
+    ana.say("for the host");
+    let (decision, ..) = request(&mut events);
+    server.join(id, "b").unwrap();
+    server.allow(decision).unwrap();
+    let room = events.find("Message", |event| match event {
+        Event::Message { room, .. } => Some(room),
+        _ => None,
+    });
+    assert_eq!(&*room, "");
+    server.publish("b", Kind::Text, b"nothing before this").unwrap();
+    assert_eq!(listener.text(), "nothing before this");
+    assert_eq!(ana.text(), "nothing before this");
+}
+
+#[test]
+fn a_client_that_has_left_can_be_taken_out_of_its_room_before_its_message_is_decided() {
+    let server = reviewing();
+    let mut events = Events::of(&server);
+    let mut ana = Peer::join(server.local_addr(), "/");
+    let id = events.connected();
+    let mut ben = Peer::join(server.local_addr(), "/");
+    events.connected();
+    ana.say("last words");
+    let (decision, ..) = request(&mut events);
+    ana.leave();
+    server.leave(id, "lobby").unwrap();
+    events.find("Left", |event| matches!(event, Event::Left { .. }).then_some(()));
+    server.allow(decision).unwrap();
+    assert_eq!(events.left(id).0, 1000);
+    server.publish("lobby", Kind::Text, b"nothing before this").unwrap();
+    assert_eq!(ben.text(), "nothing before this");
+    assert_eq!(server.stats().messages_refused, 1);
+}

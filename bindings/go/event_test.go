@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	chat "libchat/bindings/go"
 )
@@ -184,6 +187,199 @@ func TestEventsThatWaitSurviveTheServer(t *testing.T) {
 		if event != nil || !errors.Is(err, chat.ErrStopped) {
 			t.Errorf("after the last event: %v, %v", event, err)
 		}
+	}
+}
+
+// While the goroutine that fetches events copies many of them, the server stops, and the last ones
+// follow at once: they must not pass those.
+func TestTheEndOfAServerKeepsTheOrderOfItsEvents(t *testing.T) {
+	for _, processors := range []int{1, runtime.GOMAXPROCS(0)} {
+		t.Run(fmt.Sprint("GOMAXPROCS=", processors), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+			for range 5 {
+				stopWithEventsLeft(t)
+			}
+		})
+	}
+}
+
+func stopWithEventsLeft(t *testing.T) {
+	const clients, moves = 20, 20_000
+	server := start(t, chat.Options{EventQueue: 1 << 16})
+	ids := make(chan chat.ClientID)
+	goOn := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		present := map[chat.ClientID]bool{}
+		var last chat.Event
+		var mover chat.ClientID
+		connected, moved := 0, 0
+		for event, err := range server.Events(t.Context()) {
+			if err != nil {
+				ended <- err
+				return
+			}
+			switch event := event.(type) {
+			case chat.EventConnected:
+				present[event.Client] = true
+				if connected++; connected == clients {
+					mover = event.Client
+					ids <- mover
+					<-goOn // What happens meanwhile comes in one batch.
+				}
+			case chat.EventJoined:
+				if moved++; moved%2 != 1 {
+					ended <- fmt.Errorf("move %d is a join", moved)
+					return
+				}
+			case chat.EventLeft:
+				if moved++; moved%2 != 0 {
+					ended <- fmt.Errorf("move %d is a leave", moved)
+					return
+				}
+			case chat.EventDisconnected:
+				if event.Client == mover && moved != 2*moves {
+					ended <- fmt.Errorf("the client was disconnected after %d moves", moved)
+					return
+				}
+				delete(present, event.Client)
+			}
+			last = event
+		}
+		if last != (chat.EventStopped{}) || connected != clients || len(present) > 0 {
+			ended <- fmt.Errorf("%T was the last event; %d of %d clients are still there", last, len(present), connected)
+			return
+		}
+		ended <- nil
+	}()
+	for range clients {
+		conn, err := dial(server, "/", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	id := receive(t, ids)
+	room := strings.Repeat("r", 128)
+	for range moves {
+		if err := errors.Join(server.Join(id, room), server.Leave(id, room)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(goOn)
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, ended); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// One loop's time with an event is not another's: what all of them wait for comes only if each has an
+// event.
+func TestSeveralLoopsWorkAtOnce(t *testing.T) {
+	const workers = 8
+	server := start(t, chat.Options{EventQueue: 64, AdmissionTimeout: patience})
+	var work []func() error
+	for range workers {
+		work = append(work, func() error {
+			conn, err := dial(server, "/", "", nil)
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		})
+	}
+	var busy atomic.Int64
+	all := make(chan struct{})
+	for range workers {
+		work = append(work, func() error {
+			for event, err := range server.Events(t.Context()) {
+				asked, ok := event.(chat.EventConnectRequest)
+				if !ok {
+					return fmt.Errorf("got %T%+v, %v", event, event, err)
+				}
+				if busy.Add(1) == workers {
+					close(all)
+				}
+				select {
+				case <-all:
+					return server.Accept(asked.Client)
+				case <-time.After(patience / 2):
+					return errors.New("the other loops wait")
+				}
+			}
+			return errors.New("no event")
+		})
+	}
+	together(t, work...)
+}
+
+func TestALoopThatIsLeftLetsTheOthersGoOn(t *testing.T) {
+	const loops = 10
+	server := start(t, chat.Options{EventQueue: 64})
+	p := connect(t, server, "/")
+	for range loops {
+		p.say(t, "msg")
+		p.expect(t, "msg")
+	}
+	var work []func() error
+	for range loops {
+		work = append(work, func() error {
+			for _, err := range server.Events(t.Context()) {
+				return err
+			}
+			return nil
+		})
+	}
+	together(t, work...)
+}
+
+// Loops that wait when the last event is taken, and one that comes later, all end.
+func TestEveryLoopEndsWithTheServer(t *testing.T) {
+	server := start(t, chat.Options{EventQueue: 64})
+	stopped := make(chan error, 1)
+	var work []func() error
+	for range 5 {
+		work = append(work, func() error {
+			for event, err := range server.Events(t.Context()) {
+				if event == (chat.EventStopped{}) {
+					stopped <- nil
+				} else if !errors.Is(err, chat.ErrStopped) {
+					return fmt.Errorf("got %v, %v", event, err)
+				}
+			}
+			return nil
+		})
+	}
+	together(t, append(work, server.Close)...)
+	if len(stopped) != 1 {
+		t.Error("nobody was told of the end")
+	}
+	together(t, work[0])
+}
+
+// A loop that is woken and leaves with its context leaves the event to another.
+func TestALoopThatEndsWithItsContextTakesNoEventWithIt(t *testing.T) {
+	server := start(t, chat.Options{EventQueue: 64})
+	p := connect(t, server, "/")
+	events := make(chan chat.Event, 64)
+	loop := func(ctx context.Context) {
+		for event, err := range server.Events(ctx) {
+			if err == nil {
+				events <- event
+			}
+		}
+	}
+	go loop(t.Context())
+	next[chat.EventConnected](t, events)
+	for range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go loop(ctx)
+		go cancel()
+		p.say(t, "msg")
+		next[chat.EventMessage](t, events)
+		p.expect(t, "msg")
 	}
 }
 

@@ -25,78 +25,102 @@ import (
 
 // queue brings events from C to whoever ranges over Server.Events. A goroutine waits in C, without
 // a time limit; so whoever waits here can leave at once, and what arrives meanwhile is not lost.
+//
+// The goroutine alone adds events, and fetches more when all are taken: they keep their order, however
+// many take them, and C counts those that nobody takes.
 type queue struct {
-	batches  chan []Event  // From the goroutine; closed after EventStopped.
+	more     chan struct{} // Holds a token while an event is left or the end has come: for one who waits.
+	empty    chan struct{} // Holds a token when the last event that is left was taken: for the goroutine.
 	finished chan struct{} // Closed when the server has stopped, and C's events must be fetched.
 
 	mu   sync.Mutex
-	rest []Event // What was taken and not yet handed out.
+	rest []Event // What was fetched and not yet taken.
+	end  error   // Why nothing follows; nil before the end.
 }
 
 func newQueue() *queue {
-	return &queue{batches: make(chan []Event), finished: make(chan struct{})}
+	return &queue{
+		more:     make(chan struct{}, 1),
+		empty:    make(chan struct{}, 1),
+		finished: make(chan struct{}),
+	}
 }
 
-// pull takes events until the last one. It runs on a goroutine of its own, as one call of the
+// pull fetches events until the last one. It runs on a goroutine of its own, as one call of the
 // handle: C's server is not freed before it ends.
 func (q *queue) pull(h *handle) {
 	defer h.end()
-	defer close(q.batches)
 	for {
 		batch, err := h.nextEvents()
+		q.keep(batch, err)
 		if err != nil {
-			return // The last event was taken.
+			return // The last event was fetched.
+		}
+		if len(batch) == 0 {
+			continue // They were of a later version: there is nothing to take.
 		}
 		select {
-		case q.batches <- batch:
+		case <-q.empty:
 		case <-q.finished:
-			// Nobody need come for it: it is kept in Go's memory, and C's can be freed.
-			q.keep(batch)
+			// Nobody need come for them: they are kept in Go's memory, and C's can be freed.
 		}
 	}
 }
 
-func (q *queue) keep(batch []Event) {
+func (q *queue) keep(batch []Event, end error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.rest = append(q.rest, batch...)
+	q.end = end
+	put(q.more)
 }
 
 // next waits for an event. Its errors are the context's, and ErrStopped after the last event.
 func (q *queue) next(ctx context.Context) (Event, error) {
 	for {
 		if err := ctx.Err(); err != nil {
+			put(q.more) // The token may have been taken, which is another's now.
 			return nil, err
 		}
-		if event := q.take(); event != nil {
-			return event, nil
+		if event, err := q.take(); event != nil || err != nil {
+			return event, err
 		}
 		select {
-		case batch, open := <-q.batches:
-			if !open {
-				// What was kept for us came before the end.
-				if event := q.take(); event != nil {
-					return event, nil
-				}
-				return nil, ErrStopped
-			}
-			q.keep(batch)
+		case <-q.more:
 		case <-ctx.Done():
 		}
 	}
 }
 
-func (q *queue) take() Event {
+// take returns nil and nil if there is nothing at the moment.
+func (q *queue) take() (Event, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.rest) == 0 {
-		q.rest = nil
-		return nil
+		if q.end != nil {
+			put(q.more) // The end is for all who wait.
+		}
+		return nil, q.end
 	}
 	event := q.rest[0]
 	q.rest[0] = nil
 	q.rest = q.rest[1:]
-	return event
+	if len(q.rest) == 0 {
+		q.rest = nil
+		put(q.empty)
+	}
+	if q.rest != nil || q.end != nil {
+		put(q.more) // This one is busy with its event: the next is for another.
+	}
+	return event, nil
+}
+
+// put puts a token into a channel that holds one, if there is none.
+func put(token chan<- struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
 }
 
 // nextEvents waits for a batch and copies it; a call must be under way.

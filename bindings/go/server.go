@@ -163,8 +163,8 @@ func (s *Server) Disconnect(client ClientID, code uint16, reason string) error {
 // the server was started without Options.EventQueue.
 //
 // Each event is yielded once. A loop that is left loses none: the next one goes on where it ended.
-// Of several loops at once, each gets a part of the events; one loop gets them in order. Shutdown
-// and Close keep the events that wait for a loop.
+// Of several loops at once, each gets a part of the events, and none waits for another; one loop gets
+// them in order. Shutdown and Close keep the events that wait for a loop.
 func (s *Server) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		defer runtime.KeepAlive(s)

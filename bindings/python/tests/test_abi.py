@@ -1,5 +1,6 @@
 """The binding knows all of the library, and sees it as a C compiler does."""
 
+import inspect
 import re
 import subprocess
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_every_function_of_the_library_is_bound() -> None:
 
 
 def test_every_option_is_explained() -> None:
-    explained = re.findall(r"^        (\w+): ", options.Options.__doc__ or "", flags=re.MULTILINE)
+    explained = re.findall(r"^    (\w+): ", inspect.getdoc(options.Options) or "", flags=re.MULTILINE)
     assert sorted(explained) == sorted(options.Options.__annotations__)
 
 

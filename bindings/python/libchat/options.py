@@ -28,15 +28,15 @@ class Options(TypedDict, total=False):
             default: it is not asked.
         review_timeout: how long it may take to allow a message, 10 ms to 1 day; then it is refused. 0, the
             default: it is not asked.
-        event_queue: how many events wait for the program, up to 16,777,216; what does not fit is dropped and
-            counted if it is a message, and keeps clients out if it is a connect. 0, the default: events are
-            not collected.
+        event_queue: how many events wait for the program, up to 16,777,216 (and 64 MiB). Beyond it message
+            events are dropped and counted, messages to decide on are refused, and clients that connect get
+            HTTP 503. 0, the default: events are not collected.
 
     Messages:
         echo: whether a sender receives its own messages, if it does not say so itself. True by default.
         max_message_size: 1 byte to 1 GiB: 1 MiB by default. A client that sends more is closed with code 1009.
-        publish_timeout: how long a call that publishes may wait while too much is to be delivered, up to 1
-            day: 5 s by default. 0: not at all. Then QueueFullError.
+        publish_timeout: how long a call may wait while too much is to be delivered, up to 1 day: 5 s by
+            default. 0: not at all. Then QueueFullError.
 
     Slow and dead clients:
         outbox_size: what may wait for one client, max_message_size + 4 KiB to 64 GiB: 4 MiB by default.
@@ -49,7 +49,8 @@ class Options(TypedDict, total=False):
 
     What rooms keep for clients that ask for it:
         history_messages: of a room, up to 1,000,000: 100 by default. 0: none.
-        history_size: of a room, up to 64 GiB: 1 MiB by default.
+        history_size: of a room, up to 64 GiB: 1 MiB by default. A client gets as many as half of its outbox
+            holds.
         history_age: 10 ms to 10,000 days: 1 hour by default.
         history_total: of all rooms, up to 1 TiB: 64 MiB by default.
     """

@@ -90,9 +90,9 @@ class Server:
     it at their end: as `stop()` does, or at once if an exception leaves them. One that nothing refers to any
     more is stopped by the garbage collector, and those that run at the program's end are stopped at once.
 
-    `broadcast`, `publish`, `publish_batch` and `send` wait while more is to be delivered than the server may
-    keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio that holds up the
-    loop: set `publish_timeout=0` to be told at once.
+    `broadcast`, `publish`, `publish_batch`, `send`, `join`, `leave`, `set_echo` and `set_identity` wait while
+    more is to be delivered than the server may keep, up to the option `publish_timeout`; then they raise
+    QueueFullError. In asyncio that holds up the loop: set `publish_timeout=0` to be told at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, ForkedError in a fork of the
     server's process, and InHandlerError in a handler of `logger`; what else, it says itself.
@@ -160,7 +160,7 @@ class Server:
         many were published: the first so many, and on an error the exception's `published` says so.
 
         Raises what `publish` does: QueueFullError and StoppedError with a part published, all others with
-        nothing.
+        nothing. All of the batch waits for one `publish_timeout` at most.
         """
         kept = [(ffi.from_buffer(encoded(room)), *_message(data)) for room, data in batch]
         payloads = [ffi.from_buffer(payload) for _, _, payload in kept]
@@ -217,7 +217,7 @@ class Server:
         """Puts a client into a room, beside those that it is in.
 
         Raises NotFoundError if it has left, InvalidArgumentError for a name that no room has,
-        InvalidUtf8Error, TooLargeError, StoppedError.
+        InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
         name = encoded(room)
         errors.call(lib.chat_server_join, self._server, client, name, len(name))
@@ -228,19 +228,23 @@ class Server:
         errors.call(lib.chat_server_leave, self._server, client, name, len(name))
 
     def set_echo(self, client: int, echo: bool) -> None:
-        """Sets whether a client receives its own messages. Raises NotFoundError if it has left, StoppedError."""
+        """Sets whether a client receives its own messages.
+
+        Raises NotFoundError if it has left, QueueFullError, StoppedError.
+        """
         errors.call(lib.chat_server_set_echo, self._server, client, echo)
 
     def set_identity(self, client: int, identity: str) -> None:
         """Sets what the program calls a client: its later events carry it. At most 256 bytes.
 
-        Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, StoppedError.
+        Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
         data = encoded(identity)
         errors.call(lib.chat_server_set_identity, self._server, client, data, len(data))
 
     def allow(self, decision: int) -> None:
-        """Lets a message be published that a MessageRequest told of.
+        """Lets a message be published that a MessageRequest told of, in that event's room, when what the same
+        client sent before is decided. It is not if the program has taken the client out of the room since.
 
         Raises NotFoundError if it was decided on or the time is over, StoppedError.
         """

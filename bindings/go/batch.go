@@ -96,8 +96,9 @@ func (p *packing) pack(batch []Message) {
 // with no other publisher's between. The data is copied.
 //
 // ErrInvalidArgument for a name that no room has or an unknown kind, ErrInvalidUTF8 and ErrTooLarge
-// for any message come before one is published. ErrQueueFull, after Options.PublishTimeout, and
-// ErrStopped can come in between.
+// for any message come before one is published, and so does ErrResourceLimit if there is no memory to
+// hand the batch over in. ErrQueueFull, after Options.PublishTimeout, and ErrStopped can come in
+// between.
 func (s *Server) PublishBatch(batch []Message) (int, error) {
 	if !s.handle.begin() {
 		return 0, ErrStopped

@@ -65,6 +65,13 @@ func (s *setter) number(option string, value int, set func(uint64) C.chat_status
 	}
 }
 
+// numberOrOff passes on a count or a size that is not zero; C's word for none is 0.
+func (s *setter) numberOrOff(option string, value int, set func(uint64) C.chat_status) {
+	if value != 0 {
+		s.check(option, set(uint64(max(value, 0))))
+	}
+}
+
 // duration passes on a duration that is not zero, if it is not negative.
 func (s *setter) duration(option string, value time.Duration, set func(uint64) C.chat_status) {
 	switch {
@@ -148,17 +155,16 @@ func configure(c *C.chat_config, o *Options) error {
 	s.durationOrOff("tcp_keepalive", o.TCPKeepalive, func(ms uint64) C.chat_status {
 		return C.chat_config_set_tcp_keepalive(c, u32(ms))
 	})
-	if o.HistoryMessages != 0 {
-		messages := u32(uint64(max(o.HistoryMessages, 0)))
-		s.check("history_messages", C.chat_config_set_history_messages(c, messages))
-	}
-	s.number("history_size", o.HistorySize, func(n uint64) C.chat_status {
+	s.numberOrOff("history_messages", o.HistoryMessages, func(n uint64) C.chat_status {
+		return C.chat_config_set_history_messages(c, u32(n))
+	})
+	s.numberOrOff("history_size", o.HistorySize, func(n uint64) C.chat_status {
 		return C.chat_config_set_history_size(c, C.size_t(n))
 	})
 	s.duration("history_age", o.HistoryAge, func(ms uint64) C.chat_status {
 		return C.chat_config_set_history_age(c, C.uint64_t(ms))
 	})
-	s.number("history_total", o.HistoryTotal, func(n uint64) C.chat_status {
+	s.numberOrOff("history_total", o.HistoryTotal, func(n uint64) C.chat_status {
 		return C.chat_config_set_history_total(c, C.size_t(n))
 	})
 	s.durationOrOff("publish_timeout", o.PublishTimeout, func(ms uint64) C.chat_status {

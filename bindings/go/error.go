@@ -15,8 +15,9 @@ var (
 	ErrInvalidUTF8 = errors.New("chat: a text is not UTF-8; send it as binary")
 	// ErrTooLarge says that a message or a text is longer than its limit.
 	ErrTooLarge = errors.New("chat: a message or text is longer than its limit")
-	// ErrNotFound says that there is no such client. It may just have left.
-	ErrNotFound = errors.New("chat: there is no such client; it may have left")
+	// ErrNotFound says that there is no such client or decision. A client may just have left; a
+	// decision may have been made before, or its time be over.
+	ErrNotFound = errors.New("chat: there is no such client or decision; a client may have left, a decision come too late")
 	// ErrStopped says that the server is stopping or has stopped.
 	ErrStopped = errors.New("chat: the server has stopped")
 	// ErrTimedOut says that the time given was not enough.

@@ -105,15 +105,16 @@ type Options struct {
 	// means 100, negative none. At most 1,000,000.
 	HistoryMessages int
 
-	// HistorySize is how many bytes of messages a room keeps. Zero means 1 MiB. At most 64 GiB.
+	// HistorySize is how many bytes of messages a room keeps. Zero means 1 MiB, negative none. At most
+	// 64 GiB.
 	HistorySize int
 
 	// HistoryAge is how long a room keeps a message. Zero means 1 hour. From 10 ms to 10,000 days.
 	HistoryAge time.Duration
 
 	// HistoryTotal is how many bytes of messages all rooms together keep. Beyond it the rooms that
-	// have been without subscribers for longest forget theirs first. Zero means 64 MiB. At most
-	// 1 TiB.
+	// have been without subscribers for longest forget theirs first. Zero means 64 MiB, negative
+	// none. At most 1 TiB.
 	HistoryTotal int
 
 	// PublishTimeout is how long Broadcast, Publish and Send wait while more is to be delivered than

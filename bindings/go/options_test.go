@@ -37,9 +37,9 @@ var wrong = map[string]struct {
 	"PingTimeout":      {"ping_timeout", durations(-1, 9*time.Millisecond, 25*time.Hour)},
 	"TCPKeepalive":     {"tcp_keepalive", durations(1, 1500*time.Millisecond, 10*time.Hour)},
 	"HistoryMessages":  {"history_messages", []any{1_000_001, math.MaxInt}},
-	"HistorySize":      {"history_size", []any{-1, 64<<30 + 1}},
+	"HistorySize":      {"history_size", []any{64<<30 + 1}},
 	"HistoryAge":       {"history_age", durations(-1, 1, 10_001*24*time.Hour)},
-	"HistoryTotal":     {"history_total", []any{-1, 1<<40 + 1}},
+	"HistoryTotal":     {"history_total", []any{1<<40 + 1}},
 	"PublishTimeout":   {"publish_timeout", durations(25*time.Hour, math.MaxInt64)},
 	"EventQueue":       {"event_queue", []any{-1, 1<<24 + 1}},
 	"Logger":           {},
@@ -127,6 +127,33 @@ func TestNegativeTurnsOffWhatCanBe(t *testing.T) {
 	p := connect(t, server, "/")
 	p.say(t, "salut")
 	p.expect(t, "salut")
+}
+
+func TestAHistoryThatIsTurnedOffKeepsNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		options chat.Options
+		keeps   bool
+	}{
+		"default":          {chat.Options{}, true},
+		"no messages":      {chat.Options{HistoryMessages: -1}, false},
+		"no bytes a room":  {chat.Options{HistorySize: -1}, false},
+		"no bytes for all": {chat.Options{HistoryTotal: -1}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t, test.options)
+			if _, err := server.Publish("lobby", chat.Text, []byte("before")); err != nil {
+				t.Fatal(err)
+			}
+			p := connect(t, server, "/?history=10")
+			if _, err := server.Publish("lobby", chat.Text, []byte("now")); err != nil {
+				t.Fatal(err)
+			}
+			if test.keeps {
+				p.expect(t, "before")
+			}
+			p.expect(t, "now")
+		})
+	}
 }
 
 func TestAMessageOverTheLimitEndsItsConnection(t *testing.T) {

@@ -1,0 +1,10 @@
+package chat
+
+/*
+#include <libchat.h>
+*/
+import "C"
+
+// Version is the version of the library that the program is linked with, such as "0.1.0". A shared
+// library (see Building) may be another one than that of this package.
+func Version() string { return C.GoString(C.chat_version_string()) }

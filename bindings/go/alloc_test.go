@@ -2,14 +2,15 @@ package chat_test
 
 import (
 	"testing"
+	"time"
 
 	chat "libchat/bindings/go"
 )
 
 func TestPublishingAllocatesNothing(t *testing.T) {
-	server := start(t, chat.Options{EventQueue: 64})
+	// The client does not read, since what it allocated would count too, and is not cut for it.
+	server := start(t, chat.Options{EventQueue: 64, OutboxSize: 1 << 30, OutboxAge: time.Hour})
 	events := follow(t, server)
-	// It does not read: what it allocated would count too.
 	conn, err := dial(server, "/", "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -21,20 +22,32 @@ func TestPublishingAllocatesNothing(t *testing.T) {
 	for i := range batch {
 		batch[i] = chat.Message{Room: "lobby", Kind: chat.Text, Data: data}
 	}
-	for name, call := range map[string]func() error{
-		"broadcast": func() error { return server.Broadcast(chat.Text, data) },
-		"publish":   func() error { _, err := server.Publish("lobby", chat.Text, data); return err },
-		"batch":     func() error { _, err := server.PublishBatch(batch); return err },
-		"send":      func() error { return server.Send(id, chat.Text, data) },
-		"stats":     func() error { server.Stats(); return nil },
+	for _, test := range []struct {
+		name  string
+		times int
+		call  func() error
+	}{
+		{"broadcast", 10_000, func() error { return server.Broadcast(chat.Text, data) }},
+		{"publish", 10_000, func() error { _, err := server.Publish("lobby", chat.Text, data); return err }},
+		{"batch", 1000, func() error { _, err := server.PublishBatch(batch); return err }},
+		{"send", 10_000, func() error { return server.Send(id, chat.Text, data) }},
+		{"stats", 10_000, func() error { server.Stats(); return nil }},
 	} {
-		allocated := testing.AllocsPerRun(1000, func() {
-			if err := call(); err != nil {
-				t.Fatal(err)
+		calls := func() {
+			for range test.times {
+				if err := test.call(); err != nil {
+					t.Fatal(err)
+				}
 			}
-		})
+		}
+		// All calls are one run: of several it would be the average, rounded down. What Go's runtime
+		// allocates for itself, such as a thread, does not come three times.
+		allocated := testing.AllocsPerRun(1, calls)
+		for range 2 {
+			allocated = min(allocated, testing.AllocsPerRun(1, calls))
+		}
 		if allocated != 0 {
-			t.Errorf("%s: %v allocations", name, allocated)
+			t.Errorf("%d times %s: %v allocations", test.times, test.name, allocated)
 		}
 	}
 }

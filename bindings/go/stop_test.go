@@ -171,8 +171,8 @@ func TestManyServersRunAtOnce(t *testing.T) {
 // none meets a server that is freed.
 func TestCallsEndWhenTheServerStops(t *testing.T) {
 	for round := range 20 {
-		server := start(t, chat.Options{EventQueue: 1 << 16})
-		p := connect(t, server, "/")
+		server := start(t, chat.Options{EventQueue: 1 << 16, AdmissionTimeout: patience, ReviewTimeout: patience})
+		p, id := connectAccepted(t, server)
 		var work []func() error
 		under := make(chan struct{}, 64)
 		loop := func(call func() error) {
@@ -192,20 +192,35 @@ func TestCallsEndWhenTheServerStops(t *testing.T) {
 			})
 		}
 		data := []byte("msg")
+		batch := []chat.Message{{"lobby", chat.Text, data}, {"other", chat.Binary, data}}
 		loop(func() error { return server.Broadcast(chat.Text, data) })
 		loop(func() error { _, err := server.Publish("lobby", chat.Binary, data); return err })
-		loop(func() error { return server.Send(12345, chat.Text, data) })
+		loop(func() error { _, err := server.PublishBatch(batch); return err })
+		loop(func() error { return server.Send(id, chat.Text, data) })
 		loop(func() error { return server.Disconnect(12345, 1000, "") })
 		loop(func() error { server.Stats(); return server.Broadcast(chat.Text, nil) })
-		for range 2 {
-			work = append(work, func() error {
-				for _, err := range server.Events(t.Context()) {
-					if err != nil && !errors.Is(err, chat.ErrStopped) {
-						return err
-					}
+		loop(func() error { return server.Join(id, "other") })
+		loop(func() error { return server.Leave(id, "other") })
+		loop(func() error { return server.SetEcho(id, false) })
+		loop(func() error { return server.SetIdentity(id, "ana") })
+		// What there is to decide on, the loops over events decide; these come too late, or too early.
+		loop(func() error { return server.Accept(id) })
+		loop(func() error { return server.Reject(12345, 403, "no") })
+		loop(func() error { return server.Allow(1 << 40) })
+		loop(func() error { return server.AllowChanged(1<<40, chat.Text, data) })
+		loop(func() error { return server.Refuse(1 << 40) })
+		// Clients come, say something and leave.
+		loop(func() error {
+			if conn, err := dial(server, "/", "", nil); err == nil {
+				for range 3 {
+					conn.WriteMessage(websocket.TextMessage, data)
 				}
-				return nil
-			})
+				conn.Close()
+			}
+			return server.Refuse(1 << 40)
+		})
+		for range 2 {
+			work = append(work, func() error { return decide(server) })
 		}
 		work = append(work, func() error {
 			for range p.got {
@@ -232,4 +247,50 @@ func TestCallsEndWhenTheServerStops(t *testing.T) {
 		}
 		together(t, work...)
 	}
+}
+
+// connectAccepted connects a peer whom the program accepts, and tells its id.
+func connectAccepted(t *testing.T, server *chat.Server) (*peer, chat.ClientID) {
+	t.Helper()
+	connected := make(chan *peer, 1)
+	go func() { connected <- connect(t, server, "/") }()
+	for event, err := range server.Events(t.Context()) {
+		if asked, ok := event.(chat.EventConnectRequest); ok {
+			err = server.Accept(asked.Client)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is, ok := event.(chat.EventConnected); ok {
+			return receive(t, connected), is.Client
+		}
+	}
+	panic("unreachable")
+}
+
+// decide answers all that a server asks, in every way that there is, until it has stopped.
+func decide(server *chat.Server) error {
+	for event, err := range server.Events(context.Background()) {
+		switch event := event.(type) {
+		case chat.EventConnectRequest:
+			if event.Client%4 == 0 {
+				err = server.Reject(event.Client, 403, "no")
+			} else {
+				err = server.Accept(event.Client)
+			}
+		case chat.EventMessageRequest:
+			switch event.Decision % 3 {
+			case 0:
+				err = server.Allow(event.Decision)
+			case 1:
+				err = server.AllowChanged(event.Decision, chat.Binary, event.Data)
+			case 2:
+				err = server.Refuse(event.Decision)
+			}
+		}
+		if err != nil && !errors.Is(err, chat.ErrStopped) && !errors.Is(err, chat.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chat::{ClientId, DecisionId, Error, Event, Kind, Server};
 use peer::{
-    Peer, eventually,
+    PATIENCE, Peer, eventually,
     frames::BINARY,
     host::{Events, server_with},
 };
@@ -121,12 +121,17 @@ fn a_client_with_much_undecided_is_not_read_and_goes_on_when_it_is_decided() {
     let (first, ..) = request(&mut events);
     let mut asked = vec![first];
     // All that comes without a decision: a megabyte, and what was being read.
-    let quiet = Instant::now() + Duration::from_millis(300);
-    while Instant::now() < quiet {
+    let (begun, mut last) = (Instant::now(), Instant::now());
+    while asked.len() < 16 || last.elapsed() < Duration::from_millis(300) {
+        assert!(begun.elapsed() < PATIENCE, "{} messages", asked.len());
+        let before = asked.len();
         asked.extend(events.now().into_iter().filter_map(|event| match event {
             Event::MessageRequest { decision, .. } => Some(decision),
             _ => None,
         }));
+        if asked.len() > before {
+            last = Instant::now();
+        }
     }
     assert!((16..=18).contains(&asked.len()), "{} messages", asked.len());
     let mut decided = 0;

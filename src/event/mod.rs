@@ -104,9 +104,9 @@ impl Request {
 /// Something that happened on a server.
 ///
 /// The events of one client come in the order `ConnectRequest` (if the host decides on connections),
-/// `Connected`, any number of `MessageRequest`, `Message`, `Joined`, `Left` and `MessagesDropped`, `Disconnected`. Those
-/// that the host joins to rooms before it accepts them have `Joined` before `Connected`, and those that
-/// are not admitted have no `Connected`.
+/// `Connected`, any number of `MessageRequest`, `Message`, `Joined`, `Left` and `MessagesDropped`,
+/// `Disconnected`. Those that the host joins to rooms before it accepts them have `Joined` before
+/// `Connected`, and those that are not admitted have no `Connected`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -187,8 +187,9 @@ pub enum Event {
         /// The room.
         room: Arc<str>,
     },
-    /// A client has left, or was not admitted. It is in no room any more. Its socket may be open for some seconds yet, and
-    /// counts among the connections until then: what waits for it is written, and its close awaited.
+    /// A client has left, or was not admitted. It is in no room any more. Its socket may be open for
+    /// some seconds yet, and counts among the connections until then: what waits for it is written, and
+    /// its close awaited.
     Disconnected {
         /// The client.
         client: ClientId,

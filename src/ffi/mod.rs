@@ -113,3 +113,6 @@ mod event;
 mod events;
 
 mod log;
+
+#[cfg(test)]
+mod tests;

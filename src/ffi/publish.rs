@@ -134,7 +134,7 @@ pub unsafe extern "C" fn chat_server_publish_batch(
 ///
 /// # Safety
 /// `messages` is NULL, or as many structs can be read for as long as the iterator lives.
-unsafe fn strided(
+pub(super) unsafe fn strided(
     messages: *const chat_message,
     stride: usize,
     count: usize,

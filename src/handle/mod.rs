@@ -96,9 +96,9 @@ impl Handle {
     }
 
     /// Publishes a message to a room, whether or not anyone is in it. Returns the message's place
-    /// in the room's order: 1 for the first. A room that has neither clients nor history is
-    /// forgotten, and its offsets begin again. A message that was published is delivered to every subscriber that the
-    /// room had, before the server closes them when it stops.
+    /// in the room's order: 1 for the first. A room that has neither clients nor history is forgotten,
+    /// and its offsets begin again. A message that was published is delivered to every subscriber that
+    /// the room had, before the server closes them when it stops.
     ///
     /// # Errors
     /// [`Error::InvalidRoom`], [`Error::InvalidUtf8`] for text, [`Error::TooLarge`],

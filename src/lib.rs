@@ -118,6 +118,9 @@ mod handle;
 mod server;
 mod starting;
 
+/// The version of this crate, as in `1.2.3`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub use batch::{BatchError, Publication};
 pub use config::Config;
 pub use error::{Error, Problem, Result};

@@ -1,10 +1,12 @@
 //! What the C API promises, kept: one C program for each promise.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod support;
 
-use std::process::Command;
+use std::{env, fs, path::Path, process::Command};
 
-use support::{C_FLAGS, LINK_FLAGS, cargo, cc, compiler, output, run, shared};
+use support::{C_FLAGS, LINK_FLAGS, ROOT, cargo, cc, compiler, output, run, shared};
 
 fn passes(program: &str) {
     run(&mut Command::new(cc(&format!("tests/c/{program}.c"))));
@@ -53,6 +55,33 @@ fn log_lines_reach_their_handler_whole_and_from_every_thread() {
 #[test]
 fn header_and_library_are_of_one_version() {
     passes("versions");
+}
+
+/// Leaves the fields behind one out of a struct of the header, as a header of an earlier day has it.
+fn without_what_follows(header: &str, name: &str, last: &str) -> String {
+    let end = header.find(&format!("}} {name};")).expect("the struct is in the header");
+    let field = header[..end].rfind(&format!(" {last};\n")).expect("the field is in the struct");
+    let kept = field + last.len() + " ;\n".len();
+    format!("{}{}", &header[..kept], &header[end..])
+}
+
+#[test]
+fn a_program_with_an_earlier_header_runs_with_this_library() {
+    let header = fs::read_to_string(Path::new(ROOT).join("include/libchat.h")).unwrap();
+    let earlier = without_what_follows(&header, "chat_event", "code");
+    let earlier = without_what_follows(&earlier, "chat_stats", "events_dropped");
+    assert!(!earlier.contains(" decision;") && !earlier.contains(" reviews_timed_out;"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("earlier-header");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("libchat.h"), earlier).unwrap();
+    for name in ["lifecycle", "pull", "handler", "many"] {
+        let program = output(&format!("{name}-earlier"));
+        let mut command = Command::new(env::var("CC").unwrap_or_else(|_| "cc".into()));
+        command.current_dir(ROOT).arg("-I").arg(&folder).arg("-Itests/c").args(C_FLAGS);
+        command.arg(format!("tests/c/{name}.c")).arg(shared()).arg("-lpthread");
+        run(command.arg("-o").arg(&program.partial));
+        run(&mut Command::new(program.finish()));
+    }
 }
 
 #[test]

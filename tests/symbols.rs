@@ -36,6 +36,21 @@ fn the_header_declares_every_exported_function() {
     }
 }
 
+#[test]
+fn every_function_that_takes_a_pointer_is_tried_with_null() {
+    let header = read("include/libchat.h");
+    let tries = read("tests/c/arguments.c");
+    for name in read("include/libchat.symbols").lines() {
+        let (_, declaration) = header.split_once(&format!("{name}(")).unwrap();
+        let (parameters, _) = declaration.split_once(')').unwrap();
+        let is_tried = tries.contains(&format!("{name}(NULL"));
+        assert!(
+            is_tried || !parameters.contains('*'),
+            "{name} is not tried in tests/c/arguments.c"
+        );
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_library_is_never_unloaded() {

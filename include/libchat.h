@@ -29,18 +29,19 @@
  * ```
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
- * CHAT_ERR_... Outputs are written only on success, and a
- * chat_error only on failure; those of one call are different objects. Besides the statuses that a function lists, any
- * may return CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in
- * libchat, which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED.
- * Numbers of kinds, policies and events are uint32_t: one that is unknown is
- * CHAT_ERR_INVALID_ARGUMENT, never undefined behaviour.
+ * CHAT_ERR_... Outputs are written only on success, and a chat_error only on failure; those of one
+ * call are different objects. Besides the statuses that a function lists, any may return
+ * CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in libchat,
+ * which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED. Numbers
+ * of kinds, policies and events are uint32_t: one that is unknown is CHAT_ERR_INVALID_ARGUMENT,
+ * never undefined behaviour.
  *
  * Bytes. Texts and messages are a pointer and a length in bytes; NUL is allowed inside, and NULL
  * with length 0 is empty. They are copied before a function returns. Texts are UTF-8, else
- * CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons, identities and header names have at most
- * 65,535 bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated unless its
- * comment says so, and the pointers to its texts and messages are never NULL: print it with `printf("%.*s", (int)len, text)`.
+ * CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons, identities and header names have at
+ * most 65,535 bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated
+ * unless its comment says so, and the pointers to its texts and messages are never NULL: print it
+ * with `printf("%.*s", (int)len, text)`.
  *
  * Ownership. What a `_new`, `_start` or `_next_events` made, the host frees with the `_free` of the
  * same noun, which takes NULL too. Clients are numbers (chat_client_id), never pointers: a call
@@ -380,6 +381,32 @@ typedef uint32_t chat_log_level;
 #endif // __cplusplus
 
 /**
+ * What becomes of a client or a message that the host has not decided on in time: for
+ * chat_config_set_overdue.
+ */
+enum chat_overdue
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * As if the host had rejected the client, with HTTP 503, or refused the message.
+   */
+  CHAT_OVERDUE_REFUSE = 1,
+  /**
+   * As if the host had accepted the client or allowed the message.
+   */
+  CHAT_OVERDUE_ALLOW = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chat_overdue chat_overdue;
+#else
+typedef uint32_t chat_overdue;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * What becomes of a client that does not take what it is sent, once its outbox is full: for
  * chat_config_set_slow_consumer.
  */
@@ -659,7 +686,7 @@ typedef struct {
    */
   uint64_t admissions_rejected;
   /**
-   * Clients that were refused because the host did not decide on them in time.
+   * Clients that the host did not decide on in time, whatever became of them (the option overdue).
    */
   uint64_t admissions_timed_out;
   /**
@@ -668,7 +695,7 @@ typedef struct {
    */
   uint64_t messages_refused;
   /**
-   * Messages among these that the host did not decide on in time.
+   * Messages that the host did not decide on in time, whatever became of them (the option overdue).
    */
   uint64_t reviews_timed_out;
 } chat_stats;
@@ -837,8 +864,9 @@ CHAT_API chat_status chat_config_set_handshake_size(chat_config *config, size_t 
 /**
  * Lets the host decide on each client that asks to be connected, and sets how long it may take, in
  * milliseconds: it gets CHAT_EVENT_CONNECT_REQUEST, and answers with chat_server_accept or
- * chat_server_reject. A client that it has not answered in this time is refused with HTTP 503, which
- * `admissions_timed_out` counts. Nobody else waits meanwhile.
+ * chat_server_reject. A client that it has not answered in this time is counted in
+ * `admissions_timed_out`, and refused with HTTP 503 unless chat_config_set_overdue says otherwise. Nobody
+ * else waits meanwhile.
  *
  * Default: 0, which is: every client is accepted. From 10 ms to 1 day, or 0. It needs an event handler
  * or chat_config_set_event_queue.
@@ -848,18 +876,26 @@ chat_status chat_config_set_admission_timeout(chat_config *config,
                                               uint32_t timeout_ms);
 
 /**
- * Lets the host decide on each message of a client before it is published, and sets how long it may
- * take, in milliseconds: it gets CHAT_EVENT_MESSAGE_REQUEST, and answers with chat_server_allow,
- * chat_server_allow_changed or chat_server_refuse. What it has not decided on in this time is refused,
- * which `reviews_timed_out` counts. A client's messages keep their order; others' go on. While 64
- * messages or 1 MiB of a client are undecided, it is not read.
+ * Lets the host decide on each message of a client before it is published, and sets how long it
+ * may take, in milliseconds: it gets CHAT_EVENT_MESSAGE_REQUEST, and answers with
+ * chat_server_allow, chat_server_allow_changed or chat_server_refuse. What it has not decided on
+ * in this time is counted in `reviews_timed_out`, and refused unless chat_config_set_overdue says
+ * otherwise. A client's messages keep their order; others' go on. While 64 messages or 1 MiB of a
+ * client are undecided, it is not read.
  *
  * Default: 0, which is: every message is published. From 10 ms to 1 day, or 0. It needs an event
  * handler or chat_config_set_event_queue.
  */
+CHAT_API chat_status chat_config_set_review_timeout(chat_config *config, uint32_t timeout_ms);
+
+/**
+ * Sets what becomes of a client or a message that the host has not decided on in time: a CHAT_OVERDUE_...
+ * value. Default: CHAT_OVERDUE_REFUSE, so that nobody is let in because the host is slow. Statuses:
+ * CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+ */
 CHAT_API
-chat_status chat_config_set_review_timeout(chat_config *config,
-                                           uint32_t timeout_ms);
+chat_status chat_config_set_overdue(chat_config *config,
+                                    uint32_t outcome);
 
 /**
  * Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
@@ -938,9 +974,10 @@ chat_status chat_config_set_history_total(chat_config *config,
                                           size_t bytes);
 
 /**
- * Sets how long chat_server_broadcast, chat_server_publish and chat_server_send wait while more is
- * to be delivered than the server may keep, in milliseconds. Then they return CHAT_ERR_QUEUE_FULL;
- * 0: at once. Default: 5,000. At most 86,400,000 (1 day).
+ * Sets how long chat_server_broadcast, _publish, _publish_batch (all of it), _send, _join, _leave,
+ * _set_echo and _set_identity wait while more is to be delivered than the server may keep, in
+ * milliseconds. Then they return CHAT_ERR_QUEUE_FULL; 0: at once. Default: 5,000. At most
+ * 86,400,000 (1 day).
  */
 CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32_t timeout_ms);
 

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     event::Event,
     handle::{Handle, Handler},
-    options::{Check, Options, SlowConsumer},
+    options::{Check, Options, Overdue, SlowConsumer},
     server::{Parts, Server},
 };
 
@@ -106,9 +106,10 @@ impl Config {
 
     /// Lets the host decide on each client that asks to be connected, and sets how long it may take.
     /// The host gets [`Event::ConnectRequest`] and answers with [`Handle::accept`] or
-    /// [`Handle::reject`], from any thread. If it has not in this time, the client is answered with
-    /// HTTP 503, which [`Stats::admissions_timed_out`](crate::Stats::admissions_timed_out) counts.
-    /// Nobody else waits meanwhile.
+    /// [`Handle::reject`], from any thread. If it has not in this time,
+    /// [`Stats::admissions_timed_out`](crate::Stats::admissions_timed_out) counts it, and
+    /// [`overdue`](Self::overdue) decides: as a rule the client is answered with HTTP 503. Nobody else
+    /// waits meanwhile.
     ///
     /// Default: zero, which is: every client is accepted. From 10 ms to 1 day, or zero. It needs an
     /// event handler or the option `event_queue`.
@@ -120,14 +121,23 @@ impl Config {
     /// Lets the host decide on each message of a client before it is published, and sets how long it
     /// may take. The host gets [`Event::MessageRequest`] and answers with [`Handle::allow`],
     /// [`Handle::allow_changed`] or [`Handle::refuse`], from any thread. What it has not decided on in
-    /// this time is refused, which [`Stats::reviews_timed_out`](crate::Stats::reviews_timed_out)
-    /// counts. A client's messages keep their order; others' go on. While 64 messages or 1 MiB of a
-    /// client are undecided, it is not read.
+    /// this time [`Stats::reviews_timed_out`](crate::Stats::reviews_timed_out) counts, and
+    /// [`overdue`](Self::overdue) decides: as a rule it is refused. A client's messages keep their order;
+    /// others' go on. While 64 messages or 1 MiB of a client are undecided, it is not read. A message
+    /// that does not fit into the event queue is refused.
     ///
     /// Default: zero, which is: every message is published. From 10 ms to 1 day, or zero. It needs an
     /// event handler or the option `event_queue`.
     pub fn review_timeout(&mut self, timeout: Duration) -> &mut Self {
         self.options.review_timeout = timeout;
+        self
+    }
+
+    /// Sets what becomes of a client or a message that the host has not decided on in time.
+    ///
+    /// Default: [`Overdue::Refuse`], so that nobody is let in because the host is slow.
+    pub fn overdue(&mut self, outcome: Overdue) -> &mut Self {
+        self.options.overdue = outcome;
         self
     }
 
@@ -239,8 +249,9 @@ impl Config {
         self
     }
 
-    /// Sets how long a call of the host that publishes waits while more is to be delivered than the
-    /// server may keep. Then it fails with [`Error::QueueFull`]. Zero: it fails at once.
+    /// Sets how long a call of the host that publishes, or does something with a client in its turn,
+    /// waits while more is to be delivered than the server may keep. Then it fails with
+    /// [`Error::QueueFull`]. Zero: it fails at once.
     ///
     /// Default: 5 s. At most 1 day.
     pub fn publish_timeout(&mut self, timeout: Duration) -> &mut Self {

@@ -128,6 +128,6 @@ pub use event::{ClientId, DecisionId, Event, Request};
 pub use frame::Kind;
 pub use handle::Handle;
 pub use message::Message;
-pub use options::SlowConsumer;
+pub use options::{Overdue, SlowConsumer};
 pub use server::Server;
 pub use stats::Stats;

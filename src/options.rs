@@ -16,6 +16,16 @@ pub enum SlowConsumer {
     DropOldest,
 }
 
+/// What becomes of a client or a message that the host has not decided on in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overdue {
+    /// As if the host had rejected the client, with HTTP 503, or refused the message.
+    #[default]
+    Refuse,
+    /// As if the host had accepted the client or allowed the message.
+    Allow,
+}
+
 /// The options that the running server looks up.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -27,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) handshake_size: usize,
     pub(crate) admission_timeout: Duration,
     pub(crate) review_timeout: Duration,
+    pub(crate) overdue: Overdue,
     pub(crate) max_message_size: usize,
     pub(crate) outbox_size: usize,
     pub(crate) outbox_age: Duration,
@@ -59,6 +70,7 @@ impl Default for Options {
             handshake_size: 16 * KIB,
             admission_timeout: Duration::ZERO,
             review_timeout: Duration::ZERO,
+            overdue: Overdue::Refuse,
             max_message_size: MIB,
             outbox_size: 4 * MIB,
             outbox_age: Duration::from_secs(5),

@@ -61,12 +61,12 @@ stats! {
     events_dropped,
     /// Clients that the host rejected.
     admissions_rejected,
-    /// Clients that were refused because the host did not decide on them in time.
+    /// Clients that the host did not decide on in time, whatever became of them (the option overdue).
     admissions_timed_out,
     /// Messages of clients that were not published: the host refused them or did not decide in time,
     /// or the server stopped.
     messages_refused,
-    /// Messages among these that the host did not decide on in time.
+    /// Messages that the host did not decide on in time, whatever became of them (the option overdue).
     reviews_timed_out,
 }
 

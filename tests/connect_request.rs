@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat::{ClientId, Error, Event, Kind, Request, Server};
+use chat::{ClientId, Error, Event, Kind, Overdue, Request, Server};
 use peer::{
     End, Peer, eventually,
     host::{Events, server_with},
@@ -281,7 +281,7 @@ fn a_host_that_wants_no_decisions_is_not_asked() {
 fn a_request_that_does_not_end_gets_no_more_time_because_the_host_decides() {
     let server = server_with(|config| {
         config.event_queue(1000).admission_timeout(Duration::from_secs(3600));
-        config.handshake_timeout(Duration::from_millis(50));
+        config.handshake_timeout(Duration::from_millis(500));
     });
     let mut events = Events::of(&server);
     let mut silent = Peer::connect(server.local_addr());
@@ -302,7 +302,7 @@ fn a_request_that_does_not_end_gets_no_more_time_because_the_host_decides() {
 fn what_waits_for_a_client_is_not_too_old_when_it_comes_in() {
     let server = server_with(|config| {
         config.event_queue(1000).admission_timeout(Duration::from_secs(60));
-        config.outbox_age(Duration::from_millis(50));
+        config.outbox_age(Duration::from_secs(1));
     });
     let mut events = Events::of(&server);
     let mut peer = Peer::connect(server.local_addr());
@@ -313,11 +313,35 @@ fn what_waits_for_a_client_is_not_too_old_when_it_comes_in() {
         server.send(client, Kind::Binary, &long).unwrap();
     }
     // The host takes its time.
-    assert!(matches!(server.next_events(Duration::from_millis(200)), Err(Error::TimedOut)));
+    assert!(matches!(server.next_events(Duration::from_millis(1500)), Err(Error::TimedOut)));
     server.accept(client).unwrap();
     assert_eq!(peer.response().status, 101);
     for _ in 0..3 {
         assert_eq!(peer.message().payload.len(), long.len());
     }
     peer.is_served();
+}
+
+#[test]
+fn what_the_host_does_not_decide_on_is_allowed_if_it_says_so() {
+    let soon = Duration::from_millis(20);
+    let server = server_with(|config| {
+        config.event_queue(100).admission_timeout(soon).review_timeout(soon);
+        config.overdue(Overdue::Allow);
+    });
+    let mut events = Events::of(&server);
+    server.publish("r", Kind::Text, b"before").unwrap();
+    let mut peer = ask(server.local_addr(), "/rooms/r?history=5", &[]);
+    let (client, ..) = request(&mut events);
+    assert_eq!(peer.response().status, 101);
+    assert_eq!(events.connected(), client);
+    peer.say("said");
+    assert_eq!([peer.text(), peer.text()], ["before", "said"]);
+    server.broadcast(Kind::Text, b"to everyone").unwrap();
+    assert_eq!(peer.text(), "to everyone");
+    assert!(matches!(server.accept(client), Err(Error::ClientNotFound)), "it is too late");
+    let stats = server.stats();
+    assert_eq!((stats.admissions_timed_out, stats.reviews_timed_out), (1, 1));
+    peer.leave();
+    events.left(client);
 }

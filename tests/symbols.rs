@@ -37,8 +37,11 @@ fn the_header_declares_every_exported_function() {
 }
 
 #[test]
-fn every_function_that_takes_a_pointer_is_tried_with_null() {
+fn every_function_whose_first_argument_is_a_pointer_is_tried_with_null() {
     let header = read("include/libchat.h");
+    // Without the comments, which mention functions too.
+    let code = header.lines().filter(|line| !line.trim_start().starts_with('*'));
+    let header: String = code.flat_map(|line| [line, "\n"]).collect();
     let tries = read("tests/c/arguments.c");
     for name in read("include/libchat.symbols").lines() {
         let (_, declaration) = header.split_once(&format!("{name}(")).unwrap();

@@ -46,8 +46,9 @@ func (s *Server) Reject(client ClientID, httpStatus int, reason string) error {
 // room from here on. It speaks to the room that it joined first of those that it is in. EventJoined
 // follows, unless the client is in the room already.
 //
-// The errors are ErrNotFound, ErrInvalidArgument for a name that no room has, ErrInvalidUTF8,
-// ErrTooLarge and ErrStopped.
+// While more is to be done than the server may keep it waits, up to Options.PublishTimeout. The errors are
+// ErrNotFound, ErrInvalidArgument for a name that no room has, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull
+// and ErrStopped.
 func (s *Server) Join(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_join(server, C.chat_client_id(client), chars(room), C.size_t(len(room)))
@@ -63,8 +64,8 @@ func (s *Server) Leave(client ClientID, room string) error {
 	})
 }
 
-// SetEcho sets whether a client receives its own messages, whatever the option or its query said. The
-// errors are ErrNotFound and ErrStopped.
+// SetEcho sets whether a client receives its own messages, whatever the option or its query said. It may
+// wait as Join does. The errors are ErrNotFound, ErrQueueFull and ErrStopped.
 func (s *Server) SetEcho(client ClientID, echo bool) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_echo(server, C.chat_client_id(client), C.bool(echo))
@@ -72,8 +73,8 @@ func (s *Server) SetEcho(client ClientID, echo bool) error {
 }
 
 // SetIdentity sets what the program calls a client, such as the name of its user: all later events of
-// the client carry it. At most 256 bytes of UTF-8; clients do not see it. The errors are ErrNotFound,
-// ErrInvalidUTF8, ErrTooLarge and ErrStopped.
+// the client carry it. At most 256 bytes of UTF-8; clients do not see it. It may wait as Join does. The
+// errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and ErrStopped.
 func (s *Server) SetIdentity(client ClientID, identity string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_identity(server, C.chat_client_id(client), chars(identity), C.size_t(len(identity)))

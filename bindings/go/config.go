@@ -134,6 +134,9 @@ func configure(c *C.chat_config, o *Options) error {
 	s.duration("review_timeout", o.ReviewTimeout, func(ms uint64) C.chat_status {
 		return C.chat_config_set_review_timeout(c, u32(ms))
 	})
+	if o.Overdue != 0 {
+		s.check("overdue", C.chat_config_set_overdue(c, C.uint32_t(o.Overdue)))
+	}
 	s.number("max_message_size", o.MaxMessageSize, func(n uint64) C.chat_status {
 		return C.chat_config_set_max_message_size(c, C.size_t(n))
 	})

@@ -17,6 +17,16 @@ const (
 	DropOldest SlowConsumer = 2
 )
 
+// Overdue is what becomes of a client or a message that the program has not decided on in time.
+type Overdue uint32
+
+const (
+	// Refuse is as if the program had rejected the client, with HTTP 503, or refused the message.
+	Refuse Overdue = 1
+	// Allow is as if the program had accepted the client or allowed the message.
+	Allow Overdue = 2
+)
+
 // Options say how a server is to be. The zero value of the struct and of every field is the
 // default, which is safe on the open internet.
 //
@@ -60,18 +70,22 @@ type Options struct {
 
 	// AdmissionTimeout lets the program decide on each client that asks to be connected, and is how
 	// long it may take: it gets EventConnectRequest and answers with Server.Accept or Server.Reject.
-	// A client that it has not answered in this time is refused with HTTP 503, which
-	// Stats.AdmissionsTimedOut counts. Nobody else waits meanwhile. Zero accepts every client. From 10
-	// ms to 1 day; it needs EventQueue.
+	// A client that it has not answered in this time is counted in Stats.AdmissionsTimedOut, and refused
+	// with HTTP 503 unless Overdue says otherwise. Nobody else waits meanwhile. Zero accepts every
+	// client. From 10 ms to 1 day; it needs EventQueue.
 	AdmissionTimeout time.Duration
 
 	// ReviewTimeout lets the program decide on each message of a client before it is published, and is
 	// how long it may take: it gets EventMessageRequest and answers with Server.Allow,
-	// Server.AllowChanged or Server.Refuse. What it has not decided on in this time is refused, which
-	// Stats.ReviewsTimedOut counts. A client's messages keep their order; others' go on. While 64
-	// messages or 1 MiB of a client are undecided, it is not read. Zero publishes every message. From
-	// 10 ms to 1 day; it needs EventQueue.
+	// Server.AllowChanged or Server.Refuse. What it has not decided on in this time is counted in
+	// Stats.ReviewsTimedOut, and refused unless Overdue says otherwise. A client's messages keep their
+	// order; others' go on. While 64 messages or 1 MiB of a client are undecided, it is not read. Zero
+	// publishes every message. From 10 ms to 1 day; it needs EventQueue.
 	ReviewTimeout time.Duration
+
+	// Overdue is what becomes of a client or a message that the program has not decided on in time. Zero
+	// means Refuse, so that nobody is let in because the program is slow.
+	Overdue Overdue
 
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
 	// one is closed with code 1009. Zero means 1 MiB. At most 1 GiB.
@@ -117,9 +131,9 @@ type Options struct {
 	// none. At most 1 TiB.
 	HistoryTotal int
 
-	// PublishTimeout is how long Broadcast, Publish and Send wait while more is to be delivered than
-	// the server may keep. Then they fail with ErrQueueFull. Zero means 5 s, negative that they fail
-	// at once. At most 1 day.
+	// PublishTimeout is how long Broadcast, Publish, PublishBatch (all of it), Send, Join, Leave, SetEcho
+	// and SetIdentity wait while more is to be delivered than the server may keep. Then they fail with
+	// ErrQueueFull. Zero means 5 s, negative that they fail at once. At most 1 day.
 	PublishTimeout time.Duration
 
 	// EventQueue is how many events wait for Server.Events. Zero means that none are collected. At

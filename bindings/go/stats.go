@@ -23,10 +23,10 @@ type Stats struct {
 	EventsDropped  uint64 // Message events that were dropped because they were not taken.
 
 	AdmissionsRejected uint64 // Clients that the program rejected.
-	AdmissionsTimedOut uint64 // Clients that were refused because the program did not decide in time.
+	AdmissionsTimedOut uint64 // Clients that the program did not decide on in time (Options.Overdue).
 
 	// MessagesRefused counts messages of clients that were not published: the program refused them or
-	// did not decide in time, which ReviewsTimedOut counts, or the server stopped.
+	// did not decide in time, or the server stopped.
 	MessagesRefused uint64
-	ReviewsTimedOut uint64
+	ReviewsTimedOut uint64 // Messages that the program did not decide on in time (Options.Overdue).
 }

@@ -15,7 +15,10 @@ use super::{
     status::chat_status,
     version::CHAT_ABI_VERSION,
 };
-use crate::{config::Config, options::SlowConsumer};
+use crate::{
+    config::Config,
+    options::{Overdue, SlowConsumer},
+};
 
 /// How a server is to be: every option starts with its default, which is safe on the open internet.
 ///
@@ -44,6 +47,17 @@ pub enum chat_slow_consumer {
     /// The oldest whole messages that wait for it are dropped, and the host is told how many by
     /// CHAT_EVENT_MESSAGES_DROPPED.
     CHAT_SLOW_CONSUMER_DROP_OLDEST = 2,
+}
+
+/// What becomes of a client or a message that the host has not decided on in time: for
+/// chat_config_set_overdue.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy)]
+pub enum chat_overdue {
+    /// As if the host had rejected the client, with HTTP 503, or refused the message.
+    CHAT_OVERDUE_REFUSE = 1,
+    /// As if the host had accepted the client or allowed the message.
+    CHAT_OVERDUE_ALLOW = 2,
 }
 
 /// Makes a config in which every option has its default. Pass CHAT_ABI_VERSION.
@@ -181,8 +195,9 @@ pub extern "C" fn chat_config_set_handshake_size(
 
 /// Lets the host decide on each client that asks to be connected, and sets how long it may take, in
 /// milliseconds: it gets CHAT_EVENT_CONNECT_REQUEST, and answers with chat_server_accept or
-/// chat_server_reject. A client that it has not answered in this time is refused with HTTP 503, which
-/// `admissions_timed_out` counts. Nobody else waits meanwhile.
+/// chat_server_reject. A client that it has not answered in this time is counted in
+/// `admissions_timed_out`, and refused with HTTP 503 unless chat_config_set_overdue says otherwise. Nobody
+/// else waits meanwhile.
 ///
 /// Default: 0, which is: every client is accepted. From 10 ms to 1 day, or 0. It needs an event handler
 /// or chat_config_set_event_queue.
@@ -194,11 +209,12 @@ pub extern "C" fn chat_config_set_admission_timeout(
     attempt(|| set(config, |config| _ = config.admission_timeout(millis(timeout_ms))))
 }
 
-/// Lets the host decide on each message of a client before it is published, and sets how long it may
-/// take, in milliseconds: it gets CHAT_EVENT_MESSAGE_REQUEST, and answers with chat_server_allow,
-/// chat_server_allow_changed or chat_server_refuse. What it has not decided on in this time is refused,
-/// which `reviews_timed_out` counts. A client's messages keep their order; others' go on. While 64
-/// messages or 1 MiB of a client are undecided, it is not read.
+/// Lets the host decide on each message of a client before it is published, and sets how long it
+/// may take, in milliseconds: it gets CHAT_EVENT_MESSAGE_REQUEST, and answers with
+/// chat_server_allow, chat_server_allow_changed or chat_server_refuse. What it has not decided on
+/// in this time is counted in `reviews_timed_out`, and refused unless chat_config_set_overdue says
+/// otherwise. A client's messages keep their order; others' go on. While 64 messages or 1 MiB of a
+/// client are undecided, it is not read.
 ///
 /// Default: 0, which is: every message is published. From 10 ms to 1 day, or 0. It needs an event
 /// handler or chat_config_set_event_queue.
@@ -208,6 +224,28 @@ pub extern "C" fn chat_config_set_review_timeout(
     timeout_ms: u32,
 ) -> chat_status {
     attempt(|| set(config, |config| _ = config.review_timeout(millis(timeout_ms))))
+}
+
+/// Sets what becomes of a client or a message that the host has not decided on in time: a CHAT_OVERDUE_...
+/// value. Default: CHAT_OVERDUE_REFUSE, so that nobody is let in because the host is slow. Statuses:
+/// CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_overdue(
+    config: Option<&mut chat_config>,
+    outcome: u32,
+) -> chat_status {
+    attempt(|| {
+        const REFUSE: u32 = chat_overdue::CHAT_OVERDUE_REFUSE as u32;
+        const ALLOW: u32 = chat_overdue::CHAT_OVERDUE_ALLOW as u32;
+        let config = required(config)?;
+        let outcome = match outcome {
+            REFUSE => Overdue::Refuse,
+            ALLOW => Overdue::Allow,
+            _ => return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT),
+        };
+        config.inner.overdue(outcome);
+        Ok(())
+    })
 }
 
 /// Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
@@ -335,9 +373,10 @@ pub extern "C" fn chat_config_set_history_total(
     attempt(|| set(config, |config| _ = config.history_total(bytes)))
 }
 
-/// Sets how long chat_server_broadcast, chat_server_publish and chat_server_send wait while more is
-/// to be delivered than the server may keep, in milliseconds. Then they return CHAT_ERR_QUEUE_FULL;
-/// 0: at once. Default: 5,000. At most 86,400,000 (1 day).
+/// Sets how long chat_server_broadcast, _publish, _publish_batch (all of it), _send, _join, _leave,
+/// _set_echo and _set_identity wait while more is to be delivered than the server may keep, in
+/// milliseconds. Then they return CHAT_ERR_QUEUE_FULL; 0: at once. Default: 5,000. At most
+/// 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_publish_timeout(
     config: Option<&mut chat_config>,

@@ -28,18 +28,19 @@
 //! ```
 //!
 //! Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
-//! CHAT_ERR_... Outputs are written only on success, and a
-//! chat_error only on failure; those of one call are different objects. Besides the statuses that a function lists, any
-//! may return CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in
-//! libchat, which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED.
-//! Numbers of kinds, policies and events are uint32_t: one that is unknown is
-//! CHAT_ERR_INVALID_ARGUMENT, never undefined behaviour.
+//! CHAT_ERR_... Outputs are written only on success, and a chat_error only on failure; those of one
+//! call are different objects. Besides the statuses that a function lists, any may return
+//! CHAT_ERR_NULL_ARGUMENT (a pointer is NULL that must not be), CHAT_ERR_PANIC (a bug in libchat,
+//! which ends with the call and not with the host), and those of a server CHAT_ERR_FORKED. Numbers
+//! of kinds, policies and events are uint32_t: one that is unknown is CHAT_ERR_INVALID_ARGUMENT,
+//! never undefined behaviour.
 //!
 //! Bytes. Texts and messages are a pointer and a length in bytes; NUL is allowed inside, and NULL
 //! with length 0 is empty. They are copied before a function returns. Texts are UTF-8, else
-//! CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons, identities and header names have at most
-//! 65,535 bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated unless its
-//! comment says so, and the pointers to its texts and messages are never NULL: print it with `printf("%.*s", (int)len, text)`.
+//! CHAT_ERR_INVALID_UTF8; addresses, origins, rooms, reasons, identities and header names have at
+//! most 65,535 bytes, else CHAT_ERR_TOO_LARGE. What the library hands out is not NUL-terminated
+//! unless its comment says so, and the pointers to its texts and messages are never NULL: print it
+//! with `printf("%.*s", (int)len, text)`.
 //!
 //! Ownership. What a `_new`, `_start` or `_next_events` made, the host frees with the `_free` of the
 //! same noun, which takes NULL too. Clients are numbers (chat_client_id), never pointers: a call

@@ -40,12 +40,12 @@ pub struct chat_stats {
     pub events_dropped: u64,
     /// Clients that the host rejected.
     pub admissions_rejected: u64,
-    /// Clients that were refused because the host did not decide on them in time.
+    /// Clients that the host did not decide on in time, whatever became of them (the option overdue).
     pub admissions_timed_out: u64,
     /// Messages of clients that were not published: the host refused them or did not decide in time,
     /// or the server stopped.
     pub messages_refused: u64,
-    /// Messages among these that the host did not decide on in time.
+    /// Messages that the host did not decide on in time, whatever became of them (the option overdue).
     pub reviews_timed_out: u64,
 }
 

@@ -12,7 +12,9 @@ use super::answer::Answer;
 use crate::{
     connection::Member,
     event::{Event, Request},
+    options::Overdue,
     protocol::PlainOptions,
+    rooms::Rooms,
     shard::{
         Shard,
         admission::{Applicant, Decision, Rejection},
@@ -23,6 +25,7 @@ use crate::{
 /// A client that the host has not decided on. If this is dropped before it is admitted, it has left.
 pub(super) struct Waiting {
     shard: Rc<Shard>,
+    rooms: Arc<Rooms>,
     client: Rc<Client>,
     /// What the host is told if it is not admitted; empty if it is.
     why: Cell<&'static str>,
@@ -35,14 +38,16 @@ impl Waiting {
         options: &PlainOptions,
         request: Arc<Request>,
     ) -> (Self, oneshot::Receiver<Decision>) {
-        let (shard, client) = (Rc::clone(&member.shard), Rc::clone(&member.client));
+        let Member { shard, rooms, client } = member;
+        let (shard, rooms, client) = (Rc::clone(shard), Arc::clone(rooms), Rc::clone(client));
         shard.add_client(&client);
         let applicant = Applicant { room: Some(options.room.clone()), history: options.history };
         shard.link.applicants.add(client.id(), applicant);
         let decision = shard.answers.await_for(client.id());
         let (room, id) = (options.room.as_str().into(), client.id());
         shard.context.events.push(Event::ConnectRequest { client: id, room, request });
-        (Self { shard, client, why: Cell::new("it left before it was admitted") }, decision)
+        let why = Cell::new("it left before it was admitted");
+        (Self { shard, rooms, client, why }, decision)
     }
 
     /// Waits for the host's decision, as long as the option allows.
@@ -59,15 +64,13 @@ impl Waiting {
         };
         let decided = match first {
             Some(Some(decided)) => decided.ok(),
-            Some(None) if shard.link.applicants.take(client.id()).is_some() => {
-                shard.context.counters.admissions_timed_out.add(1);
-                self.why.set("the host did not decide in time");
-                return Err(Answer::limit("the server's host did not decide in time; try again"));
-            }
-            // The host has decided, and its decision is in the shard's inbox.
-            Some(None) => match select(decision, pin!(shard.stopped())).await {
-                Either::Left((decided, _)) => decided.ok(),
-                Either::Right(_) => None,
+            Some(None) => match shard.link.applicants.take(client.id()) {
+                Some(applicant) => return self.overdue(&applicant),
+                // The host has decided, and its decision is in the shard's inbox.
+                None => match select(decision, pin!(shard.stopped())).await {
+                    Either::Left((decided, _)) => decided.ok(),
+                    Either::Right(_) => None,
+                },
             },
             None => None,
         };
@@ -83,6 +86,27 @@ impl Waiting {
                 Err(Answer::stopping())
             }
         }
+    }
+
+    /// Decides on a client that the host has not decided on in time, as the option says.
+    fn overdue(&self, applicant: &Applicant) -> Result<(), Answer> {
+        let Self { shard, rooms, client, .. } = self;
+        // No decision of the host's comes any more.
+        shard.answers.take(client.id());
+        shard.context.counters.admissions_timed_out.add(1);
+        if shard.context.options.overdue == Overdue::Refuse {
+            self.why.set("the host did not decide in time");
+            return Err(Answer::limit("the server's host did not decide in time; try again"));
+        }
+        let joined =
+            rooms.subscribe_to_everyone(shard, client).and_then(|()| match &applicant.room {
+                Some(room) => rooms.subscribe(shard, client, room, applicant.history),
+                None => Ok(()),
+            });
+        joined.map_err(|_stopped| {
+            self.why.set("the server is stopping");
+            Answer::stopping()
+        })
     }
 
     /// Lets the client be: it is connected from here on.

@@ -164,6 +164,10 @@ impl Inbox {
             return Err(Error::Stopped);
         }
         queue.closed = matches!(item, Item::Stop);
+        if queue.closed {
+            // Whoever waits for space need not: nothing more is taken, if the shard is there at all.
+            self.space.notify_all();
+        }
         queue.append(item);
         self.note_pushed(queue);
         Ok(())

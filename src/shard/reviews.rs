@@ -20,6 +20,7 @@ use super::{Shard, client::Client};
 use crate::{
     event::{ClientId, DecisionId, Event},
     message::Message,
+    options::Overdue,
 };
 
 /// How many messages of a client may be undecided, and of how many bytes, before it is not read any
@@ -225,7 +226,8 @@ impl Queue {
     }
 }
 
-/// Refuses what the host has not decided on in time, for as long as the shard works.
+/// Decides on what the host has not decided on in time, as the option says, for as long as the shard
+/// works.
 pub(super) async fn run(shard: Rc<Shard>) {
     loop {
         let Some(at) = shard.reviews.first_due() else {
@@ -236,7 +238,11 @@ pub(super) async fn run(shard: Rc<Shard>) {
         while let Some((_, client, decision)) = shard.reviews.pop_due(Instant::now()) {
             if shard.link.undecided.take(decision).is_some() {
                 shard.context.counters.reviews_timed_out.add(1);
-                shard.reviews.decide(&shard, client, decision, Verdict::Refuse);
+                let verdict = match shard.context.options.overdue {
+                    Overdue::Refuse => Verdict::Refuse,
+                    Overdue::Allow => Verdict::Allow,
+                };
+                shard.reviews.decide(&shard, client, decision, verdict);
             }
         }
     }

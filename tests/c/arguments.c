@@ -38,6 +38,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_publish_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_admission_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_review_timeout(NULL, 1));
+  NO_CONFIG(chat_config_set_overdue(NULL, 1));
   NO_CONFIG(chat_config_set_event_queue(NULL, 1));
   NO_CONFIG(chat_config_set_log_handler(NULL, CHAT_LOG_INFO, NULL, NULL, NULL));
   int dropped = 0;
@@ -61,6 +62,11 @@ static void config_values(void) {
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, 0));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, 3));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, UINT32_MAX));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_overdue(config, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_overdue(config, 3));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_overdue(config, UINT32_MAX));
+  CHECK_OK(chat_config_set_overdue(config, CHAT_OVERDUE_ALLOW));
+  CHECK_OK(chat_config_set_overdue(config, CHAT_OVERDUE_REFUSE));
   CHECK_OK(chat_config_set_slow_consumer(config, CHAT_SLOW_CONSUMER_DROP_OLDEST));
   CHECK_OK(chat_config_set_slow_consumer(config, CHAT_SLOW_CONSUMER_DISCONNECT));
   /* Empty is a value, of which start says what is wrong. */

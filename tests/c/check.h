@@ -48,6 +48,12 @@ static inline int entries(const char *folder) {
   return count;
 }
 
+/* Waits until a folder has no more entries than that: a thread that was joined is in its folder for a moment
+ * longer, and the alarm ends the wait. */
+static inline void await_entries(const char *folder, int most) {
+  while (entries(folder) > most) usleep(1000);
+}
+
 /* A config for a free port of this machine. */
 static inline chat_config *local_config(void) {
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);

@@ -148,11 +148,33 @@ static void decide_what_is_said(chat_server *server, feed *events) {
   close(bob.fd);
 }
 
-int main(void) {
-  begin();
+/* A host that lets in and through what it does not decide on. */
+static void decide_by_the_clock(void) {
   chat_config *config = local_config();
   CHECK_OK(chat_config_set_event_queue(config, 1000));
-  CHECK_OK(chat_config_set_admission_timeout(config, 500));
+  CHECK_OK(chat_config_set_admission_timeout(config, 20));
+  CHECK_OK(chat_config_set_review_timeout(config, 20));
+  CHECK_OK(chat_config_set_overdue(config, CHAT_OVERDUE_ALLOW));
+  chat_server *server = start(config);
+  ws_connect(&alice, server, "/", "");
+  ws_say(&alice, "anyone?");
+  ws_expect(&alice, WS_TEXT, "anyone?");
+  CHECK_OK(chat_server_broadcast(server, CHAT_TEXT, DATA("everyone")));
+  ws_expect(&alice, WS_TEXT, "everyone");
+  chat_stats stats;
+  CHECK_OK(chat_server_stats(server, &stats, sizeof stats));
+  CHECK(stats.admissions_timed_out == 1 && stats.reviews_timed_out == 1);
+  CHECK(stats.messages_refused == 0 && stats.connections_refused == 0);
+  chat_server_free(server);
+  close(alice.fd);
+}
+
+int main(void) {
+  begin();
+  const uint32_t in_time = getenv("SLOW") ? 10000 : 1000;
+  chat_config *config = local_config();
+  CHECK_OK(chat_config_set_event_queue(config, 1000));
+  CHECK_OK(chat_config_set_admission_timeout(config, in_time));
   chat_server *server = start(config);
   feed events = {.server = server};
   decide_who_comes_in(server, &events);
@@ -161,11 +183,12 @@ int main(void) {
 
   config = local_config();
   CHECK_OK(chat_config_set_event_queue(config, 1000));
-  CHECK_OK(chat_config_set_review_timeout(config, 500));
+  CHECK_OK(chat_config_set_review_timeout(config, in_time));
   server = start(config);
   feed more = {.server = server};
   decide_what_is_said(server, &more);
   feed_free(&more);
   chat_server_free(server);
+  decide_by_the_clock();
   return 0;
 }

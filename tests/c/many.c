@@ -9,7 +9,7 @@ int main(void) {
   begin();
   /* What the first server of a program makes for all. */
   chat_server_free(start_with_queue());
-  int descriptors = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+  int descriptors = entries("/proc/self/fd"), threads = 2 + 1; /* ".", ".." and this one */
   chat_server *servers[SERVERS];
   feed feeds[SERVERS] = {{0}};
   for (int i = 0; i < SERVERS; i++) {
@@ -39,6 +39,7 @@ int main(void) {
     feed_free(&feeds[i]);
     chat_server_free(servers[i]);
   }
-  CHECK(entries("/proc/self/fd") == descriptors && entries("/proc/self/task") == threads);
+  CHECK(entries("/proc/self/fd") <= descriptors);
+  await_entries("/proc/self/task", threads);
   return 0;
 }

@@ -41,6 +41,17 @@ static void say(chat_server *server, chat_client_id id, int number) {
   }
 }
 
+/* A wait is not cut short by signals, nor does it fail. */
+static void wait_in_full(chat_server *server) {
+  struct timespec before, after;
+  chat_events *none = NULL;
+  clock_gettime(CLOCK_MONOTONIC, &before);
+  CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_next_events(server, 20, &none));
+  clock_gettime(CLOCK_MONOTONIC, &after);
+  long ms = (long)(after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+  CHECK(ms >= 19);
+}
+
 int main(void) {
   begin();
   host = pthread_self();
@@ -49,11 +60,9 @@ int main(void) {
   feed events = {.server = server};
   ws_connect(&client, server, "/", "");
   chat_client_id id = feed_until(&events, CHAT_EVENT_CONNECTED)->client;
-  chat_events *none = NULL;
   for (int i = 0; i < MESSAGES; i++) {
     say(server, id, i);
-    /* Waits that end by themselves are not cut short by a signal, nor do they fail. */
-    if (i % 100 == 0) CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_next_events(server, 3, &none));
+    if (i % 1000 == 0) wait_in_full(server);
   }
   for (int i = 0; i < MESSAGES; i++) {
     char text[16];
@@ -65,7 +74,7 @@ int main(void) {
     feed_until(&events, CHAT_EVENT_MESSAGE);
     ws_expect(&client, WS_TEXT, "echo");
   }
-  while (ticks < TICKS) CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_next_events(server, 3, &none));
+  while (ticks < TICKS) wait_in_full(server);
   CHECK_OK(chat_server_request_stop(server));
   CHECK(ws_await_close(&client) == 1001);
   CHECK_OK(chat_server_stop(server, 30000));

@@ -56,7 +56,7 @@ int main(void) {
   double best = 1e9;
   for (int i = 0; i < TRIES && best > DRAIN_MS + MORE_MS; i++) {
     double took = one_stop();
-    CHECK(took >= DRAIN_MS && took < DRAIN_MS + 1000);
+    CHECK(took >= DRAIN_MS && (getenv("SLOW") || took < DRAIN_MS + 1000));
     if (took < best) best = took;
   }
   CHECK(getenv("SLOW") || best <= DRAIN_MS + MORE_MS);

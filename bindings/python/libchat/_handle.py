@@ -83,6 +83,11 @@ class Handle:
                 self.server = ffi.NULL
             _LIVE.discard(self)
 
+    def request_stop(self) -> None:
+        """Begins to stop the server, unless it is another process's."""
+        if os.getpid() == self._pid:
+            lib.chat_server_request_stop(self.server)
+
     def stop_at_exit(self) -> None:
         """Stops the server, so that none of its threads calls a logger in an interpreter that is no more.
 
@@ -96,5 +101,9 @@ class Handle:
 
 @atexit.register
 def _stop_all() -> None:
-    for handle in list(_LIVE):
+    handles = list(_LIVE)
+    # All of them, even if a Ctrl-C ends the wait for the first.
+    for handle in handles:
+        handle.request_stop()
+    for handle in handles:
         handle.stop_at_exit()

@@ -147,8 +147,10 @@ def _request(e: Any) -> Request:
         if lib.chat_event_header_at(e, index, name, name_len, value, value_len) == 0:
             headers.append((text(name[0], name_len[0]), text(value[0], value_len[0])))
     addr, path, query = text(e.addr, e.addr_len), text(e.path, e.path_len), text(e.query, e.query_len)
-    # From the last to the first, which stays.
-    return Request(addr, path, query, dict(reversed(headers)), tuple(headers))
+    first: dict[str, str] = {}
+    for key, content in headers:
+        first.setdefault(key, content)
+    return Request(addr, path, query, first, tuple(headers))
 
 
 READERS: dict[str, Callable[[Any], Event]] = {

@@ -24,10 +24,12 @@ class Options(TypedDict, total=False):
         handshake_size: of the request's head, 8 KiB to 1 MiB: 16 KiB by default. A longer one gets HTTP 431.
 
     What the program decides (it needs event_queue):
-        admission_timeout: how long it may take to accept a client, 10 ms to 1 day; then HTTP 503. 0, the
-            default: it is not asked.
-        review_timeout: how long it may take to allow a message, 10 ms to 1 day; then it is refused. 0, the
-            default: it is not asked.
+        admission_timeout: how long it may take to accept a client, 10 ms to 1 day. 0, the default: it is
+            not asked.
+        review_timeout: how long it may take to allow a message, 10 ms to 1 day. 0, the default: it is not
+            asked.
+        overdue: what becomes of a client or a message that it has not decided on by then: "refuse", the
+            default (a client gets HTTP 503), or "allow".
         event_queue: how many events wait for the program, up to 16,777,216 (and 64 MiB). Beyond it message
             events are dropped and counted, messages to decide on are refused, and clients that connect get
             HTTP 503. 0, the default: events are not collected.
@@ -65,6 +67,7 @@ class Options(TypedDict, total=False):
     handshake_size: int
     admission_timeout: float
     review_timeout: float
+    overdue: str
     max_message_size: int
     outbox_size: int
     outbox_age: float
@@ -87,14 +90,13 @@ def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000)) if seconds > 0 else 0
 
 
-def _slow_consumer(policy: str) -> int:
-    policies: dict[str, int] = {
-        "disconnect": lib.CHAT_SLOW_CONSUMER_DISCONNECT,
-        "drop_oldest": lib.CHAT_SLOW_CONSUMER_DROP_OLDEST,
-    }
-    if policy not in policies:
-        raise ValueError('it is "disconnect" or "drop_oldest"')
-    return policies[policy]
+def _one_of(**numbers: int) -> Callable[[str], int]:
+    def number(name: str) -> int:
+        if name not in numbers:
+            raise ValueError("it is " + " or ".join(f'"{name}"' for name in numbers))
+        return numbers[name]
+
+    return number
 
 
 _LISTS = {"listen": "chat_config_add_listen", "origin": "chat_config_add_origin"}
@@ -103,7 +105,10 @@ _CONVERTED: dict[str, Callable[[Any], int]] = {
         (name for name in Options.__annotations__ if name.endswith(("_timeout", "_age", "_interval", "_keepalive"))),
         _milliseconds,
     ),
-    "slow_consumer": _slow_consumer,
+    "overdue": _one_of(refuse=lib.CHAT_OVERDUE_REFUSE, allow=lib.CHAT_OVERDUE_ALLOW),
+    "slow_consumer": _one_of(
+        disconnect=lib.CHAT_SLOW_CONSUMER_DISCONNECT, drop_oldest=lib.CHAT_SLOW_CONSUMER_DROP_OLDEST
+    ),
 }
 
 

@@ -48,9 +48,9 @@ class Stats:
     protocol_errors: int  #: Clients that were closed because they broke the protocol or a limit.
     events_dropped: int  #: Message events that were dropped because they were not taken.
     admissions_rejected: int  #: Clients that the program rejected.
-    admissions_timed_out: int  #: Clients that it did not decide on in time.
+    admissions_timed_out: int  #: Clients that it did not decide on in time (the option overdue).
     messages_refused: int  #: Messages of clients that were not published.
-    reviews_timed_out: int  #: Messages among these that the program did not decide on in time.
+    reviews_timed_out: int  #: Messages that the program did not decide on in time (overdue).
 
 
 def _message(data: Data) -> tuple[int, bytes]:

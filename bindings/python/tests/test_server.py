@@ -47,7 +47,8 @@ def test_every_option_may_be_set(start: Start) -> None:
         "listen": ["127.0.0.1:0", "127.0.0.1:0"], "origin": "*", "workers": 2, "echo": False,
         "max_connections": 1, "max_handshakes": 1, "handshake_timeout": 0.5, "handshake_size": 8192,
         "admission_timeout": 0.5, "review_timeout": 0.5, "overdue": "allow", "max_message_size": 10,
-        "outbox_size": 8192, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5, "ping_timeout": 0.5,
+        "outbox_size": 8192, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5,
+        "ping_timeout": 0.5,
         "tcp_keepalive": 2, "history_messages": 1, "history_size": 10, "history_age": 0.5, "history_total": 10,
         "publish_timeout": 0, "event_queue": 10,
     }  # fmt: skip

@@ -236,7 +236,8 @@ fn run_shard(index: usize, runtime: &LocalRuntime, shared: &Arc<Shared>, own: Ve
         }
         let rooms = Arc::clone(&shared.rooms);
         let run = shard.run(shared.deadline.subscribe(), move |shard, arrival| {
-            let task = handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival);
+            // Boxed: several kilobytes, which tokio would move twice on their way to the heap.
+            let task = Box::pin(handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival));
             drop(tokio::task::spawn_local(task));
         });
         // A task among the others: tokio polls the future of `block_on` before all tasks, and the

@@ -5,10 +5,10 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use crate::event::ClientId;
@@ -24,7 +24,7 @@ pub(crate) struct Applicant {
 
 /// The clients of a shard that wait, for all threads.
 #[derive(Debug, Default)]
-pub(crate) struct Applicants(Mutex<HashMap<ClientId, Applicant>>);
+pub(crate) struct Applicants(Mutex<FxHashMap<ClientId, Applicant>>);
 
 impl Applicants {
     pub(crate) fn add(&self, client: ClientId, applicant: Applicant) {
@@ -43,7 +43,7 @@ impl Applicants {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ClientId, Applicant>> {
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<ClientId, Applicant>> {
         // A std mutex, held for one look-up.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,7 +61,7 @@ pub(crate) type Decision = Result<(), Rejection>;
 
 /// Where the handshakes of a shard wait for their decisions.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(RefCell<HashMap<ClientId, oneshot::Sender<Decision>>>);
+pub(crate) struct Answers(RefCell<FxHashMap<ClientId, oneshot::Sender<Decision>>>);
 
 impl Answers {
     pub(crate) fn await_for(&self, client: ClientId) -> oneshot::Receiver<Decision> {

@@ -7,13 +7,14 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use futures_util::future::select;
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use super::{Shard, client::Client};
@@ -72,7 +73,7 @@ impl Liveness {
         &self,
         client: ClientId,
         now: Instant,
-        clients: &HashMap<ClientId, Rc<Client>>,
+        clients: &FxHashMap<ClientId, Rc<Client>>,
     ) {
         let mut wheel = self.wheel.borrow_mut();
         if wheel.tick.is_zero() {
@@ -136,7 +137,7 @@ impl Wheel {
     fn take_turn(
         &mut self,
         now: Instant,
-        clients: &HashMap<ClientId, Rc<Client>>,
+        clients: &FxHashMap<ClientId, Rc<Client>>,
     ) -> Vec<ClientId> {
         self.pass_empty(now);
         if self.next_at > now {
@@ -220,7 +221,7 @@ mod tests {
     /// Turns the wheel until a time, and tells when each client had its turn.
     fn turns(liveness: &Liveness, from: Instant, to: Instant) -> Vec<(u64, Duration)> {
         let mut turns = Vec::new();
-        let everyone = HashMap::new();
+        let everyone = FxHashMap::default();
         let mut wheel = liveness.wheel.borrow_mut();
         while let Some(at) = wheel.next_event().filter(|at| *at <= to) {
             let bucket = wheel.buckets[wheel.next].clone();
@@ -237,7 +238,7 @@ mod tests {
         // It stood still for long before anybody came.
         let start = Instant::now() + INTERVAL * 10;
         for number in 1..=1000 {
-            liveness.watch(ClientId::new(number, 0), start, &HashMap::new());
+            liveness.watch(ClientId::new(number, 0), start, &FxHashMap::default());
         }
         let turns = turns(&liveness, start, start + INTERVAL);
         let second = Duration::from_secs(1);

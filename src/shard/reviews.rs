@@ -6,7 +6,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     future::poll_fn,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,6 +14,7 @@ use std::{
     time::Instant,
 };
 
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use super::{Shard, client::Client};
@@ -33,7 +34,7 @@ const MAX_DECIDED: usize = 1024;
 
 /// The decisions of a shard that nobody has made, for all threads.
 #[derive(Debug, Default)]
-pub(crate) struct Undecided(Mutex<HashMap<DecisionId, ClientId>>);
+pub(crate) struct Undecided(Mutex<FxHashMap<DecisionId, ClientId>>);
 
 impl Undecided {
     /// Takes a decision, to make it. Returns whose message it is about.
@@ -41,7 +42,7 @@ impl Undecided {
         self.lock().remove(&decision)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DecisionId, ClientId>> {
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<DecisionId, ClientId>> {
         // A std mutex, held for one look-up.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +67,7 @@ pub(crate) struct Reviews {
 
 #[derive(Debug, Default)]
 struct State {
-    clients: HashMap<ClientId, Queue>,
+    clients: FxHashMap<ClientId, Queue>,
     /// All decisions, the one that is due first: every one has the same time.
     due: VecDeque<(Instant, ClientId, DecisionId)>,
     last_number: u64,

@@ -726,7 +726,7 @@ typedef struct {
    */
   uint32_t kind;
   /**
-   * 0.
+   * Must be 0: room for what a later header may add.
    */
   uint32_t reserved;
 } chat_message;

@@ -82,7 +82,7 @@ pub struct chat_message {
     pub data_len: usize,
     /// CHAT_TEXT or CHAT_BINARY.
     pub kind: u32,
-    /// 0.
+    /// Must be 0: room for what a later header may add.
     pub reserved: u32,
 }
 

@@ -84,9 +84,12 @@ class Handle:
             _LIVE.discard(self)
 
     def request_stop(self) -> None:
-        """Begins to stop the server, unless it is another process's."""
-        if os.getpid() == self._pid:
-            lib.chat_server_request_stop(self.server)
+        """Begins to stop the server, unless it is another process's, or is being ended and may be freed."""
+        if os.getpid() == self._pid and self._ending.acquire(blocking=False):
+            try:
+                lib.chat_server_request_stop(self.server)
+            finally:
+                self._ending.release()
 
     def stop_at_exit(self) -> None:
         """Stops the server, so that none of its threads calls a logger in an interpreter that is no more.

@@ -11,6 +11,7 @@ use std::{
 use chat::{ClientId, Error, Event, Kind, Overdue, Request, Server};
 use peer::{
     End, Peer, eventually,
+    frames::{TEXT, masked},
     host::{Events, server_with},
     upgrade_head,
 };
@@ -153,6 +154,23 @@ fn a_client_that_leaves_while_it_waits_is_forgotten() {
         let stats = server.stats();
         (stats.connections, stats.handshakes, stats.rooms) == (0, 0, 0)
     });
+}
+
+#[test]
+fn what_a_client_says_while_it_waits_is_said_when_it_is_admitted() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    for pieces in [1, 2] {
+        let mut peer = ask(server.local_addr(), "/", &[]);
+        let (client, ..) = request(&mut events);
+        let said = masked(TEXT, b"early");
+        for piece in said.chunks(said.len().div_ceil(pieces)) {
+            peer.write(piece);
+        }
+        server.accept(client).unwrap();
+        assert_eq!(peer.response().status, 101);
+        assert_eq!(peer.text(), "early");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod peer;
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use chat::Kind;
 use peer::{
@@ -161,6 +161,85 @@ fn a_plain_get_says_how_to_connect_and_health_is_answered() {
     assert_eq!(get("/health").status, 200);
     assert_eq!(get("/health?x=1").status, 200);
     assert_eq!(get("/nothing").status, 404);
+}
+
+#[test]
+fn an_answer_is_whole_as_http_has_it() {
+    let server = server();
+    let host = server.local_addr();
+    for (method, body) in [("GET", "ok\n"), ("HEAD", "")] {
+        let mut peer = Peer::connect(host);
+        peer.write(format!("{method} /health HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        let mut answer = String::new();
+        peer.stream.read_to_string(&mut answer).expect("an answer and its end");
+        let (head, rest) = answer.split_once("\r\n\r\n").expect("a head");
+        assert_eq!(rest, body, "{method}");
+        let mut lines = head.lines();
+        assert_eq!(lines.next(), Some("HTTP/1.1 200 OK"));
+        let date = lines.next().and_then(|line| line.strip_prefix("Date: "));
+        assert!(date.is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "{date:?}");
+        let text = "Content-Type: text/plain; charset=utf-8";
+        assert_eq!(
+            lines.collect::<Vec<_>>(),
+            ["Connection: close", text, "Content-Length: 3"],
+            "{method}: the length is that of the text in either"
+        );
+    }
+}
+
+#[test]
+fn a_target_may_name_the_host_and_its_host_is_the_one_that_counts() {
+    let server = server();
+    let ask = |target: &str, host: &str| {
+        let origin = "Origin: http://chat.test\r\n\r\n";
+        let request = head(&format!("GET {target} HTTP/1.1"), &[("Host", Some(host))]);
+        let request = request.strip_suffix("\r\n").expect("an empty line").to_owned() + origin;
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(request.as_bytes());
+        peer.response().status
+    };
+    assert_eq!(ask("http://chat.test/rooms/a?echo=false", "other.test"), 101);
+    assert_eq!(ask("http://other.test/rooms/a", "chat.test"), 403);
+    assert_eq!(ask("http://chat.test", "other.test"), 101);
+    assert_eq!(ask("/rooms/a#there", "chat.test"), 101);
+}
+
+#[test]
+fn websocket_may_be_one_of_several_upgrades() {
+    let server = server();
+    let mut peer = Peer::connect(server.local_addr());
+    peer.write(head("GET / HTTP/1.1", &[("Upgrade", Some("h2c, websocket"))]).as_bytes());
+    assert_eq!(peer.response().status, 101);
+    peer.is_served();
+}
+
+#[test]
+fn what_two_readers_could_read_differently_is_answered_400() {
+    let server = server();
+    for line in [
+        "Host: other.test",
+        "Origin: http://a.test\r\nOrigin: http://b.test",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version: 13",
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+        " folded: line",
+    ] {
+        let request = head("GET / HTTP/1.1", &[]);
+        let request = request.strip_suffix("\r\n").expect("an empty line").to_owned();
+        let request = format!("{request}{line}\r\n\r\n");
+        assert_eq!(refused(&server, request.as_bytes()).status, 400, "{line}");
+    }
+}
+
+#[test]
+fn half_a_head_and_no_more_is_answered_400() {
+    let server = server();
+    let mut peer = Peer::connect(server.local_addr());
+    peer.write(b"GET / HTTP/1.1\r\nHost: a\r\n");
+    peer.finish();
+    assert_eq!(peer.response().status, 400);
+    assert_eq!(peer.end(), End::Fin);
 }
 
 #[test]

@@ -25,12 +25,12 @@ impl Member {
     pub(crate) fn new(
         shard: &Rc<Shard>,
         rooms: &Arc<Rooms>,
-        stream: &Arc<TcpStream>,
+        stream: &Rc<TcpStream>,
         options: &PlainOptions,
     ) -> Self {
         let context = Arc::clone(&shard.context);
         let echo = options.echo.unwrap_or(context.options.echo);
-        let client = Client::new(shard.next_client_id(), context, Arc::clone(stream), echo);
+        let client = Client::new(shard.next_client_id(), context, Rc::clone(stream), echo);
         Self { shard: Rc::clone(shard), rooms: Arc::clone(rooms), client }
     }
 

@@ -12,7 +12,6 @@ mod socket;
 
 use std::{net::Shutdown, pin::pin, rc::Rc, sync::Arc};
 
-use bytes::Bytes;
 use futures_util::future::{join, select};
 use socket2::SockRef;
 
@@ -38,7 +37,7 @@ use crate::{
 pub(crate) struct Upgraded {
     pub(crate) member: Member,
     /// What came behind the handshake.
-    pub(crate) leftover: Bytes,
+    pub(crate) leftover: Vec<u8>,
     /// For the host, if it wants events.
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) admission: Admission,

@@ -3,35 +3,31 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    time::SystemTime,
 };
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{
-    Request, Response, StatusCode,
-    header::{ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderName, SEC_WEBSOCKET_VERSION, UPGRADE},
-};
-
+use super::head::Head;
 use crate::context::Context;
 
 /// A status, a line or more of text for a person, and what else the status asks for.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
+    pub(crate) status: u16,
     text: String,
-    header: Option<(HeaderName, &'static str)>,
+    header: Option<(&'static str, &'static str)>,
     /// A limit of the server is reached, which its host may want to raise.
     is_limit: bool,
+    /// The method was HEAD: the text is not sent.
+    is_bare: bool,
 }
 
 impl Answer {
-    fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), header: None, is_limit: false }
+    fn new(status: u16, text: impl Into<String>) -> Self {
+        Self { status, text: text.into(), header: None, is_limit: false, is_bare: false }
     }
 
-    pub(crate) fn home<T>(request: &Request<T>) -> Self {
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.unwrap_or("127.0.0.1:9001");
+    pub(crate) fn home(head: &Head<'_, '_>) -> Self {
+        let host = head.host().ok().flatten().unwrap_or("127.0.0.1:9001");
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
             "This is libchat {version}, a WebSocket chat server.\n\
@@ -44,73 +40,79 @@ impl Answer {
              Each message goes to everyone in the room.\n\
              ?echo=false does not send you your own, ?history=10 sends you the last ten first."
         );
-        Self::new(StatusCode::OK, text)
+        Self::new(200, text)
     }
 
     pub(crate) fn health() -> Self {
-        Self::new(StatusCode::OK, "ok")
+        Self::new(200, "ok")
     }
 
     pub(crate) fn not_found() -> Self {
         let text = "there is nothing here; connect by WebSocket to / or /rooms/{room}";
-        Self::new(StatusCode::NOT_FOUND, text)
+        Self::new(404, text)
     }
 
     pub(crate) fn method_not_allowed() -> Self {
         let text = "use the method GET";
-        let header = Some((ALLOW, "GET"));
-        Self { header, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, text) }
+        let header = Some(("Allow", "GET"));
+        Self { header, ..Self::new(405, text) }
     }
 
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, text)
+        Self::new(400, text)
     }
 
     pub(crate) fn malformed() -> Self {
         Self::bad_request("this is not an HTTP/1.1 request")
     }
 
+    pub(crate) fn head_too_large() -> Self {
+        Self::new(
+            431,
+            "the head of the request is too large; the server's option is handshake_size",
+        )
+    }
+
     pub(crate) fn upgrade_required() -> Self {
         let text = "connect here by WebSocket: the request asks for no upgrade";
-        let header = Some((UPGRADE, "websocket"));
-        Self { header, ..Self::new(StatusCode::UPGRADE_REQUIRED, text) }
+        let header = Some(("Upgrade", "websocket"));
+        Self { header, ..Self::new(426, text) }
     }
 
     pub(crate) fn wrong_version() -> Self {
         // RFC 6455, 4.4: the answer names the versions that are understood.
-        let header = Some((SEC_WEBSOCKET_VERSION, "13"));
+        let header = Some(("Sec-WebSocket-Version", "13"));
         let text = "version 13 of the WebSocket protocol is spoken here";
-        Self { header, ..Self::new(StatusCode::UPGRADE_REQUIRED, text) }
+        Self { header, ..Self::new(426, text) }
     }
 
     pub(crate) fn forbidden_origin() -> Self {
         let text = "pages of this origin may not connect; add it to the server's option origin";
-        Self::new(StatusCode::FORBIDDEN, text)
+        Self::new(403, text)
     }
 
     pub(crate) fn request_timeout() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "the request took too long")
+        Self::new(408, "the request took too long")
     }
 
     pub(crate) fn stopping() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
+        Self::new(503, "the server is stopping")
     }
 
     /// What the host has decided on.
     pub(crate) fn rejected(status: u16, text: String) -> Self {
-        Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN), text)
+        Self::new(status, text)
     }
 
     pub(crate) fn limit(text: &'static str) -> Self {
-        Self { is_limit: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+        Self { is_limit: true, ..Self::new(503, text) }
     }
 
     /// Logs what is answered. Clients can have as many refused as they like, so that is for those who
     /// look closely, but for a limit that is reached: the host is told once in a while.
     pub(crate) fn log(&self, context: &Context, addr: SocketAddr) {
         let Self { status, text: why, .. } = self;
-        let status = status.as_u16();
-        if status == 200 {
+        if *status == 200 {
             tracing::debug!(%addr, "page requested");
         } else if self.is_limit
             && let Some(others) = context.throttles.refusals.pass()
@@ -121,28 +123,54 @@ impl Answer {
         }
     }
 
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(self.text + "\n"));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        let plain = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
-        headers.insert(CONTENT_TYPE, plain);
-        headers.insert(CONNECTION, hyper::header::HeaderValue::from_static("close"));
-        if let Some((name, value)) = self.header {
-            headers.insert(name, hyper::header::HeaderValue::from_static(value));
-        }
-        response
+    /// The same answer, as the method of the request has it.
+    pub(super) fn to(self, head: &Head<'_, '_>) -> Self {
+        Self { is_bare: head.method == "HEAD", ..self }
     }
 
-    /// The answer as bytes, where there is no hyper to write it.
+    /// The answer as it is sent (RFC 9112, 4).
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        let Self { status, text, .. } = self;
-        let len = text.len() + 1;
-        format!(
-            "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\n\
-             connection: close\r\ncontent-length: {len}\r\n\r\n{text}\n"
-        )
-        .into_bytes()
+        let Self { status, text, header, is_bare, .. } = self;
+        let (reason, len) = (reason(status), text.len() + 1);
+        // RFC 9110, 6.6.1.
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        let mut answer = format!(
+            "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nConnection: close\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len}\r\n"
+        );
+        if let Some((name, value)) = header {
+            for part in [name, ": ", value, "\r\n"] {
+                answer.push_str(part);
+            }
+        }
+        answer.push_str("\r\n");
+        if !is_bare {
+            answer.push_str(&text);
+            answer.push('\n');
+        }
+        answer.into_bytes()
+    }
+}
+
+/// What a status is called. The host may choose any; those that it has no use for may go without a name.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "",
     }
 }
 

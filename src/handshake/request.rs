@@ -2,13 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use hyper::{
-    HeaderMap, Method, Request,
-    header::{HOST, HeaderName, ORIGIN, UPGRADE},
-};
 use percent_encoding::percent_decode_str;
 
-use super::answer::Answer;
+use super::{answer::Answer, head::Head};
 use crate::{event, protocol::PlainOptions, rooms};
 
 /// The room of the path `/`.
@@ -26,21 +22,19 @@ pub(crate) enum Route {
 }
 
 /// Finds out what a request asks for.
-pub(crate) fn route<T>(request: &Request<T>) -> Result<Route, Answer> {
-    let path = request.uri().path();
-    let upgrade = request.headers().get(UPGRADE);
-    let wants_upgrade = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let route = match path {
+pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
+    let wants_upgrade = head.lists("Upgrade", "websocket");
+    let route = match head.path {
         "/health" => Route::Health,
         "/" if !wants_upgrade => Route::Home,
-        "/" => Route::Plain(plain_options(LOBBY.to_owned(), request.uri().query())?),
-        _ => {
+        "/" => Route::Plain(plain_options(LOBBY.to_owned(), head.query)?),
+        path => {
             let room = path.strip_prefix("/rooms/").ok_or_else(Answer::not_found)?;
-            Route::Plain(plain_options(room_name(room)?, request.uri().query())?)
+            Route::Plain(plain_options(room_name(room)?, head.query)?)
         }
     };
     let is_plain = matches!(route, Route::Plain(_));
-    if request.method() != Method::GET && (is_plain || request.method() != Method::HEAD) {
+    if head.method != "GET" && (is_plain || head.method != "HEAD") {
         return Err(Answer::method_not_allowed());
     }
     if is_plain && !wants_upgrade {
@@ -58,9 +52,9 @@ fn room_name(encoded: &str) -> Result<String, Answer> {
 }
 
 /// Reads the query. What it does not know is not its business.
-fn plain_options(room: String, query: Option<&str>) -> Result<PlainOptions, Answer> {
+fn plain_options(room: String, query: &str) -> Result<PlainOptions, Answer> {
     let mut options = PlainOptions { room, echo: None, history: 0 };
-    for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match key.as_ref() {
             "echo" => {
                 let echo = value.parse();
@@ -79,20 +73,21 @@ fn plain_options(room: String, query: Option<&str>) -> Result<PlainOptions, Answ
 }
 
 /// Checks that a page may connect: programs send no origin, the server's own host always may.
-pub(crate) fn check_origin<T>(request: &Request<T>, allowed: &[String]) -> Result<(), Answer> {
-    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().map_err(|_| Answer::forbidden_origin())?;
+pub(super) fn check_origin(head: &Head<'_, '_>, allowed: &[String]) -> Result<(), Answer> {
+    let host = head.host()?;
+    let Some(origin) = head.one("Origin")? else { return Ok(()) };
+    let origin = std::str::from_utf8(origin).map_err(|_| Answer::forbidden_origin())?;
     let is_listed =
         allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
-    if is_listed || is_own_host(origin, request.headers()) {
+    if is_listed || is_own_host(origin, host) {
         return Ok(());
     }
     Err(Answer::forbidden_origin())
 }
 
-fn is_own_host(origin: &str, headers: &HeaderMap) -> bool {
+fn is_own_host(origin: &str, host: Option<&str>) -> bool {
+    let Some(host) = host else { return false };
     let Some((scheme, origin_host)) = origin.split_once("://") else { return false };
-    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else { return false };
     // Browsers leave the scheme's own port out of the origin; clients may write it in the host.
     let default_port = match scheme.to_ascii_lowercase().as_str() {
         "http" => ":80",
@@ -104,35 +99,37 @@ fn is_own_host(origin: &str, headers: &HeaderMap) -> bool {
 }
 
 /// Keeps what the host may want to know of a request.
-pub(crate) fn describe<T>(request: &Request<T>, addr: SocketAddr) -> Arc<event::Request> {
-    let header = |(name, value): (&HeaderName, &hyper::header::HeaderValue)| {
-        (name.as_str().to_owned(), value.as_bytes().to_vec())
-    };
+pub(super) fn describe(head: &Head<'_, '_>, addr: SocketAddr) -> Arc<event::Request> {
+    let header = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), value.to_vec());
     Arc::new(event::Request {
         addr,
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
-        headers: request.headers().iter().map(header).collect(),
+        path: head.path.to_owned(),
+        query: head.query.to_owned(),
+        headers: head.headers().map(header).collect(),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::head::no_headers, *};
 
-    fn request(target: &str, headers: &[(&str, &str)]) -> Request<()> {
-        let mut request = Request::builder().uri(target);
+    /// Does something with the head of a request.
+    fn with<T>(target: &str, headers: &[(&str, &str)], act: impl FnOnce(&Head<'_, '_>) -> T) -> T {
+        let mut bytes = format!("GET {target} HTTP/1.1\r\n");
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            bytes += &format!("{name}: {value}\r\n");
         }
-        request.body(()).unwrap()
+        bytes += "\r\n";
+        let mut room = no_headers();
+        let (head, _) = Head::parse(bytes.as_bytes(), &mut room).unwrap().unwrap();
+        act(&head)
     }
 
     fn plain(target: &str) -> Result<PlainOptions, u16> {
-        match route(&request(target, &[("upgrade", "websocket")])) {
+        match with(target, &[("upgrade", "websocket")], route) {
             Ok(Route::Plain(options)) => Ok(options),
             Ok(other) => panic!("{other:?}"),
-            Err(answer) => Err(answer.status.as_u16()),
+            Err(answer) => Err(answer.status),
         }
     }
 
@@ -166,9 +163,10 @@ mod tests {
     fn pages_of_other_hosts_need_to_be_listed() {
         let allowed = ["https://example.org".to_owned()];
         let check = |origin: &str, host: &str| {
-            check_origin(&request("/", &[("origin", origin), ("host", host)]), &allowed).is_ok()
+            let headers = [("origin", origin), ("host", host)];
+            with("/", &headers, |head| check_origin(head, &allowed)).is_ok()
         };
-        assert!(check_origin(&request("/", &[]), &[]).is_ok());
+        assert!(with("/", &[], |head| check_origin(head, &[])).is_ok());
         assert!(check("https://EXAMPLE.org", "chat.test"));
         assert!(check("http://chat.test:9001", "Chat.test:9001"));
         assert!(check("http://chat.test", "chat.test:80"));
@@ -176,6 +174,11 @@ mod tests {
         assert!(!check("https://chat.test.evil.org", "chat.test"));
         assert!(!check("null", "null"));
         let everyone = ["*".to_owned()];
-        assert!(check_origin(&request("/", &[("origin", "null")]), &everyone).is_ok());
+        assert!(with("/", &[("origin", "null")], |head| check_origin(head, &everyone)).is_ok());
+        for twice in ["Origin", "Host"] {
+            let headers = [("Origin", "null"), ("Host", "a"), (twice, "b")];
+            let answer = with("/", &headers, |head| check_origin(head, &everyone)).unwrap_err();
+            assert_eq!(answer.status, 400, "{twice}");
+        }
     }
 }

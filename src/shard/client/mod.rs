@@ -49,7 +49,7 @@ pub(crate) struct Client {
     echo: Cell<bool>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
-    stream: Arc<TcpStream>,
+    stream: Rc<TcpStream>,
     context: Arc<Context>,
     seats: Seats,
     /// What the host calls it.
@@ -79,7 +79,7 @@ impl Client {
     pub(crate) fn new(
         id: ClientId,
         context: Arc<Context>,
-        stream: Arc<TcpStream>,
+        stream: Rc<TcpStream>,
         echo: bool,
     ) -> Rc<Self> {
         Rc::new(Self {

@@ -1,0 +1,191 @@
+//! The head of a request (RFC 9112, 2 to 5), in the bytes as which it came.
+
+use std::mem::MaybeUninit;
+
+use super::answer::Answer;
+
+/// How many headers a request may have; a browser sends twenty.
+const MAX_HEADERS: usize = 100;
+
+/// Room for the headers of one request.
+pub(super) type Headers<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_HEADERS];
+
+/// Room for headers of which none is there.
+pub(super) const fn no_headers<'b>() -> Headers<'b> {
+    [const { MaybeUninit::uninit() }; MAX_HEADERS]
+}
+
+/// The head of a request that makes sense as HTTP/1.
+#[derive(Debug)]
+pub(super) struct Head<'h, 'b> {
+    pub(super) method: &'b str,
+    /// As it came: percent-encoded. Never empty.
+    pub(super) path: &'b str,
+    /// What follows the question mark.
+    pub(super) query: &'b str,
+    /// Whether it is of HTTP/1.1, and not of 1.0.
+    pub(super) is_http_1_1: bool,
+    /// The host that the target itself names.
+    authority: Option<&'b str>,
+    headers: &'h [httparse::Header<'b>],
+}
+
+impl<'h, 'b> Head<'h, 'b> {
+    /// Reads a head at the front of bytes. Returns it with its length, or `None` if it is not all there.
+    ///
+    /// # Errors
+    /// What is answered to bytes that no head begins with.
+    pub(super) fn parse(
+        bytes: &'b [u8],
+        headers: &'h mut Headers<'b>,
+    ) -> Result<Option<(Self, usize)>, Answer> {
+        let mut request = httparse::Request::new(&mut []);
+        let len = match request.parse_with_uninit_headers(bytes, headers) {
+            Ok(httparse::Status::Complete(len)) => len,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(httparse::Error::TooManyHeaders) => return Err(Answer::head_too_large()),
+            Err(_) => return Err(Answer::malformed()),
+        };
+        let (Some(method), Some(target)) = (request.method, request.path) else {
+            return Err(Answer::malformed());
+        };
+        let (authority, path, query) = parts(target);
+        let is_http_1_1 = request.version == Some(1);
+        let headers = request.headers;
+        Ok(Some((Self { method, path, query, is_http_1_1, authority, headers }, len)))
+    }
+
+    /// The headers as they came.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> {
+        self.headers.iter().map(|header| (header.name, header.value))
+    }
+
+    /// The values of a header, in whichever case its name came.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.headers()
+            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The value of a header that is there once.
+    ///
+    /// # Errors
+    /// What is answered if it is there several times: others may have looked at another of them than
+    /// would be looked at here.
+    pub(super) fn one(&self, name: &str) -> Result<Option<&'b [u8]>, Answer> {
+        let mut values = self.all(name);
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(Answer::bad_request(format!("the header {name} is there twice")));
+        }
+        Ok(first)
+    }
+
+    /// Whether a header that is a list (RFC 9110, 5.6.1), which may be spread over several lines, has an
+    /// element.
+    pub(super) fn lists(&self, name: &str, element: &str) -> bool {
+        self.all(name)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
+    }
+
+    /// The host and port that the client took this server for (RFC 9112, 3.2.2).
+    ///
+    /// # Errors
+    /// What is answered if it names two.
+    pub(super) fn host(&self) -> Result<Option<&'b str>, Answer> {
+        let header = self.one("Host")?;
+        Ok(self.authority.or_else(|| std::str::from_utf8(header?).ok()))
+    }
+
+    /// Whether a body follows.
+    pub(super) fn has_body(&self) -> bool {
+        let is_empty = |length: &[u8]| length.iter().all(|digit| *digit == b'0');
+        self.all("Transfer-Encoding").next().is_some()
+            || self.all("Content-Length").any(|length| !is_empty(length))
+    }
+}
+
+/// The authority, if there is one, the path and the query of a request's target (RFC 9112, 3.2).
+fn parts(target: &str) -> (Option<&str>, &str, &str) {
+    let target = target.split('#').next().unwrap_or_default();
+    let (before, query) = target.split_once('?').unwrap_or((target, ""));
+    if before.starts_with('/') {
+        return (None, before, query);
+    }
+    let Some((_scheme, rest)) = before.split_once("://") else { return (None, before, query) };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    (Some(authority), if path.is_empty() { "/" } else { path }, query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(bytes: &str) -> Option<u16> {
+        let mut headers = no_headers();
+        match Head::parse(bytes.as_bytes(), &mut headers) {
+            Ok(head) => head.map(|_| 200),
+            Err(answer) => Some(answer.status),
+        }
+    }
+
+    #[test]
+    fn a_head_is_read_when_all_of_it_is_there() {
+        let whole = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for len in 0..whole.len() {
+            assert_eq!(status(&whole[..len]), None, "{len}");
+        }
+        assert_eq!(status(&format!("{whole}and more")), Some(200));
+        assert_eq!(status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(400));
+        assert_eq!(status(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100))), Some(200));
+        assert_eq!(status(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101))), Some(431));
+    }
+
+    #[test]
+    fn a_target_is_a_path_or_a_whole_address() {
+        for (target, found) in [
+            ("/", (None, "/", "")),
+            ("/rooms/a?x=1?#b", (None, "/rooms/a", "x=1?")),
+            ("/a://b/c", (None, "/a://b/c", "")),
+            ("http://host:1", (Some("host:1"), "/", "")),
+            ("WS://host?x=http://y/", (Some("host"), "/", "x=http://y/")),
+            ("http://host/rooms/b?x", (Some("host"), "/rooms/b", "x")),
+            ("*", (None, "*", "")),
+            ("host:80", (None, "host:80", "")),
+        ] {
+            assert_eq!(parts(target), found, "{target}");
+        }
+    }
+
+    #[test]
+    fn headers_are_found_whatever_their_case() {
+        let bytes = b"GET http://one/ HTTP/1.0\r\nHOST: two\r\nlist: a, B\r\nList:c\r\n\
+            Content-Length: 00\r\n\r\n";
+        let mut headers = no_headers();
+        let (head, len) = Head::parse(bytes, &mut headers).unwrap().unwrap();
+        assert_eq!(len, bytes.len());
+        assert!(!head.is_http_1_1);
+        assert_eq!(head.one("Host").unwrap(), Some(&b"two"[..]));
+        assert_eq!(head.host().unwrap(), Some("one"));
+        assert!(["a", "b", "C"].iter().all(|element| head.lists("LIST", element)));
+        assert!(!head.lists("list", "d"));
+        assert_eq!(head.one("list").unwrap_err().status, 400);
+        assert!(!head.has_body());
+    }
+
+    #[test]
+    fn a_body_is_announced_by_either_header() {
+        for (header, has_body) in [
+            ("Content-Length: 0", false),
+            ("Content-Length: 10", true),
+            ("content-length: x", true),
+            ("Transfer-Encoding: chunked", true),
+        ] {
+            let bytes = format!("GET / HTTP/1.1\r\n{header}\r\n\r\n");
+            let mut headers = no_headers();
+            let (head, _) = Head::parse(bytes.as_bytes(), &mut headers).unwrap().unwrap();
+            assert_eq!(head.has_body(), has_body, "{header}");
+        }
+    }
+}

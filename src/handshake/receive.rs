@@ -1,0 +1,124 @@
+//! Receiving the head of a request: bounded in bytes, and read through the shard's own buffer.
+//!
+//! A head nearly always comes in one piece, and is looked at where it was received. What comes in more
+//! pieces is looked at again only when its end is there: else a client that sends a byte at a time would
+//! have all that it has sent looked at for each of them.
+
+use std::{future::pending, io};
+
+use tokio::net::TcpStream;
+
+use super::{
+    answer::Answer,
+    head::{Head, no_headers},
+};
+use crate::{connection::note_empty, shard::Shard};
+
+/// Receives a request's head, and returns what `act` makes of it and of what came behind it.
+///
+/// # Errors
+/// What `act` answers, or what is answered to something that is no such head.
+pub(super) async fn receive<T>(
+    shard: &Shard,
+    stream: &TcpStream,
+    act: impl FnOnce(&Head<'_, '_>, &[u8]) -> Result<T, Answer>,
+) -> Result<T, Answer> {
+    let limit = shard.context.options.handshake_size;
+    let mut before = Vec::new();
+    loop {
+        if stream.readable().await.is_err() {
+            return Err(Answer::malformed());
+        }
+        let mut buffer = shard.read_buffer.borrow_mut();
+        let new = match read(stream, &mut buffer, limit - before.len()) {
+            Ok(Some(new)) => new,
+            Ok(None) => continue,
+            // What has come is not all of a request, and no more comes.
+            Err(_) => return Err(Answer::malformed()),
+        };
+        let is_first = before.is_empty();
+        let bytes = if is_first {
+            new
+        } else {
+            before.extend_from_slice(new);
+            &before[..]
+        };
+        let is_worth_it = is_first || ends_within(bytes, new.len());
+        let mut headers = no_headers();
+        if is_worth_it && let Some((head, len)) = Head::parse(bytes, &mut headers)? {
+            return act(&head, &bytes[len..]).map_err(|answer| answer.to(&head));
+        }
+        if bytes.len() == limit {
+            return Err(Answer::head_too_large());
+        }
+        if is_first {
+            before.extend_from_slice(new);
+        }
+    }
+}
+
+/// Waits until a client leaves that awaits its answer. What it sends meanwhile is kept, as much as a head
+/// may be long: behind something that it has sent its leaving is not seen.
+pub(super) async fn left(shard: &Shard, stream: &TcpStream, kept: &mut Vec<u8>) {
+    let limit = shard.context.options.handshake_size;
+    while kept.is_empty() {
+        if stream.readable().await.is_err() {
+            return;
+        }
+        match read(stream, &mut shard.read_buffer.borrow_mut(), limit) {
+            Ok(new) => kept.extend_from_slice(new.unwrap_or_default()),
+            Err(_) => return,
+        }
+    }
+    pending().await
+}
+
+/// Reads what a socket has, up to a limit; `None` if it has nothing now.
+///
+/// # Errors
+/// The stream has ended, or is broken.
+fn read<'b>(
+    stream: &TcpStream,
+    buffer: &'b mut [u8],
+    limit: usize,
+) -> io::Result<Option<&'b [u8]>> {
+    let wanted = buffer.len().min(limit);
+    match stream.try_read(&mut buffer[..wanted]) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(len) => {
+            if len < wanted {
+                note_empty(stream);
+            }
+            Ok(Some(&buffer[..len]))
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an empty line, which ends a head, ends within the last `new` bytes.
+fn ends_within(bytes: &[u8], new: usize) -> bool {
+    let from = bytes.len().saturating_sub(new + 2);
+    let last = &bytes[from..];
+    last.windows(2).any(|pair| pair == b"\n\n") || last.windows(3).any(|three| three == b"\n\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_head_is_seen_wherever_it_is_cut() {
+        for whole in [&b"a: b\r\n\r\n"[..], b"a: b\n\n", b"a: b\r\n\n", b"a: b\n\r\n"] {
+            for new in 1..=whole.len() {
+                assert!(ends_within(whole, new), "{whole:?}, {new}");
+            }
+            for len in 0..whole.len() {
+                assert!(!ends_within(&whole[..len], len), "{whole:?}, {len}");
+            }
+            let more = [whole, b"more"].concat();
+            assert!(!ends_within(&more, 3));
+            assert!(ends_within(&more, 5));
+        }
+    }
+}

@@ -155,8 +155,17 @@ impl Header {
 
     /// Whether this is a pong that breaks no rule.
     pub(crate) fn is_pong(self) -> bool {
+        self.is_control(OPCODE_PONG)
+    }
+
+    /// Whether this is a close frame that breaks no rule, as far as its header tells.
+    pub(crate) fn is_close(self) -> bool {
+        self.is_control(OPCODE_CLOSE)
+    }
+
+    fn is_control(self, opcode: u8) -> bool {
         let is_short = self.payload <= MAX_CONTROL_PAYLOAD as u64;
-        self.masked && self.first == FIN | OPCODE_PONG && is_short
+        self.masked && self.first == FIN | opcode && is_short
     }
 }
 

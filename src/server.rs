@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    connection,
     context::Context,
     error::{Error, Result},
     event::Event,
@@ -236,9 +237,13 @@ fn run_shard(index: usize, runtime: &LocalRuntime, shared: &Arc<Shared>, own: Ve
         }
         let rooms = Arc::clone(&shared.rooms);
         let run = shard.run(shared.deadline.subscribe(), move |shard, arrival| {
-            // Boxed: several kilobytes, which tokio would move twice on their way to the heap.
-            let task = Box::pin(handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival));
-            drop(tokio::task::spawn_local(task));
+            // Boxed: it is given back when the connection begins, and most connections rest.
+            let handshake = Box::pin(handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival));
+            drop(tokio::task::spawn_local(async move {
+                if let Some(upgraded) = handshake.await {
+                    connection::run(upgraded).await;
+                }
+            }));
         });
         // A task among the others: tokio polls the future of `block_on` before all tasks, and the
         // shard's turn is to come after the sockets that are ready. Measured with 8 publishers: 145

@@ -53,6 +53,15 @@ impl Reader {
                 input = rest;
                 continue;
             }
+            if self.parser.is_none()
+                && let Some((code, rest)) = close_code(input)
+            {
+                self.closed = true;
+                let answer = frame::close_frame(code, "").freeze();
+                emit(Incoming::Close { code, reason: "".into(), answer });
+                input = rest;
+                continue;
+            }
             let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(self.limit)));
             let used = parser.feed(input, &mut |incoming| {
                 // RFC 6455, 5.5.1: after a close frame nothing counts.
@@ -90,6 +99,17 @@ impl Reader {
 fn behind_pong(input: &[u8]) -> Option<&[u8]> {
     let header = Header::parse(input).filter(|header| header.is_pong())?;
     input.get(header.len + header.payload as usize..)
+}
+
+/// The code of a close frame that says nothing else and breaks no rule, whole at the front of the input,
+/// and what follows it. Nearly every client ends with one: through the parser it took 0.5 µs.
+fn close_code(input: &[u8]) -> Option<(u16, &[u8])> {
+    let header = Header::parse(input).filter(|header| header.is_close() && header.payload == 2)?;
+    let (masked, rest) = input[header.len..].split_first_chunk()?;
+    let [high, low]: [u8; 2] = *masked;
+    let key = header.key(input);
+    let code = u16::from_be_bytes([high ^ key[0], low ^ key[1]]);
+    frame::may_send_close_code(code).then_some((code, rest))
 }
 
 /// A message that was whole in the input, and what follows it.
@@ -162,6 +182,25 @@ mod tests {
     }
 
     #[test]
+    fn a_close_frame_is_answered_with_its_code_or_1002() {
+        let violated = r#"b"\x88\x14\x03\xeaProtocol violation""#;
+        for (payload, code, answer) in [
+            (&[0x03, 0xE8][..], 1000, r#"b"\x88\x02\x03\xe8""#),
+            (&[0x13, 0x87], 4999, r#"b"\x88\x02\x13\x87""#),
+            (&[0x03, 0xED], 1002, violated),
+            (&[0x03, 0xE7], 1002, violated),
+            (&[], 1005, r#"b"\x88\0""#),
+            (&[0x03, 0xE9, b'x'], 1001, r#"b"\x88\x03\x03\xe9x""#),
+        ] {
+            let input = client_frame(0x88, payload);
+            for piece in 1..=input.len() {
+                let (seen, outcome, _) = read(&input, piece);
+                assert_eq!((seen, outcome), (vec![format!("close {code} {answer}")], Ok(())));
+            }
+        }
+    }
+
+    #[test]
     fn nothing_is_kept_between_messages() {
         let mut input = client_frame(0x01, b"two ");
         assert!(!read(&input, 1).2);
@@ -189,6 +228,8 @@ mod tests {
             (client_frame(0x89, &[0; 126]), 1002),
             (client_frame(0x8A, &[0; 126]), 1002),
             (client_frame(0x88, &[3]), 1002),
+            (client_frame(0xC8, &[3, 232]), 1002),
+            (client_frame(0x08, &[3, 232]), 1002),
             (client_frame(0x81, b"\xFF"), 1007),
             (client_frame(0x82, &[0; 301]), 1009),
             (claims, 1009),

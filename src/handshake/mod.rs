@@ -13,6 +13,7 @@ mod receive;
 mod request;
 
 use std::{
+    io,
     net::{Shutdown, SocketAddr},
     pin::pin,
     rc::Rc,
@@ -34,7 +35,7 @@ use self::{
     request::Route,
 };
 use crate::{
-    connection::{self, Member, Upgraded},
+    connection::{Member, Upgraded},
     context::Admission,
     event,
     rooms::Rooms,
@@ -66,8 +67,11 @@ struct Begun {
     waiting: Option<(Waiting, oneshot::Receiver<Decision>)>,
 }
 
-/// Serves one HTTP request, and starts the connection's task if it is upgraded.
-pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
+/// Serves one HTTP request; what is to be served as WebSocket from then on, if it is upgraded.
+///
+/// Nearly every client is let in at once, so what else may happen is in futures of their own: this one
+/// takes a kilobyte, which the allocator gives and takes back without a search.
+pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) -> Option<Upgraded> {
     let Arrival { stream, addr, admission: place, load } = arrival;
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => Rc::new(stream),
@@ -75,51 +79,37 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) {
             if let Some(others) = shard.context.throttles.accept_failures.pass() {
                 tracing::warn!(%addr, %error, others, "an accepted connection cannot be served");
             }
-            return;
+            return None;
         }
     };
     let caller = Caller { shard, rooms, stream, addr };
-    let shard = &caller.shard;
-    let Some(begun) = caller.begun().await else { return };
-    let mut begun = match begun {
-        Ok(begun) => begun,
-        Err(answer) => return caller.refuse(answer).await,
-    };
-    let waiting = begun.waiting.take();
-    // The handshake's own place is free from here on: the host may take its time.
-    drop(place);
-    if let Some((waiting, decision)) = waiting {
-        let decided = Box::pin(caller.decided(&waiting, decision, &mut begun.leftover)).await;
-        match decided {
-            Some(Ok(())) => waiting.admitted(),
-            refused => {
-                // The host is told, and the client is in no room, before the answer is sent. Its place
-                // among the connections is free when its socket is closed.
-                let Begun { admission: _place, member, .. } = begun;
-                drop((waiting, member));
-                match refused {
-                    Some(Err(answer)) => caller.refuse(answer).await,
-                    _ => shard.context.counters.connections_refused.add(1),
-                }
-                return;
-            }
+    let begun = match caller.begun().await? {
+        Ok(begun) if begun.waiting.is_none() => begun,
+        Ok(begun) => {
+            // The host may take its time: others are let in meanwhile.
+            drop(place);
+            Box::pin(caller.admitted(begun)).await?
         }
-    }
-    if !caller.write(&begun.upgrade).await {
-        shard.context.counters.connections_refused.add(1);
-        return;
-    }
-    let Begun { leftover, member, request, admission, .. } = begun;
-    let upgraded = Upgraded { member, leftover, request, admission, load };
-    drop(tokio::task::spawn_local(connection::run(upgraded)));
+        Err(answer) => {
+            Box::pin(caller.refuse(answer)).await;
+            return None;
+        }
+    };
+    let begun = match Socket::of(&*caller.stream).send(&begun.upgrade) {
+        Ok(taken) if taken == begun.upgrade.len() => begun,
+        // A socket that was not written to yet takes it all, unless the kernel is short of memory.
+        taken => Box::pin(caller.answered(begun, taken)).await?,
+    };
+    let Begun { leftover, member, request, admission, .. } = *begun;
+    Some(Upgraded { member, leftover, request, admission, load })
 }
 
 impl Caller {
     /// Receives the request, and decides on it as far as that is the server's business; `None` if the
     /// server stops before it is there.
-    async fn begun(&self) -> Option<Result<Begun, Answer>> {
+    async fn begun(&self) -> Option<Result<Box<Begun>, Answer>> {
         let Self { shard, stream, .. } = self;
-        let received = receive(shard, stream, |head, rest| self.begin(head, rest));
+        let received = pin!(receive(shard, stream, |head, rest| self.begin(head, rest)));
         let timeout = shard.context.options.handshake_timeout;
         let in_time = shard.time_limits.within(timeout, received);
         match select(pin!(in_time), pin!(shard.stopped())).await {
@@ -130,7 +120,7 @@ impl Caller {
         }
     }
 
-    fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Begun, Answer> {
+    fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Box<Begun>, Answer> {
         let Self { shard, rooms, stream, addr } = self;
         let context = &shard.context;
         let options = match request::route(head)? {
@@ -157,21 +147,41 @@ impl Caller {
         } else {
             member.join(&options).map_err(|_stopped| Answer::stopping())?;
         }
-        Ok(Begun { upgrade, leftover: rest.to_vec(), member, request, admission, waiting })
+        let leftover = rest.to_vec();
+        Ok(Box::new(Begun { upgrade, leftover, member, request, admission, waiting }))
     }
 
-    /// Waits for the host's decision; `None` if the client has left meanwhile.
-    async fn decided(
-        &self,
-        waiting: &Waiting,
-        decision: oneshot::Receiver<Decision>,
-        leftover: &mut Vec<u8>,
-    ) -> Option<Result<(), Answer>> {
-        let has_left = left(&self.shard, &self.stream, leftover);
-        match select(pin!(waiting.decided(decision)), pin!(has_left)).await {
+    /// Waits for the host's decision, and refuses whom it does not let in.
+    async fn admitted(&self, mut begun: Box<Begun>) -> Option<Box<Begun>> {
+        let (waiting, decision) = begun.waiting.take()?;
+        let has_left = left(&self.shard, &self.stream, &mut begun.leftover);
+        let decided = match select(pin!(waiting.decided(decision)), pin!(has_left)).await {
             Either::Left((decided, _)) => Some(decided),
             Either::Right(_) => None,
+        };
+        if let Some(Ok(())) = decided {
+            waiting.admitted();
+            return Some(begun);
         }
+        // The host is told, and the client is in no room, before the answer is sent. Its place among the
+        // connections is free when its socket is closed.
+        let Begun { admission: _place, member, .. } = *begun;
+        drop((waiting, member));
+        match decided {
+            Some(Err(answer)) => self.refuse(answer).await,
+            _ => self.shard.context.counters.connections_refused.add(1),
+        }
+        None
+    }
+
+    /// Writes the rest of the answer that upgrades, of which the socket has not taken everything.
+    async fn answered(&self, begun: Box<Begun>, taken: io::Result<usize>) -> Option<Box<Begun>> {
+        let rest = &begun.upgrade[taken.unwrap_or_default()..];
+        let is_written = self.write(rest).await;
+        if !is_written {
+            self.shard.context.counters.connections_refused.add(1);
+        }
+        is_written.then_some(begun)
     }
 
     /// Answers a request that is not upgraded, and waits until the client has taken the answer.
@@ -179,27 +189,15 @@ impl Caller {
         let context = &self.shard.context;
         context.counters.connections_refused.add(1);
         answer.log(context, self.addr);
-        // Boxed: no future of a client that is let in has room for it.
-        Box::pin(async {
-            if self.write(&answer.into_bytes()).await {
-                self.linger().await;
-            }
-        })
-        .await;
+        if self.write(&answer.into_bytes()).await {
+            self.linger().await;
+        }
     }
 
     /// Writes an answer. Returns whether the socket has taken it.
     async fn write(&self, answer: &[u8]) -> bool {
-        let Self { shard, stream, .. } = self;
-        // A socket that was not written to yet takes it all.
-        match Socket::of(&**stream).send(answer) {
-            Ok(taken) if taken == answer.len() => true,
-            Ok(taken) => {
-                let written = Box::pin(write_all(stream, &answer[taken..]));
-                shard.time_limits.within(LINGER, written).await == Some(true)
-            }
-            Err(_) => false,
-        }
+        let written = write_all(&self.stream, answer);
+        self.shard.time_limits.within(LINGER, written).await == Some(true)
     }
 
     /// Ends the stream to the client, and reads until the client ends its own.
@@ -213,7 +211,7 @@ impl Caller {
                 let mut buffer = shard.read_buffer.borrow_mut();
                 match stream.try_read(&mut buffer) {
                     Ok(0) => return,
-                    Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
                     _ => {}
                 }
             }
@@ -230,7 +228,7 @@ async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> bool {
         }
         match stream.try_write(bytes) {
             Ok(taken) => bytes = &bytes[taken..],
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return false,
         }
     }

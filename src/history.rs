@@ -24,21 +24,29 @@ struct Entry {
 
 impl Entry {
     fn cost(&self) -> usize {
-        self.message.data().len() + MESSAGE_OVERHEAD
+        self.message.kept() + MESSAGE_OVERHEAD
     }
 }
 
 impl History {
-    /// Adds a message and forgets those that are beyond the bounds: possibly itself.
-    pub(crate) fn append(&mut self, message: Message, now: Duration, options: &Options) {
+    /// Adds messages and forgets those that are beyond the bounds: possibly some of them.
+    pub(crate) fn append(
+        &mut self,
+        messages: impl IntoIterator<Item = Message>,
+        now: Duration,
+        options: &Options,
+    ) {
         if options.history_messages == 0 {
             return;
         }
-        let entry = Entry { message, published: now };
-        self.bytes += entry.cost();
-        self.entries.push_back(entry);
-        while self.entries.len() > options.history_messages || self.bytes > options.history_size {
-            self.forget_oldest();
+        for message in messages {
+            let entry = Entry { message, published: now };
+            self.bytes += entry.cost();
+            self.entries.push_back(entry);
+            while self.entries.len() > options.history_messages || self.bytes > options.history_size
+            {
+                self.forget_oldest();
+            }
         }
         self.forget_older_than(options.history_age, now);
     }
@@ -88,7 +96,7 @@ mod tests {
     }
 
     fn append(history: &mut History, text: &str, now: Duration, options: &Options) {
-        history.append(Message::new(Kind::Text, text.as_bytes()), now, options);
+        history.append([Message::new(Kind::Text, text.as_bytes())], now, options);
     }
 
     #[test]
@@ -106,6 +114,22 @@ mod tests {
         append(&mut history, "e", now, &options);
         assert_eq!(texts(&mut history, 10, now), ["d", "e"]);
         assert_eq!(history.bytes(), 2 * MESSAGE_OVERHEAD + 2);
+    }
+
+    #[test]
+    fn messages_that_share_memory_count_for_as_long_as_one_of_them_is_kept() {
+        let now = Duration::from_secs(1);
+        let options = Options { history_messages: 3, ..Options::default() };
+        let mut history = History::default();
+        let payloads = [&b"aa"[..], b"bb", b"cc", b"dd"];
+        history.append(Message::together(Kind::Text, payloads.into_iter()), now, &options);
+        assert_eq!(texts(&mut history, 10, now), ["bb", "cc", "dd"]);
+        assert_eq!(history.bytes(), 3 * MESSAGE_OVERHEAD + 8);
+        append(&mut history, "e", now, &options);
+        append(&mut history, "f", now, &options);
+        assert_eq!(history.bytes(), 3 * MESSAGE_OVERHEAD + 8 + 2);
+        append(&mut history, "g", now, &options);
+        assert_eq!(history.bytes(), 3 * MESSAGE_OVERHEAD + 3);
     }
 
     #[test]

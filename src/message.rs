@@ -1,4 +1,4 @@
-//! A message and its wire forms, each made at most once.
+//! A message, and its frame on the wire.
 //!
 //! Server frames are not masked (RFC 6455, 5.1), so the bytes of a message on the wire are the same
 //! for every subscriber. A message is stored once and counted by reference; cloning it is cheap.
@@ -6,7 +6,6 @@
 use std::fmt;
 
 use bytes::Bytes;
-use once_cell::sync::OnceCell;
 use triomphe::ThinArc;
 
 use crate::{
@@ -21,8 +20,11 @@ const LONG: usize = 32 * 1024;
 /// A text or binary message. Cloning it does not copy its bytes.
 #[derive(Clone)]
 pub struct Message {
-    // The payload lies behind the header: one allocation a message.
+    // The payload lies behind the header: one allocation a message, or less.
     shared: ThinArc<Header, u8>,
+    /// Where the payload is: messages that were made together lie one behind the other.
+    start: u32,
+    len: u32,
 }
 
 #[derive(Debug)]
@@ -30,9 +32,7 @@ struct Header {
     kind: Kind,
     /// A long message is kept as its frame from the start, and nothing lies behind the header: so it
     /// is in memory once.
-    is_long: bool,
-    /// The message's frame, if it was asked for.
-    frame: OnceCell<Bytes>,
+    long: Option<Bytes>,
 }
 
 impl fmt::Debug for Message {
@@ -46,23 +46,54 @@ impl Message {
     /// Makes a message of bytes that are known to be of their kind.
     pub(crate) fn new(kind: Kind, data: &[u8]) -> Self {
         if data.len() >= LONG {
-            let frame = OnceCell::with_value(frame::data_frame(kind, data).freeze());
-            let header = Header { kind, is_long: true, frame };
-            return Self { shared: ThinArc::from_header_and_slice(header, &[]) };
+            let long = Some(frame::data_frame(kind, data).freeze());
+            let shared = ThinArc::from_header_and_slice(Header { kind, long }, &[]);
+            return Self { shared, start: 0, len: 0 };
         }
-        let header = Header { kind, is_long: false, frame: OnceCell::new() };
-        Self { shared: ThinArc::from_header_and_slice(header, data) }
+        let shared = ThinArc::from_header_and_slice(Header { kind, long: None }, data);
+        // It is shorter than `LONG`.
+        Self { shared, start: 0, len: data.len() as u32 }
     }
 
-    /// Makes a message of what a host passed: text must be UTF-8, and neither may be over `limit`.
+    /// Makes messages of payloads that are known to be of their kind and are not long, in one piece of
+    /// memory: it is given back when the last of them is gone. With one for each of 64 messages, half
+    /// the time of publishing them was the allocator's.
+    pub(crate) fn together<'a>(
+        kind: Kind,
+        payloads: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> impl Iterator<Item = Self> {
+        let mut bytes = Vec::with_capacity(payloads.clone().map(<[u8]>::len).sum());
+        payloads.clone().for_each(|payload| bytes.extend_from_slice(payload));
+        let shared = ThinArc::from_header_and_slice(Header { kind, long: None }, &bytes);
+        let mut end = 0;
+        payloads.map(move |payload| {
+            let start = end;
+            end += payload.len() as u32;
+            Self { shared: shared.clone(), start, len: payload.len() as u32 }
+        })
+    }
+
+    /// Makes a message of what a host passed.
+    ///
+    /// # Errors
+    /// As `check`.
     pub(crate) fn checked(kind: Kind, data: &[u8], limit: usize) -> Result<Self> {
+        Self::check(kind, data, limit)?;
+        Ok(Self::new(kind, data))
+    }
+
+    /// Checks what a host passed as a message.
+    ///
+    /// # Errors
+    /// `TooLarge`, and `InvalidUtf8` for text.
+    pub(crate) fn check(kind: Kind, data: &[u8], limit: usize) -> Result<()> {
         if data.len() > limit {
             return Err(Error::TooLarge { size: data.len(), limit });
         }
-        if kind == Kind::Text && std::str::from_utf8(data).is_err() {
+        if kind == Kind::Text && !frame::is_utf8(data) {
             return Err(Error::InvalidUtf8);
         }
-        Ok(Self::new(kind, data))
+        Ok(())
     }
 
     /// Text or binary.
@@ -74,9 +105,20 @@ impl Message {
     /// The payload; UTF-8 if the message is text.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        match self.header().frame.get() {
-            Some(frame) if self.is_long() => frame::payload(frame),
-            _ => &self.shared.slice,
+        match &self.header().long {
+            Some(frame) => frame::payload(frame),
+            None => &self.shared.slice[self.start as usize..][..self.len as usize],
+        }
+    }
+
+    /// How many bytes of payloads are given back with this message, if those that were made together
+    /// go in their order.
+    pub(crate) fn kept(&self) -> usize {
+        let end = (self.start + self.len) as usize;
+        match &self.header().long {
+            Some(frame) => frame.len(),
+            None if end == self.shared.slice.len() => end,
+            None => 0,
         }
     }
 
@@ -89,9 +131,9 @@ impl Message {
         }
     }
 
-    /// Whether the message is so long that its own frame is written.
-    pub(crate) fn is_long(&self) -> bool {
-        self.header().is_long
+    /// The frame of a message that is so long that its own is written.
+    pub(crate) fn long_frame(&self) -> Option<&Bytes> {
+        self.header().long.as_ref()
     }
 
     /// The length of the message's frame on the wire, in bytes.
@@ -99,9 +141,10 @@ impl Message {
         frame::header_len(self.data().len()) + self.data().len()
     }
 
-    /// The message's frame, made at the first call for all subscribers on all shards.
-    pub(crate) fn frame(&self) -> &Bytes {
-        self.header().frame.get_or_init(|| frame::data_frame(self.kind(), self.data()).freeze())
+    /// The message's frame, for one client.
+    pub(crate) fn frame(&self) -> Bytes {
+        let made = || frame::data_frame(self.kind(), self.data()).freeze();
+        self.long_frame().cloned().unwrap_or_else(made)
     }
 
     /// Appends the message's frame to a buffer that many messages share.
@@ -111,5 +154,34 @@ impl Message {
 
     fn header(&self) -> &Header {
         &self.shared.header.header
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_are_made_together_are_each_their_own() {
+        let payloads = [&b"one"[..], b"", b"three"];
+        let messages: Vec<_> = Message::together(Kind::Text, payloads.into_iter()).collect();
+        for (message, payload) in messages.iter().zip(payloads) {
+            assert_eq!(message.data(), payload);
+            assert_eq!(message.frame(), Message::new(Kind::Text, payload).frame());
+            assert_eq!(message.frame_len(), message.frame().len());
+        }
+        // The memory is that of all until the last is gone.
+        assert_eq!(messages.iter().map(Message::kept).collect::<Vec<_>>(), [0, 0, 8]);
+    }
+
+    #[test]
+    fn a_long_message_is_its_frame() {
+        for len in [0, 1, LONG - 1, LONG, LONG + 1] {
+            let message = Message::new(Kind::Binary, &vec![7; len]);
+            assert_eq!(message.long_frame().is_some(), len >= LONG);
+            assert_eq!(message.data(), vec![7; len]);
+            assert_eq!(message.frame(), frame::data_frame(Kind::Binary, &vec![7; len]));
+            assert!((len..len + 16).contains(&message.kept()));
+        }
     }
 }

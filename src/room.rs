@@ -133,9 +133,7 @@ impl Room {
         if self.id != RoomId::EVERYONE && context.options.history_messages > 0 {
             let before = state.history.bytes();
             let now = sys::coarse_now();
-            for message in messages {
-                state.history.append(message, now, &context.options);
-            }
+            state.history.append(messages, now, &context.options);
             note_kept(kept, before, state.history.bytes());
         }
         Ok(last)

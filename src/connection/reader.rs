@@ -87,7 +87,7 @@ impl Reader {
         }
         let (masked, rest) = rest.split_at(header.payload as usize);
         let payload = frame::unmask(header.key(input), masked);
-        if kind == Kind::Text && std::str::from_utf8(&payload).is_err() {
+        if kind == Kind::Text && !frame::is_utf8(&payload) {
             return Err(Violation::Utf8);
         }
         Ok(Some(Whole { kind, payload: payload.freeze(), rest }))

@@ -111,10 +111,10 @@ impl Joiner {
         self.joined.clear();
         self.excluded.clear();
         let mut len = first.message.frame_len();
-        let is_long = first.message.is_long();
+        let long = first.message.long_frame().cloned();
         self.note(first);
-        if is_long {
-            return self.joined[0].message.frame().clone();
+        if let Some(frame) = long {
+            return frame;
         }
         while let Some(next) = rest.next_if(|next| len + next.message.frame_len() <= MAX_JOINED) {
             len += next.message.frame_len();

@@ -237,7 +237,7 @@ impl Shard {
 
     fn send(self: &Rc<Self>, id: ClientId, message: &Message) {
         if let Some(client) = self.client(id) {
-            self.drain_if(&client, client.deliver(message.frame(), 1));
+            self.drain_if(&client, client.deliver(&message.frame(), 1));
         }
     }
 

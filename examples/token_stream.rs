@@ -4,7 +4,8 @@
 //! answer as it is made. Who comes late gets the conversation so far from the room's history and the
 //! rest as it comes: no token is lost or doubled.
 //!
-//! `cargo run --example token_stream`, then open the page that it names. Enter ends it.
+//! `cargo run --example token_stream`, then open the page that it names. Enter ends it. The addresses of
+//! the page and of the chat can be given: `cargo run --example token_stream 127.0.0.1:8000 127.0.0.1:9001`.
 
 use std::{
     collections::HashSet,
@@ -24,9 +25,12 @@ const HISTORY: usize = 10_000;
 const MAX_ANSWERS: usize = 100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let pages = TcpListener::bind("127.0.0.1:8000")?;
-    let server = start("127.0.0.1:9001", pages)?;
-    println!("open http://127.0.0.1:8000/#conversation - Enter ends it");
+    let mut addresses = std::env::args().skip(1);
+    let mut address = |default: &str| addresses.next().unwrap_or_else(|| default.to_owned());
+    let pages = TcpListener::bind(address("127.0.0.1:8000"))?;
+    let site = pages.local_addr()?;
+    let server = start(&address("127.0.0.1:9001"), pages)?;
+    println!("open http://{site}/#conversation - Enter ends it");
     io::stdin().read_line(&mut String::new())?;
     server.stop(Duration::from_secs(5))?;
     Ok(())

@@ -1,14 +1,15 @@
-//! The example `token_stream` does what it says, with real clients.
+//! The example `token_stream` does what it says, with real clients, and as a program.
 
 mod peer;
 
-#[allow(dead_code, reason = "its main is not called")]
+#[allow(dead_code, reason = "its main is run as a program")]
 #[path = "../examples/token_stream.rs"]
 mod example;
 
 use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -24,16 +25,39 @@ fn until_the_end(client: &mut Peer) -> Vec<String> {
     texts
 }
 
+fn page_of(site: SocketAddr) -> String {
+    let mut browser = TcpStream::connect(site).expect("the page's server");
+    browser.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("a request");
+    let mut page = String::new();
+    browser.read_to_string(&mut page).expect("an answer");
+    page
+}
+
+#[test]
+fn the_program_names_its_page_and_enter_ends_it() {
+    let mut program = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", "token_stream", "127.0.0.1:0", "127.0.0.1:0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cargo");
+    let mut line = String::new();
+    let output = program.stdout.take().expect("its output");
+    BufReader::new(output).read_line(&mut line).expect("its first line");
+    let site = line.strip_prefix("open http://").and_then(|rest| rest.split('/').next());
+    let site = site.unwrap_or_else(|| panic!("{line:?}")).parse().expect("an address");
+    assert!(page_of(site).contains("ws://127.0.0.1:"), "the page connects to the chat");
+    program.stdin.take().expect("its input").write_all(b"\n").expect("Enter");
+    assert!(program.wait().expect("its end").success());
+}
+
 #[test]
 fn latecomers_get_every_token_once() {
     let pages = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let site = pages.local_addr().expect("its address");
     let server = example::start("127.0.0.1:0", pages).expect("a free port");
 
-    let mut browser = TcpStream::connect(site).expect("the page's server");
-    browser.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("a request");
-    let mut page = String::new();
-    browser.read_to_string(&mut page).expect("an answer");
+    let page = page_of(site);
     assert!(page.contains(&format!("ws://{}/rooms/", server.local_addr())), "{page}");
 
     let path = "/rooms/one?history=10000";

@@ -174,21 +174,18 @@ impl Header {
     }
 }
 
-/// Copies a masked payload out of a frame (RFC 6455, 5.3).
-pub(crate) fn unmask(key: [u8; 4], masked: &[u8]) -> BytesMut {
-    let mut payload = BytesMut::from(masked);
+/// Undoes the masking of a payload, where it is (RFC 6455, 5.3).
+pub(crate) fn unmask(key: [u8; 4], payload: &mut [u8]) {
     // Eight bytes at a time.
     let [a, b, c, d] = key;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let mut chunks = payload.chunks_exact_mut(8);
-    for chunk in &mut chunks {
-        let value = u64::from_ne_bytes(chunk.try_into().expect("chunks_exact gives eight bytes"));
-        chunk.copy_from_slice(&(value ^ wide).to_ne_bytes());
+    let (chunks, rest) = payload.as_chunks_mut();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
     }
-    for (byte, key) in chunks.into_remainder().iter_mut().zip(key.into_iter().cycle()) {
+    for (byte, key) in rest.iter_mut().zip(key.into_iter().cycle()) {
         *byte ^= key;
     }
-    payload
 }
 
 #[cfg(test)]
@@ -228,9 +225,10 @@ mod tests {
         let key = [0x37, 0xfa, 0x21, 0x3d];
         for len in 0..70 {
             let clear: Vec<u8> = (0..len).collect();
-            let masked: Vec<u8> =
+            let mut masked: Vec<u8> =
                 clear.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
-            assert_eq!(unmask(key, &masked), clear);
+            unmask(key, &mut masked);
+            assert_eq!(masked, clear);
         }
     }
 

@@ -8,9 +8,9 @@ use crate::frame::Kind;
 
 /// What a client sent, as far as somebody must act on it.
 #[derive(Debug)]
-pub(crate) enum Incoming {
+pub(crate) enum Incoming<'a> {
     /// A whole message; text is UTF-8.
-    Message(Kind, Bytes),
+    Message(Kind, &'a [u8]),
     /// A ping, with the frame that answers it.
     Ping(Bytes),
     /// A close frame, with the frame that answers it. Nothing follows.

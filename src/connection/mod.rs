@@ -78,7 +78,7 @@ impl Connection {
     /// Lets a client that is in its rooms take part, tells the host, and acts on what came behind
     /// the handshake.
     fn open(upgraded: Upgraded) -> Self {
-        let Upgraded { member, leftover, request, admission, load } = upgraded;
+        let Upgraded { member, mut leftover, request, admission, load } = upgraded;
         let (shard, client) = (Rc::clone(&member.shard), Rc::clone(&member.client));
         let context = Arc::clone(&shard.context);
         let room = client.seats().first().unwrap_or_default();
@@ -108,7 +108,7 @@ impl Connection {
             });
         }
         if client.is_open() {
-            connection.feed(&leftover);
+            connection.feed(&mut leftover);
         }
         connection
     }
@@ -187,7 +187,7 @@ impl Connection {
     }
 
     /// Acts on bytes of a client that is open.
-    fn feed(&mut self, bytes: &[u8]) {
+    fn feed(&mut self, bytes: &mut [u8]) {
         let Self { member, protocol, reader, .. } = self;
         let Member { shard, client, .. } = &*member;
         let counters = &shard.context.counters;

@@ -6,7 +6,6 @@
 
 use std::io::{self, Read, Write};
 
-use bytes::Bytes;
 use tokio_tungstenite::tungstenite::{
     self, Message,
     protocol::{Role, WebSocketConfig, WebSocketContext},
@@ -71,7 +70,7 @@ impl Parser {
     pub(crate) fn feed(
         &mut self,
         input: &[u8],
-        emit: &mut impl FnMut(Incoming),
+        emit: &mut impl FnMut(Incoming<'_>),
     ) -> Result<usize, Violation> {
         if self.missing > 0 {
             return self.feed_payload(input, emit);
@@ -120,7 +119,7 @@ impl Parser {
     fn feed_payload(
         &mut self,
         input: &[u8],
-        emit: &mut impl FnMut(Incoming),
+        emit: &mut impl FnMut(Incoming<'_>),
     ) -> Result<usize, Violation> {
         let used = self.missing.min(input.len() as u64) as usize;
         self.missing -= used as u64;
@@ -136,7 +135,7 @@ impl Parser {
     }
 
     /// Lets tungstenite read bytes, and hands on what it made of them.
-    fn read(&mut self, input: &[u8], emit: &mut impl FnMut(Incoming)) -> Result<(), Violation> {
+    fn read(&mut self, input: &[u8], emit: &mut impl FnMut(Incoming<'_>)) -> Result<(), Violation> {
         let mut stream = Stream { input, output: Vec::new() };
         loop {
             let message = match self.context.read(&mut stream) {
@@ -147,8 +146,8 @@ impl Parser {
                 Err(error) => return Err(violation(&error)),
             };
             match message {
-                Message::Text(text) => emit(Incoming::Message(Kind::Text, own(text.into()))),
-                Message::Binary(data) => emit(Incoming::Message(Kind::Binary, own(data))),
+                Message::Text(text) => emit(Incoming::Message(Kind::Text, text.as_bytes())),
+                Message::Binary(data) => emit(Incoming::Message(Kind::Binary, &data)),
                 Message::Ping(_) => {
                     // Makes tungstenite write its answer now. It never fails: the stream is memory.
                     let _ = self.context.flush(&mut stream);
@@ -170,12 +169,6 @@ impl Parser {
             }
         }
     }
-}
-
-/// A payload that keeps no more memory than it needs: a short one shares tungstenite's read buffer,
-/// and would keep the whole of it for as long as a history or a queue keeps the message.
-fn own(payload: Bytes) -> Bytes {
-    if payload.len() < 4 * PARSE_BUFFER { Bytes::copy_from_slice(&payload) } else { payload }
 }
 
 /// What tungstenite reads from and writes to.

@@ -1,7 +1,5 @@
 //! From bytes of a socket to messages: the common case here, the rest through the parser.
 
-use bytes::Bytes;
-
 use super::{
     incoming::{Incoming, Violation},
     parser::Parser,
@@ -30,97 +28,101 @@ impl Reader {
         self.at_end
     }
 
-    /// Takes bytes as they came, and calls `emit` with each thing to act on, in order.
+    /// Takes bytes as they came, and calls `emit` with each thing to act on, in order. Payloads are
+    /// unmasked where they are.
     ///
     /// # Errors
     /// The rule that the client broke, after all that came before was emitted.
     pub(crate) fn feed(
         &mut self,
-        mut input: &[u8],
-        emit: &mut impl FnMut(Incoming),
+        mut input: &mut [u8],
+        emit: &mut impl FnMut(Incoming<'_>),
     ) -> Result<(), Violation> {
         while !input.is_empty() && !self.closed {
-            if self.parser.is_none()
-                && let Some(Whole { kind, payload, rest }) = self.whole_message(input)?
-            {
-                emit(Incoming::Message(kind, payload));
-                input = rest;
-                continue;
-            }
-            if self.parser.is_none()
-                && let Some(rest) = behind_pong(input)
-            {
-                input = rest;
-                continue;
-            }
-            if self.parser.is_none()
-                && let Some((code, rest)) = close_code(input)
-            {
-                self.closed = true;
-                let answer = frame::close_frame(code, "").freeze();
-                emit(Incoming::Close { code, reason: "".into(), answer });
-                input = rest;
-                continue;
-            }
-            let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(self.limit)));
-            let used = parser.feed(input, &mut |incoming| {
-                // RFC 6455, 5.5.1: after a close frame nothing counts.
-                self.closed |= matches!(incoming, Incoming::Close { .. });
-                emit(incoming);
-            })?;
-            input = &input[used..];
-            if parser.is_idle() {
-                self.parser = None;
-            }
+            let used = match self.short_cut(input, emit)? {
+                Some(used) => used,
+                None => self.parse(input, emit)?,
+            };
+            input = &mut input[used..];
         }
         self.at_end = self.closed && input.is_empty();
         Ok(())
     }
 
-    /// The common case: one whole message, in one frame, at the front of the input.
-    fn whole_message<'a>(&self, input: &'a [u8]) -> Result<Option<Whole<'a>>, Violation> {
-        let Some(header) = Header::parse(input) else { return Ok(None) };
-        let Some(kind) = header.whole_message() else { return Ok(None) };
-        let rest = &input[header.len..];
-        if header.payload > self.limit as u64 || header.payload > rest.len() as u64 {
+    /// Acts on the frame at the front of the input without the parser, if it is one of those that nearly
+    /// all are. Returns its length.
+    fn short_cut(
+        &mut self,
+        input: &mut [u8],
+        emit: &mut impl FnMut(Incoming<'_>),
+    ) -> Result<Option<usize>, Violation> {
+        if self.parser.is_some() {
             return Ok(None);
         }
-        let (masked, rest) = rest.split_at(header.payload as usize);
-        let payload = frame::unmask(header.key(input), masked);
-        if kind == Kind::Text && !frame::is_utf8(&payload) {
-            return Err(Violation::Utf8);
+        let Some(header) = Header::parse(input) else { return Ok(None) };
+        if header.payload > (input.len() - header.len) as u64 {
+            return Ok(None);
         }
-        Ok(Some(Whole { kind, payload: payload.freeze(), rest }))
+        let len = header.len + header.payload as usize;
+        let key = header.key(input);
+        let payload = &mut input[header.len..len];
+        if let Some(kind) = header.whole_message() {
+            if payload.len() > self.limit {
+                return Err(Violation::TooLarge);
+            }
+            frame::unmask(key, payload);
+            if kind == Kind::Text && !frame::is_utf8(payload) {
+                return Err(Violation::Utf8);
+            }
+            emit(Incoming::Message(kind, payload));
+            return Ok(Some(len));
+        }
+        if header.is_pong() {
+            // What nearly every idle client sends, and nobody acts on.
+            return Ok(Some(len));
+        }
+        if header.is_close()
+            && let Some(code) = only_code(key, payload)
+        {
+            self.closed = true;
+            let answer = frame::close_frame(code, "").freeze();
+            emit(Incoming::Close { code, reason: "".into(), answer });
+            return Ok(Some(len));
+        }
+        Ok(None)
+    }
+
+    /// Lets the parser act on the front of the input. Returns how much it took.
+    fn parse(
+        &mut self,
+        input: &[u8],
+        emit: &mut impl FnMut(Incoming<'_>),
+    ) -> Result<usize, Violation> {
+        let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(self.limit)));
+        let used = parser.feed(input, &mut |incoming| {
+            // RFC 6455, 5.5.1: after a close frame nothing counts.
+            self.closed |= matches!(incoming, Incoming::Close { .. });
+            emit(incoming);
+        })?;
+        if parser.is_idle() {
+            self.parser = None;
+        }
+        Ok(used)
     }
 }
 
-/// What follows a pong that is whole at the front of the input. It is what nearly every idle client
-/// sends, and nobody acts on it.
-fn behind_pong(input: &[u8]) -> Option<&[u8]> {
-    let header = Header::parse(input).filter(|header| header.is_pong())?;
-    input.get(header.len + header.payload as usize..)
-}
-
-/// The code of a close frame that says nothing else and breaks no rule, whole at the front of the input,
-/// and what follows it. Nearly every client ends with one: through the parser it took 0.5 µs.
-fn close_code(input: &[u8]) -> Option<(u16, &[u8])> {
-    let header = Header::parse(input).filter(|header| header.is_close() && header.payload == 2)?;
-    let (masked, rest) = input[header.len..].split_first_chunk()?;
-    let [high, low]: [u8; 2] = *masked;
-    let key = header.key(input);
+/// The code of a close frame that says nothing else and breaks no rule. Nearly every client ends with
+/// one: through the parser it took 0.5 µs.
+fn only_code(key: [u8; 4], masked: &[u8]) -> Option<u16> {
+    let [high, low]: [u8; 2] = masked.try_into().ok()?;
     let code = u16::from_be_bytes([high ^ key[0], low ^ key[1]]);
-    frame::may_send_close_code(code).then_some((code, rest))
-}
-
-/// A message that was whole in the input, and what follows it.
-struct Whole<'a> {
-    kind: Kind,
-    payload: Bytes,
-    rest: &'a [u8],
+    frame::may_send_close_code(code).then_some(code)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     /// A masked frame with any first byte.
@@ -143,9 +145,11 @@ mod tests {
         let mut seen = Vec::new();
         let mut outcome = Ok(());
         for piece in input.chunks(piece) {
-            outcome = reader.feed(piece, &mut |incoming| {
+            outcome = reader.feed(&mut piece.to_vec(), &mut |incoming| {
                 seen.push(match incoming {
-                    Incoming::Message(kind, payload) => format!("{kind:?} {payload:?}"),
+                    Incoming::Message(kind, payload) => {
+                        format!("{kind:?} {:?}", Bytes::copy_from_slice(payload))
+                    }
                     Incoming::Ping(answer) => format!("ping {answer:?}"),
                     Incoming::Close { code, answer, .. } => format!("close {code} {answer:?}"),
                 });

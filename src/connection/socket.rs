@@ -17,7 +17,7 @@ pub(super) enum Arrived {
 }
 
 /// Waits until bytes come or the client's phase changes, and calls `act` with the bytes.
-pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&[u8])) -> Arrived {
+pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&mut [u8])) -> Arrived {
     if wait(client).await { take(shard, client, act) } else { Arrived::Something }
 }
 
@@ -42,13 +42,13 @@ pub(super) async fn wait(client: &Client) -> bool {
 }
 
 /// Reads what the socket has, as much as the shard's buffer holds, and calls `act` with it.
-pub(super) fn take(shard: &Shard, client: &Client, act: impl FnOnce(&[u8])) -> Arrived {
+pub(super) fn take(shard: &Shard, client: &Client, act: impl FnOnce(&mut [u8])) -> Arrived {
     let mut buffer = shard.read_buffer.borrow_mut();
     match client.stream().try_read(&mut buffer) {
         Ok(0) => Arrived::End("the connection ended without a close frame".to_owned()),
         Ok(len) => {
             client.note_heard();
-            act(&buffer[..len]);
+            act(&mut buffer[..len]);
             if len == buffer.len() {
                 return Arrived::More;
             }

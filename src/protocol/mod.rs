@@ -7,8 +7,6 @@ mod plain;
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-
 pub(crate) use self::plain::{Plain, PlainOptions};
 use crate::{
     frame::Kind,
@@ -19,5 +17,5 @@ use crate::{
 pub(crate) trait Protocol {
     /// Acts on a whole message, whose text is known to be UTF-8. Never waits: the connection has
     /// waited until the rooms take more.
-    fn message(&mut self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: Bytes);
+    fn message(&mut self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: &[u8]);
 }

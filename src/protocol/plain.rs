@@ -4,8 +4,6 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-
 use super::Protocol;
 use crate::{
     frame::Kind,
@@ -28,8 +26,8 @@ pub(crate) struct PlainOptions {
 pub(crate) struct Plain;
 
 impl Protocol for Plain {
-    fn message(&mut self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: Bytes) {
-        let message = Message::new(kind, &payload);
+    fn message(&mut self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: &[u8]) {
+        let message = Message::new(kind, payload);
         if shard.context.options.review_timeout.is_zero() {
             client.publish(message);
         } else {

@@ -10,7 +10,7 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::select;
@@ -105,7 +105,7 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc
             for _ in 0..ACCEPT_BATCH {
                 match ready.try_io(|listener| listener.get_ref().accept()) {
                     Ok(Ok((stream, peer))) => accept.hand_over(stream.into(), peer),
-                    Ok(Err(error)) => accept.failed(&error, listener.get_ref()).await,
+                    Ok(Err(error)) => accept.failed(&error, listener.get_ref(), &shard).await,
                     Err(_would_block) => break,
                 }
             }
@@ -150,7 +150,7 @@ impl Accept {
         let _ = link.inbox.push(Item::Accept(arrival));
     }
 
-    async fn failed(&mut self, error: &io::Error, listener: &mio::net::TcpListener) {
+    async fn failed(&mut self, error: &io::Error, listener: &mio::net::TcpListener, shard: &Shard) {
         if is_the_peers(error) {
             return;
         }
@@ -176,7 +176,7 @@ impl Accept {
             refuse_now(&self.context, &stream.into(), peer, why);
         }
         self.reserve = reserve();
-        tokio::time::sleep(self.pause).await;
+        shard.time_limits.until(Instant::now() + self.pause).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
     }
 }

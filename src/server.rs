@@ -1,6 +1,7 @@
 //! Start and stop: a server owns its threads, and has ended when they have.
 
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     ops::Deref,
     panic::AssertUnwindSafe,
@@ -31,7 +32,7 @@ use crate::{
     rooms::Rooms,
     shard::{Link, Shard},
     starting::Starting,
-    sys,
+    sys::{self, Timer},
 };
 
 /// For how many events the dispatcher keeps memory between calls of the handler.
@@ -169,9 +170,9 @@ impl Server {
             let listeners = listeners.take().unwrap_or_default();
             let thread = self.spawn(format!("libchat-{index}"), move || {
                 match runtime() {
-                    Ok(runtime) => {
+                    Ok((runtime, timer)) => {
                         drop(word);
-                        run_shard(index, &runtime, &shared, listeners);
+                        run_shard(index, &runtime, timer, &shared, listeners);
                         // Sockets are closed here, before the server counts as stopped.
                         drop(runtime);
                     }
@@ -223,12 +224,24 @@ impl Drop for Server {
     }
 }
 
-fn runtime() -> std::io::Result<LocalRuntime> {
-    Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())
+fn runtime() -> io::Result<(LocalRuntime, Timer)> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_io();
+    #[cfg(not(target_os = "linux"))]
+    builder.enable_time();
+    let runtime = builder.build_local(LocalOptions::default())?;
+    let timer = runtime.block_on(async { Timer::new() })?;
+    Ok((runtime, timer))
 }
 
 /// Works on a shard's thread until the server stops.
-fn run_shard(index: usize, runtime: &LocalRuntime, shared: &Arc<Shared>, own: Vec<TcpListener>) {
+fn run_shard(
+    index: usize,
+    runtime: &LocalRuntime,
+    timer: Timer,
+    shared: &Arc<Shared>,
+    own: Vec<TcpListener>,
+) {
     let link = Arc::clone(&shared.links[index]);
     runtime.block_on(async {
         let shard = Shard::new(index, Arc::clone(&shared.context), link);
@@ -237,7 +250,7 @@ fn run_shard(index: usize, runtime: &LocalRuntime, shared: &Arc<Shared>, own: Ve
             drop(tokio::task::spawn_local(listener::run(listener, Rc::clone(&shard), links)));
         }
         let rooms = Arc::clone(&shared.rooms);
-        let run = shard.run(shared.deadline.subscribe(), move |shard, arrival| {
+        let run = shard.run(shared.deadline.subscribe(), timer, move |shard, arrival| {
             // Boxed: it is given back when the connection begins, and most connections rest. An async
             // block of the same would keep 96 bytes more for as long as the connection is there.
             let handshake = Box::pin(handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival));

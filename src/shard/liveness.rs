@@ -169,7 +169,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
         match next {
             None => earlier.await,
             Some(at) => {
-                select(pin!(tokio::time::sleep_until(at.into())), pin!(earlier)).await;
+                select(pin!(shard.time_limits.until(at)), pin!(earlier)).await;
             }
         }
         let now = Instant::now();

@@ -41,7 +41,7 @@ use self::{
     reviews::{Reviews, Undecided},
     time_limits::TimeLimits,
 };
-use crate::{context::Context, event::ClientId, message::Message};
+use crate::{context::Context, event::ClientId, message::Message, sys::Timer};
 
 /// Close code of a server that ends.
 const GOING_AWAY: u16 = 1001;
@@ -142,10 +142,11 @@ impl Shard {
     pub(crate) async fn run(
         self: Rc<Self>,
         mut deadline: watch::Receiver<Option<Instant>>,
+        timer: Timer,
         accept: impl Fn(&Rc<Self>, Arrival),
     ) -> bool {
         drop(tokio::task::spawn_local(liveness::run(Rc::clone(&self))));
-        drop(tokio::task::spawn_local(time_limits::run(Rc::clone(&self))));
+        drop(tokio::task::spawn_local(time_limits::run(Rc::clone(&self), timer)));
         if !self.context.options.review_timeout.is_zero() {
             drop(tokio::task::spawn_local(reviews::run(Rc::clone(&self))));
         }
@@ -244,7 +245,7 @@ impl Shard {
     /// Drains a client's outbox in a task of its own, if it has just become non-empty.
     pub(crate) fn drain_if(self: &Rc<Self>, client: &Rc<Client>, has_outbox: bool) {
         if has_outbox {
-            drop(tokio::task::spawn_local(drain(Rc::clone(client))));
+            drop(tokio::task::spawn_local(drain(Rc::clone(self), Rc::clone(client))));
         }
     }
 
@@ -332,10 +333,10 @@ impl Shard {
         }
         loop {
             let at = deadline.borrow_and_update().unwrap_or_else(Instant::now);
-            let gone = tokio::time::timeout_at(at.into(), self.everyone_gone());
+            let gone = self.time_limits.by(at, self.everyone_gone());
             match select(pin!(gone), pin!(deadline.changed())).await {
-                Either::Left((Ok(()), _)) => return false,
-                Either::Left((Err(_late), _)) => break,
+                Either::Left((Some(()), _)) => return false,
+                Either::Left((None, _)) => break,
                 Either::Right(_) => {}
             }
         }
@@ -362,7 +363,7 @@ impl Shard {
 }
 
 /// Writes a client's outbox when its socket takes more, until it is empty or the client is gone.
-async fn drain(client: Rc<Client>) {
+async fn drain(shard: Rc<Shard>, client: Rc<Client>) {
     let mut look: Option<Duration> = None;
     while !client.drain() {
         let Some(deadline) = client.outbox_deadline() else { return };
@@ -370,7 +371,7 @@ async fn drain(client: Rc<Client>) {
             Some(pause) => deadline.max(Instant::now() + pause),
             None => deadline,
         };
-        if tokio::time::timeout_at(deadline.into(), client.stream().writable()).await.is_err() {
+        if shard.time_limits.by(deadline, client.stream().writable()).await.is_none() {
             look = Some(client.expire());
         }
     }

@@ -235,7 +235,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
             shard.reviews.earlier.notified().await;
             continue;
         };
-        tokio::time::sleep_until(at.into()).await;
+        shard.time_limits.until(at).await;
         while let Some((_, client, decision)) = shard.reviews.pop_due(Instant::now()) {
             if shard.link.undecided.take(decision).is_some() {
                 shard.context.counters.reviews_timed_out.add(1);

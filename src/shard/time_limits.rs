@@ -1,8 +1,7 @@
-//! Time limits of a shard's connections, behind one timer of tokio's for all of them.
+//! All times that a shard waits for, behind one timer of the system's.
 //!
-//! A timer that is earlier than all others wakes tokio's driver through a descriptor. With a timer
-//! of its own for each handshake and each ending, that was two writes and two wake-ups of 17 system
-//! calls for every connection that came and went.
+//! With a timer of its own for each handshake and each ending, two of 17 system calls for a connection that
+//! came and went were the timers'.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,6 +17,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 
 use super::Shard;
+use crate::sys::Timer;
 
 /// What waits for its time. The number tells those of the same time apart.
 type Key = (Instant, u64);
@@ -42,6 +42,11 @@ impl TimeLimits {
     ) -> Option<T> {
         // A time that the clock cannot hold does not come.
         let Some(at) = Instant::now().checked_add(limit) else { return Some(done.await) };
+        self.by(at, done).await
+    }
+
+    /// Waits for a future, but not beyond a time; `None` if it would have taken longer.
+    pub(crate) async fn by<T>(&self, at: Instant, done: impl Future<Output = T>) -> Option<T> {
         match select(pin!(done), pin!(self.until(at))).await {
             Either::Left((output, _)) => Some(output),
             Either::Right(((), _)) => None,
@@ -49,7 +54,7 @@ impl TimeLimits {
     }
 
     /// Waits for a time.
-    async fn until(&self, at: Instant) {
+    pub(crate) async fn until(&self, at: Instant) {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
         let place = Place { limits: self, key: (at, number) };
@@ -101,8 +106,8 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Keeps a shard's time limits for as long as the shard runs.
-pub(super) async fn run(shard: Rc<Shard>) {
+/// Keeps a shard's times for as long as the shard runs.
+pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
     let limits = &shard.time_limits;
     loop {
         let next = limits.first();
@@ -111,7 +116,13 @@ pub(super) async fn run(shard: Rc<Shard>) {
         match next {
             None => earlier.await,
             Some(at) => {
-                select(pin!(tokio::time::sleep_until(at.into())), pin!(earlier)).await;
+                if let Either::Left((Err(error), _)) =
+                    select(pin!(timer.wait(at)), pin!(earlier)).await
+                {
+                    // The kernel has no reason to.
+                    tracing::error!(%error, "the shard's timer failed: it keeps no times any more");
+                    return;
+                }
             }
         }
         limits.wake_due(Instant::now());

@@ -15,6 +15,7 @@ use peer::{
     host::{Events, server_with},
     upgrade_head,
 };
+use socket2::SockRef;
 
 /// A server whose host decides, and has as long as it likes.
 fn deciding() -> Server {
@@ -154,6 +155,41 @@ fn a_client_that_leaves_while_it_waits_is_forgotten() {
         let stats = server.stats();
         (stats.connections, stats.handshakes, stats.rooms) == (0, 0, 0)
     });
+}
+
+#[test]
+fn a_client_that_is_gone_when_it_is_admitted_has_left() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    for said in ["", "a word behind its head, so that its end is not seen"] {
+        let mut peer = ask(server.local_addr(), "/", &[]);
+        peer.write(&masked(TEXT, said.as_bytes()));
+        let (client, ..) = request(&mut events);
+        SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        // It may have been noticed before.
+        let _ = server.accept(client);
+        assert_eq!(events.left(client).0, 1006, "{said}");
+        assert!(matches!(server.send(client, Kind::Text, b"x"), Err(Error::ClientNotFound)));
+    }
+    assert_eq!(server.stats().connections, 0);
+    server.stop(Duration::from_secs(60)).unwrap();
+}
+
+#[test]
+fn a_client_is_in_no_room_when_the_host_is_told_that_it_has_left() {
+    let server = deciding();
+    let mut events = Events::of(&server);
+    for _ in 0..50 {
+        let _peer = ask(server.local_addr(), "/", &[]);
+        let (client, ..) = request(&mut events);
+        for room in 0..50 {
+            server.join(client, &room.to_string()).unwrap();
+        }
+        server.reject(client, 403, "no").unwrap();
+        events.left(client);
+        assert_eq!(server.stats().rooms, 0);
+    }
 }
 
 #[test]

@@ -94,6 +94,8 @@ fn another_version_is_answered_426_with_the_right_one() {
         let response = refused(&server, head.as_bytes());
         assert_eq!(response.status, 426, "{version}");
         assert_eq!(response.header("Sec-WebSocket-Version"), Some("13"));
+        assert_eq!(response.header("Upgrade"), Some("websocket"), "RFC 9110, 15.5.22");
+        assert_eq!(response.header("Connection"), Some("close, upgrade"), "RFC 9110, 7.8");
     }
 }
 
@@ -271,6 +273,22 @@ fn a_head_that_arrives_byte_by_byte_is_as_good() {
     }
     assert_eq!(peer.response().status, 101);
     peer.is_served();
+}
+
+#[test]
+fn empty_lines_before_a_head_are_skipped_and_count_as_the_head() {
+    let server = server();
+    let head = upgrade_head(server.local_addr(), "/", &[]);
+    for cut in [0, 1, 2, 3, 4, 5] {
+        let request = format!("\r\n\r\n{head}");
+        let mut peer = Peer::connect(server.local_addr());
+        let (first, rest) = request.as_bytes().split_at(cut);
+        peer.write(first);
+        peer.write(rest);
+        assert_eq!(peer.response().status, 101, "{cut}");
+        peer.is_served();
+    }
+    assert_eq!(refused(&server, &b"\n".repeat(16 * 1024)).status, 431);
 }
 
 #[test]

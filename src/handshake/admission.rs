@@ -22,12 +22,13 @@ use crate::{
     },
 };
 
-/// A client that the host has not decided on. If this is dropped before it is admitted, it has left.
+/// A client that is not connected yet, for the host decides on it. If this is dropped before it is, it has
+/// left.
 pub(super) struct Waiting {
     shard: Rc<Shard>,
     rooms: Arc<Rooms>,
     client: Rc<Client>,
-    /// What the host is told if it is not admitted; empty if it is.
+    /// What the host is told if it is not connected; empty if it is.
     why: Cell<&'static str>,
 }
 
@@ -109,8 +110,8 @@ impl Waiting {
         })
     }
 
-    /// Lets the client be: it is connected from here on.
-    pub(super) fn admitted(&self) {
+    /// Lets the client be: its handshake is answered, and it leaves as one that was connected.
+    pub(super) fn is_connected(&self) {
         self.why.set("");
     }
 }

@@ -14,7 +14,7 @@ use crate::context::Context;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     text: String,
-    header: Option<(&'static str, &'static str)>,
+    headers: &'static [(&'static str, &'static str)],
     /// A limit of the server is reached, which its host may want to raise.
     is_limit: bool,
     /// The method was HEAD: the text is not sent.
@@ -23,11 +23,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), header: None, is_limit: false, is_bare: false }
+        Self { status, text: text.into(), headers: &[], is_limit: false, is_bare: false }
     }
 
     pub(crate) fn home(head: &Head<'_, '_>) -> Self {
-        let host = head.host().ok().flatten().unwrap_or("127.0.0.1:9001");
+        let host = head.host.unwrap_or("127.0.0.1:9001");
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
             "This is libchat {version}, a WebSocket chat server.\n\
@@ -52,10 +52,9 @@ impl Answer {
         Self::new(404, text)
     }
 
-    pub(crate) fn method_not_allowed() -> Self {
-        let text = "use the method GET";
-        let header = Some(("Allow", "GET"));
-        Self { header, ..Self::new(405, text) }
+    pub(crate) fn method_not_allowed(is_page: bool) -> Self {
+        let headers = if is_page { &[("Allow", "GET, HEAD")] } else { &[("Allow", "GET")] };
+        Self { headers, ..Self::new(405, "use the method GET") }
     }
 
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
@@ -75,15 +74,14 @@ impl Answer {
 
     pub(crate) fn upgrade_required() -> Self {
         let text = "connect here by WebSocket: the request asks for no upgrade";
-        let header = Some(("Upgrade", "websocket"));
-        Self { header, ..Self::new(426, text) }
+        Self { headers: &[("Upgrade", "websocket")], ..Self::new(426, text) }
     }
 
     pub(crate) fn wrong_version() -> Self {
         // RFC 6455, 4.4: the answer names the versions that are understood.
-        let header = Some(("Sec-WebSocket-Version", "13"));
+        let headers = &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
         let text = "version 13 of the WebSocket protocol is spoken here";
-        Self { header, ..Self::new(426, text) }
+        Self { headers, ..Self::new(426, text) }
     }
 
     pub(crate) fn forbidden_origin() -> Self {
@@ -130,15 +128,18 @@ impl Answer {
 
     /// The answer as it is sent (RFC 9112, 4).
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        let Self { status, text, header, is_bare, .. } = self;
+        let Self { status, text, headers, is_bare, .. } = self;
         let (reason, len) = (reason(status), text.len() + 1);
         // RFC 9110, 6.6.1.
         let date = httpdate::fmt_http_date(SystemTime::now());
+        // RFC 9110, 7.8: whoever sends Upgrade says so.
+        let upgrades = headers.iter().any(|(name, _)| *name == "Upgrade");
+        let connection = if upgrades { "close, upgrade" } else { "close" };
         let mut answer = format!(
-            "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nConnection: close\r\n\
+            "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nConnection: {connection}\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len}\r\n"
         );
-        if let Some((name, value)) = header {
+        for (name, value) in headers {
             for part in [name, ": ", value, "\r\n"] {
                 answer.push_str(part);
             }

@@ -19,14 +19,14 @@ pub(super) const fn no_headers<'b>() -> Headers<'b> {
 #[derive(Debug)]
 pub(super) struct Head<'h, 'b> {
     pub(super) method: &'b str,
-    /// As it came: percent-encoded. Never empty.
+    /// As it came: percent-encoded.
     pub(super) path: &'b str,
     /// What follows the question mark.
     pub(super) query: &'b str,
     /// Whether it is of HTTP/1.1, and not of 1.0.
     pub(super) is_http_1_1: bool,
-    /// The host that the target itself names.
-    authority: Option<&'b str>,
+    /// The host and port that the client took this server for (RFC 9112, 3.2.2).
+    pub(super) host: Option<&'b str>,
     headers: &'h [httparse::Header<'b>],
 }
 
@@ -52,7 +52,18 @@ impl<'h, 'b> Head<'h, 'b> {
         let (authority, path, query) = parts(target);
         let is_http_1_1 = request.version == Some(1);
         let headers = request.headers;
-        Ok(Some((Self { method, path, query, is_http_1_1, authority, headers }, len)))
+        let mut head = Self { method, path, query, is_http_1_1, host: authority, headers };
+        let host = head.one("Host")?.map(str::from_utf8);
+        match host {
+            Some(Ok(host)) if host.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                head.host = authority.or(Some(host));
+            }
+            // RFC 9112, 3.2.
+            None if !is_http_1_1 => {}
+            None => return Err(Answer::bad_request("the header Host is missing")),
+            Some(_) => return Err(Answer::bad_request("the header Host is no host")),
+        }
+        Ok(Some((head, len)))
     }
 
     /// The headers as they came.
@@ -89,18 +100,10 @@ impl<'h, 'b> Head<'h, 'b> {
             .any(|item| item.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
     }
 
-    /// The host and port that the client took this server for (RFC 9112, 3.2.2).
-    ///
-    /// # Errors
-    /// What is answered if it names two.
-    pub(super) fn host(&self) -> Result<Option<&'b str>, Answer> {
-        let header = self.one("Host")?;
-        Ok(self.authority.or_else(|| std::str::from_utf8(header?).ok()))
-    }
-
     /// Whether a body follows.
     pub(super) fn has_body(&self) -> bool {
-        let is_empty = |length: &[u8]| length.iter().all(|digit| *digit == b'0');
+        let is_empty =
+            |length: &[u8]| !length.is_empty() && length.iter().all(|digit| *digit == b'0');
         self.all("Transfer-Encoding").next().is_some()
             || self.all("Content-Length").any(|length| !is_empty(length))
     }
@@ -113,9 +116,18 @@ fn parts(target: &str) -> (Option<&str>, &str, &str) {
     if before.starts_with('/') {
         return (None, before, query);
     }
-    let Some((_scheme, rest)) = before.split_once("://") else { return (None, before, query) };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    (Some(authority), if path.is_empty() { "/" } else { path }, query)
+    let is_ours = |scheme: &str| {
+        ["http", "https", "ws", "wss"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours))
+    };
+    match before.split_once("://").filter(|(scheme, _)| is_ours(scheme)) {
+        Some((_, rest)) => match rest.split_at(rest.find('/').unwrap_or(rest.len())) {
+            // RFC 9110, 4.2.1: no host is none.
+            ("", _) => (None, before, query),
+            (authority, "") => (Some(authority), "/", query),
+            (authority, path) => (Some(authority), path, query),
+        },
+        None => (None, before, query),
+    }
 }
 
 #[cfg(test)]
@@ -138,8 +150,26 @@ mod tests {
         }
         assert_eq!(status(&format!("{whole}and more")), Some(200));
         assert_eq!(status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(400));
-        assert_eq!(status(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100))), Some(200));
-        assert_eq!(status(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101))), Some(431));
+        for (others, answer) in [(99, 200), (100, 431)] {
+            let others = "a: b\r\n".repeat(others);
+            assert_eq!(status(&format!("GET / HTTP/1.1\r\nHost: a\r\n{others}\r\n")), Some(answer));
+        }
+    }
+
+    #[test]
+    fn a_request_names_its_host_once() {
+        for (version, lines, answer) in [
+            ("1.1", "Host: a.test:9001\r\n", 200),
+            ("1.1", "Host:\r\n", 200),
+            ("1.1", "", 400),
+            ("1.1", "Host: a\r\nHost: a\r\n", 400),
+            ("1.1", "Host: a b\r\n", 400),
+            ("1.1", "Host: \u{e9}\r\n", 400),
+            ("1.0", "", 200),
+        ] {
+            let whole = format!("GET / HTTP/{version}\r\n{lines}\r\n");
+            assert_eq!(status(&whole), Some(answer), "{whole}");
+        }
     }
 
     #[test]
@@ -152,6 +182,8 @@ mod tests {
             ("WS://host?x=http://y/", (Some("host"), "/", "x=http://y/")),
             ("http://host/rooms/b?x", (Some("host"), "/rooms/b", "x")),
             ("*", (None, "*", "")),
+            ("http:///rooms/a", (None, "http:///rooms/a", "")),
+            ("a/b://host/rooms/a", (None, "a/b://host/rooms/a", "")),
             ("host:80", (None, "host:80", "")),
         ] {
             assert_eq!(parts(target), found, "{target}");
@@ -167,7 +199,7 @@ mod tests {
         assert_eq!(len, bytes.len());
         assert!(!head.is_http_1_1);
         assert_eq!(head.one("Host").unwrap(), Some(&b"two"[..]));
-        assert_eq!(head.host().unwrap(), Some("one"));
+        assert_eq!(head.host, Some("one"));
         assert!(["a", "b", "C"].iter().all(|element| head.lists("LIST", element)));
         assert!(!head.lists("list", "d"));
         assert_eq!(head.one("list").unwrap_err().status, 400);
@@ -180,9 +212,10 @@ mod tests {
             ("Content-Length: 0", false),
             ("Content-Length: 10", true),
             ("content-length: x", true),
+            ("Content-Length:", true),
             ("Transfer-Encoding: chunked", true),
         ] {
-            let bytes = format!("GET / HTTP/1.1\r\n{header}\r\n\r\n");
+            let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n");
             let mut headers = no_headers();
             let (head, _) = Head::parse(bytes.as_bytes(), &mut headers).unwrap().unwrap();
             assert_eq!(head.has_body(), has_body, "{header}");

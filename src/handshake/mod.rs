@@ -2,8 +2,8 @@
 //!
 //! Its head is httparse's business, and one answer is all that it gets: here are no bodies to be read
 //! and no second requests, so what else a library for HTTP does would only be paid for (a third of what
-//! a connection costs in user space, a tenth of a program with libchat). Every request gets an answer,
-//! also the one that makes no sense or that never ends.
+//! a connection costs in user space, a tenth of a program with libchat). Whoever is still there gets an
+//! answer, also to a request that makes no sense or that never ends.
 
 mod accept;
 mod admission;
@@ -31,7 +31,7 @@ use self::{
     admission::Waiting,
     answer::Answer,
     head::Head,
-    receive::{left, receive},
+    receive::{left, receive, skip},
     request::Route,
 };
 use crate::{
@@ -55,16 +55,18 @@ struct Caller {
     addr: SocketAddr,
 }
 
-/// A request that may be upgraded.
+/// A request that may be upgraded. When it is dropped, the client is first out of its rooms, then the host
+/// is told that it has left, then its place among the connections is free.
 struct Begun {
     upgrade: Upgrade,
     /// What came behind its head.
     leftover: Vec<u8>,
     member: Member,
+    /// The client that the host decides on, and where the decision comes.
+    waiting: Option<Waiting>,
+    decision: Option<oneshot::Receiver<Decision>>,
     request: Option<Arc<event::Request>>,
     admission: Admission,
-    /// Where the host's decision comes, if it makes one, and the client until it is made.
-    waiting: Option<(Waiting, oneshot::Receiver<Decision>)>,
 }
 
 /// Serves one HTTP request; what is to be served as WebSocket from then on, if it is upgraded.
@@ -83,12 +85,12 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) -
         }
     };
     let caller = Caller { shard, rooms, stream, addr };
-    let begun = match caller.begun().await? {
-        Ok(begun) if begun.waiting.is_none() => begun,
+    let begun = match caller.begun().await {
+        Ok(begun) if begun.decision.is_none() => begun,
         Ok(begun) => {
             // The host may take its time: others are let in meanwhile.
             drop(place);
-            Box::pin(caller.admitted(begun)).await?
+            Box::pin(caller.decided(begun)).await?
         }
         Err(answer) => {
             Box::pin(caller.refuse(answer)).await;
@@ -97,26 +99,27 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) -
     };
     let begun = match Socket::of(&*caller.stream).send(&begun.upgrade) {
         Ok(taken) if taken == begun.upgrade.len() => begun,
-        // A socket that was not written to yet takes it all, unless the kernel is short of memory.
-        taken => Box::pin(caller.answered(begun, taken)).await?,
+        // A socket that was not written to yet takes it all, unless the kernel is short of memory or the
+        // client is gone.
+        taken => Box::pin(caller.answered(begun, taken.unwrap_or_default())).await?,
     };
+    if let Some(waiting) = &begun.waiting {
+        waiting.is_connected();
+    }
     let Begun { leftover, member, request, admission, .. } = *begun;
     Some(Upgraded { member, leftover, request, admission, load })
 }
 
 impl Caller {
-    /// Receives the request, and decides on it as far as that is the server's business; `None` if the
-    /// server stops before it is there.
-    async fn begun(&self) -> Option<Result<Box<Begun>, Answer>> {
+    /// Receives the request, and decides on it as far as that is the server's business.
+    async fn begun(&self) -> Result<Box<Begun>, Answer> {
         let Self { shard, stream, .. } = self;
         let received = pin!(receive(shard, stream, |head, rest| self.begin(head, rest)));
         let timeout = shard.context.options.handshake_timeout;
         let in_time = shard.time_limits.within(timeout, received);
         match select(pin!(in_time), pin!(shard.stopped())).await {
-            Either::Left((begun, _)) => {
-                Some(begun.unwrap_or_else(|| Err(Answer::request_timeout())))
-            }
-            Either::Right(_) => None,
+            Either::Left((begun, _)) => begun.unwrap_or_else(|| Err(Answer::request_timeout())),
+            Either::Right(_) => Err(Answer::stopping()),
         }
     }
 
@@ -141,32 +144,34 @@ impl Caller {
             .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
         let request = context.events.is_enabled().then(|| request::describe(head, *addr));
         let member = Member::new(shard, rooms, stream, &options);
-        let mut waiting = None;
+        let (mut waiting, mut decision) = (None, None);
         if let (Some(request), false) = (&request, context.options.admission_timeout.is_zero()) {
-            waiting = Some(Waiting::begin(&member, &options, Arc::clone(request)));
+            let (begun, receiver) = Waiting::begin(&member, &options, Arc::clone(request));
+            (waiting, decision) = (Some(begun), Some(receiver));
         } else {
             member.join(&options).map_err(|_stopped| Answer::stopping())?;
         }
         let leftover = rest.to_vec();
-        Ok(Box::new(Begun { upgrade, leftover, member, request, admission, waiting }))
+        let begun = Begun { upgrade, leftover, member, waiting, decision, request, admission };
+        Ok(Box::new(begun))
     }
 
     /// Waits for the host's decision, and refuses whom it does not let in.
-    async fn admitted(&self, mut begun: Box<Begun>) -> Option<Box<Begun>> {
-        let (waiting, decision) = begun.waiting.take()?;
-        let has_left = left(&self.shard, &self.stream, &mut begun.leftover);
+    async fn decided(&self, mut begun: Box<Begun>) -> Option<Box<Begun>> {
+        let Begun { waiting, decision, leftover, .. } = &mut *begun;
+        let (waiting, decision) = (waiting.as_ref()?, decision.take()?);
+        let has_left = left(&self.shard, &self.stream, leftover);
         let decided = match select(pin!(waiting.decided(decision)), pin!(has_left)).await {
             Either::Left((decided, _)) => Some(decided),
             Either::Right(_) => None,
         };
         if let Some(Ok(())) = decided {
-            waiting.admitted();
             return Some(begun);
         }
-        // The host is told, and the client is in no room, before the answer is sent. Its place among the
-        // connections is free when its socket is closed.
-        let Begun { admission: _place, member, .. } = *begun;
-        drop((waiting, member));
+        let Begun { admission: _place, member, waiting, .. } = *begun;
+        drop(member);
+        // The host is told before the answer is sent.
+        drop(waiting);
         match decided {
             Some(Err(answer)) => self.refuse(answer).await,
             _ => self.shard.context.counters.connections_refused.add(1),
@@ -175,9 +180,8 @@ impl Caller {
     }
 
     /// Writes the rest of the answer that upgrades, of which the socket has not taken everything.
-    async fn answered(&self, begun: Box<Begun>, taken: io::Result<usize>) -> Option<Box<Begun>> {
-        let rest = &begun.upgrade[taken.unwrap_or_default()..];
-        let is_written = self.write(rest).await;
+    async fn answered(&self, begun: Box<Begun>, taken: usize) -> Option<Box<Begun>> {
+        let is_written = self.write(&begun.upgrade[taken..]).await;
         if !is_written {
             self.shard.context.counters.connections_refused.add(1);
         }
@@ -207,13 +211,9 @@ impl Caller {
             return;
         }
         let ended = async {
-            while stream.readable().await.is_ok() {
-                let mut buffer = shard.read_buffer.borrow_mut();
-                match stream.try_read(&mut buffer) {
-                    Ok(0) => return,
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
-                    _ => {}
-                }
+            while stream.readable().await.is_ok() && skip(shard, stream).is_ok() {
+                // One that sends without end must not keep the others of the shard waiting.
+                tokio::task::yield_now().await;
             }
         };
         select(pin!(shard.time_limits.within(LINGER, ended)), pin!(shard.stopped())).await;

@@ -23,36 +23,38 @@ pub(super) async fn receive<T>(
     stream: &TcpStream,
     act: impl FnOnce(&Head<'_, '_>, &[u8]) -> Result<T, Answer>,
 ) -> Result<T, Answer> {
-    let limit = shard.context.options.handshake_size;
+    // Of what may come; empty lines before the head count.
+    let mut room = shard.context.options.handshake_size;
     let mut before = Vec::new();
     loop {
         if stream.readable().await.is_err() {
             return Err(Answer::malformed());
         }
         let mut buffer = shard.read_buffer.borrow_mut();
-        let new = match read(stream, &mut buffer, limit - before.len()) {
+        let new = match read(stream, &mut buffer, room) {
             Ok(Some(new)) => new,
             Ok(None) => continue,
             // What has come is not all of a request, and no more comes.
             Err(_) => return Err(Answer::malformed()),
         };
+        room -= new.len();
         let is_first = before.is_empty();
         let bytes = if is_first {
-            new
+            skip_empty_lines(new)
         } else {
             before.extend_from_slice(new);
             &before[..]
         };
-        let is_worth_it = is_first || ends_within(bytes, new.len());
+        let may_be_whole = is_first || ends_within(bytes, new.len());
         let mut headers = no_headers();
-        if is_worth_it && let Some((head, len)) = Head::parse(bytes, &mut headers)? {
+        if may_be_whole && let Some((head, len)) = Head::parse(bytes, &mut headers)? {
             return act(&head, &bytes[len..]).map_err(|answer| answer.to(&head));
         }
-        if bytes.len() == limit {
+        if room == 0 {
             return Err(Answer::head_too_large());
         }
         if is_first {
-            before.extend_from_slice(new);
+            before.extend_from_slice(skip_empty_lines(new));
         }
     }
 }
@@ -94,6 +96,20 @@ fn read<'b>(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Reads what a socket has, and throws it away.
+///
+/// # Errors
+/// The stream has ended, or is broken.
+pub(super) fn skip(shard: &Shard, stream: &TcpStream) -> io::Result<()> {
+    read(stream, &mut shard.read_buffer.borrow_mut(), usize::MAX).map(drop)
+}
+
+/// What may come before a head (RFC 9112, 2.2).
+fn skip_empty_lines(bytes: &[u8]) -> &[u8] {
+    let empty = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &bytes[empty..]
 }
 
 /// Whether an empty line, which ends a head, ends within the last `new` bytes.

@@ -35,7 +35,7 @@ pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
     };
     let is_plain = matches!(route, Route::Plain(_));
     if head.method != "GET" && (is_plain || head.method != "HEAD") {
-        return Err(Answer::method_not_allowed());
+        return Err(Answer::method_not_allowed(!is_plain));
     }
     if is_plain && !wants_upgrade {
         return Err(Answer::upgrade_required());
@@ -74,12 +74,11 @@ fn plain_options(room: String, query: &str) -> Result<PlainOptions, Answer> {
 
 /// Checks that a page may connect: programs send no origin, the server's own host always may.
 pub(super) fn check_origin(head: &Head<'_, '_>, allowed: &[String]) -> Result<(), Answer> {
-    let host = head.host()?;
     let Some(origin) = head.one("Origin")? else { return Ok(()) };
     let origin = std::str::from_utf8(origin).map_err(|_| Answer::forbidden_origin())?;
     let is_listed =
         allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
-    if is_listed || is_own_host(origin, host) {
+    if is_listed || is_own_host(origin, head.host) {
         return Ok(());
     }
     Err(Answer::forbidden_origin())
@@ -115,7 +114,7 @@ mod tests {
 
     /// Does something with the head of a request.
     fn with<T>(target: &str, headers: &[(&str, &str)], act: impl FnOnce(&Head<'_, '_>) -> T) -> T {
-        let mut bytes = format!("GET {target} HTTP/1.1\r\n");
+        let mut bytes = format!("GET {target} HTTP/1.0\r\n");
         for (name, value) in headers {
             bytes += &format!("{name}: {value}\r\n");
         }
@@ -175,10 +174,8 @@ mod tests {
         assert!(!check("null", "null"));
         let everyone = ["*".to_owned()];
         assert!(with("/", &[("origin", "null")], |head| check_origin(head, &everyone)).is_ok());
-        for twice in ["Origin", "Host"] {
-            let headers = [("Origin", "null"), ("Host", "a"), (twice, "b")];
-            let answer = with("/", &headers, |head| check_origin(head, &everyone)).unwrap_err();
-            assert_eq!(answer.status, 400, "{twice}");
-        }
+        let twice = [("Origin", "null"), ("Origin", "null")];
+        let answer = with("/", &twice, |head| check_origin(head, &everyone)).unwrap_err();
+        assert_eq!(answer.status, 400);
     }
 }

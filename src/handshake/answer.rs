@@ -66,10 +66,9 @@ impl Answer {
     }
 
     pub(crate) fn head_too_large() -> Self {
-        Self::new(
-            431,
-            "the head of the request is too large; the server's option is handshake_size",
-        )
+        let text = "the request's head is longer than the server's option handshake_size, or has more \
+                    than 100 headers";
+        Self::new(431, text)
     }
 
     pub(crate) fn upgrade_required() -> Self {

@@ -2,7 +2,7 @@
 //!
 //! Its head is httparse's business, and one answer is all that it gets: here are no bodies to be read
 //! and no second requests, so what else a library for HTTP does would only be paid for (a third of what
-//! a connection costs in user space, a tenth of a program with libchat). Whoever is still there gets an
+//! a connection costs in user space, a seventh of a program with libchat). Whoever is still there gets an
 //! answer, also to a request that makes no sense or that never ends.
 
 mod accept;

@@ -76,10 +76,9 @@ impl History {
 
     /// Forgets the messages that are too old.
     pub(crate) fn forget_older_than(&mut self, age: Duration, now: Duration) {
-        while let Some(oldest) = self.entries.front() {
-            if now.saturating_sub(oldest.published) <= age {
-                break;
-            }
+        // Before the clock began, nothing was published.
+        let Some(since) = now.checked_sub(age) else { return };
+        while self.entries.front().is_some_and(|oldest| oldest.published < since) {
             self.forget_oldest();
         }
     }

@@ -20,6 +20,9 @@ pub(super) struct Directory {
     /// Where in `rooms` each is.
     pub(super) by_name: HashMap<Arc<str>, usize>,
     pub(super) rooms: Slab<Arc<Room>>,
+    /// Where in `rooms` the last one was that was asked for: a host often speaks to one room for a while,
+    /// and finding it by its name is a sixth of what publishing takes.
+    recent: usize,
     /// Where in `rooms` the next look for one that keeps much begins.
     cursor: usize,
     /// Rooms without subscribers that have history, the one that has rested for longest first.
@@ -30,8 +33,12 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<Room>> {
-        self.rooms.get(*self.by_name.get(name)?)
+    pub(super) fn get(&mut self, name: &str) -> Option<&Arc<Room>> {
+        let is_recent = self.rooms.get(self.recent).is_some_and(|room| **room.name() == *name);
+        if !is_recent {
+            self.recent = *self.by_name.get(name)?;
+        }
+        self.rooms.get(self.recent)
     }
 
     pub(super) fn insert(&mut self, room: &Arc<Room>) {
@@ -60,5 +67,31 @@ impl Directory {
     pub(super) fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::inbox::RoomId;
+
+    #[test]
+    fn a_room_is_found_by_its_name_and_by_no_other() {
+        let mut directory = Directory::default();
+        let rooms: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|name| Arc::new(Room::new(RoomId(directory.next_number()), name.into(), 1)))
+            .collect();
+        rooms.iter().for_each(|room| directory.insert(room));
+        for name in ["a", "a", "b", "c", "c", "a"] {
+            assert_eq!(&**directory.get(name).unwrap().name(), name);
+        }
+        assert!(directory.get("d").is_none());
+        // Its place is another room's now.
+        directory.remove(&rooms[0]);
+        assert!(directory.get("a").is_none());
+        directory.insert(&Arc::new(Room::new(RoomId(9), "d".into(), 1)));
+        assert!(directory.get("a").is_none());
+        assert_eq!(directory.get("d").unwrap().id(), RoomId(9));
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     frame::Kind,
     message::Message,
+    options::Options,
 };
 
 /// How many bytes of payloads are kept in one piece of memory.
@@ -30,36 +31,61 @@ impl Publication<'_> {
     }
 }
 
-/// Makes the messages of a batch, or of a part of it that is for one room. As many as fit share their
-/// memory; no piece of it is larger than `together`.
+/// How much of a history messages that share their memory may be: all of it is kept until the last of them
+/// is forgotten.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    bytes: usize,
+    messages: usize,
+}
+
+impl Share {
+    /// As much as a server's histories bear.
+    pub(crate) fn of(options: &Options) -> Self {
+        let Options { history_messages, history_size, history_total, .. } = *options;
+        if history_messages == 0 {
+            return Self { bytes: MAX_TOGETHER, messages: usize::MAX };
+        }
+        let bytes = (history_size.min(history_total) / 16).min(MAX_TOGETHER);
+        Self { bytes, messages: history_messages / 4 }
+    }
+
+    /// How many messages at the front of a batch share their memory: at least one, which is then alone.
+    fn count(self, batch: &[Publication<'_>]) -> usize {
+        let mut left = self.bytes;
+        let shares = |publication: &&Publication<'_>| {
+            let len = publication.data.len();
+            // An empty one has none to share.
+            let shares = publication.kind == batch[0].kind && (1..=left).contains(&len);
+            left = left.saturating_sub(len);
+            shares
+        };
+        batch.iter().take(self.messages).take_while(shares).count().max(1)
+    }
+}
+
+/// Makes the messages of a batch, or of a part of it that is for one room.
 ///
 /// # Errors
 /// As `Message::check`, for any of them.
 pub(crate) fn messages(
     mut batch: &[Publication<'_>],
     limit: usize,
-    together: usize,
+    share: Share,
 ) -> Result<Vec<Message>> {
     for publication in batch {
         Message::check(publication.kind, publication.data, limit)?;
     }
     let mut messages = Vec::with_capacity(batch.len());
     while let Some(Publication { kind, data, .. }) = batch.first() {
-        let mut room = together.min(MAX_TOGETHER);
-        let fits = batch.iter().take_while(|publication| {
-            let fits = publication.kind == *kind && publication.data.len() <= room;
-            room = room.saturating_sub(publication.data.len());
-            fits
-        });
-        // One that fits nowhere is alone.
-        let count = fits.count().max(1);
-        if count == 1 {
+        let (first, rest) = batch.split_at(share.count(batch));
+        if first.len() == 1 {
             messages.push(Message::new(*kind, data));
         } else {
-            let payloads = batch[..count].iter().map(|publication| publication.data);
+            let payloads = first.iter().map(|publication| publication.data);
             messages.extend(Message::together(*kind, payloads));
         }
-        batch = &batch[count..];
+        batch = rest;
     }
     Ok(messages)
 }
@@ -90,28 +116,53 @@ impl std::error::Error for BatchError {
 mod tests {
     use super::*;
 
-    fn texts(batch: &[(Kind, &str)], together: usize) -> Vec<(Kind, String, usize)> {
-        let batch: Vec<_> = batch
+    /// What each message of a batch keeps when the share is of so many bytes and messages.
+    fn kept(batch: &[(Kind, &str)], bytes: usize, messages: usize) -> Vec<usize> {
+        let publications: Vec<_> = batch
             .iter()
             .map(|(kind, text)| Publication { room: "a", kind: *kind, data: text.as_bytes() })
             .collect();
-        let messages = messages(&batch, 100, together).unwrap();
-        let text = |message: &Message| String::from_utf8(message.data().to_vec()).unwrap();
-        messages.iter().map(|it| (it.kind(), text(it), it.kept())).collect()
+        let made = super::messages(&publications, 100, Share { bytes, messages }).unwrap();
+        let texts = made.iter().map(|it| (it.kind(), std::str::from_utf8(it.data()).unwrap()));
+        assert!(texts.eq(batch.iter().copied()));
+        made.iter().map(Message::kept).collect()
     }
 
     #[test]
     fn messages_of_one_kind_share_memory_up_to_a_bound() {
         let (text, binary) = (Kind::Text, Kind::Binary);
-        let batch = [(text, "abc"), (text, ""), (text, "de"), (text, "f"), (binary, "ghijklm")];
-        let kept = |together| {
-            let messages = texts(&batch, together);
-            assert!(messages.iter().map(|(kind, text, _)| (*kind, &**text)).eq(batch));
-            messages.iter().map(|(.., kept)| *kept).collect::<Vec<_>>()
+        let batch = [(text, "abc"), (text, "de"), (text, "f"), (binary, "ghijklm")];
+        assert_eq!(kept(&batch, 1000, 100), [0, 0, 6, 7]);
+        assert_eq!(kept(&batch, 1000, 2), [0, 5, 1, 7]);
+        assert_eq!(kept(&batch, 5, 100), [0, 5, 1, 7]);
+        assert_eq!(kept(&batch, 0, 100), [3, 2, 1, 7]);
+        assert_eq!(kept(&batch, 1000, 0), [3, 2, 1, 7]);
+        assert!(kept(&[], 1000, 100).is_empty());
+    }
+
+    #[test]
+    fn an_empty_message_keeps_nothing() {
+        let text = Kind::Text;
+        let batch = [(text, "a"), (text, "bc"), (text, ""), (text, ""), (text, "d"), (text, "")];
+        assert_eq!(kept(&batch, 1000, 100), [0, 3, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_share_is_a_small_part_of_a_history() {
+        let share = |messages, size, total| {
+            let options = Options {
+                history_messages: messages,
+                history_size: size,
+                history_total: total,
+                ..Options::default()
+            };
+            let Share { bytes, messages } = Share::of(&options);
+            (bytes, messages)
         };
-        assert_eq!(kept(1000), [0, 0, 0, 6, 7]);
-        assert_eq!(kept(5), [0, 0, 5, 1, 7]);
-        assert_eq!(kept(0), [3, 0, 2, 1, 7]);
-        assert!(texts(&[], 10).is_empty());
+        assert_eq!(share(100, 1 << 20, 1 << 30), (MAX_TOGETHER, 25));
+        assert_eq!(share(1, 1 << 20, 1 << 30), (MAX_TOGETHER, 0));
+        assert_eq!(share(100, 1600, 1 << 30), (100, 25));
+        assert_eq!(share(100, 1 << 20, 3200), (200, 25));
+        assert_eq!(share(0, 0, 0), (MAX_TOGETHER, usize::MAX));
     }
 }

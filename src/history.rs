@@ -29,7 +29,8 @@ impl Entry {
 }
 
 impl History {
-    /// Adds messages and forgets those that are beyond the bounds: possibly some of them.
+    /// Adds messages and forgets those that are beyond the bounds: possibly some of them. Those that share
+    /// their memory come together and are forgotten in their order, so the last of them counts for all.
     pub(crate) fn append(
         &mut self,
         messages: impl IntoIterator<Item = Message>,

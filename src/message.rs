@@ -55,8 +55,8 @@ impl Message {
         Self { shared, start: 0, len: data.len() as u32 }
     }
 
-    /// Makes messages of payloads that are known to be of their kind and are not long, in one piece of
-    /// memory: it is given back when the last of them is gone. With one for each of 64 messages, half
+    /// Makes messages of payloads that are known to be of their kind, in one piece of memory, which is
+    /// not long, and whose last is not empty: it is given back when the last of them is gone. With one for each of 64 messages, half
     /// the time of publishing them was the allocator's.
     pub(crate) fn together<'a>(
         kind: Kind,
@@ -64,6 +64,7 @@ impl Message {
     ) -> impl Iterator<Item = Self> {
         let mut bytes = Vec::with_capacity(payloads.clone().map(<[u8]>::len).sum());
         payloads.clone().for_each(|payload| bytes.extend_from_slice(payload));
+        debug_assert!(bytes.len() < LONG, "what is long is alone");
         let shared = ThinArc::from_header_and_slice(Header { kind, long: None }, &bytes);
         let mut end = 0;
         payloads.map(move |payload| {

@@ -47,15 +47,16 @@ mod timer {
             unsafe { AsyncFd::register(fd) }.map(Self).map_err(io::Error::from)
         }
 
-        /// Waits for a time, or less: the one before it may come still.
+        /// Waits for a time, or less: the one before it may come still. It comes up to a millisecond
+        /// late, so that what comes close together is one.
         pub(crate) async fn wait(&self, at: Instant) -> io::Result<()> {
-            // Zero would mean never.
-            let left = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+            // Never zero, which would mean never.
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             let spec = libc::itimerspec {
                 it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
                 it_value: libc::timespec {
                     tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
-                    tv_nsec: left.subsec_nanos() as libc::c_long,
+                    tv_nsec: libc::c_long::from(left.subsec_millis()) * 1_000_000,
                 },
             };
             let fd = self.0.as_raw_fd();

@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    batch::{self, BatchError, Publication},
+    batch::{self, BatchError, Publication, Share},
     context::Context,
     error::{Error, Result},
     event::{ClientId, Event},
@@ -125,13 +125,12 @@ impl Handle {
 
     fn publish_all(&self, batch: &[Publication<'_>], published: &mut usize) -> Result<()> {
         let limit = self.max_message_size();
-        // A small history is to keep what it can.
-        let together = self.shared.context.options.history_size / 16;
+        let share = Share::of(&self.shared.context.options);
         let mut runs = Vec::new();
         for run in batch.chunk_by(Publication::is_for_the_room_of) {
             rooms::check_name(run[0].room)?;
             for run in run.chunks(MAX_RUN) {
-                runs.push((run[0].room, batch::messages(run, limit, together)?));
+                runs.push((run[0].room, batch::messages(run, limit, share)?));
             }
         }
         let patience = Patience::default();

@@ -106,6 +106,8 @@ pub(crate) struct Shard {
     pub(crate) liveness: Liveness,
     pub(crate) time_limits: TimeLimits,
     stopping: Cell<bool>,
+    /// Whether it cannot go on.
+    failed: Cell<bool>,
     last_client: Cell<u64>,
     /// Wakes those who end when the shard stops.
     stops: Notify,
@@ -131,6 +133,7 @@ impl Shard {
             liveness,
             time_limits: TimeLimits::default(),
             stopping: Cell::new(false),
+            failed: Cell::new(false),
             last_client: Cell::new(0),
             stops: Notify::new(),
             left: Notify::new(),
@@ -138,23 +141,33 @@ impl Shard {
     }
 
     /// Works until the shard is stopped. Calls `accept` with each connection it is handed.
-    /// Returns whether clients had to be cut at the deadline.
+    /// Returns whether clients had to be cut at the deadline; `None` if the shard cannot go on.
     pub(crate) async fn run(
         self: Rc<Self>,
         mut deadline: watch::Receiver<Option<Instant>>,
         timer: Timer,
         accept: impl Fn(&Rc<Self>, Arrival),
-    ) -> bool {
+    ) -> Option<bool> {
         drop(tokio::task::spawn_local(liveness::run(Rc::clone(&self))));
         drop(tokio::task::spawn_local(time_limits::run(Rc::clone(&self), timer)));
         if !self.context.options.review_timeout.is_zero() {
             drop(tokio::task::spawn_local(reviews::run(Rc::clone(&self))));
         }
         self.flush_until_stopped(accept).await;
+        if self.failed.get() {
+            return None;
+        }
         if self.index == 0 {
             tracing::info!(clients = self.context.counters.connections.get(), "stopping");
         }
-        self.end(&mut deadline).await
+        Some(self.end(&mut deadline).await)
+    }
+
+    /// Ends a shard that cannot go on, and its clients with it.
+    fn fail(&self) {
+        self.failed.set(true);
+        // Fails if it ends already.
+        let _ = self.link.inbox.push(Item::Stop);
     }
 
     /// Works the inbox off, in turns. The sockets that are ready are read before each turn, since

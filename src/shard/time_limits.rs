@@ -120,8 +120,8 @@ pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
                     select(pin!(timer.wait(at)), pin!(earlier)).await
                 {
                     // The kernel has no reason to.
-                    tracing::error!(%error, "the shard's timer failed: it keeps no times any more");
-                    return;
+                    tracing::error!(%error, "a shard's timer failed");
+                    return shard.fail();
                 }
             }
         }

@@ -856,10 +856,12 @@ CHAT_API chat_status chat_config_set_max_handshakes(chat_config *config, uint32_
 CHAT_API chat_status chat_config_set_handshake_timeout(chat_config *config, uint32_t timeout_ms);
 
 /**
- * Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP 431.
- * Default: 16 KiB. From 8 KiB to 1 MiB.
+ * Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP 431, and
+ * so is one with more than 100 headers. Default: 16 KiB. From 8 KiB to 1 MiB.
  */
-CHAT_API chat_status chat_config_set_handshake_size(chat_config *config, size_t bytes);
+CHAT_API
+chat_status chat_config_set_handshake_size(chat_config *config,
+                                           size_t bytes);
 
 /**
  * Lets the host decide on each client that asks to be connected, and sets how long it may take, in

@@ -96,7 +96,7 @@ impl Config {
     }
 
     /// Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP
-    /// 431.
+    /// 431, and so is one with more than 100 headers.
     ///
     /// Default: 16 KiB. From 8 KiB to 1 MiB.
     pub fn handshake_size(&mut self, bytes: usize) -> &mut Self {

@@ -75,7 +75,7 @@ pub(crate) fn payload(frame: &[u8]) -> &[u8] {
     &frame[header..]
 }
 
-/// Whether bytes are UTF-8. That they are ASCII, as most text is, is found out in a third of the time.
+/// Whether bytes are UTF-8. Most text is ASCII, which is found out sooner.
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
     bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }

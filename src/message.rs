@@ -55,9 +55,9 @@ impl Message {
         Self { shared, start: 0, len: data.len() as u32 }
     }
 
-    /// Makes messages of payloads that are known to be of their kind, in one piece of memory, which is
-    /// not long, and whose last is not empty: it is given back when the last of them is gone. With one for each of 64 messages, half
-    /// the time of publishing them was the allocator's.
+    /// Makes messages of payloads that are known to be of their kind, the last of them not empty, in one
+    /// piece of memory that is not long: it is given back when the last of them is gone. With one for each
+    /// of 64 messages, half the instructions of publishing them were the allocator's.
     pub(crate) fn together<'a>(
         kind: Kind,
         payloads: impl Iterator<Item = &'a [u8]> + Clone,

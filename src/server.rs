@@ -7,7 +7,7 @@ use std::{
     panic::AssertUnwindSafe,
     rc::Rc,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -15,6 +15,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::OptionFuture};
+use once_cell::sync::OnceCell;
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     sync::watch,
@@ -80,7 +81,7 @@ impl Server {
             links,
             addrs,
             has_handler: handler.is_some(),
-            dispatcher: OnceLock::new(),
+            dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
             had_to_cut: AtomicBool::new(false),
         });

@@ -183,8 +183,8 @@ pub extern "C" fn chat_config_set_handshake_timeout(
     attempt(|| set(config, |config| _ = config.handshake_timeout(millis(timeout_ms))))
 }
 
-/// Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP 431.
-/// Default: 16 KiB. From 8 KiB to 1 MiB.
+/// Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP 431, and
+/// so is one with more than 100 headers. Default: 16 KiB. From 8 KiB to 1 MiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_handshake_size(
     config: Option<&mut chat_config>,

@@ -7,13 +7,14 @@ mod review;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::ThreadId,
     time::{Duration, Instant},
 };
 
+use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use crate::{
@@ -46,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) has_handler: bool,
     /// The thread that the handler is called on.
-    pub(crate) dispatcher: OnceLock<ThreadId>,
+    pub(crate) dispatcher: OnceCell<ThreadId>,
     /// When the server ends at the latest, once it stops.
     pub(crate) deadline: watch::Sender<Option<Instant>>,
     /// Whether clients had to be cut at the deadline.

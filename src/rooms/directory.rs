@@ -21,7 +21,7 @@ pub(super) struct Directory {
     pub(super) by_name: HashMap<Arc<str>, usize>,
     pub(super) rooms: Slab<Arc<Room>>,
     /// Where in `rooms` the last one was that was asked for: a host often speaks to one room for a while,
-    /// and finding it by its name is a sixth of what publishing takes.
+    /// and finding it by its name is a seventh of what publishing takes.
     recent: usize,
     /// Where in `rooms` the next look for one that keeps much begins.
     cursor: usize,

@@ -6,7 +6,6 @@ mod directory;
 mod subscription;
 
 use std::{
-    cell::OnceCell,
     rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,6 +13,8 @@ use std::{
     },
     time::Instant,
 };
+
+use once_cell::unsync::OnceCell;
 
 pub(crate) use self::subscription::{Audience, Reservation};
 use self::{directory::Directory, subscription::Place};

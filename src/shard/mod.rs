@@ -166,8 +166,8 @@ impl Shard {
     /// Ends a shard that cannot go on, and its clients with it.
     fn fail(&self) {
         self.failed.set(true);
-        // Fails if it ends already.
-        let _ = self.link.inbox.push(Item::Stop);
+        // Wakes it, and leaves the inbox open: inboxes close after all rooms. Fails if it ends already.
+        let _ = self.link.inbox.push(Item::Call(Call(Box::new(|_| ()))));
     }
 
     /// Works the inbox off, in turns. The sockets that are ready are read before each turn, since
@@ -177,6 +177,9 @@ impl Shard {
         let mut dirty = Vec::new();
         loop {
             poll_fn(|cx| self.link.inbox.poll_take(cx, &mut items)).await;
+            if self.failed.get() {
+                return;
+            }
             for item in items.drain(..) {
                 match item {
                     Item::Deliver(delivery) => {

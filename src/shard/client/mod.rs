@@ -5,7 +5,7 @@
 mod writing;
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, RefCell},
     fmt,
     future::poll_fn,
     rc::Rc,
@@ -14,6 +14,7 @@ use std::{
     time::Instant,
 };
 
+use once_cell::unsync::OnceCell;
 use tokio::net::TcpStream;
 
 pub(crate) use self::writing::Delivered;

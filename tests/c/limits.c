@@ -34,13 +34,18 @@ static void on_a_used_port(const chat_server *server) {
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
   CHECK_OK(chat_config_add_listen(config, addr, len));
   fails(config, CHAT_ERR_ADDRESS_IN_USE, "choose another");
-  int descriptors = entries("/proc/self/fd"), threads = entries("/proc/self/task");
-  size_t memory = mallinfo2().uordblks;
-  for (int i = 0; i < 1000; i++) fails(config, CHAT_ERR_ADDRESS_IN_USE, addr);
-  /* Of a thousand nothing: the server that runs opens a descriptor or two at its own time. */
-  CHECK(entries("/proc/self/fd") < descriptors + 10);
-  await_entries("/proc/self/task", threads);
-  CHECK(getenv("SLOW") || mallinfo2().uordblks < memory + 16 * 1024);
+  int threads = entries("/proc/self/task");
+  /* The server that runs opens a descriptor or two and takes some memory at its own time, once; what a
+   * failed start left behind would be there after each of the rounds. */
+  for (int round = 0, is_clean = 0; !is_clean; round++) {
+    CHECK(round < 3);
+    int descriptors = entries("/proc/self/fd");
+    size_t memory = mallinfo2().uordblks;
+    for (int i = 0; i < 1000; i++) fails(config, CHAT_ERR_ADDRESS_IN_USE, addr);
+    await_entries("/proc/self/task", threads);
+    is_clean = entries("/proc/self/fd") <= descriptors &&
+               (getenv("SLOW") || mallinfo2().uordblks < memory + 1000);
+  }
   chat_config_free(config);
 }
 

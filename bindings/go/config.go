@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include <libchat.h>
+#include "cgo.h"
 */
 import "C"
 

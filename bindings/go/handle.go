@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include <libchat.h>
+#include "cgo.h"
 
 // It keeps no pointer and does not call back: what is passed need not move to the heap.
 #cgo noescape chat_server_stats

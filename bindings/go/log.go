@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include <libchat.h>
+#include "cgo.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

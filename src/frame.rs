@@ -3,7 +3,7 @@
 //! Pure functions of bytes. Everything that is not the common case is left to the parser of
 //! tungstenite (`connection/parser.rs`).
 
-use bytes::{BufMut, BytesMut};
+use bytes::Bytes;
 
 /// What a message is: text that is UTF-8, or bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,30 +41,30 @@ pub(crate) fn header_len(payload: usize) -> usize {
 }
 
 /// Appends one whole, unmasked data frame.
-pub(crate) fn append_data(buffer: &mut BytesMut, kind: Kind, payload: &[u8]) {
+pub(crate) fn append_data(buffer: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
     let opcode = match kind {
         Kind::Text => OPCODE_TEXT,
         Kind::Binary => OPCODE_BINARY,
     };
     buffer.reserve(header_len(payload.len()) + payload.len());
-    buffer.put_u8(FIN | opcode);
+    buffer.push(FIN | opcode);
     match payload.len() {
-        len @ 0..=125 => buffer.put_u8(len as u8),
+        len @ 0..=125 => buffer.push(len as u8),
         len @ 126..=0xFFFF => {
-            buffer.put_u8(126);
-            buffer.put_u16(len as u16);
+            buffer.push(126);
+            buffer.extend_from_slice(&(len as u16).to_be_bytes());
         }
         len => {
-            buffer.put_u8(127);
-            buffer.put_u64(len as u64);
+            buffer.push(127);
+            buffer.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    buffer.put_slice(payload);
+    buffer.extend_from_slice(payload);
 }
 
 /// One whole, unmasked data frame.
-pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> BytesMut {
-    let mut buffer = BytesMut::with_capacity(header_len(payload.len()) + payload.len());
+pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(header_len(payload.len()) + payload.len());
     append_data(&mut buffer, kind, payload);
     buffer
 }
@@ -81,17 +81,16 @@ pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
 }
 
 /// A close frame. A reason that does not fit is cut at a character.
-pub(crate) fn close_frame(code: u16, reason: &str) -> BytesMut {
+pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
     let mut end = reason.len().min(MAX_CLOSE_REASON);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    let mut buffer = BytesMut::with_capacity(4 + end);
-    buffer.put_u8(FIN | OPCODE_CLOSE);
-    buffer.put_u8(2 + end as u8);
-    buffer.put_u16(code);
-    buffer.put_slice(&reason.as_bytes()[..end]);
-    buffer
+    let mut buffer = Vec::with_capacity(4 + end);
+    buffer.extend_from_slice(&[FIN | OPCODE_CLOSE, 2 + end as u8]);
+    buffer.extend_from_slice(&code.to_be_bytes());
+    buffer.extend_from_slice(&reason.as_bytes()[..end]);
+    buffer.into()
 }
 
 /// Whether an endpoint may send this code in a close frame (RFC 6455, 7.4).

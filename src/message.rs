@@ -46,7 +46,7 @@ impl Message {
     /// Makes a message of bytes that are known to be of their kind.
     pub(crate) fn new(kind: Kind, data: &[u8]) -> Self {
         if data.len() >= LONG {
-            let long = Some(frame::data_frame(kind, data).freeze());
+            let long = Some(frame::data_frame(kind, data).into());
             let shared = ThinArc::from_header_and_slice(Header { kind, long }, &[]);
             return Self { shared, start: 0, len: 0 };
         }
@@ -144,12 +144,12 @@ impl Message {
 
     /// The message's frame, for one client.
     pub(crate) fn frame(&self) -> Bytes {
-        let made = || frame::data_frame(self.kind(), self.data()).freeze();
+        let made = || frame::data_frame(self.kind(), self.data()).into();
         self.long_frame().cloned().unwrap_or_else(made)
     }
 
     /// Appends the message's frame to a buffer that many messages share.
-    pub(crate) fn append_frame(&self, buffer: &mut bytes::BytesMut) {
+    pub(crate) fn append_frame(&self, buffer: &mut Vec<u8>) {
         frame::append_data(buffer, self.kind(), self.data());
     }
 

@@ -85,7 +85,7 @@ impl Reader {
             && let Some(code) = only_code(key, payload)
         {
             self.closed = true;
-            let answer = frame::close_frame(code, "").freeze();
+            let answer = frame::close_frame(code, "");
             emit(Incoming::Close { code, reason: "".into(), answer });
             return Ok(Some(len));
         }
@@ -128,7 +128,7 @@ mod tests {
     /// A masked frame with any first byte.
     fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let key = [1, 2, 3, 4];
-        let mut frame = frame::data_frame(Kind::Text, payload).to_vec();
+        let mut frame = frame::data_frame(Kind::Text, payload);
         let header = frame.len() - payload.len();
         frame[0] = first;
         frame[1] |= 0x80;

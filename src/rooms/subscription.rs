@@ -2,8 +2,6 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use bytes::BytesMut;
-
 use super::Rooms;
 use crate::{
     error::Result,
@@ -91,12 +89,12 @@ fn replay(shard: &Rc<Shard>, client: &Rc<Client>, messages: &[Message]) {
         len <= shard.context.options.outbox_size / 2
     });
     let count = fits.count();
-    let mut frames = BytesMut::new();
+    let mut frames = Vec::new();
     for message in &messages[messages.len() - count..] {
         message.append_frame(&mut frames);
     }
     if count > 0 {
-        shard.drain_if(client, client.deliver(&frames.freeze(), count as u64));
+        shard.drain_if(client, client.deliver(&frames[..], count as u64));
     }
 }
 

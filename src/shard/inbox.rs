@@ -67,7 +67,7 @@ pub(crate) struct Closing {
 
 impl Closing {
     pub(crate) fn new(code: u16, reason: &str) -> Self {
-        let frame = frame::close_frame(code, reason).freeze();
+        let frame = frame::close_frame(code, reason);
         Self { frame, end: End { code, reason: reason.into() } }
     }
 }

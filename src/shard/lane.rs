@@ -1,26 +1,22 @@
 //! A room's subscribers on one shard, and the messages that wait to be written to them.
 //!
-//! A flush joins the frames of all messages that came since the last one into one shared buffer,
+//! A flush joins the frames of all messages that came since the last one in one buffer,
 //! and does one write of it for each subscriber. The number of writes is nearly the whole cost of
 //! a fan-out.
 
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
 use slab::Slab;
 
 use super::{
     client::{Client, Delivered},
+    frames::Frames,
     inbox::Delivery,
 };
 use crate::{context::Context, event::ClientId, sys};
 
 /// How many bytes of frames are joined at the most before they are written.
 const MAX_JOINED: usize = 256 * 1024;
-
-/// The size of the buffers in which frames are joined. One is reused for as long as nobody lags;
-/// clients that lag keep it alive, and the next one is allocated.
-const SEGMENT: usize = 64 * 1024;
 
 /// One room on one shard.
 #[derive(Debug, Default)]
@@ -37,11 +33,10 @@ struct Subscriber {
     from: u64,
 }
 
-/// The buffer that all lanes of a shard join their frames in.
+/// What all lanes of a shard join their frames in.
 #[derive(Debug, Default)]
 pub(crate) struct Joiner {
-    buffer: BytesMut,
-    joined: Vec<Delivery>,
+    buffer: Vec<u8>,
     excluded: Vec<ClientId>,
 }
 
@@ -78,10 +73,11 @@ impl Lane {
         mut lagging: impl FnMut(&Rc<Client>),
     ) {
         let mut delivered = Delivered::default();
-        let mut pending = self.pending.drain(..).peekable();
-        while let Some(first) = pending.next() {
-            let frames = joiner.join(first, &mut pending);
-            let from = joiner.joined[0].offset;
+        let mut pending = &self.pending[..];
+        while let Some(first) = pending.first() {
+            let joined;
+            (joined, pending) = pending.split_at(joiner.join(pending));
+            let frames = first.message.long_frame().map_or_else(|| joiner.frames(), Frames::from);
             let mut subscribers = self.subscribers.iter().peekable();
             while let Some((_, subscriber)) = subscribers.next() {
                 // While this one is written to: the kernel leaves little in the cache. Of the 1,850 ns
@@ -90,10 +86,11 @@ impl Lane {
                     sys::prefetch(&*next.client);
                 }
                 let client = &subscriber.client;
-                let is_lagging = if subscriber.from <= from && !joiner.excludes(client) {
-                    client.deliver_some(&frames, joiner.joined.len() as u64, &mut delivered)
+                let is_lagging = if subscriber.from <= first.offset && !joiner.excludes(client) {
+                    client.deliver_some(&frames, joined.len() as u64, &mut delivered)
                 } else {
-                    let (frames, messages) = joiner.select(&frames, subscriber);
+                    let (frames, messages) = subscriber.select(&frames, joined);
+                    let frames = Frames::from(&frames[..]);
                     messages > 0 && client.deliver_some(&frames, messages, &mut delivered)
                 };
                 if is_lagging {
@@ -103,65 +100,60 @@ impl Lane {
         }
         delivered.count(context);
         // Not kept until the next flush, which may be long after.
-        joiner.joined.clear();
+        self.pending.clear();
     }
 }
 
 impl Joiner {
-    /// Joins the frames of messages until they are long enough, and remembers which they are.
-    fn join(
-        &mut self,
-        first: Delivery,
-        rest: &mut std::iter::Peekable<std::vec::Drain<'_, Delivery>>,
-    ) -> Bytes {
-        self.joined.clear();
+    /// Joins the frames of the first messages until they are long enough; one that is long itself is
+    /// alone, and not copied. Returns how many they are.
+    fn join(&mut self, pending: &[Delivery]) -> usize {
+        self.buffer.clear();
         self.excluded.clear();
-        let mut len = first.message.frame_len();
-        let long = first.message.long_frame().cloned();
-        self.note(first);
-        if let Some(frame) = long {
-            return frame;
-        }
-        while let Some(next) = rest.next_if(|next| len + next.message.frame_len() <= MAX_JOINED) {
-            len += next.message.frame_len();
-            self.note(next);
+        let mut count = 0;
+        for Delivery { message, exclude, .. } in pending {
+            let is_long = message.long_frame().is_some();
+            if count > 0 && (is_long || self.buffer.len() + message.frame_len() > MAX_JOINED) {
+                break;
+            }
+            count += 1;
+            self.excluded.extend(exclude);
+            if is_long {
+                break;
+            }
+            message.append_frame(&mut self.buffer);
         }
         self.excluded.sort_unstable();
-        if self.buffer.capacity() < len {
-            // Takes the old segment again if no client lags behind in it.
-            self.buffer.reserve(len.max(SEGMENT));
-        }
-        for delivery in &self.joined {
-            delivery.message.append_frame(&mut self.buffer);
-        }
-        self.buffer.split().freeze()
+        count
+    }
+
+    /// What was joined.
+    fn frames(&self) -> Frames<'_> {
+        self.buffer[..].into()
     }
 
     /// Whether a client is not to see all that is joined.
     fn excludes(&self, client: &Client) -> bool {
         !self.excluded.is_empty() && self.excluded.binary_search(&client.id()).is_ok()
     }
+}
 
-    fn note(&mut self, delivery: Delivery) {
-        self.excluded.extend(delivery.exclude);
-        self.joined.push(delivery);
-    }
-
-    /// The frames of the messages that one subscriber is to see: not those from before it
+impl Subscriber {
+    /// The frames of those joined messages that the subscriber is to see: not those from before it
     /// subscribed, nor its own if it wants no echo.
-    fn select(&self, frames: &Bytes, subscriber: &Subscriber) -> (Bytes, u64) {
-        let id = subscriber.client.id();
-        let mut selected = BytesMut::new();
+    fn select(&self, frames: &[u8], joined: &[Delivery]) -> (Vec<u8>, u64) {
+        let id = self.client.id();
+        let mut selected = Vec::new();
         let mut messages = 0;
         let mut start = 0;
-        for delivery in &self.joined {
+        for delivery in joined {
             let end = start + delivery.message.frame_len();
-            if delivery.offset >= subscriber.from && delivery.exclude != Some(id) {
+            if delivery.offset >= self.from && delivery.exclude != Some(id) {
                 selected.extend_from_slice(&frames[start..end]);
                 messages += 1;
             }
             start = end;
         }
-        (selected.freeze(), messages)
+        (selected, messages)
     }
 }

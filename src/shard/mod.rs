@@ -8,6 +8,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod client;
+mod frames;
 pub(crate) mod inbox;
 pub(crate) mod lane;
 mod liveness;

@@ -1,6 +1,6 @@
 //! What a client's socket did not take yet.
 //!
-//! A flush adds slices of the lane's shared buffer without waiting; a task of the client's writes
+//! A flush adds slices of one copy of its frames without waiting; a task of the client's writes
 //! them when the socket can take more. Past its bounds the client is a slow consumer: a shard never
 //! waits for one client on behalf of another.
 
@@ -181,11 +181,11 @@ mod tests {
     use crate::frame::{self, Kind};
 
     fn frames(texts: &[&str]) -> Bytes {
-        let mut buffer = bytes::BytesMut::new();
+        let mut buffer = Vec::new();
         for text in texts {
             frame::append_data(&mut buffer, Kind::Text, text.as_bytes());
         }
-        buffer.freeze()
+        buffer.into()
     }
 
     /// How many messages whole frames hold.

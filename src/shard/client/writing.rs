@@ -18,7 +18,10 @@ use crate::{
     event::Event,
     frame,
     options::SlowConsumer,
-    shard::inbox::{Closing, End},
+    shard::{
+        frames::Frames,
+        inbox::{Closing, End},
+    },
 };
 
 /// Pongs are queued only while the outbox is shorter, in bytes: whoever sends pings and reads
@@ -50,9 +53,9 @@ impl Client {
     /// Writes whole data frames, `messages` of them. Returns whether the client's outbox has become
     /// non-empty, so that somebody must drain it.
     #[must_use]
-    pub(crate) fn deliver(&self, frames: &Bytes, messages: u64) -> bool {
+    pub(crate) fn deliver<'a>(&self, frames: impl Into<Frames<'a>>, messages: u64) -> bool {
         let mut delivered = Delivered::default();
-        let is_lagging = self.deliver_some(frames, messages, &mut delivered);
+        let is_lagging = self.deliver_some(&frames.into(), messages, &mut delivered);
         delivered.count(&self.context);
         is_lagging
     }
@@ -61,7 +64,7 @@ impl Client {
     #[must_use]
     pub(crate) fn deliver_some(
         &self,
-        frames: &Bytes,
+        frames: &Frames<'_>,
         messages: u64,
         delivered: &mut Delivered,
     ) -> bool {
@@ -78,7 +81,7 @@ impl Client {
     pub(crate) fn pong(&self, frame: &Bytes) -> bool {
         let is_short =
             self.outbox.borrow().as_ref().is_none_or(|outbox| outbox.size() < PONG_BOUND);
-        is_short && self.is_open() && self.write(frame, true)
+        is_short && self.is_open() && self.write(&frame.into(), true)
     }
 
     /// Sends a ping of a round, unless the client is closing.
@@ -92,7 +95,7 @@ impl Client {
             self.asked.set(round);
         }
         let waiting = self.outbox.borrow().as_ref().map_or(0, |outbox| outbox.controls());
-        waiting < MAX_WAITING_PINGS && self.write(&Bytes::from_static(frame::PING), true)
+        waiting < MAX_WAITING_PINGS && self.write(&frame::PING.into(), true)
     }
 
     /// Sends a close frame after all that waits, and lets nothing follow it.
@@ -101,7 +104,7 @@ impl Client {
         if !self.is_open() {
             return false;
         }
-        let started = self.write(&closing.frame, true);
+        let started = self.write(&(&closing.frame).into(), true);
         // The write may have found the connection broken.
         if self.is_open() {
             self.enter(Phase::Closing, closing.end);
@@ -126,7 +129,7 @@ impl Client {
         }
     }
 
-    fn write(&self, frames: &Bytes, is_control: bool) -> bool {
+    fn write(&self, frames: &Frames<'_>, is_control: bool) -> bool {
         if self.outbox.borrow().is_some() {
             self.queue(frames, 0, is_control);
             return false;
@@ -148,13 +151,13 @@ impl Client {
     }
 
     /// Queues what the socket did not take. Returns whether the outbox was empty before.
-    fn queue(&self, frames: &Bytes, taken: usize, is_control: bool) -> bool {
+    fn queue(&self, frames: &Frames<'_>, taken: usize, is_control: bool) -> bool {
         let options = &self.context.options;
         let mut slot = self.outbox.borrow_mut();
         let was_empty = slot.is_none();
         let outbox = slot.get_or_insert_default();
         // First queued, then judged: a frame that was begun must be among what is kept.
-        outbox.push(frames, taken, is_control, Instant::now());
+        outbox.push(frames.keep(), taken, is_control, Instant::now());
         if is_control || outbox.size() <= options.outbox_size {
             return was_empty;
         }

@@ -1,0 +1,55 @@
+//! Frames on their way to clients.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use once_cell::unsync::OnceCell;
+
+/// Whole frames. The bytes are only lent, since most sockets take them at once; whoever must keep
+/// them for later shares one copy of them with all others.
+#[derive(Debug)]
+pub(crate) struct Frames<'a> {
+    lent: &'a [u8],
+    kept: OnceCell<Bytes>,
+}
+
+impl Frames<'_> {
+    /// The frames, counted by reference: copied if nobody has kept them before.
+    pub(crate) fn keep(&self) -> &Bytes {
+        self.kept.get_or_init(|| Bytes::copy_from_slice(self.lent))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Frames<'a> {
+    fn from(lent: &'a [u8]) -> Self {
+        Self { lent, kept: OnceCell::new() }
+    }
+}
+
+impl<'a> From<&'a Bytes> for Frames<'a> {
+    fn from(counted: &'a Bytes) -> Self {
+        Self { lent: counted, kept: OnceCell::with_value(counted.clone()) }
+    }
+}
+
+impl Deref for Frames<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.lent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_one_copy_for_all() {
+        let lent = Frames::from(&b"frames"[..]);
+        assert_eq!(lent.keep(), &b"frames"[..]);
+        assert_eq!(lent.keep().as_ptr(), lent.keep().as_ptr());
+        let counted = Bytes::from(vec![7; 9]);
+        assert_eq!(Frames::from(&counted).keep().as_ptr(), counted.as_ptr());
+    }
+}

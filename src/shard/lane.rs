@@ -80,8 +80,8 @@ impl Lane {
             let frames = first.message.long_frame().map_or_else(|| joiner.frames(), Frames::from);
             let mut subscribers = self.subscribers.iter().peekable();
             while let Some((_, subscriber)) = subscribers.next() {
-                // While this one is written to: the kernel leaves little in the cache. Of the 1,850 ns
-                // that a write takes, 45 were waiting for the client that it is for.
+                // While this one is written to: the kernel leaves little in the cache, and a fiftieth of
+                // what a write takes was waiting for the client that it is for.
                 if let Some((_, next)) = subscribers.peek() {
                     sys::prefetch(&*next.client);
                 }

@@ -1,0 +1,86 @@
+//! What rooms keep when nobody is in them, and when it is forgotten.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use super::{Rooms, directory::Directory};
+use crate::{
+    room::{ROOM_OVERHEAD, Room},
+    shard::inbox::RoomId,
+};
+
+impl Rooms {
+    /// Notes that a subscriber of a shard has left a room.
+    pub(super) fn leave(&self, room: &Arc<Room>, shard: usize) {
+        let mut directory = self.lock();
+        if !room.unsubscribe(shard) || room.id() == RoomId::EVERYONE {
+            return;
+        }
+        if room.has_history(&self.context, &self.kept) {
+            self.rest(&mut directory, room);
+        } else {
+            self.forget(&mut directory, room);
+        }
+        self.forget_expired(&mut directory);
+    }
+
+    /// Notes that a room has no subscribers.
+    pub(super) fn rest(&self, directory: &mut Directory, room: &Arc<Room>) {
+        let idle = directory.next_number();
+        room.rest(idle);
+        directory.idle.insert(idle, (Arc::clone(room), Instant::now()));
+        self.kept.fetch_add(ROOM_OVERHEAD, Ordering::Relaxed);
+    }
+
+    /// Forgets idle rooms whose last message is too old by now.
+    pub(super) fn forget_expired(&self, directory: &mut Directory) {
+        let age = self.context.options.history_age;
+        while let Some(longest) = directory.idle.first_entry() {
+            if longest.get().1.elapsed() <= age {
+                return;
+            }
+            let (room, _) = longest.remove();
+            self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
+            // The host may have published to it since.
+            if room.has_history(&self.context, &self.kept) {
+                self.rest(directory, &room);
+            } else {
+                self.forget(directory, &room);
+            }
+        }
+    }
+
+    fn forget(&self, directory: &mut Directory, room: &Arc<Room>) {
+        room.retire(&self.kept);
+        directory.remove(room);
+        self.context.counters.rooms.sub(1);
+    }
+
+    /// Keeps all rooms' histories within their bound: idle rooms are forgotten first, then rooms that
+    /// keep much forget their oldest messages, whoever made the last one.
+    pub(super) fn bound_history(&self, grown: &Arc<Room>) {
+        let bound = self.context.options.history_total;
+        if self.kept.load(Ordering::Relaxed) <= bound {
+            return;
+        }
+        let mut directory = self.lock();
+        while self.kept.load(Ordering::Relaxed) > bound
+            && let Some((_, (room, _))) = directory.idle.pop_first()
+        {
+            self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
+            self.forget(&mut directory, &room);
+        }
+        if self.kept.load(Ordering::Relaxed) > bound {
+            let large = directory.next_large();
+            drop(directory);
+            // Somewhat below the bound, so that the next message does not look again.
+            let slack = bound - bound / 64;
+            if let Some(large) = large {
+                large.shrink(&self.kept, slack);
+            }
+            grown.shrink(&self.kept, bound);
+        }
+    }
+}

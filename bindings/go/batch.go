@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include "cgo.h"
+#include "libchat_cgo.h"
 #include <stdlib.h>
 
 // A message without pointers: Go must not pass memory that points to more of Go's memory.

@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include "cgo.h"
+#include "libchat_cgo.h"
 
 #cgo noescape chat_server_allow_changed
 #cgo nocallback chat_server_allow_changed

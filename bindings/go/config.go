@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include "cgo.h"
+#include "libchat_cgo.h"
 */
 import "C"
 

@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include "cgo.h"
+#include "libchat_cgo.h"
 
 // It keeps no pointer and does not call back: what is passed need not move to the heap.
 #cgo noescape chat_server_stats
@@ -52,6 +52,7 @@ func (h *handle) end() {
 	// The swap fails for all but one: those that failed to begin come and go later too.
 	if h.calls.Add(-1) == finished && h.calls.CompareAndSwap(finished, finished|freed) {
 		C.chat_server_free(h.server)
+		h.server = nil // No pointer of C's is kept that C may give back.
 	}
 }
 

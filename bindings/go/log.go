@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include "cgo.h"
+#include "libchat_cgo.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include "cgo.h"
+#include "libchat_cgo.h"
 
 // Many events for one call from Go.
 static size_t chat_go_events(const chat_events *events, size_t from, const chat_event **out, size_t cap) {

@@ -1,7 +1,7 @@
 package chat
 
 /*
-#include "cgo.h"
+#include "libchat_cgo.h"
 
 // None of these keeps a pointer or calls back: what is passed need not move to the heap.
 #cgo noescape chat_server_broadcast

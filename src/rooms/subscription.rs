@@ -2,6 +2,8 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use bytes::Bytes;
+
 use super::Rooms;
 use crate::{
     error::Result,
@@ -94,7 +96,9 @@ fn replay(shard: &Rc<Shard>, client: &Rc<Client>, messages: &[Message]) {
         message.append_frame(&mut frames);
     }
     if count > 0 {
-        shard.drain_if(client, client.deliver(&frames[..], count as u64));
+        // Counted from the start: until the handshake is answered the outbox keeps all.
+        let frames = Bytes::from(frames);
+        shard.drain_if(client, client.deliver(&frames, count as u64));
     }
 }
 

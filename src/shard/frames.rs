@@ -10,25 +10,28 @@ use once_cell::unsync::OnceCell;
 #[derive(Debug)]
 pub(crate) struct Frames<'a> {
     lent: &'a [u8],
+    /// The same, if they are counted by reference already.
+    counted: Option<&'a Bytes>,
     kept: OnceCell<Bytes>,
 }
 
 impl Frames<'_> {
     /// The frames, counted by reference: copied if nobody has kept them before.
     pub(crate) fn keep(&self) -> &Bytes {
-        self.kept.get_or_init(|| Bytes::copy_from_slice(self.lent))
+        let copy = || Bytes::copy_from_slice(self.lent);
+        self.kept.get_or_init(|| self.counted.cloned().unwrap_or_else(copy))
     }
 }
 
 impl<'a> From<&'a [u8]> for Frames<'a> {
     fn from(lent: &'a [u8]) -> Self {
-        Self { lent, kept: OnceCell::new() }
+        Self { lent, counted: None, kept: OnceCell::new() }
     }
 }
 
 impl<'a> From<&'a Bytes> for Frames<'a> {
     fn from(counted: &'a Bytes) -> Self {
-        Self { lent: counted, kept: OnceCell::with_value(counted.clone()) }
+        Self { lent: counted, counted: Some(counted), kept: OnceCell::new() }
     }
 }
 

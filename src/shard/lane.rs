@@ -34,10 +34,17 @@ struct Subscriber {
 }
 
 /// What all lanes of a shard join their frames in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Joiner {
+    /// Never grows: what of it is not used costs no memory.
     buffer: Vec<u8>,
     excluded: Vec<ClientId>,
+}
+
+impl Default for Joiner {
+    fn default() -> Self {
+        Self { buffer: Vec::with_capacity(MAX_JOINED), excluded: Vec::new() }
+    }
 }
 
 impl Lane {
@@ -105,20 +112,19 @@ impl Lane {
 }
 
 impl Joiner {
-    /// Joins the frames of the first messages until they are long enough; one that is long itself is
-    /// alone, and not copied. Returns how many they are.
+    /// Joins the frames of the first messages until they are long enough; a first one that is long itself
+    /// is alone, and not copied. Returns how many they are.
     fn join(&mut self, pending: &[Delivery]) -> usize {
         self.buffer.clear();
         self.excluded.clear();
         let mut count = 0;
         for Delivery { message, exclude, .. } in pending {
-            let is_long = message.long_frame().is_some();
-            if count > 0 && (is_long || self.buffer.len() + message.frame_len() > MAX_JOINED) {
+            if count > 0 && self.buffer.len() + message.frame_len() > MAX_JOINED {
                 break;
             }
             count += 1;
             self.excluded.extend(exclude);
-            if is_long {
+            if count == 1 && message.long_frame().is_some() {
                 break;
             }
             message.append_frame(&mut self.buffer);

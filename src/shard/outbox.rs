@@ -13,8 +13,9 @@ use bytes::{Buf, Bytes};
 
 use crate::frame::Header;
 
-/// What a chunk costs beside its bytes, so that many small ones are counted for what they are.
-const CHUNK_OVERHEAD: usize = size_of::<Chunk>();
+/// What a chunk costs beside its bytes, so that many small ones are counted for what they are: itself,
+/// and what the allocator and the count of references need for bytes that no other client may have kept.
+const CHUNK_OVERHEAD: usize = size_of::<Chunk>() + 64;
 
 /// Frames that wait for one client, oldest first.
 #[derive(Debug, Default)]
@@ -138,7 +139,12 @@ impl Outbox {
             }
             self.size -= chunk.size();
             if chunk.begun > 0 {
-                let begun = Chunk { bytes: chunk.bytes.split_to(chunk.begun), ..chunk };
+                let mut bytes = chunk.bytes.split_to(chunk.begun);
+                if !chunk.bytes.is_empty() {
+                    // On its own, so that it does not keep in memory what is dropped.
+                    bytes = Bytes::copy_from_slice(&bytes);
+                }
+                let begun = Chunk { bytes, ..chunk };
                 self.size += begun.size();
                 kept.push_back(begun);
                 chunk.begun = 0;
@@ -219,6 +225,17 @@ mod tests {
             assert_eq!(dropped, count_frames(&all[end..]), "{taken} bytes taken");
             assert_eq!(rest(&mut outbox), &all[taken..end], "{taken} bytes taken");
         }
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_kept_by_what_was_begun() {
+        let all = frames(&["one", "two"]);
+        let mut outbox = Outbox::default();
+        outbox.push(&all, 1, false, Instant::now());
+        assert!(!all.is_unique());
+        assert_eq!(outbox.drop_all(), 1);
+        assert!(all.is_unique());
+        assert_eq!(rest(&mut outbox), frames(&["one"])[1..]);
     }
 
     #[test]

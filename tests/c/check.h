@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE
 #include <dirent.h>
 #include <libchat.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,9 @@
 
 /* No test waits for ever. Under valgrind all takes longer. */
 static inline void begin(void) { alarm(getenv("SLOW") ? 600 : 60); }
+
+/* Bytes that the program has allocated and not given back. */
+static inline size_t in_use(void) { return mallinfo2().uordblks + mallinfo2().hblkhd; }
 
 /* How many entries a folder has: of /proc/self/fd and /proc/self/task, descriptors and threads. */
 static inline int entries(const char *folder) {

@@ -2,7 +2,6 @@
  * nothing behind, and does no harm to the server that runs. */
 #include "handler.h"
 
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -38,13 +37,13 @@ static void on_a_used_port(const chat_server *server) {
   /* The server that runs opens a descriptor or two and takes some memory at its own time, once; what a
    * failed start left behind would be there after each of the rounds. */
   for (int round = 0, is_clean = 0; !is_clean; round++) {
-    CHECK(round < 3);
+    CHECK(round < 5);
     int descriptors = entries("/proc/self/fd");
-    size_t memory = mallinfo2().uordblks;
+    size_t memory = in_use();
     for (int i = 0; i < 1000; i++) fails(config, CHAT_ERR_ADDRESS_IN_USE, addr);
     await_entries("/proc/self/task", threads);
     is_clean = entries("/proc/self/fd") <= descriptors &&
-               (getenv("SLOW") || mallinfo2().uordblks < memory + 1000);
+               (getenv("SLOW") || in_use() <= memory);
   }
   chat_config_free(config);
 }

@@ -9,7 +9,6 @@
  * lost.) */
 #include "handler.h"
 
-#include <malloc.h>
 
 
 enum { CLIENTS = 3 };
@@ -33,9 +32,6 @@ static void traffic(chat_server *server, feed *events) {
   ws_leave(&clients[0], 1000);
   feed_until(events, CHAT_EVENT_DISCONNECTED);
 }
-
-/* Bytes that the program has allocated and not given back. */
-static size_t in_use(void) { return mallinfo2().uordblks + mallinfo2().hblkhd; }
 
 static void ignore_line(void *user_data, uint32_t level, const char *text, size_t text_len) {
   (void)user_data, (void)level, (void)text, (void)text_len;

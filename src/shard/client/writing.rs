@@ -95,7 +95,7 @@ impl Client {
             self.asked.set(round);
         }
         let waiting = self.outbox.borrow().as_ref().map_or(0, |outbox| outbox.controls());
-        waiting < MAX_WAITING_PINGS && self.write(&frame::PING.into(), true)
+        waiting < MAX_WAITING_PINGS && self.write(&(&Bytes::from_static(frame::PING)).into(), true)
     }
 
     /// Sends a close frame after all that waits, and lets nothing follow it.

@@ -1,8 +1,7 @@
 //! A room's subscribers on one shard, and the messages that wait to be written to them.
 //!
-//! A flush joins the frames of all messages that came since the last one in one buffer,
-//! and does one write of it for each subscriber. The number of writes is nearly the whole cost of
-//! a fan-out.
+//! A flush joins the frames of all messages that came since the last one in one buffer, and does one
+//! write of it for each subscriber. The number of writes is nearly the whole cost of a fan-out.
 
 use std::rc::Rc;
 

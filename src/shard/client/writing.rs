@@ -53,9 +53,9 @@ impl Client {
     /// Writes whole data frames, `messages` of them. Returns whether the client's outbox has become
     /// non-empty, so that somebody must drain it.
     #[must_use]
-    pub(crate) fn deliver<'a>(&self, frames: impl Into<Frames<'a>>, messages: u64) -> bool {
+    pub(crate) fn deliver(&self, frames: &Bytes, messages: u64) -> bool {
         let mut delivered = Delivered::default();
-        let is_lagging = self.deliver_some(&frames.into(), messages, &mut delivered);
+        let is_lagging = self.deliver_some(&Frames::from(frames), messages, &mut delivered);
         delivered.count(&self.context);
         is_lagging
     }
@@ -81,7 +81,7 @@ impl Client {
     pub(crate) fn pong(&self, frame: &Bytes) -> bool {
         let is_short =
             self.outbox.borrow().as_ref().is_none_or(|outbox| outbox.size() < PONG_BOUND);
-        is_short && self.is_open() && self.write(&frame.into(), true)
+        is_short && self.is_open() && self.write(&Frames::from(frame), true)
     }
 
     /// Sends a ping of a round, unless the client is closing.
@@ -95,7 +95,8 @@ impl Client {
             self.asked.set(round);
         }
         let waiting = self.outbox.borrow().as_ref().map_or(0, |outbox| outbox.controls());
-        waiting < MAX_WAITING_PINGS && self.write(&(&Bytes::from_static(frame::PING)).into(), true)
+        let ping = Bytes::from_static(frame::PING);
+        waiting < MAX_WAITING_PINGS && self.write(&Frames::from(&ping), true)
     }
 
     /// Sends a close frame after all that waits, and lets nothing follow it.
@@ -104,7 +105,7 @@ impl Client {
         if !self.is_open() {
             return false;
         }
-        let started = self.write(&(&closing.frame).into(), true);
+        let started = self.write(&Frames::from(&closing.frame), true);
         // The write may have found the connection broken.
         if self.is_open() {
             self.enter(Phase::Closing, closing.end);

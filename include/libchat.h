@@ -907,10 +907,12 @@ CHAT_API chat_status chat_config_set_max_message_size(chat_config *config, size_
 
 /**
  * Sets how many bytes may wait for one client that does not take them. Then it is a slow consumer.
- * Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most
- * 64 GiB.
+ * What waits counts with what keeping it costs: about 130 bytes for each write. Default: 4 MiB, a burst
+ * of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64 GiB.
  */
-CHAT_API chat_status chat_config_set_outbox_size(chat_config *config, size_t bytes);
+CHAT_API
+chat_status chat_config_set_outbox_size(chat_config *config,
+                                        size_t bytes);
 
 /**
  * Sets how long the oldest byte may wait for a client that does not take it, in milliseconds. Then

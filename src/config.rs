@@ -151,7 +151,7 @@ impl Config {
     }
 
     /// Sets how many bytes may wait for one client that does not take them. Then it is a slow
-    /// consumer.
+    /// consumer. What waits counts with what keeping it costs: about 130 bytes for each write.
     ///
     /// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB,
     /// at most 64 GiB.

@@ -92,7 +92,8 @@ type Options struct {
 	MaxMessageSize int
 
 	// OutboxSize is how many bytes may wait for one client that does not take them. Then it is a
-	// slow consumer. Zero means 4 MiB. At least MaxMessageSize + 4 KiB, at most 64 GiB.
+	// slow consumer. What waits counts with what keeping it costs: about 130 bytes for each write. Zero
+	// means 4 MiB. At least MaxMessageSize + 4 KiB, at most 64 GiB.
 	OutboxSize int
 
 	// OutboxAge is how long the oldest byte may wait for a client that does not take it. Then the

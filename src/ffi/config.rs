@@ -259,8 +259,8 @@ pub extern "C" fn chat_config_set_max_message_size(
 }
 
 /// Sets how many bytes may wait for one client that does not take them. Then it is a slow consumer.
-/// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most
-/// 64 GiB.
+/// What waits counts with what keeping it costs: about 130 bytes for each write. Default: 4 MiB, a burst
+/// of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_outbox_size(
     config: Option<&mut chat_config>,

@@ -1,4 +1,4 @@
-//! How a shard comes to its end, and its clients with it.
+//! How clients are closed in their turn, and how a shard comes to its end with all of them.
 
 use std::{pin::pin, rc::Rc, time::Instant};
 

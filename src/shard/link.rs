@@ -1,7 +1,7 @@
-//! What other threads know of a shard.
+//! A shard as other threads see it.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -16,7 +16,7 @@ pub(crate) struct Link {
     pub(crate) inbox: Inbox,
     /// The clients that can be sent to.
     // A std mutex: it is held for one look-up.
-    pub(super) roster: Mutex<FxHashSet<ClientId>>,
+    roster: Mutex<FxHashSet<ClientId>>,
     pub(crate) applicants: Applicants,
     pub(crate) undecided: Undecided,
     load: AtomicUsize,
@@ -25,7 +25,12 @@ pub(crate) struct Link {
 impl Link {
     /// Whether there is such a client on the shard.
     pub(crate) fn has_client(&self, client: ClientId) -> bool {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner).contains(&client)
+        self.roster().contains(&client)
+    }
+
+    /// The clients that can be sent to.
+    pub(super) fn roster(&self) -> MutexGuard<'_, FxHashSet<ClientId>> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts one more connection of the shard, for as long as what this returns lives.

@@ -23,7 +23,7 @@ mod turns;
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -166,8 +166,7 @@ impl Shard {
 
     /// Lets a client be reached by its id.
     pub(crate) fn add_client(&self, client: &Rc<Client>) {
-        let roster = &self.link.roster;
-        roster.lock().unwrap_or_else(PoisonError::into_inner).insert(client.id());
+        self.link.roster().insert(client.id());
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 
@@ -178,7 +177,7 @@ impl Shard {
 
     /// Lets no more be sent to a client, which is closing or gone.
     pub(crate) fn retire_client(&self, id: ClientId) {
-        self.link.roster.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.link.roster().remove(&id);
     }
 
     pub(crate) fn remove_client(&self, id: ClientId) {

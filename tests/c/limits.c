@@ -42,8 +42,7 @@ static void on_a_used_port(const chat_server *server) {
     size_t memory = in_use();
     for (int i = 0; i < 1000; i++) fails(config, CHAT_ERR_ADDRESS_IN_USE, addr);
     await_entries("/proc/self/task", threads);
-    is_clean = entries("/proc/self/fd") <= descriptors &&
-               (getenv("SLOW") || in_use() <= memory);
+    is_clean = entries("/proc/self/fd") <= descriptors && (getenv("SLOW") || in_use() <= memory);
   }
   chat_config_free(config);
 }

@@ -9,8 +9,6 @@
  * lost.) */
 #include "handler.h"
 
-
-
 enum { CLIENTS = 3 };
 
 static ws clients[CLIENTS];

@@ -69,6 +69,11 @@ pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
     buffer
 }
 
+/// The length of the frame that whole frames begin with, which are the server's own.
+pub(crate) fn first_len(frames: &[u8]) -> usize {
+    Header::parse(frames).map_or(frames.len(), |header| header.len + header.payload as usize)
+}
+
 /// The payload of one whole, unmasked frame.
 pub(crate) fn payload(frame: &[u8]) -> &[u8] {
     let header = Header::parse(frame).map_or(0, |header| header.len);

@@ -61,6 +61,14 @@ enum Phase {
     Stopped,
 }
 
+/// A client that publishes to a room that it is in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    pub(crate) client: &'a Client,
+    /// Its number among the room's subscribers on its shard.
+    pub(crate) number: usize,
+}
+
 /// Why a room did not take a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -89,14 +97,14 @@ impl Room {
     }
 
     /// Gives messages their places, one behind the other, and sends them on their way: all of them or
-    /// none, which are then given back. Returns the offset of the last. `sender` is the client that
+    /// none, which are then given back. Returns the offset of the last. `speaker` is the client that
     /// published them: the host is told of a client's messages in the room's order.
     pub(crate) fn publish<M: Messages>(
         &self,
         context: &Context,
         shards: &[Arc<Link>],
         messages: M,
-        sender: Option<&Client>,
+        speaker: Option<Speaker<'_>>,
         kept: &AtomicUsize,
     ) -> Result<u64, (Refused, M)> {
         let mut state = self.lock();
@@ -110,24 +118,34 @@ impl Room {
         let count = messages.as_ref().len() as u64;
         state.offset += count;
         let last = state.offset;
-        let exclude = sender.filter(|client| !client.has_echo()).map(Client::id);
-        for (link, _) in shards.iter().zip(&state.subscribers).filter(|(_, count)| **count > 0) {
+        let (hearing, deaf): (Option<_>, _) = match speaker {
+            Some(speaker) if speaker.client.has_echo() => (Some(speaker), None),
+            other => (None, other),
+        };
+        let exclude = deaf.map(|speaker| speaker.client.id());
+        for (shard, link) in shards.iter().enumerate() {
+            if state.subscribers[shard] == 0 {
+                continue;
+            }
+            let hearing = hearing.filter(|speaker| speaker.client.id().shard() == shard);
+            let speaker = hearing.and_then(|speaker| u32::try_from(speaker.number).ok());
             let deliveries = numbered().map(|(offset, message)| Delivery {
                 room: self.id,
                 offset,
                 message: message.clone(),
                 exclude,
+                speaker,
             });
             // Inboxes close after all rooms, so this does not fail.
             let pushed = link.inbox.deliver(deliveries);
             debug_assert!(pushed.is_ok(), "an inbox closed before a room");
         }
         context.counters.messages_published.add(count);
-        if let Some(sender) = sender
+        if let Some(speaker) = speaker
             && context.events.is_enabled()
         {
             for (offset, message) in numbered() {
-                sender.report_message(&self.name, offset, message);
+                speaker.client.report_message(&self.name, offset, message);
             }
         }
         if self.id != RoomId::EVERYONE && context.options.history_messages > 0 {

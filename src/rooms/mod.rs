@@ -23,7 +23,7 @@ use crate::{
     context::Context,
     error::{Error, Result},
     message::Message,
-    room::{Messages, ROOM_OVERHEAD, Refused, Room},
+    room::{Messages, ROOM_OVERHEAD, Refused, Room, Speaker},
     shard::{Link, Shard, client::Client, inbox::RoomId},
 };
 
@@ -70,12 +70,12 @@ impl Rooms {
     /// `Stopped`.
     pub(crate) fn publish_from(
         &self,
-        client: &Client,
+        speaker: Speaker<'_>,
         room: &Arc<Room>,
         message: Message,
     ) -> Result<u64> {
-        let sender = Some(client);
-        let published = room.publish(&self.context, &self.shards, [message], sender, &self.kept);
+        let (context, shards) = (&self.context, &self.shards);
+        let published = room.publish(context, shards, [message], Some(speaker), &self.kept);
         self.bound_history(room);
         // A room with a subscriber is not retired.
         published.map_err(|_| Error::Stopped)

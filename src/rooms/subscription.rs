@@ -8,7 +8,7 @@ use super::Rooms;
 use crate::{
     error::Result,
     message::Message,
-    room::Room,
+    room::{Room, Speaker},
     shard::{Shard, client::Client, seats::Seat},
 };
 
@@ -117,7 +117,8 @@ impl Seat for Subscription {
     }
 
     fn publish(&self, client: &Client, message: Message) -> Result<u64> {
-        self.place.rooms.publish_from(client, &self.place.room, message)
+        let speaker = Speaker { client, number: self.number };
+        self.place.rooms.publish_from(speaker, &self.place.room, message)
     }
 }
 

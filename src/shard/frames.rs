@@ -3,35 +3,42 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use once_cell::unsync::OnceCell;
+
+use super::backlog::{Backlog, Run};
 
 /// Whole frames. The bytes are only lent, since most sockets take them at once; whoever must keep
 /// them for later shares one copy of them with all others.
 #[derive(Debug)]
 pub(crate) struct Frames<'a> {
     lent: &'a [u8],
-    /// The same, if they are counted by reference already.
-    counted: Option<&'a Bytes>,
-    kept: OnceCell<Bytes>,
+    source: Source<'a>,
 }
 
-impl Frames<'_> {
-    /// The frames, counted by reference: copied if nobody has kept them before.
-    pub(crate) fn keep(&self) -> &Bytes {
-        let copy = || Bytes::copy_from_slice(self.lent);
-        self.kept.get_or_init(|| self.counted.cloned().unwrap_or_else(copy))
+#[derive(Debug)]
+enum Source<'a> {
+    Counted(&'a Bytes),
+    Backlog(&'a Backlog, &'a Run),
+}
+
+impl<'a> Frames<'a> {
+    /// What of a backlog goes into one write.
+    pub(super) fn of(backlog: &'a Backlog, run: &'a Run) -> Self {
+        Self { lent: backlog.frames(run), source: Source::Backlog(backlog, run) }
     }
-}
 
-impl<'a> From<&'a [u8]> for Frames<'a> {
-    fn from(lent: &'a [u8]) -> Self {
-        Self { lent, counted: None, kept: OnceCell::new() }
+    /// Calls `each` with the frames, counted by reference, of which the first `taken` bytes are sent, and
+    /// with how many of its bytes are. Those that are sent whole may be left out.
+    pub(crate) fn keep(&self, taken: usize, mut each: impl FnMut(&Bytes, usize)) {
+        match self.source {
+            Source::Counted(bytes) => each(bytes, taken),
+            Source::Backlog(backlog, run) => backlog.keep(run, taken, each),
+        }
     }
 }
 
 impl<'a> From<&'a Bytes> for Frames<'a> {
     fn from(counted: &'a Bytes) -> Self {
-        Self { lent: counted, counted: Some(counted), kept: OnceCell::new() }
+        Self { lent: counted, source: Source::Counted(counted) }
     }
 }
 
@@ -40,19 +47,5 @@ impl Deref for Frames<'_> {
 
     fn deref(&self) -> &[u8] {
         self.lent
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_is_one_copy_for_all() {
-        let lent = Frames::from(&b"frames"[..]);
-        assert_eq!(lent.keep(), &b"frames"[..]);
-        assert_eq!(lent.keep().as_ptr(), lent.keep().as_ptr());
-        let counted = Bytes::from(vec![7; 9]);
-        assert_eq!(Frames::from(&counted).keep().as_ptr(), counted.as_ptr());
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Delivery {
     pub(crate) message: Message,
     /// The sender, if it is not to receive its own message.
     pub(crate) exclude: Option<ClientId>,
+    /// The sender's number among the room's subscribers on the shard, if it is to receive its own message.
+    pub(crate) speaker: Option<u32>,
 }
 
 /// A connection that was accepted, on its way to its shard.
@@ -198,14 +200,25 @@ impl Inbox {
         }
     }
 
-    /// Swaps all items that wait into `items`, which must be empty.
+    /// Swaps all items that wait into `items`, which must be empty. If there are none, the task is woken
+    /// when there are.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<()> {
-        debug_assert!(items.is_empty(), "items that were taken must be worked off first");
         let mut queue = self.lock();
         if queue.items.is_empty() {
             queue.sleeper = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        self.take_from(queue, items);
+        Poll::Ready(())
+    }
+
+    /// Swaps all items that wait into `items`, which must be empty.
+    pub(crate) fn take(&self, items: &mut Vec<Item>) {
+        self.take_from(self.lock(), items);
+    }
+
+    fn take_from(&self, mut queue: MutexGuard<'_, Queue>, items: &mut Vec<Item>) {
+        debug_assert!(items.is_empty(), "items that were taken must be worked off first");
         std::mem::swap(&mut queue.items, items);
         queue.bytes = 0;
         if self.full.swap(false, Ordering::Relaxed) {
@@ -213,7 +226,6 @@ impl Inbox {
             self.space.notify_all();
             self.space_for_tasks.notify_waiters();
         }
-        Poll::Ready(())
     }
 
     /// Whether nothing waits.

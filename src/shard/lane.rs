@@ -1,164 +1,287 @@
 //! A room's subscribers on one shard, and the messages that wait to be written to them.
 //!
-//! A flush joins the frames of all messages that came since the last one in one buffer, and does one
-//! write of it for each subscriber. The number of writes is nearly the whole cost of a fan-out.
+//! Whoever is written to gets all that it lacks in one write: the number of writes is nearly the whole cost
+//! of a fan-out. A large room is written to in parts, between which the shard looks at its sockets. What
+//! comes meanwhile joins what the others still lack, and whoever has said it is next: a speaker sees its
+//! own message early, and says more while the others wait for their part.
 
 use std::rc::Rc;
 
 use slab::Slab;
 
 use super::{
+    backlog::{Backlog, Backlogs, Run},
     client::{Client, Delivered},
     frames::Frames,
     inbox::Delivery,
 };
-use crate::{context::Context, event::ClientId, sys};
+use crate::{context::Context, sys};
 
-/// How many bytes of frames are joined at the most before they are written.
-const MAX_JOINED: usize = 256 * 1024;
+/// A write of as many bytes counts as one more.
+const WRITE_SIZE: usize = 16 * 1024;
+
+/// Beyond as many bytes it is not worth while.
+const MAX_EARLY: usize = 64 * 1024;
 
 /// One room on one shard.
+///
+/// Invariant: the subscribers in front of `next` have all that came before the round began, and in the
+/// order of their numbers nobody has less than those behind it lack.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     subscribers: Slab<Subscriber>,
-    pending: Vec<Delivery>,
+    /// No subscriber has this number or a larger one.
+    end: usize,
+    /// Who is written to next.
+    next: usize,
+    /// How many batches there were when the round over all subscribers began: at its end all have them.
+    round: usize,
+    backlog: Option<Box<Backlog>>,
 }
 
 #[derive(Debug)]
 struct Subscriber {
     client: Rc<Client>,
-    /// The first message that the subscriber is to see: those before it were published earlier,
-    /// and are in the history that it was given.
+    /// The first message that it lacks: those before it were written, or published before it subscribed.
     from: u64,
 }
 
-/// What all lanes of a shard join their frames in.
+/// How much is written before the next look at the sockets.
 #[derive(Debug)]
-pub(crate) struct Joiner {
-    /// Never grows: what of it is not used costs no memory.
-    buffer: Vec<u8>,
-    excluded: Vec<ClientId>,
-}
-
-impl Default for Joiner {
-    fn default() -> Self {
-        Self { buffer: Vec::with_capacity(MAX_JOINED), excluded: Vec::new() }
-    }
+pub(crate) struct Share {
+    /// How many writes are left.
+    pub(crate) left: usize,
+    /// Whether somebody was written to early.
+    pub(crate) had_speakers: bool,
 }
 
 impl Lane {
-    /// Adds a subscriber that sees the messages from an offset on. Returns the number under which
-    /// it is removed.
+    /// Adds a subscriber that sees the messages from an offset on, which are not in the lane yet. Returns
+    /// the number under which it is removed.
     pub(crate) fn subscribe(&mut self, client: Rc<Client>, from: u64) -> usize {
-        self.subscribers.insert(Subscriber { client, from })
+        let number = self.subscribers.insert(Subscriber { client, from });
+        self.end = self.end.max(number + 1);
+        number
     }
 
     pub(crate) fn unsubscribe(&mut self, number: usize) {
         self.subscribers.try_remove(number);
-        if self.subscribers.is_empty() {
-            self.pending.clear();
-        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.subscribers.is_empty()
     }
 
-    /// Queues a message until the flush. Returns whether it is the first.
-    pub(crate) fn push(&mut self, delivery: Delivery) -> bool {
-        self.pending.push(delivery);
-        self.pending.len() == 1
+    /// Queues a message. Returns whether none waited before.
+    pub(crate) fn push(&mut self, delivery: &Delivery, backlogs: &mut Backlogs) -> bool {
+        backlogs.push(&mut self.backlog, delivery)
     }
 
-    /// Writes all that waits to every subscriber. Calls `lagging` with each whose outbox has become
-    /// non-empty.
-    pub(crate) fn flush(
+    /// Forgets all that waits.
+    pub(crate) fn clear(&mut self, backlogs: &mut Backlogs) {
+        backlogs.forget(&mut self.backlog, usize::MAX);
+    }
+
+    /// Writes what waits, as far as the share goes. Calls `lagging` with each subscriber whose outbox has
+    /// become non-empty. Returns whether nothing waits any more.
+    pub(crate) fn write(
         &mut self,
-        joiner: &mut Joiner,
+        share: &mut Share,
+        backlogs: &mut Backlogs,
         context: &Context,
-        mut lagging: impl FnMut(&Rc<Client>),
-    ) {
-        let mut delivered = Delivered::default();
-        let mut pending = &self.pending[..];
-        while let Some(first) = pending.first() {
-            let joined;
-            (joined, pending) = pending.split_at(joiner.join(pending));
-            let frames = first.message.long_frame().map_or_else(|| joiner.frames(), Frames::from);
-            let mut subscribers = self.subscribers.iter().peekable();
-            while let Some((_, subscriber)) = subscribers.next() {
+        lagging: impl FnMut(&Rc<Client>),
+    ) -> bool {
+        let Some(backlog) = &mut self.backlog else { return true };
+        backlog.seal();
+        let mut writer = Writer { lagging, delivered: Delivered::default(), known: None };
+        // Otherwise they have their turn soon.
+        if self.end > share.left && backlog.size() < MAX_EARLY {
+            for number in backlog.take_speakers() {
+                if let Some(subscriber) = self.subscribers.get_mut(number) {
+                    share.had_speakers = true;
+                    writer.write(backlog, subscriber);
+                }
+            }
+        }
+        let is_done = loop {
+            let Some(backlog) = &mut self.backlog else { break true };
+            if self.next == 0 {
+                self.round = backlog.batches();
+            }
+            while self.next < self.end && share.left > 0 {
+                let number = self.next;
+                self.next += 1;
                 // While this one is written to: the kernel leaves little in the cache, and a fiftieth of
                 // what a write takes was waiting for the client that it is for.
-                if let Some((_, next)) = subscribers.peek() {
-                    sys::prefetch(&*next.client);
+                if let Some(following) = self.subscribers.get(self.next) {
+                    sys::prefetch(&*following.client);
                 }
-                let client = &subscriber.client;
-                let is_lagging = if subscriber.from <= first.offset && !joiner.excludes(client) {
-                    client.deliver_some(&frames, joined.len() as u64, &mut delivered)
-                } else {
-                    let (frames, messages) = subscriber.select(&frames, joined);
-                    let frames = Frames::from(&frames[..]);
-                    messages > 0 && client.deliver_some(&frames, messages, &mut delivered)
-                };
-                if is_lagging {
-                    lagging(client);
+                if let Some(subscriber) = self.subscribers.get_mut(number) {
+                    let written = writer.write(backlog, subscriber);
+                    share.left = share.left.saturating_sub(written);
                 }
             }
-        }
-        delivered.count(context);
-        // Not kept until the next flush, which may be long after.
-        self.pending.clear();
+            if self.next < self.end {
+                break false;
+            }
+            self.next = 0;
+            writer.known = None;
+            backlogs.forget(&mut self.backlog, self.round);
+        };
+        writer.delivered.count(context);
+        is_done
     }
 }
 
-impl Joiner {
-    /// Joins the frames of the first messages until they are long enough; a first one that is long itself
-    /// is alone, and not copied. Returns how many they are.
-    fn join(&mut self, pending: &[Delivery]) -> usize {
-        self.buffer.clear();
-        self.excluded.clear();
-        let mut count = 0;
-        for Delivery { message, exclude, .. } in pending {
-            if count > 0 && self.buffer.len() + message.frame_len() > MAX_JOINED {
-                break;
+/// Writes a backlog to one subscriber after the other.
+struct Writer<F> {
+    lagging: F,
+    delivered: Delivered,
+    /// What was found for the subscriber before, with what it lacked: most lack the same.
+    known: Option<(u64, Run)>,
+}
+
+impl<F: FnMut(&Rc<Client>)> Writer<F> {
+    /// Writes all that a subscriber lacks. Returns for how many writes that counts.
+    fn write(&mut self, backlog: &Backlog, subscriber: &mut Subscriber) -> usize {
+        let mut writes = 0;
+        let client = &subscriber.client;
+        while subscriber.from < backlog.end() {
+            if self.known.as_ref().is_none_or(|(from, _)| *from != subscriber.from) {
+                self.known = backlog.run(subscriber.from).map(|run| (subscriber.from, run));
             }
-            count += 1;
-            self.excluded.extend(exclude);
-            if count == 1 && message.long_frame().is_some() {
-                break;
+            let Some((_, run)) = &self.known else { break };
+            let is_lagging = if backlog.hides(run, client.id()) {
+                let (frames, messages) = backlog.select(run, client.id());
+                messages > 0
+                    && client.deliver_some(&(&frames).into(), messages, &mut self.delivered)
+            } else {
+                let messages = run.offsets.end - run.offsets.start;
+                client.deliver_some(&Frames::of(backlog, run), messages, &mut self.delivered)
+            };
+            if is_lagging {
+                (self.lagging)(client);
             }
-            message.append_frame(&mut self.buffer);
+            subscriber.from = run.offsets.end;
+            writes += 1 + run.len() / WRITE_SIZE;
         }
-        self.excluded.sort_unstable();
-        count
-    }
-
-    /// What was joined.
-    fn frames(&self) -> Frames<'_> {
-        self.buffer[..].into()
-    }
-
-    /// Whether a client is not to see all that is joined.
-    fn excludes(&self, client: &Client) -> bool {
-        !self.excluded.is_empty() && self.excluded.binary_search(&client.id()).is_ok()
+        writes
     }
 }
 
-impl Subscriber {
-    /// The frames of those joined messages that the subscriber is to see: not those from before it
-    /// subscribed, nor its own if it wants no echo.
-    fn select(&self, frames: &[u8], joined: &[Delivery]) -> (Vec<u8>, u64) {
-        let id = self.client.id();
-        let mut selected = Vec::new();
-        let mut messages = 0;
-        let mut start = 0;
-        for delivery in joined {
-            let end = start + delivery.message.frame_len();
-            if delivery.offset >= self.from && delivery.exclude != Some(id) {
-                selected.extend_from_slice(&frames[start..end]);
-                messages += 1;
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{ErrorKind, Read},
+        net::{TcpListener, TcpStream},
+        sync::Arc,
+        time::Duration,
+    };
+
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::{
+        event::ClientId, frame::Kind, message::Message, options::Options, shard::inbox::RoomId,
+    };
+
+    /// A lane with subscribers, and the other ends of their sockets.
+    struct Room {
+        lane: Lane,
+        backlogs: Backlogs,
+        context: Arc<Context>,
+        others: Vec<TcpStream>,
+        _runtime: Runtime,
+    }
+
+    impl Room {
+        fn new(subscribers: usize) -> Self {
+            let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+            let context = Context::new(Options::default());
+            let mut lane = Lane::default();
+            let mut others = Vec::new();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            for number in 0..subscribers {
+                let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                other.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                others.push(other);
+                let (own, _) = listener.accept().unwrap();
+                own.set_nonblocking(true).unwrap();
+                own.set_nodelay(true).unwrap();
+                let stream = runtime.block_on(async { tokio::net::TcpStream::from_std(own) });
+                let id = ClientId::new(number as u64 + 1, 0);
+                let client = Client::new(id, Arc::clone(&context), Rc::new(stream.unwrap()), true);
+                assert!(!client.open(), "nothing was written to it before");
+                assert_eq!(lane.subscribe(client, 1), number);
             }
-            start = end;
+            Self { lane, backlogs: Backlogs::default(), context, others, _runtime: runtime }
         }
-        (selected, messages)
+
+        /// One subscriber says a message.
+        fn say(&mut self, offset: u64, speaker: u32) {
+            let message = Message::new(Kind::Text, &[b'0' + offset as u8]);
+            let room = RoomId(1);
+            let delivery =
+                Delivery { room, offset, message, exclude: None, speaker: Some(speaker) };
+            self.lane.push(&delivery, &mut self.backlogs);
+        }
+
+        fn write(&mut self, writes: usize) -> bool {
+            let mut share = Share { left: writes, had_speakers: false };
+            self.lane
+                .write(&mut share, &mut self.backlogs, &self.context, |_| panic!("it takes all"))
+        }
+
+        /// Insists that a subscriber has been written these messages, a character each, and no more.
+        fn has_heard(&mut self, number: usize, text: &str) {
+            let other = &mut self.others[number];
+            let mut frames = vec![0; 3 * text.len()];
+            other.read_exact(&mut frames).unwrap();
+            let heard: String = frames.chunks(3).map(|frame| char::from(frame[2])).collect();
+            assert_eq!(heard, text, "{number}");
+            other.set_nonblocking(true).unwrap();
+            let more = other.read(&mut [0; 3]).map_err(|error| error.kind());
+            assert_eq!(more, Err(ErrorKind::WouldBlock), "{number}");
+            other.set_nonblocking(false).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_speaker_hears_itself_before_the_others_have_had_their_turn() {
+        let mut room = Room::new(10);
+        room.say(1, 8);
+        assert!(!room.write(3));
+        for (number, text) in ["1", "1", "1", "", "", "", "", "", "1", ""].iter().enumerate() {
+            room.has_heard(number, text);
+        }
+        room.say(2, 8);
+        assert!(!room.write(3));
+        for (number, text) in ["", "", "", "12", "12", "12", "", "", "2", ""].iter().enumerate() {
+            room.has_heard(number, text);
+        }
+        assert!(room.write(100));
+        for (number, text) in ["2", "2", "2", "", "", "", "12", "12", "", "12"].iter().enumerate() {
+            room.has_heard(number, text);
+        }
+        assert!(room.backlogs.is_empty());
+    }
+
+    #[test]
+    fn all_hear_all_whatever_the_parts_are_and_whoever_leaves() {
+        for writes in 1..12 {
+            let mut room = Room::new(10);
+            for offset in 1..8 {
+                room.say(offset, offset as u32);
+                room.write(writes);
+                if offset == 4 {
+                    room.lane.unsubscribe(5);
+                }
+            }
+            while !room.write(writes) {}
+            for number in (0..10).filter(|number| *number != 5) {
+                room.has_heard(number, "1234567");
+            }
+            assert!(room.backlogs.is_empty());
+        }
     }
 }

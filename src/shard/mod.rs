@@ -7,6 +7,7 @@
 //! cheap one is a twentieth of what a connection costs in user space.
 
 pub(crate) mod admission;
+mod backlog;
 pub(crate) mod client;
 mod ending;
 mod frames;
@@ -33,9 +34,10 @@ use tokio::sync::{Notify, watch};
 pub(crate) use self::link::{Link, Load};
 use self::{
     admission::Answers,
+    backlog::Backlogs,
     client::Client,
     inbox::{Arrival, Call, Item, RoomId},
-    lane::{Joiner, Lane},
+    lane::Lane,
     liveness::Liveness,
     reviews::Reviews,
     time_limits::TimeLimits,
@@ -57,7 +59,7 @@ pub(crate) struct Shard {
     pub(crate) reviews: Reviews,
     /// How many rooms clients are in beside their first.
     more_seats: Cell<usize>,
-    joiner: RefCell<Joiner>,
+    backlogs: RefCell<Backlogs>,
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
     pub(crate) liveness: Liveness,
     pub(crate) time_limits: TimeLimits,
@@ -84,7 +86,7 @@ impl Shard {
             answers: Answers::default(),
             reviews: Reviews::default(),
             more_seats: Cell::new(0),
-            joiner: RefCell::default(),
+            backlogs: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             liveness,
             time_limits: TimeLimits::default(),
@@ -148,6 +150,7 @@ impl Shard {
         if let Some(lane) = lanes.get_mut(&room) {
             lane.unsubscribe(number);
             if lane.is_empty() {
+                lane.clear(&mut self.backlogs.borrow_mut());
                 lanes.remove(&room);
             }
         }

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
-use crate::frame::Header;
+use crate::frame;
 
 /// What a chunk costs beside its bytes, so that many small ones are counted for what they are: itself,
 /// and what the allocator and the count of references need for bytes that no other client may have kept.
@@ -150,7 +150,7 @@ impl Outbox {
                 chunk.begun = 0;
             }
             while !chunk.bytes.is_empty() && condition(chunk.since, self.size + chunk.size()) {
-                chunk.bytes.advance(frame_len(&chunk.bytes));
+                chunk.bytes.advance(frame::first_len(&chunk.bytes));
                 dropped += 1;
             }
             if !chunk.bytes.is_empty() {
@@ -166,17 +166,11 @@ impl Outbox {
     }
 }
 
-/// The length of the whole frame that `frames` begins with.
-fn frame_len(frames: &[u8]) -> usize {
-    // Frames here are our own: whole, and so long that they fit in memory.
-    Header::parse(frames).map_or(frames.len(), |header| header.len + header.payload as usize)
-}
-
 /// The first end of a frame in `frames` at or after `position`.
 fn frame_end(frames: &[u8], position: usize) -> usize {
     let mut end = 0;
     while end < position {
-        end += frame_len(&frames[end..]);
+        end += frame::first_len(&frames[end..]);
     }
     end
 }
@@ -184,7 +178,7 @@ fn frame_end(frames: &[u8], position: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{self, Kind};
+    use crate::frame::Kind;
 
     fn frames(texts: &[&str]) -> Bytes {
         let mut buffer = Vec::new();
@@ -198,7 +192,7 @@ mod tests {
     fn count_frames(mut frames: &[u8]) -> u64 {
         let mut count = 0;
         while !frames.is_empty() {
-            frames = &frames[frame_len(frames)..];
+            frames = &frames[frame::first_len(frames)..];
             count += 1;
         }
         count

@@ -158,7 +158,8 @@ impl Client {
         let was_empty = slot.is_none();
         let outbox = slot.get_or_insert_default();
         // First queued, then judged: a frame that was begun must be among what is kept.
-        outbox.push(frames.keep(), taken, is_control, Instant::now());
+        let now = Instant::now();
+        frames.keep(taken, |bytes, taken| outbox.push(bytes, taken, is_control, now));
         if is_control || outbox.size() <= options.outbox_size {
             return was_empty;
         }

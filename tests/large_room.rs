@@ -73,7 +73,7 @@ fn come_and_go(addr: SocketAddr, mut leavers: Vec<Peer>) -> Vec<Peer> {
     comers
 }
 
-fn is_of_the_room(text: &String) -> bool {
+fn is_of_the_room(text: &str) -> bool {
     let number = text.strip_prefix("host/").map(|number| number.parse::<usize>().unwrap());
     number.is_none_or(|number| number % 10 != 9)
 }

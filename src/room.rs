@@ -242,7 +242,9 @@ impl Room {
 
 /// Corrects the sum of what all rooms keep.
 fn note_kept(kept: &AtomicUsize, before: usize, after: usize) {
-    if after >= before {
+    if after == before {
+        // As a rule: a room that keeps as many as it may forgets one for each.
+    } else if after > before {
         kept.fetch_add(after - before, Ordering::Relaxed);
     } else {
         kept.fetch_sub(before - after, Ordering::Relaxed);

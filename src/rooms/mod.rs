@@ -92,8 +92,10 @@ impl Rooms {
         mut messages: impl Messages,
         patience: &Patience,
     ) -> Result<u64> {
-        check_name(name)?;
-        self.wait_for_space(patience)?;
+        if self.is_full() {
+            check_name(name)?;
+            self.wait_for_space(patience)?;
+        }
         loop {
             let room = self.room_for_host(name)?;
             match room.publish(&self.context, &self.shards, messages, None, &self.kept) {
@@ -271,6 +273,8 @@ impl Rooms {
         if let Some(room) = directory.get(name) {
             return Ok(Arc::clone(room));
         }
+        // That of a room that there is has been checked.
+        check_name(name)?;
         if self.context.options.history_messages == 0 {
             // Nobody hears the message, now or later: nothing is worth keeping.
             let id = RoomId(directory.next_number());

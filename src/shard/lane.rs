@@ -152,9 +152,7 @@ impl<F: FnMut(&Rc<Client>)> Writer<F> {
             }
             let Some((_, run)) = &self.known else { break };
             let is_lagging = if backlog.hides(run, client.id()) {
-                let (frames, messages) = backlog.select(run, client.id());
-                messages > 0
-                    && client.deliver_some(&(&frames).into(), messages, &mut self.delivered)
+                write_selected(backlog, run, client, &mut self.delivered)
             } else {
                 let messages = run.offsets.end - run.offsets.start;
                 client.deliver_some(&Frames::of(backlog, run), messages, &mut self.delivered)
@@ -167,6 +165,18 @@ impl<F: FnMut(&Rc<Client>)> Writer<F> {
         }
         writes
     }
+}
+
+/// Writes those of a run that are for a client. Returns whether its outbox has become non-empty.
+#[cold]
+fn write_selected(
+    backlog: &Backlog,
+    run: &Run,
+    client: &Client,
+    delivered: &mut Delivered,
+) -> bool {
+    let (frames, messages) = backlog.select(run, client.id());
+    messages > 0 && client.deliver_some(&(&frames).into(), messages, delivered)
 }
 
 #[cfg(test)]

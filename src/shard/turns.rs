@@ -1,6 +1,6 @@
 //! A shard's work, in turns: what came since the last one is put into the lanes, and these are written.
 
-use std::{collections::VecDeque, future::poll_fn, rc::Rc};
+use std::{collections::VecDeque, future::poll_fn, ops::ControlFlow, rc::Rc};
 
 use super::{
     Shard,
@@ -36,37 +36,19 @@ impl Shard {
                 return;
             }
             for item in items.drain(..) {
-                match item {
-                    Item::Deliver(delivery) => {
-                        if self.must_write_before(delivery.room, &waiting) {
-                            self.flush(&mut waiting);
-                        }
-                        let mut lanes = self.lanes.borrow_mut();
-                        let Some(lane) = lanes.get_mut(&delivery.room) else { continue };
-                        if lane.push(&delivery, &mut self.backlogs.borrow_mut()) {
-                            waiting.push_back(delivery.room);
-                        }
-                    }
-                    Item::Send(id, message) => {
-                        self.flush(&mut waiting);
-                        self.send(id, &message);
-                    }
-                    Item::Close(id, closing) => {
-                        self.flush(&mut waiting);
-                        if let Some(client) = self.client(id) {
-                            self.drain_if(&client, client.close(closing));
-                        }
-                    }
-                    Item::Accept(arrival) => accept(self, *arrival),
-                    Item::Call(Call(call)) => {
-                        self.flush(&mut waiting);
-                        call(self);
-                    }
-                    Item::Stop => {
-                        self.flush(&mut waiting);
-                        self.context.events.wake();
+                let Item::Deliver(delivery) = item else {
+                    if self.act(item, &mut waiting, &accept).is_break() {
                         return;
                     }
+                    continue;
+                };
+                if self.must_write_before(delivery.room, &waiting) {
+                    self.flush(&mut waiting);
+                }
+                let mut lanes = self.lanes.borrow_mut();
+                let Some(lane) = lanes.get_mut(&delivery.room) else { continue };
+                if lane.push(&delivery, &mut self.backlogs.borrow_mut()) {
+                    waiting.push_back(delivery.room);
                 }
             }
             let share = self.write(&mut waiting, writes);
@@ -77,6 +59,36 @@ impl Shard {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Does what is asked for beside messages to rooms, after all that came before it. Breaks at the stop.
+    #[cold] // So that the code for messages lies together.
+    fn act(
+        self: &Rc<Self>,
+        item: Item,
+        waiting: &mut Waiting,
+        accept: &impl Fn(&Rc<Self>, Arrival),
+    ) -> ControlFlow<()> {
+        if let Item::Accept(arrival) = item {
+            accept(self, *arrival);
+            return ControlFlow::Continue(());
+        }
+        self.flush(waiting);
+        match item {
+            Item::Send(id, message) => self.send(id, &message),
+            Item::Close(id, closing) => {
+                if let Some(client) = self.client(id) {
+                    self.drain_if(&client, client.close(closing));
+                }
+            }
+            Item::Call(Call(call)) => call(self),
+            Item::Stop => {
+                self.context.events.wake();
+                return ControlFlow::Break(());
+            }
+            Item::Accept(_) | Item::Deliver(_) => {}
+        }
+        ControlFlow::Continue(())
     }
 
     /// Whether what waits is to be written before a message of a room is put behind it. A broadcast and a

@@ -129,7 +129,7 @@ impl Connection {
             // Looked at again: of a thousand that are ready at once, the first may have said too much.
             if wait(&self.member.client).await && !self.member.rooms.is_full() && self.read() {
                 // One client's flood must not keep the others of the shard from being read and
-                // flushed.
+                // written to.
                 tokio::task::yield_now().await;
             }
         }

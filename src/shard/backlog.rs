@@ -10,16 +10,10 @@ use super::inbox::Delivery;
 use crate::{event::ClientId, frame, message::Message};
 
 /// How many bytes of frames go into one write at the most.
-pub(super) const MAX_RUN: usize = 256 * 1024;
-
-/// From how many bytes on nothing more is taken that would have to wait with them.
-const MAX_WAITING: usize = 128 * 1024;
-
-/// How many backlogs a shard keeps for rooms that will need one.
-const MAX_SPARE: usize = 8;
+const MAX_RUN: usize = 256 * 1024;
 
 /// How many speakers of one turn are worth knowing.
-pub(super) const MAX_SPEAKERS: usize = 16;
+const MAX_SPEAKERS: usize = 16;
 
 impl Run {
     /// How many bytes of frames it is; a long message counts as none.
@@ -65,7 +59,7 @@ pub(crate) struct Run {
 
 impl Backlog {
     /// Appends a message.
-    fn push(&mut self, delivery: &Delivery) {
+    pub(super) fn push(&mut self, delivery: &Delivery) {
         let Delivery { offset, message, exclude, speaker, .. } = delivery;
         self.size += message.frame_len();
         if std::mem::take(&mut self.is_whole) {
@@ -120,6 +114,14 @@ impl Backlog {
     /// Bytes of frames that wait.
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    /// What it takes, whether or not something waits, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let (batches, hidden) = (self.batches.capacity(), self.hidden.capacity());
+        self.frames.capacity()
+            + batches * size_of::<Batch>()
+            + hidden * size_of::<(ClientId, u64)>()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -215,7 +217,7 @@ impl Backlog {
     }
 
     /// Forgets the first batches, or all if there are fewer.
-    fn forget(&mut self, batches: usize) {
+    pub(super) fn forget(&mut self, batches: usize) {
         if batches >= self.batches.len() {
             return self.clear();
         }
@@ -252,53 +254,6 @@ impl Batch {
 
     fn size(&self) -> usize {
         if self.is_long() { self.kept.get().map_or(0, Bytes::len) } else { self.place.len() }
-    }
-}
-
-/// The backlogs of a shard: those that are in use by their size, and some for later.
-#[derive(Debug, Default)]
-pub(crate) struct Backlogs {
-    // Boxed: a room that rests has a pointer.
-    #[allow(clippy::vec_box)]
-    spare: Vec<Box<Backlog>>,
-    size: usize,
-}
-
-impl Backlogs {
-    /// Appends a message to a room's backlog. Returns whether the room had none.
-    pub(super) fn push(&mut self, slot: &mut Option<Box<Backlog>>, delivery: &Delivery) -> bool {
-        let is_first = slot.is_none();
-        let backlog = slot.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
-        let before = backlog.size;
-        backlog.push(delivery);
-        self.size += backlog.size - before;
-        is_first
-    }
-
-    /// Forgets the first batches of a room, and its backlog if there are no more.
-    pub(super) fn forget(&mut self, slot: &mut Option<Box<Backlog>>, batches: usize) {
-        let Some(backlog) = slot else { return };
-        let before = backlog.size;
-        backlog.forget(batches);
-        self.size -= before - backlog.size;
-        if backlog.is_empty()
-            && let Some(backlog) = slot.take()
-            && backlog.frames.capacity() <= MAX_RUN
-            && self.spare.len() < MAX_SPARE
-        {
-            self.spare.push(backlog);
-        }
-    }
-
-    /// Whether nothing waits.
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.size == 0
-    }
-
-    /// Whether so much waits that no more is to be taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.size >= MAX_WAITING
     }
 }
 
@@ -432,19 +387,5 @@ mod tests {
         assert_eq!(say(&[5]), [5]);
         let many: Vec<u32> = (0..=MAX_SPEAKERS as u32).collect();
         assert!(say(&many).is_empty());
-    }
-
-    #[test]
-    fn a_room_that_rests_has_no_backlog_and_those_of_others_are_used_again() {
-        let mut backlogs = Backlogs::default();
-        let (mut one, mut other) = (None, None);
-        assert!(backlogs.push(&mut one, &delivery(1, 5, None)));
-        assert!(!backlogs.push(&mut one, &delivery(2, 5, None)));
-        let backlog = std::ptr::from_ref(&**one.as_ref().unwrap());
-        backlogs.forget(&mut one, usize::MAX);
-        assert!(one.is_none() && backlogs.size == 0);
-        assert!(backlogs.push(&mut other, &delivery(1, MAX_WAITING, None)));
-        assert!(std::ptr::eq(&**other.as_ref().unwrap(), backlog));
-        assert!(backlogs.is_full());
     }
 }

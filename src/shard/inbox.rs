@@ -143,7 +143,7 @@ pub(crate) struct Inbox {
 struct Queue {
     items: Vec<Item>,
     bytes: usize,
-    /// The shard's flush task, while it sleeps.
+    /// The task of the shard's turns, while it sleeps.
     sleeper: Option<Waker>,
     closed: bool,
 }

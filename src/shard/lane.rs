@@ -10,7 +10,8 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::{
-    backlog::{Backlog, Backlogs, Run},
+    backlog::{Backlog, Run},
+    backlogs::Backlogs,
     client::{Client, Delivered},
     frames::Frames,
     inbox::Delivery,

@@ -8,6 +8,7 @@
 
 pub(crate) mod admission;
 mod backlog;
+mod backlogs;
 pub(crate) mod client;
 mod ending;
 mod frames;
@@ -34,7 +35,7 @@ use tokio::sync::{Notify, watch};
 pub(crate) use self::link::{Link, Load};
 use self::{
     admission::Answers,
-    backlog::Backlogs,
+    backlogs::Backlogs,
     client::Client,
     inbox::{Arrival, Call, Item, RoomId},
     lane::Lane,
@@ -111,7 +112,7 @@ impl Shard {
         if !self.context.options.review_timeout.is_zero() {
             drop(tokio::task::spawn_local(reviews::run(Rc::clone(&self))));
         }
-        self.flush_until_stopped(accept).await;
+        self.work_until_stopped(accept).await;
         if self.failed.get() {
             return None;
         }

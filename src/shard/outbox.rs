@@ -1,6 +1,6 @@
 //! What a client's socket did not take yet.
 //!
-//! A flush adds slices of one copy of its frames without waiting; a task of the client's writes
+//! A lane adds slices of one copy of its frames without waiting; a task of the client's writes
 //! them when the socket can take more. Past its bounds the client is a slow consumer: a shard never
 //! waits for one client on behalf of another.
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{event::ClientId, message::Message};
 
 /// How many writes there are in a turn at the least and at the most, a quarter of a millisecond and two. A
-/// turn costs a third of a write. Turns are short while those who speak hear themselves early, and so say
+/// turn costs a quarter of a write. Turns are short while those who speak hear themselves early, and so say
 /// more that is joined; then they double.
 const MIN_WRITES: usize = 32;
 const MAX_WRITES: usize = 256;
@@ -19,9 +19,9 @@ const MAX_WRITES: usize = 256;
 type Waiting = VecDeque<RoomId>;
 
 impl Shard {
-    /// Works the inbox off, in turns. The sockets that are ready are read before each turn, since
-    /// their tasks were woken before this one: what arrived together leaves together.
-    pub(super) async fn flush_until_stopped(self: &Rc<Self>, accept: impl Fn(&Rc<Self>, Arrival)) {
+    /// Works the inbox off, in turns, until it is told to stop. The sockets that are ready are read before
+    /// each turn, since their tasks were woken before this one: what arrived together leaves together.
+    pub(super) async fn work_until_stopped(self: &Rc<Self>, accept: impl Fn(&Rc<Self>, Arrival)) {
         let mut items = Vec::new();
         let mut waiting = Waiting::new();
         let mut writes = MIN_WRITES;

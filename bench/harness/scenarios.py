@@ -44,9 +44,11 @@ class Scenario:
 
 
 # What events may cost, and what a second worker may.
+EVENTS, WORKERS = 0.95, 0.8
+# Where every server does as many writes.
 VARIANTS = [
-    Goal(EFFICIENCY, 0.95, of="libchat", server="libchat-events"),
-    Goal(EFFICIENCY, 0.8, of="libchat", server="libchat-2"),
+    Goal(EFFICIENCY, EVENTS, of="libchat", server="libchat-events"),
+    Goal(EFFICIENCY, WORKERS, of="libchat", server="libchat-2"),
 ]
 
 
@@ -56,12 +58,18 @@ def fan_out(subscribers: int, size: int, window: int, publishers: int = 1) -> Sc
         bound = 0.9
     name = f"fan-{subscribers}-{size}-w{window}" + (f"-p{publishers}" if publishers > 1 else "")
     is_main = subscribers == 1000 and size == 32 and publishers == 1
+    # How many messages go into a write depends on how soon the publisher hears itself: so these are held
+    # against what libchat is to reach, not against what it happens to.
+    variants = [
+        Goal(EFFICIENCY, round(EVENTS * bound, 3), of=of, server="libchat-events"),
+        Goal(EFFICIENCY, round(WORKERS * bound, 3), of=of, server="libchat-2"),
+    ]
     who = "publisher" if publishers == 1 else "publishers"
     return Scenario(
         name,
         f"{publishers} {who}, {subscribers} subscribers, {size} B, {window} in flight",
         {"subscribers": subscribers, "publishers": publishers, "size": size, "window": window},
-        [Goal(EFFICIENCY, bound, of=of), *(VARIANTS if is_main else [])],
+        [Goal(EFFICIENCY, bound, of=of), *(variants if is_main else [])],
         has_peers=is_main,
         is_short=is_main,
     )
@@ -84,7 +92,7 @@ SCENARIOS: list[Scenario] = [
         "paced",
         "1,000 subscribers, 100 messages a second, 32 B",
         {"subscribers": 1000, "rate": 100},
-        [Goal(EFFICIENCY, 0.95, of="limit1"), Goal("p99_us", 1.1, False, "limit1")],
+        [Goal(EFFICIENCY, 0.95, of="limit1"), Goal("p99_us", 1.1, False, "limit1"), *VARIANTS],
         has_peers=True,
         is_short=True,
     ),

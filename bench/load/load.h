@@ -37,6 +37,8 @@ struct stamp {
   uint64_t time_ns;
 };
 
+// Writes 32 bits as eight letters a..p, four bits each, the lowest first.
+void wire_number(uint8_t *out, uint32_t value);
 // Writes what a message says: its stamp, and padding.
 void wire_payload(uint8_t *payload, const struct stamp *stamp, size_t size);
 // Writes a masked text frame. Returns its length.

@@ -38,9 +38,13 @@ static void mask(uint8_t *bytes, size_t len) {
   for (; i < len; i++) bytes[i] ^= KEY[i & 3];
 }
 
-// Eight letters a..p, half a byte each, for 32 bits.
-static void put32(uint8_t *out, uint32_t value) {
-  for (int i = 0; i < 8; i++) out[i] = 'a' + (value >> (4 * i) & 15);
+void wire_number(uint8_t *out, uint32_t value) {
+  uint64_t word = value;
+  word = (word | word << 16) & 0x0000ffff0000ffffu;
+  word = (word | word << 8) & 0x00ff00ff00ff00ffu;
+  word = (word | word << 4) & 0x0f0f0f0f0f0f0f0fu;
+  word += 0x6161616161616161u;
+  memcpy(out, &word, 8);
 }
 
 static uint32_t get32(const uint8_t *in) {
@@ -53,10 +57,10 @@ static uint32_t get32(const uint8_t *in) {
 }
 
 void wire_payload(uint8_t *payload, const struct stamp *stamp, size_t size) {
-  put32(payload, stamp->publisher);
-  put32(payload + 8, stamp->sequence);
-  put32(payload + 16, (uint32_t)stamp->time_ns);
-  put32(payload + 24, (uint32_t)(stamp->time_ns >> 32));
+  wire_number(payload, stamp->publisher);
+  wire_number(payload + 8, stamp->sequence);
+  wire_number(payload + 16, (uint32_t)stamp->time_ns);
+  wire_number(payload + 24, (uint32_t)(stamp->time_ns >> 32));
   memset(payload + STAMP_SIZE, 'x', size - STAMP_SIZE);
 }
 

@@ -25,17 +25,18 @@ pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&mut [
 /// the socket.
 pub(super) async fn wait(client: &Client) -> bool {
     let before = client.phase();
-    let mut is_registered = false;
     poll_fn(|cx| {
         if client.phase() != before {
             return Poll::Ready(false);
         }
         // Woken by the socket, or for nothing, which the read finds out without asking the kernel.
-        if std::mem::replace(&mut is_registered, true) {
+        if client.is_awaited().take() {
             return Poll::Ready(true);
         }
         client.register_reader(cx);
-        client.stream().poll_read_ready(cx).map(|ready| match ready {
+        let ready = client.stream().poll_read_ready(cx);
+        client.is_awaited().set(ready.is_pending());
+        ready.map(|ready| match ready {
             Ok(()) => true,
             Err(error) => {
                 client.cut(1006, &format!("the connection broke: {error}"));

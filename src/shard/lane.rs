@@ -18,6 +18,12 @@ use super::{
 };
 use crate::{context::Context, sys};
 
+/// How many turns there are in a round, if it has speakers, and how many writes in each of these at least
+/// and at most.
+const LOOKS: usize = 32;
+const MIN_WRITES: usize = 8;
+const MAX_WRITES: usize = 32;
+
 /// A write of as many bytes counts as one more.
 const WRITE_SIZE: usize = 16 * 1024;
 
@@ -52,8 +58,8 @@ struct Subscriber {
 pub(crate) struct Share {
     /// How many writes are left.
     pub(crate) left: usize,
-    /// Whether somebody was written to early.
-    pub(crate) had_speakers: bool,
+    /// How many writes the next turn is to have, if somebody was written to early.
+    pub(crate) next: Option<usize>,
 }
 
 impl Lane {
@@ -99,7 +105,7 @@ impl Lane {
         if self.end > share.left && backlog.size() < MAX_EARLY {
             for number in backlog.take_speakers() {
                 if let Some(subscriber) = self.subscribers.get_mut(number) {
-                    share.had_speakers = true;
+                    share.next = Some((self.end / LOOKS).clamp(MIN_WRITES, MAX_WRITES));
                     writer.write(backlog, subscriber);
                 }
             }
@@ -238,7 +244,7 @@ mod tests {
         }
 
         fn write(&mut self, writes: usize) -> bool {
-            let mut share = Share { left: writes, had_speakers: false };
+            let mut share = Share { left: writes, next: None };
             self.lane
                 .write(&mut share, &mut self.backlogs, &self.context, |_| panic!("it takes all"))
         }

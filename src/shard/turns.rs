@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{event::ClientId, message::Message};
 
-/// How many writes there are in a turn at the least and at the most, a quarter of a millisecond and two. A
-/// turn costs a quarter of a write. Turns are short while those who speak hear themselves early, and so say
-/// more that is joined; then they double.
-const MIN_WRITES: usize = 32;
+/// How many writes there are in a turn at first, and at the most: a quarter of a millisecond, and two. A turn
+/// costs a quarter of a write. They double, unless somebody speaks who is to hear itself early and so can
+/// say more that is joined.
+const FIRST_WRITES: usize = 32;
 const MAX_WRITES: usize = 256;
 
 /// The lanes in which something waits, in the order in which they have their turn.
@@ -24,10 +24,10 @@ impl Shard {
     pub(super) async fn work_until_stopped(self: &Rc<Self>, accept: impl Fn(&Rc<Self>, Arrival)) {
         let mut items = Vec::new();
         let mut waiting = Waiting::new();
-        let mut writes = MIN_WRITES;
+        let mut writes = FIRST_WRITES;
         loop {
             if waiting.is_empty() {
-                writes = MIN_WRITES;
+                writes = FIRST_WRITES;
                 poll_fn(|cx| self.link.inbox.poll_take(cx, &mut items)).await;
             } else if !self.backlogs.borrow().is_full() {
                 self.link.inbox.take(&mut items);
@@ -52,7 +52,7 @@ impl Shard {
                 }
             }
             let share = self.write(&mut waiting, writes);
-            writes = if share.had_speakers { MIN_WRITES } else { MAX_WRITES.min(2 * writes) };
+            writes = share.next.unwrap_or(MAX_WRITES.min(2 * writes));
             self.context.events.wake();
             if !waiting.is_empty() || !self.link.inbox.is_empty() {
                 // Lets the sockets that became ready meanwhile be read before the next turn.
@@ -108,7 +108,7 @@ impl Shard {
 
     /// Writes what waits in the lanes, so many times. Who is not done comes after the others.
     fn write(self: &Rc<Self>, waiting: &mut Waiting, writes: usize) -> Share {
-        let mut share = Share { left: writes, had_speakers: false };
+        let mut share = Share { left: writes, next: None };
         let mut lanes = self.lanes.borrow_mut();
         let mut backlogs = self.backlogs.borrow_mut();
         while share.left > 0

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log"
 	"os"
@@ -23,9 +24,11 @@ const stampSize = 32
 
 // put writes a number as letters a to p, four bits each, the lowest first.
 func put(out []byte, value uint32) {
-	for i := range 8 {
-		out[i] = 'a' + byte(value>>(4*i)&15)
-	}
+	word := uint64(value)
+	word = (word | word<<16) & 0x0000ffff0000ffff
+	word = (word | word<<8) & 0x00ff00ff00ff00ff
+	word = (word | word<<4) & 0x0f0f0f0f0f0f0f0f
+	binary.LittleEndian.PutUint64(out, word+0x6161616161616161)
 }
 
 func newPayload(publisher uint32, size int) []byte {

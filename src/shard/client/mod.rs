@@ -48,6 +48,8 @@ pub(crate) struct Client {
     phase: Cell<Phase>,
     /// Whether the sender receives its own messages.
     echo: Cell<bool>,
+    /// Whether its task waits for the socket. Here, since the task's own state is a byte short of more memory.
+    is_awaited: Cell<bool>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
     stream: Rc<TcpStream>,
@@ -88,6 +90,7 @@ impl Client {
             socket: Socket::of(&stream),
             phase: Cell::new(Phase::Open),
             echo: Cell::new(echo),
+            is_awaited: Cell::new(false),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::default())),
             stream,
@@ -197,6 +200,11 @@ impl Client {
     /// Why it ends, if it does.
     pub(crate) fn end(&self) -> Option<&End> {
         self.end.get().map(|end| &**end)
+    }
+
+    /// Whether its task has asked to be woken when the socket has something.
+    pub(crate) fn is_awaited(&self) -> &Cell<bool> {
+        &self.is_awaited
     }
 
     /// Notes that bytes of the client arrived: any are an answer to a ping.

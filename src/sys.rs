@@ -125,11 +125,11 @@ pub(crate) fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
-/// The sockets do not block anyhow, and SIGPIPE is blocked where the system has no such flag.
+/// What to write to a socket with. The sockets do not block anyhow, and SIGPIPE is blocked where the system has no such flag.
 #[cfg(target_os = "linux")]
-const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(target_os = "linux"))]
-const SEND_FLAGS: libc::c_int = 0;
+pub(crate) const SEND_FLAGS: libc::c_int = 0;
 
 /// Calls a function with every signal blocked on the calling thread, so that the threads which it
 /// spawns have them blocked from their first instruction on. Signals that come meanwhile are

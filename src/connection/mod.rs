@@ -192,22 +192,28 @@ impl Connection {
         let Member { shard, client, .. } = &*member;
         let counters = &shard.context.counters;
         let mut is_answered = false;
-        let outcome = reader.feed(bytes, &mut |incoming| match incoming {
-            Incoming::Message(kind, payload) => {
-                // A client that is closed meanwhile has left; what it sent is not of this room any
-                // more. If the server stops, it is not accepted.
-                if client.is_open() {
-                    counters.messages_received.add(1);
-                    protocol.message(shard, client, kind, payload);
+        let len = bytes.len();
+        let mut frames = 0;
+        let outcome = reader.feed(bytes, &mut |incoming| {
+            frames += 1;
+            match incoming {
+                Incoming::Message(kind, payload) => {
+                    // A client that is closed meanwhile has left; what it sent is not of this room any
+                    // more. If the server stops, it is not accepted.
+                    if client.is_open() {
+                        counters.messages_received.add(1);
+                        protocol.message(shard, client, kind, payload);
+                    }
+                }
+                Incoming::Ping(answer) => shard.drain_if(client, client.pong(&answer)),
+                Incoming::Close { code, reason, answer } => {
+                    let end = End { code, reason };
+                    shard.close_in_turn(client, Closing { frame: answer, end });
+                    is_answered = true;
                 }
             }
-            Incoming::Ping(answer) => shard.drain_if(client, client.pong(&answer)),
-            Incoming::Close { code, reason, answer } => {
-                let end = End { code, reason };
-                shard.close_in_turn(client, Closing { frame: answer, end });
-                is_answered = true;
-            }
         });
+        client.note_read(len, frames);
         if let Err(violation) = outcome {
             counters.protocol_errors.add(1);
             tracing::debug!(client = %client.id(), ?violation, "protocol error");

@@ -10,7 +10,7 @@ use crate::shard::{Shard, client::Client};
 pub(super) enum Arrived {
     /// Bytes, or a change of the client's phase.
     Something,
-    /// As many bytes as the buffer holds, with more behind them.
+    /// As many bytes as are read at once, with more behind them.
     More,
     /// The stream has ended, for a reason.
     End(String),
@@ -47,15 +47,16 @@ pub(super) async fn wait(client: &Client) -> bool {
     .await
 }
 
-/// Reads what the socket has, as much as the shard's buffer holds, and calls `act` with it.
+/// Reads what the socket has, as much as is read at once, and calls `act` with it.
 pub(super) fn take(shard: &Shard, client: &Client, act: impl FnOnce(&mut [u8])) -> Arrived {
     let mut buffer = shard.read_buffer.borrow_mut();
-    match client.stream().try_read(&mut buffer) {
+    let size = client.read_size().min(buffer.len());
+    match client.stream().try_read(&mut buffer[..size]) {
         Ok(0) => Arrived::End("the connection ended without a close frame".to_owned()),
         Ok(len) => {
             client.note_heard();
             act(&mut buffer[..len]);
-            if len == buffer.len() {
+            if len == size {
                 return Arrived::More;
             }
             note_empty(client.stream());

@@ -273,7 +273,7 @@ impl Rooms {
         if let Some(room) = directory.get(name) {
             return Ok(Arc::clone(room));
         }
-        // That of a room that there is has been checked.
+        // The name of a room that exists was checked when it was made.
         check_name(name)?;
         if self.context.options.history_messages == 0 {
             // Nobody hears the message, now or later: nothing is worth keeping.

@@ -15,12 +15,8 @@ const MAX_RUN: usize = 256 * 1024;
 /// How many speakers of one turn are worth knowing.
 const MAX_SPEAKERS: usize = 16;
 
-impl Run {
-    /// How many bytes of frames it is; a long message counts as none.
-    pub(super) fn len(&self) -> usize {
-        self.place.len()
-    }
-}
+/// What it costs to note that a message is not for its sender, in bytes.
+const HIDDEN_COST: usize = size_of::<(ClientId, u64)>();
 
 /// The messages of one room that wait on one shard.
 #[derive(Debug, Default)]
@@ -33,11 +29,12 @@ pub(crate) struct Backlog {
     /// than `MAX_SPEAKERS` if they are more.
     speakers: Vec<u32>,
     is_whole: bool,
-    /// Bytes of frames, long ones included.
+    /// What waits, in bytes: frames, and the notes of whom they are not for.
     size: usize,
 }
 
-/// Messages that came together. Their offsets follow each other.
+/// Messages that came together. Their offsets follow each other; those of two batches need not, since a
+/// message is not sent to a shard that has no subscribers. Whoever is there now came after such a gap.
 #[derive(Debug)]
 struct Batch {
     /// The offset of the first, and the one behind the last.
@@ -61,13 +58,14 @@ impl Backlog {
     /// Appends a message.
     pub(super) fn push(&mut self, delivery: &Delivery) {
         let Delivery { offset, message, exclude, speaker, .. } = delivery;
-        self.size += message.frame_len();
+        let hidden = exclude.map(|client| (client, *offset));
+        self.size += message.frame_len() + hidden.map_or(0, |_| HIDDEN_COST);
         if std::mem::take(&mut self.is_whole) {
             self.speakers.clear();
             self.batches.push(Batch::new(*offset, self.frames.len()));
         }
         self.append(*offset, message);
-        self.hidden.extend(exclude.map(|client| (client, *offset)));
+        self.hidden.extend(hidden);
         if let Some(number) = speaker
             && self.speakers.len() <= MAX_SPEAKERS
             && !self.speakers.contains(number)
@@ -81,13 +79,14 @@ impl Backlog {
         let needs_other = |batch: &Batch| {
             let is_empty = batch.offsets.is_empty();
             let is_full = batch.place.len() + message.frame_len() > MAX_RUN;
-            !is_empty && (is_full || batch.is_long() || message.long_frame().is_some())
+            let is_behind_a_gap = batch.offsets.end != offset;
+            let is_alone = batch.is_long() || message.long_frame().is_some();
+            !is_empty && (is_full || is_behind_a_gap || is_alone)
         };
         if self.batches.last().is_none_or(needs_other) {
             self.batches.push(Batch::new(offset, start));
         }
         let Some(batch) = self.batches.last_mut() else { return };
-        debug_assert_eq!(batch.offsets.end, offset, "a room's messages come without a gap");
         batch.offsets.end = offset + 1;
         match message.long_frame() {
             Some(frame) => batch.kept = OnceCell::with_value(frame.clone()),
@@ -100,18 +99,19 @@ impl Backlog {
     pub(super) fn seal(&mut self) {
         if !self.is_whole {
             self.is_whole = true;
-            self.hidden.sort_unstable();
+            // What was there before is in order: this merges.
+            self.hidden.sort();
         }
     }
 
     /// Who has said something in the last batch; nobody if these are many.
-    pub(super) fn take_speakers(&mut self) -> impl Iterator<Item = usize> + use<> {
-        let speakers = std::mem::take(&mut self.speakers);
-        let are_few = speakers.len() <= MAX_SPEAKERS;
-        speakers.into_iter().filter(move |_| are_few).map(|number| number as usize)
+    pub(super) fn speakers(&self) -> impl Iterator<Item = usize> + use<'_> {
+        let are_few = self.speakers.len() <= MAX_SPEAKERS;
+        let speakers = self.speakers.iter().filter(move |_| are_few);
+        speakers.map(|number| *number as usize)
     }
 
-    /// Bytes of frames that wait.
+    /// What waits, in bytes.
     pub(super) fn size(&self) -> usize {
         self.size
     }
@@ -119,9 +119,7 @@ impl Backlog {
     /// What it takes, whether or not something waits, in bytes.
     pub(super) fn memory(&self) -> usize {
         let (batches, hidden) = (self.batches.capacity(), self.hidden.capacity());
-        self.frames.capacity()
-            + batches * size_of::<Batch>()
-            + hidden * size_of::<(ClientId, u64)>()
+        self.frames.capacity() + batches * size_of::<Batch>() + hidden * HIDDEN_COST
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -154,7 +152,8 @@ impl Backlog {
             run.place.start += frame::first_len(&self.frames[run.place.clone()]);
         }
         for batch in &self.batches[number + 1..] {
-            if batch.is_long() || batch.place.end - run.place.start > MAX_RUN {
+            let is_full = batch.place.end - run.place.start > MAX_RUN;
+            if is_full || batch.is_long() || batch.offsets.start != run.offsets.end {
                 break;
             }
             run.offsets.end = batch.offsets.end;
@@ -202,13 +201,15 @@ impl Backlog {
 
     /// The frames of a run that are for a client, and how many they are.
     pub(super) fn select(&self, run: &Run, client: ClientId) -> (Bytes, u64) {
+        let next = self.hidden.partition_point(|hidden| *hidden < (client, run.offsets.start));
+        let mut hidden = self.hidden[next..].iter().peekable();
         let mut frames = self.frames(run);
         let mut selected = Vec::new();
         let mut messages = 0;
         for offset in run.offsets.clone() {
             let (frame, rest) = frames.split_at(frame::first_len(frames));
             frames = rest;
-            if self.hidden.binary_search(&(client, offset)).is_err() {
+            if hidden.next_if_eq(&&(client, offset)).is_none() {
                 selected.extend_from_slice(frame);
                 messages += 1;
             }
@@ -230,7 +231,9 @@ impl Backlog {
         for batch in &mut self.batches {
             batch.place = batch.place.start - end..batch.place.end - end;
         }
+        let before = self.hidden.len();
         self.hidden.retain(|(_, hidden)| *hidden >= offset);
+        self.size -= (before - self.hidden.len()) * HIDDEN_COST;
     }
 
     fn clear(&mut self) {
@@ -308,7 +311,7 @@ mod tests {
     fn written(backlog: &Backlog, mut from: u64, client: Option<ClientId>) -> Vec<u8> {
         let mut bytes = Vec::new();
         while let Some(run) = backlog.run(from) {
-            assert!(run.len() <= MAX_RUN && !run.offsets.is_empty());
+            assert!(run.place.len() <= MAX_RUN && !run.offsets.is_empty());
             match client.filter(|client| backlog.hides(&run, *client)) {
                 Some(client) => bytes.extend_from_slice(&backlog.select(&run, client).0),
                 None => bytes.extend_from_slice(backlog.frames(&run)),
@@ -328,7 +331,8 @@ mod tests {
         for lens in LENS {
             for forgotten in 0..lens.len() {
                 let (backlog, model) = filled(10, lens, forgotten);
-                assert_eq!(backlog.size(), model.lacks(0, None).len());
+                let hidden = model.0.iter().filter(|(_, _, hidden)| hidden.is_some()).count();
+                assert_eq!(backlog.size(), model.lacks(0, None).len() + hidden * HIDDEN_COST);
                 let clients = [None, Some(ClientId::new(1, 0)), Some(ClientId::new(2, 0))];
                 for from in 9..11 + lens.len() as u64 {
                     for client in clients {
@@ -337,6 +341,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn messages_that_do_not_follow_each_other_are_counted_apart() {
+        let mut backlog = Backlog::default();
+        // The last subscriber left behind the first, and the next came before the second.
+        for offset in [5, 8] {
+            backlog.push(&delivery(offset, 3, None));
+        }
+        backlog.seal();
+        let message = Message::new(Kind::Binary, &[8; 3]);
+        assert_eq!(written(&backlog, 8, None), message.frame());
+        assert_eq!(backlog.run(5).unwrap().offsets, 5..6);
     }
 
     #[test]
@@ -381,7 +398,7 @@ mod tests {
                 backlog.push(&Delivery { speaker: Some(*number), ..delivery(offset, 1, None) });
             }
             backlog.seal();
-            backlog.take_speakers().collect::<Vec<_>>()
+            backlog.speakers().collect::<Vec<_>>()
         };
         assert_eq!(say(&[7, 3, 7]), [7, 3]);
         assert_eq!(say(&[5]), [5]);

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{context::Context, sys};
 
-/// How many turns there are in a round, if it has speakers, and how many writes in each of these at least
+/// How many turns there are in a round that has speakers, and how many writes their shares are at least
 /// and at most.
 const LOOKS: usize = 32;
 const MIN_WRITES: usize = 8;
@@ -27,13 +27,12 @@ const MAX_WRITES: usize = 32;
 /// A write of as many bytes counts as one more.
 const WRITE_SIZE: usize = 16 * 1024;
 
-/// Beyond as many bytes it is not worth while.
+/// While more waits, in bytes, speakers are not written to early: it would save nothing.
 const MAX_EARLY: usize = 64 * 1024;
 
 /// One room on one shard.
 ///
-/// Invariant: the subscribers in front of `next` have all that came before the round began, and in the
-/// order of their numbers nobody has less than those behind it lack.
+/// Invariant: the subscribers in front of `next` have the first `round` batches.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     subscribers: Slab<Subscriber>,
@@ -101,12 +100,16 @@ impl Lane {
         let Some(backlog) = &mut self.backlog else { return true };
         backlog.seal();
         let mut writer = Writer { lagging, delivered: Delivered::default(), known: None };
-        // Otherwise they have their turn soon.
-        if self.end > share.left && backlog.size() < MAX_EARLY {
-            for number in backlog.take_speakers() {
+        let members = self.subscribers.len();
+        // In a room that is done in one turn they need not be early.
+        if members > share.left && backlog.size() < MAX_EARLY {
+            // At least half of the share is for those whose turn it is.
+            let rest = share.left / 2;
+            for number in backlog.speakers() {
                 if let Some(subscriber) = self.subscribers.get_mut(number) {
-                    share.next = Some((self.end / LOOKS).clamp(MIN_WRITES, MAX_WRITES));
-                    writer.write(backlog, subscriber);
+                    let written = writer.write(backlog, subscriber);
+                    share.left = share.left.saturating_sub(written).max(rest);
+                    share.next = Some((members / LOOKS).clamp(MIN_WRITES, MAX_WRITES));
                 }
             }
         }
@@ -158,17 +161,18 @@ impl<F: FnMut(&Rc<Client>)> Writer<F> {
                 self.known = backlog.run(subscriber.from).map(|run| (subscriber.from, run));
             }
             let Some((_, run)) = &self.known else { break };
+            let frames = Frames::of(backlog, run);
             let is_lagging = if backlog.hides(run, client.id()) {
                 write_selected(backlog, run, client, &mut self.delivered)
             } else {
                 let messages = run.offsets.end - run.offsets.start;
-                client.deliver_some(&Frames::of(backlog, run), messages, &mut self.delivered)
+                client.deliver_some(&frames, messages, &mut self.delivered)
             };
             if is_lagging {
                 (self.lagging)(client);
             }
             subscriber.from = run.offsets.end;
-            writes += 1 + run.len() / WRITE_SIZE;
+            writes += 1 + frames.len() / WRITE_SIZE;
         }
         writes
     }
@@ -268,16 +272,18 @@ mod tests {
         let mut room = Room::new(10);
         room.say(1, 8);
         assert!(!room.write(3));
-        for (number, text) in ["1", "1", "1", "", "", "", "", "", "1", ""].iter().enumerate() {
+        for (number, text) in ["1", "1", "", "", "", "", "", "", "1", ""].iter().enumerate() {
             room.has_heard(number, text);
         }
         room.say(2, 8);
         assert!(!room.write(3));
-        for (number, text) in ["", "", "", "12", "12", "12", "", "", "2", ""].iter().enumerate() {
+        for (number, text) in ["", "", "12", "12", "", "", "", "", "2", ""].iter().enumerate() {
             room.has_heard(number, text);
         }
         assert!(room.write(100));
-        for (number, text) in ["2", "2", "2", "", "", "", "12", "12", "", "12"].iter().enumerate() {
+        for (number, text) in
+            ["2", "2", "", "", "12", "12", "12", "12", "", "12"].iter().enumerate()
+        {
             room.has_heard(number, text);
         }
         assert!(room.backlogs.is_empty());

@@ -6,6 +6,8 @@
 
 use std::{
     collections::VecDeque,
+    io::IoSlice,
+    ops::Deref,
     time::{Duration, Instant},
 };
 
@@ -24,6 +26,23 @@ pub(crate) struct Outbox {
     size: usize,
     /// How many of the chunks are control frames.
     controls: usize,
+}
+
+/// How many chunks are written in one call at the most.
+const MAX_SLICES: usize = 64;
+
+/// The oldest chunks of an outbox.
+pub(crate) struct Front<'a> {
+    slices: [IoSlice<'a>; MAX_SLICES],
+    count: usize,
+}
+
+impl<'a> Deref for Front<'a> {
+    type Target = [IoSlice<'a>];
+
+    fn deref(&self) -> &[IoSlice<'a>] {
+        &self.slices[..self.count]
+    }
 }
 
 #[derive(Debug)]
@@ -85,19 +104,32 @@ impl Outbox {
         self.chunks.front().map(|chunk| chunk.since)
     }
 
-    /// The bytes to be written next.
-    pub(crate) fn front(&self) -> &[u8] {
-        self.chunks.front().map_or(&[], |chunk| &chunk.bytes)
+    /// The bytes to be written next, in one call: a client that lags in a busy room has a chunk for each
+    /// turn that it has missed.
+    pub(crate) fn front(&self) -> Front<'_> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            *slice = IoSlice::new(&chunk.bytes);
+            count += 1;
+        }
+        Front { slices, count }
     }
 
     /// Notes that the socket took the first bytes of `front`.
-    pub(crate) fn advance(&mut self, taken: usize) {
-        let Some(chunk) = self.chunks.front_mut() else { return };
-        if taken == chunk.bytes.len() {
+    pub(crate) fn advance(&mut self, mut taken: usize) {
+        while let Some(chunk) = self.chunks.front_mut() {
+            if taken < chunk.bytes.len() {
+                break;
+            }
+            taken -= chunk.bytes.len();
             self.size -= chunk.size();
             self.controls -= usize::from(chunk.is_control);
             self.chunks.pop_front();
-        } else {
+        }
+        if taken > 0
+            && let Some(chunk) = self.chunks.front_mut()
+        {
             let begun = chunk.begun;
             chunk.begun = if taken <= begun {
                 begun - taken
@@ -201,8 +233,9 @@ mod tests {
     fn rest(outbox: &mut Outbox) -> Vec<u8> {
         let mut bytes = Vec::new();
         while !outbox.is_empty() {
-            bytes.extend_from_slice(outbox.front());
-            outbox.advance(outbox.front().len());
+            let front = outbox.front().iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>();
+            outbox.advance(front.len());
+            bytes.extend(front);
         }
         assert_eq!((outbox.size(), outbox.controls()), (0, 0));
         bytes
@@ -244,6 +277,22 @@ mod tests {
                 let taken = first + second;
                 assert_eq!(rest(&mut outbox), &all[taken..frame_end(&all, taken)]);
             }
+        }
+    }
+
+    #[test]
+    fn the_socket_may_take_of_many_chunks_what_it_likes() {
+        let texts: Vec<_> = (0..MAX_SLICES + 9).map(|number| number.to_string()).collect();
+        let chunks: Vec<_> = texts.iter().map(|text| frames(&[text, "and more"])).collect();
+        let all = chunks.concat();
+        for first in 0..all.len() {
+            let mut outbox = Outbox::default();
+            for chunk in &chunks {
+                outbox.push(chunk, 0, false, Instant::now());
+            }
+            outbox.advance(first);
+            outbox.drop_all();
+            assert_eq!(rest(&mut outbox), &all[first..frame_end(&all, first)]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A shard's work, in turns: what came since the last one is put into the lanes, and these are written.
 
-use std::{collections::VecDeque, future::poll_fn, ops::ControlFlow, rc::Rc};
+use std::{collections::VecDeque, future::poll_fn, ops::ControlFlow, rc::Rc, time::Instant};
 
 use super::{
     Shard,
@@ -9,13 +9,21 @@ use super::{
 };
 use crate::{event::ClientId, message::Message};
 
-/// How many writes there are in a turn at first, and at the most: a quarter of a millisecond, and two. A turn
-/// costs a quarter of a write. They double, unless somebody speaks who is to hear itself early and so can
-/// say more that is joined.
+/// How many writes the share of a turn is at first, and at the most: a quarter of a millisecond, and two. A
+/// turn costs a quarter of a write. Shares double from turn to turn, unless somebody speaks who is to hear
+/// itself early and so can say more that is joined.
 const FIRST_WRITES: usize = 32;
 const MAX_WRITES: usize = 256;
 
-/// The lanes in which something waits, in the order in which they have their turn.
+/// How long a write takes, more or less, in nanoseconds.
+const WRITE_NANOS: u128 = 5_000;
+
+/// How many times as long as a look at the sockets took the turn behind it may take: what some clients send
+/// without end must not keep a room waiting.
+const WEIGHT: u128 = 4;
+
+/// The lanes in which something waits, in the order in which they have their turn. A room that was left by
+/// all and joined again may be there twice.
 type Waiting = VecDeque<RoomId>;
 
 impl Shard {
@@ -25,6 +33,8 @@ impl Shard {
         let mut items = Vec::new();
         let mut waiting = Waiting::new();
         let mut writes = FIRST_WRITES;
+        // When it has begun to look at the sockets, if something waited meanwhile.
+        let mut looked: Option<Instant> = None;
         loop {
             if waiting.is_empty() {
                 writes = FIRST_WRITES;
@@ -51,11 +61,14 @@ impl Shard {
                     waiting.push_back(delivery.room);
                 }
             }
-            let share = self.write(&mut waiting, writes);
+            let looking = looked.take().map_or(0, |begun| begun.elapsed().as_nanos());
+            let weighed = usize::try_from(WEIGHT * looking / WRITE_NANOS).unwrap_or(usize::MAX);
+            let share = self.write(&mut waiting, writes.max(weighed));
             writes = share.next.unwrap_or(MAX_WRITES.min(2 * writes));
             self.context.events.wake();
             if !waiting.is_empty() || !self.link.inbox.is_empty() {
                 // Lets the sockets that became ready meanwhile be read before the next turn.
+                looked = (!waiting.is_empty()).then(Instant::now);
                 tokio::task::yield_now().await;
             }
         }

@@ -18,13 +18,18 @@ use once_cell::unsync::OnceCell;
 use tokio::net::TcpStream;
 
 pub(crate) use self::writing::Delivered;
-use super::{inbox::End, outbox::Outbox, seats::Seats};
+use super::{READ_BUFFER, inbox::End, outbox::Outbox, seats::Seats};
 use crate::{
     context::Context,
     event::{ClientId, Event},
     message::Message,
     sys::Socket,
 };
+
+/// How much is read at once of a client whose frames are shorter than that on average, in bytes: the whole
+/// buffer may hold ten thousand, and all others of the shard wait for as long as these take.
+const SMALL_READ: usize = 8 * 1024;
+const SHORT_FRAME: usize = 128;
 
 /// How far a connection is on its way to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub(crate) struct Client {
     echo: Cell<bool>,
     /// Whether its task waits for the socket. Here, since the task's own state is a byte short of more memory.
     is_awaited: Cell<bool>,
+    /// Whether what was read last were short frames.
+    has_short_frames: Cell<bool>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
     stream: Rc<TcpStream>,
@@ -91,6 +98,7 @@ impl Client {
             phase: Cell::new(Phase::Open),
             echo: Cell::new(echo),
             is_awaited: Cell::new(false),
+            has_short_frames: Cell::new(false),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::default())),
             stream,
@@ -205,6 +213,16 @@ impl Client {
     /// Whether its task has asked to be woken when the socket has something.
     pub(crate) fn is_awaited(&self) -> &Cell<bool> {
         &self.is_awaited
+    }
+
+    /// How much is read of the client at once, in bytes.
+    pub(crate) fn read_size(&self) -> usize {
+        if self.has_short_frames.get() { SMALL_READ } else { READ_BUFFER }
+    }
+
+    /// Notes how many bytes and frames were read at once.
+    pub(crate) fn note_read(&self, bytes: usize, frames: usize) {
+        self.has_short_frames.set(frames * SHORT_FRAME > bytes);
     }
 
     /// Notes that bytes of the client arrived: any are an answer to a ping.

@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use socket2::SockRef;
+use tokio::io::Interest;
 
 use super::{Client, Phase};
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
         frames::Frames,
         inbox::{Closing, End},
     },
+    sys,
 };
 
 /// Pongs are queued only while the outbox is shorter, in bytes: whoever sends pings and reads
@@ -199,7 +201,10 @@ impl Client {
         loop {
             let mut slot = self.outbox.borrow_mut();
             let Some(outbox) = slot.as_mut() else { return true };
-            match self.stream.try_write(outbox.front()) {
+            let front = outbox.front();
+            let write =
+                || SockRef::from(&*self.stream).send_vectored_with_flags(&front, sys::SEND_FLAGS);
+            match self.stream.try_io(Interest::WRITABLE, write) {
                 Ok(taken) => {
                     outbox.advance(taken);
                     if outbox.is_empty() {

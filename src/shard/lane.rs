@@ -2,8 +2,8 @@
 //!
 //! Whoever is written to gets all that it lacks in one write: the number of writes is nearly the whole cost
 //! of a fan-out. A large room is written to in parts, between which the shard looks at its sockets. What
-//! comes meanwhile joins what the others still lack, and whoever has said it is next: a speaker sees its
-//! own message early, and says more while the others wait for their part.
+//! comes meanwhile joins what the others still lack, and whoever has said it is next: a speaker hears
+//! itself early, and says more while the others wait for their part.
 
 use std::rc::Rc;
 

@@ -2,8 +2,11 @@
 
 use super::{backlog::Backlog, inbox::Delivery};
 
-/// From how many bytes on nothing more is taken that would have to wait with them.
-const MAX_WAITING: usize = 128 * 1024;
+/// From how many bytes on the inbox is not taken: what is there would have to wait with them.
+const ENOUGH: usize = 128 * 1024;
+
+/// From how many bytes on nothing is added to them.
+const FULL: usize = 256 * 1024;
 
 /// How many backlogs a shard keeps for rooms that will need one.
 const MAX_SPARE: usize = 8;
@@ -53,8 +56,13 @@ impl Backlogs {
     }
 
     /// Whether so much waits that no more is to be taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.size >= MAX_WAITING
+    pub(super) fn are_enough(&self) -> bool {
+        self.size >= ENOUGH
+    }
+
+    /// Whether so much waits that nothing more is to be added.
+    pub(super) fn are_full(&self) -> bool {
+        self.size >= FULL
     }
 }
 
@@ -77,8 +85,8 @@ mod tests {
         let backlog = std::ptr::from_ref(&**one.as_ref().unwrap());
         backlogs.forget(&mut one, usize::MAX);
         assert!(one.is_none() && backlogs.size == 0);
-        assert!(backlogs.push(&mut other, &delivery(1, MAX_WAITING)));
+        assert!(backlogs.push(&mut other, &delivery(1, ENOUGH)));
         assert!(std::ptr::eq(&**other.as_ref().unwrap(), backlog));
-        assert!(backlogs.is_full());
+        assert!(backlogs.are_enough() && !backlogs.are_full());
     }
 }

@@ -30,22 +30,28 @@ impl Shard {
     /// Works the inbox off, in turns, until it is told to stop. The sockets that are ready are read before
     /// each turn, since their tasks were woken before this one: what arrived together leaves together.
     pub(super) async fn work_until_stopped(self: &Rc<Self>, accept: impl Fn(&Rc<Self>, Arrival)) {
+        // What was taken of the inbox, the last first.
         let mut items = Vec::new();
         let mut waiting = Waiting::new();
         let mut writes = FIRST_WRITES;
         // When it has begun to look at the sockets, if something waited meanwhile.
         let mut looked: Option<Instant> = None;
         loop {
-            if waiting.is_empty() {
-                writes = FIRST_WRITES;
-                poll_fn(|cx| self.link.inbox.poll_take(cx, &mut items)).await;
-            } else if !self.backlogs.borrow().is_full() {
-                self.link.inbox.take(&mut items);
+            if items.is_empty() {
+                if waiting.is_empty() {
+                    writes = FIRST_WRITES;
+                    poll_fn(|cx| self.link.inbox.poll_take(cx, &mut items)).await;
+                } else if !self.backlogs.borrow().are_enough() {
+                    self.link.inbox.take(&mut items);
+                }
+                items.reverse();
             }
             if self.failed.get() {
                 return;
             }
-            for item in items.drain(..) {
+            while !self.backlogs.borrow().are_full()
+                && let Some(item) = items.pop()
+            {
                 let Item::Deliver(delivery) = item else {
                     if self.act(item, &mut waiting, &accept).is_break() {
                         return;
@@ -66,7 +72,7 @@ impl Shard {
             let share = self.write(&mut waiting, writes.max(weighed));
             writes = share.next.unwrap_or(MAX_WRITES.min(2 * writes));
             self.context.events.wake();
-            if !waiting.is_empty() || !self.link.inbox.is_empty() {
+            if !waiting.is_empty() || !items.is_empty() || !self.link.inbox.is_empty() {
                 // Lets the sockets that became ready meanwhile be read before the next turn.
                 looked = (!waiting.is_empty()).then(Instant::now);
                 tokio::task::yield_now().await;

@@ -285,7 +285,7 @@ mod tests {
         let texts: Vec<_> = (0..MAX_SLICES + 9).map(|number| number.to_string()).collect();
         let chunks: Vec<_> = texts.iter().map(|text| frames(&[text, "and more"])).collect();
         let all = chunks.concat();
-        for first in 0..all.len() {
+        for first in (0..all.len()).step_by(41) {
             let mut outbox = Outbox::default();
             for chunk in &chunks {
                 outbox.push(chunk, 0, false, Instant::now());

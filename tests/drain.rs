@@ -208,7 +208,9 @@ fn a_client_that_leaves_slowly_is_not_cut_for_pings_that_it_does_not_get() {
             assert_eq!(client.message().payload.len(), MIB);
             thread::sleep(Duration::from_millis(200));
         }
-        assert_eq!(client.closed().0, 1001);
+        // On a slow machine a ping has come before the stop.
+        let (more, code) = client.until_closed();
+        assert_eq!((more.len(), code), (0, 1001));
         client.answer_close(1001);
         stopped.join().unwrap().unwrap();
     });

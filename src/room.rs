@@ -118,11 +118,8 @@ impl Room {
         let count = messages.as_ref().len() as u64;
         state.offset += count;
         let last = state.offset;
-        let (hearing, deaf): (Option<_>, _) = match speaker {
-            Some(speaker) if speaker.client.has_echo() => (Some(speaker), None),
-            other => (None, other),
-        };
-        let exclude = deaf.map(|speaker| speaker.client.id());
+        let hearing = speaker.filter(|speaker| speaker.client.has_echo());
+        let exclude = speaker.map(|speaker| speaker.client.id()).filter(|_| hearing.is_none());
         for (shard, link) in shards.iter().enumerate() {
             if state.subscribers[shard] == 0 {
                 continue;

@@ -125,7 +125,8 @@ pub(crate) fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
-/// What to write to a socket with. The sockets do not block anyhow, and SIGPIPE is blocked where the system has no such flag.
+/// What to write to a socket with. The sockets do not block anyhow, and SIGPIPE is blocked where the
+/// system has no such flag.
 #[cfg(target_os = "linux")]
 pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(target_os = "linux"))]

@@ -39,8 +39,8 @@ class Scenario:
     # A server that is measured under other arguments, for a comparison with itself.
     baseline: dict[str, float | str] = field(default_factory=dict)
 
-    def is_fan_out(self) -> bool:
-        return self.goals[0].metric == EFFICIENCY and "rate" not in self.arguments
+    def has_goal_of(self, server: str) -> bool:
+        return any(goal.server == server for goal in self.goals)
 
 
 # What events may cost, and what a second worker may.

@@ -28,6 +28,7 @@ pub(crate) struct Backlog {
     /// The numbers of those subscribers who have said something in the last batch, once each; one more
     /// than `MAX_SPEAKERS` if they are more.
     speakers: Vec<u32>,
+    /// Whether nothing is to be added to the last batch, since somebody may have been written it.
     is_whole: bool,
     /// What waits, in bytes: frames, and the notes of whom they are not for.
     size: usize,
@@ -60,11 +61,11 @@ impl Backlog {
         let Delivery { offset, message, exclude, speaker, .. } = delivery;
         let hidden = exclude.map(|client| (client, *offset));
         self.size += message.frame_len() + hidden.map_or(0, |_| HIDDEN_COST);
-        if std::mem::take(&mut self.is_whole) {
+        let begins = std::mem::take(&mut self.is_whole);
+        if begins {
             self.speakers.clear();
-            self.batches.push(Batch::new(*offset, self.frames.len()));
         }
-        self.append(*offset, message);
+        self.append(*offset, message, begins);
         self.hidden.extend(hidden);
         if let Some(number) = speaker
             && self.speakers.len() <= MAX_SPEAKERS
@@ -74,14 +75,13 @@ impl Backlog {
         }
     }
 
-    fn append(&mut self, offset: u64, message: &Message) {
+    fn append(&mut self, offset: u64, message: &Message, begins: bool) {
         let start = self.frames.len();
         let needs_other = |batch: &Batch| {
-            let is_empty = batch.offsets.is_empty();
             let is_full = batch.place.len() + message.frame_len() > MAX_RUN;
             let is_behind_a_gap = batch.offsets.end != offset;
             let is_alone = batch.is_long() || message.long_frame().is_some();
-            !is_empty && (is_full || is_behind_a_gap || is_alone)
+            begins || is_full || is_behind_a_gap || is_alone
         };
         if self.batches.last().is_none_or(needs_other) {
             self.batches.push(Batch::new(offset, start));

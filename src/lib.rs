@@ -103,6 +103,7 @@ mod context;
 mod history;
 mod shard;
 
+mod reactor;
 mod room;
 mod rooms;
 

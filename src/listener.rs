@@ -22,11 +22,11 @@ use crate::{
     event::Event,
     handshake::refuse_now,
     options::Options,
+    reactor::Source,
     shard::{
         Link, Shard,
         inbox::{Arrival, Item},
     },
-    sys,
 };
 
 /// Connections that the kernel keeps until they are accepted; it has a bound of its own.
@@ -84,7 +84,8 @@ fn user_timeout(options: &Options) -> Option<Duration> {
 pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc<Link>]>) {
     let addr = listener.local_addr();
     // Mio's listener accepts sockets that do not block, in one system call.
-    let listener = match sys::watch(mio::net::TcpListener::from_std(listener)) {
+    let listener = mio::net::TcpListener::from_std(listener);
+    let listener = match Source::new(&shard.reactor, listener) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "the listener cannot be watched");
@@ -101,15 +102,15 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc
     };
     let accepting = async {
         loop {
-            let Ok(mut ready) = listener.readable().await else { return };
+            listener.readable().await;
             for _ in 0..ACCEPT_BATCH {
-                match ready.try_io(|listener| listener.get_ref().accept()) {
-                    Ok(Ok((stream, peer))) => accept.hand_over(stream.into(), peer),
-                    Ok(Err(error)) => accept.failed(&error, listener.get_ref(), &shard).await,
-                    Err(_would_block) => break,
+                match listener.try_read_with(mio::net::TcpListener::accept) {
+                    Ok((stream, peer)) => accept.hand_over(stream.into(), peer),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => accept.failed(&error, listener.io(), &shard).await,
                 }
             }
-            tokio::task::yield_now().await;
+            shard.reactor.yield_now().await;
         }
     };
     select(pin!(accepting), pin!(shard.stopped())).await;

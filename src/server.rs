@@ -4,7 +4,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     ops::Deref,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,11 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, future::OptionFuture};
 use once_cell::sync::OnceCell;
 use tokio::{
-    runtime::{Builder, LocalOptions, LocalRuntime},
     sync::watch,
+    task::{LocalSet, spawn_local},
 };
 
 use crate::{
@@ -30,10 +29,11 @@ use crate::{
     handshake, listener,
     log::Log,
     options::Options,
+    reactor::{Reactor, Timer},
     rooms::Rooms,
     shard::{Link, Shard},
     starting::Starting,
-    sys::{self, Timer},
+    sys,
 };
 
 /// For how many events the dispatcher keeps memory between calls of the handler.
@@ -170,12 +170,10 @@ impl Server {
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
             let thread = self.spawn(format!("libchat-{index}"), move || {
-                match runtime() {
-                    Ok((runtime, timer)) => {
+                match event_loop() {
+                    Ok((reactor, timer)) => {
                         drop(word);
-                        run_shard(index, &runtime, timer, &shared, listeners);
-                        // Sockets are closed here, before the server counts as stopped.
-                        drop(runtime);
+                        run_shard(index, reactor, timer, &shared, listeners);
                     }
                     Err(source) => {
                         let what = "an event loop";
@@ -199,7 +197,7 @@ impl Server {
             let mut events = Vec::new();
             while handle.shared.context.events.take(Duration::MAX, &mut events).is_ok() {
                 let call = AssertUnwindSafe(|| handler(&handle, &events));
-                if std::panic::catch_unwind(call).is_err() {
+                if catch_unwind(call).is_err() {
                     tracing::error!(events = events.len(), "the event handler panicked");
                 }
                 events.clear();
@@ -225,53 +223,55 @@ impl Drop for Server {
     }
 }
 
-fn runtime() -> io::Result<(LocalRuntime, Timer)> {
-    let mut builder = Builder::new_current_thread();
-    builder.enable_io();
-    #[cfg(not(target_os = "linux"))]
-    builder.enable_time();
-    let runtime = builder.build_local(LocalOptions::default())?;
-    let timer = runtime.block_on(async { Timer::new() })?;
-    Ok((runtime, timer))
+fn event_loop() -> io::Result<(Rc<Reactor>, Timer)> {
+    let reactor = Reactor::new()?;
+    let timer = Timer::new(&reactor)?;
+    Ok((reactor, timer))
 }
 
-/// Works on a shard's thread until the server stops.
+/// Works on a shard's thread until the server stops. Its sockets are closed when this returns.
 fn run_shard(
     index: usize,
-    runtime: &LocalRuntime,
+    reactor: Rc<Reactor>,
     timer: Timer,
     shared: &Arc<Shared>,
     own: Vec<TcpListener>,
 ) {
+    let mut tasks = LocalSet::new();
+    // What is called with an event spawns tasks too.
+    let entered = tasks.enter();
     let link = Arc::clone(&shared.links[index]);
-    runtime.block_on(async {
-        let shard = Shard::new(index, Arc::clone(&shared.context), link);
-        for listener in own {
-            let links = Arc::clone(&shared.links);
-            drop(tokio::task::spawn_local(listener::run(listener, Rc::clone(&shard), links)));
-        }
-        let rooms = Arc::clone(&shared.rooms);
-        let run = shard.run(shared.deadline.subscribe(), timer, move |shard, arrival| {
-            // Boxed: it is given back when the connection begins, and most connections rest. An async
-            // block of the same would keep 96 bytes more for as long as the connection is there.
-            let handshake = Box::pin(handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival));
-            let served =
-                handshake.then(|upgraded| OptionFuture::from(upgraded.map(connection::run)));
-            drop(tokio::task::spawn_local(served));
-        });
-        // A task among the others: tokio polls the future of `block_on` before all tasks, and the
-        // shard's turn is to come after the sockets that are ready. Measured with 8 publishers: 145
-        // messages joined in a write, and 120 otherwise.
-        let ended = tokio::task::spawn_local(run).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a shard's task ended");
-            None
-        });
-        let had_to_cut = ended.unwrap_or_else(|| {
-            tracing::error!("a shard cannot go on: the server stops");
-            // Its clients are gone, and nobody would take what is published to it.
-            Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
-            true
-        });
-        shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);
+    let shard = Shard::new(index, Arc::clone(&shared.context), link, Rc::clone(&reactor));
+    for listener in own {
+        let links = Arc::clone(&shared.links);
+        drop(spawn_local(listener::run(listener, Rc::clone(&shard), links)));
+    }
+    let rooms = Arc::clone(&shared.rooms);
+    let accept = move |shard: &Rc<Shard>, arrival| {
+        let handshake = handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival);
+        drop(spawn_local(async move {
+            if let Some(upgraded) = handshake.await {
+                connection::start(upgraded);
+            }
+        }));
+    };
+    let deadline = shared.deadline.subscribe();
+    let run = AssertUnwindSafe(|| shard.run(&mut tasks, deadline, timer, accept));
+    let ended = catch_unwind(run).unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+    let ended = ended.unwrap_or_else(|error| {
+        tracing::error!(%error, "a shard's event loop ended");
+        None
     });
+    // All that is left of it, where it could not go on: sockets are closed here, before the server counts
+    // as stopped.
+    drop(tasks);
+    reactor.clear();
+    drop(entered);
+    let had_to_cut = ended.unwrap_or_else(|| {
+        tracing::error!("a shard cannot go on: the server stops");
+        // Its clients are gone, and nobody would take what is published to it.
+        Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
+        true
+    });
+    shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);
 }

@@ -3,93 +3,47 @@
 use std::{
     io,
     os::fd::{AsRawFd, RawFd},
-    time::{Duration, Instant},
+    time::Duration,
+};
+#[cfg(target_os = "linux")]
+use std::{
+    os::fd::{FromRawFd, OwnedFd},
+    time::Instant,
 };
 
-use mio::net::TcpListener;
-use tokio::io::unix::AsyncFd;
-
-pub(crate) use self::timer::Timer;
-
-/// Lets the runtime of the calling task tell when a listener has connections to accept.
-#[allow(unsafe_code)]
-pub(crate) fn watch(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
-    // SAFETY: a TcpListener owns its descriptor, always names the same one, and keeps it open until
-    // it is dropped, which the AsyncFd does after it has deregistered it.
-    unsafe { AsyncFd::register(listener) }.map_err(io::Error::from)
-}
-
-/// A timer of the kernel's, which the runtime waits on as on a socket. Tokio's own is looked at whenever
-/// a thread goes to sleep and when it wakes up: that was a tenth of a message's way in user space.
+/// Makes a timer of the kernel's, which can be watched as a socket is.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
-mod timer {
-    use std::os::fd::{FromRawFd, OwnedFd};
-
-    use super::*;
-
-    #[derive(Debug)]
-    pub(crate) struct Timer(AsyncFd<OwnedFd>);
-
-    impl Timer {
-        /// Makes a timer for the runtime of the calling task.
-        pub(crate) fn new() -> io::Result<Self> {
-            let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
-            // SAFETY: the call reads no memory.
-            let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            // SAFETY: it is a descriptor of ours, which nobody else closes.
-            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-            // SAFETY: an OwnedFd always names the same descriptor, and keeps it open until it is dropped,
-            // which the AsyncFd does after it has deregistered it.
-            unsafe { AsyncFd::register(fd) }.map(Self).map_err(io::Error::from)
-        }
-
-        /// Waits for a time, or less: the one before it may come still. It comes up to a millisecond
-        /// late, so that what comes close together is one.
-        pub(crate) async fn wait(&self, at: Instant) -> io::Result<()> {
-            // Never zero, which would mean never.
-            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            let spec = libc::itimerspec {
-                it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
-                it_value: libc::timespec {
-                    tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
-                    tv_nsec: libc::c_long::from(left.subsec_millis()) * 1_000_000,
-                },
-            };
-            let fd = self.0.as_raw_fd();
-            // SAFETY: the descriptor is open, and the structs are there for the call.
-            if unsafe { libc::timerfd_settime(fd, 0, &raw const spec, std::ptr::null_mut()) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            // Not read: setting it anew is what empties it.
-            self.0.readable().await?.clear_ready();
-            Ok(())
-        }
+pub(crate) fn timer() -> io::Result<OwnedFd> {
+    let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+    // SAFETY: the call reads no memory.
+    let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: it is a descriptor of ours, which nobody else closes.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-#[cfg(not(target_os = "linux"))]
-mod timer {
-    use super::*;
-
-    #[derive(Debug)]
-    pub(crate) struct Timer;
-
-    impl Timer {
-        /// Makes a timer for the runtime of the calling task.
-        pub(crate) fn new() -> io::Result<Self> {
-            Ok(Self)
-        }
-
-        /// Waits for a time.
-        pub(crate) async fn wait(&self, at: Instant) -> io::Result<()> {
-            tokio::time::sleep_until(at.into()).await;
-            Ok(())
-        }
+/// Lets a timer become readable at a time, or up to a millisecond later, and not before.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub(crate) fn set_timer(timer: &OwnedFd, at: Instant) -> io::Result<()> {
+    // Never zero, which would mean never.
+    let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+    let spec = libc::itimerspec {
+        it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+        it_value: libc::timespec {
+            tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: libc::c_long::from(left.subsec_millis()) * 1_000_000,
+        },
+    };
+    let fd = timer.as_raw_fd();
+    // SAFETY: the descriptor is open, and the structs are there for the call.
+    if unsafe { libc::timerfd_settime(fd, 0, &raw const spec, std::ptr::null_mut()) } < 0 {
+        return Err(io::Error::last_os_error());
     }
+    Ok(())
 }
 
 /// A connection's socket, for writes that need not wait. It does not own it.

@@ -1,6 +1,6 @@
 //! How a connection ends: what waits is written, the client's answer is awaited, FIN is exchanged.
 
-use std::{net::Shutdown, pin::pin, rc::Rc, time::Duration};
+use std::{future::poll_fn, net::Shutdown, pin::pin, rc::Rc, task::Poll, time::Duration};
 
 use socket2::SockRef;
 
@@ -51,13 +51,13 @@ pub(super) async fn end(
             return;
         }
     }
-    let written = async {
-        while !client.drain() {
-            if client.stream().writable().await.is_err() {
-                return;
-            }
+    let written = poll_fn(|cx| {
+        if client.has_outbox() {
+            client.stream().register_reader(cx);
+            return Poll::Pending;
         }
-    };
+        Poll::Ready(())
+    });
     // A client that has sent its close frame sends no more (RFC 6455, 5.5.1), and those who do as a
     // rule have it in the same packet.
     if in_time(shard, written).await && !reader.is_at_end() {
@@ -79,7 +79,7 @@ async fn in_time(shard: &Shard, done: impl Future<Output = ()>) -> bool {
 
 /// Ends the stream to the client, and reads until the client ends its own.
 async fn linger(shard: &Rc<Shard>, client: &Rc<Client>) {
-    if SockRef::from(client.stream()).shutdown(Shutdown::Write).is_err() {
+    if SockRef::from(client.stream().io()).shutdown(Shutdown::Write).is_err() {
         return;
     }
     let ended = async {

@@ -2,11 +2,10 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use tokio::net::TcpStream;
-
 use crate::{
     error::Result,
     protocol::PlainOptions,
+    reactor::Stream,
     rooms::Rooms,
     shard::{Shard, client::Client},
 };
@@ -25,7 +24,7 @@ impl Member {
     pub(crate) fn new(
         shard: &Rc<Shard>,
         rooms: &Arc<Rooms>,
-        stream: &Rc<TcpStream>,
+        stream: &Rc<Stream>,
         options: &PlainOptions,
     ) -> Self {
         let context = Arc::clone(&shard.context);

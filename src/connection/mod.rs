@@ -1,6 +1,8 @@
-//! One client's task: reads, parses, and sees the connection to its end.
+//! One client's connection: reads, parses, and sees the connection to its end.
 //!
-//! Invariant: the task alone reads the socket, and it never writes a message; that is the lanes'
+//! It is called when its socket has something; what it waits for beside that, and its ending, are tasks.
+//!
+//! Invariant: the connection alone reads the socket, and it never writes a message; that is the lanes'
 //! and the outbox's business. When it ends, the client is in no room and the socket is closed.
 
 mod closing;
@@ -14,18 +16,20 @@ use std::{net::Shutdown, pin::pin, rc::Rc, sync::Arc};
 
 use futures_util::future::{join, select};
 use socket2::SockRef;
+use tokio::task::spawn_local;
 
+pub(crate) use self::member::Member;
 use self::{
     closing::end,
     incoming::Incoming,
     reader::Reader,
-    socket::{Arrived, take, wait},
+    socket::{Arrived, take},
 };
-pub(crate) use self::{member::Member, socket::note_empty};
 use crate::{
     context::Admission,
     event::{Event, Request},
     protocol::{Plain, Protocol},
+    reactor::OnReady,
     shard::{
         Load,
         inbox::{Closing, End},
@@ -44,23 +48,9 @@ pub(crate) struct Upgraded {
     pub(crate) load: Load,
 }
 
-/// Serves a client until its connection has ended.
-///
-/// Most connections say nothing most of the time, so what this future holds across a wait is most of
-/// what a connection costs: the opening waits for nothing and is done before, the ending is a future
-/// of its own. So the task takes 256 bytes; all in one it took 1,024.
-pub(crate) fn run(upgraded: Upgraded) -> impl Future<Output = ()> {
-    let mut connection = Connection::open(upgraded);
-    async move {
-        connection.serve().await;
-        if connection.is_reviewed() {
-            Box::pin(connection.end_reviewed()).await;
-            connection.leave();
-        } else {
-            connection.leave();
-            Box::pin(connection.end()).await;
-        }
-    }
+/// Serves a client from now on until its connection has ended.
+pub(crate) fn start(upgraded: Upgraded) {
+    Connection::open(upgraded).go_on();
 }
 
 /// One client's connection. Gives everything back however its task ends.
@@ -77,21 +67,21 @@ struct Connection {
 impl Connection {
     /// Lets a client that is in its rooms take part, tells the host, and acts on what came behind
     /// the handshake.
-    fn open(upgraded: Upgraded) -> Self {
+    fn open(upgraded: Upgraded) -> Box<Self> {
         let Upgraded { member, mut leftover, request, admission, load } = upgraded;
         let (shard, client) = (Rc::clone(&member.shard), Rc::clone(&member.client));
         let context = Arc::clone(&shard.context);
         let room = client.seats().first().unwrap_or_default();
         shard.add_client(&client);
         shard.watch(client.id());
-        let mut connection = Self {
+        let mut connection = Box::new(Self {
             member,
             protocol: Plain,
             reader: Reader::new(context.options.max_message_size),
             is_answered: false,
             _admission: admission,
             _load: load,
-        };
+        });
         shard.drain_if(&client, client.open());
         if shard.is_stopping() {
             // The shard has closed its clients, and this one was not among them.
@@ -113,28 +103,22 @@ impl Connection {
         connection
     }
 
-    /// Reads and publishes what the client sends for as long as it is open.
-    async fn serve(&mut self) {
-        while self.member.client.is_open() && !self.is_answered {
-            // Whoever publishes waits while the shards have too much to do, and so do those who send
-            // to it: TCP tells them.
-            if self.member.rooms.is_full() {
-                Box::pin(self.room_space()).await;
-                continue;
-            }
-            if self.is_reviewed() && self.member.shard.reviews.is_full(self.member.client.id()) {
-                Box::pin(self.review_space()).await;
-                continue;
-            }
-            // Looked at again: of a thousand that are ready at once, the first may have said too much.
-            if wait(&self.member.client).await && !self.member.rooms.is_full() && self.read() {
-                // One client's flood must not keep the others of the shard from being read and
-                // written to.
-                tokio::task::yield_now().await;
-            }
+    /// Lets the connection be called when the socket has something, or something has come of the client.
+    fn go_on(self: Box<Self>) {
+        let client = Rc::clone(&self.member.client);
+        client.stream().serve_by(self);
+    }
+
+    /// Brings a connection to its end whose client is closed: the close frame went out in the shard's turn,
+    /// behind what the client itself said.
+    async fn finish(mut self: Box<Self>) {
+        if self.is_reviewed() {
+            self.end_reviewed().await;
+            self.leave();
+        } else {
+            self.leave();
+            self.end().await;
         }
-        // The close frame goes out in the shard's next turn, behind what the client itself said.
-        self.member.client.closed().await;
     }
 
     /// Brings the connection to its end while the host decides on what the client has said: it stays in
@@ -149,7 +133,7 @@ impl Connection {
         let ended = async {
             self.end().await;
             // The socket itself is closed with the client.
-            let _ = SockRef::from(client.stream()).shutdown(Shutdown::Both);
+            let _ = SockRef::from(client.stream().io()).shutdown(Shutdown::Both);
         };
         join(ended, settled).await;
     }
@@ -250,6 +234,42 @@ impl Connection {
 
     async fn end(&mut self) {
         end(&self.member.shard, &self.member.client, &mut self.reader, self.is_answered).await;
+    }
+}
+
+impl OnReady for Connection {
+    /// Reads and publishes what the client sends for as long as it is open. Where it has to wait for
+    /// something else than the socket, a task does so, and lets it be called again.
+    fn on_ready(mut self: Box<Self>) -> Option<Box<dyn OnReady>> {
+        let Member { shard, rooms, client } = &self.member;
+        if client.is_open() && !self.is_answered {
+            // Whoever publishes waits while the shards have too much to do, and so do those who send
+            // to it: TCP tells them.
+            if rooms.is_full() {
+                drop(spawn_local(async move {
+                    self.room_space().await;
+                    self.go_on();
+                }));
+                return None;
+            }
+            if self.is_reviewed() && shard.reviews.is_full(client.id()) {
+                drop(spawn_local(async move {
+                    self.review_space().await;
+                    self.go_on();
+                }));
+                return None;
+            }
+            if client.stream().is_readable() && self.read() {
+                // One client's flood must not keep the others of the shard from being read and
+                // written to.
+                self.member.client.stream().call_again();
+            }
+        }
+        if !self.member.client.is_open() {
+            drop(spawn_local(self.finish()));
+            return None;
+        }
+        Some(self)
     }
 }
 

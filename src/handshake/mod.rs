@@ -23,7 +23,7 @@ use std::{
 
 use futures_util::future::{Either, select};
 use socket2::SockRef;
-use tokio::{net::TcpStream, sync::oneshot};
+use tokio::sync::oneshot;
 
 pub(crate) use self::answer::refuse_now;
 use self::{
@@ -38,6 +38,7 @@ use crate::{
     connection::{Member, Upgraded},
     context::Admission,
     event,
+    reactor::Stream,
     rooms::Rooms,
     shard::{Shard, admission::Decision, inbox::Arrival},
     sys::Socket,
@@ -51,7 +52,7 @@ const LINGER: Duration = Duration::from_secs(1);
 struct Caller {
     shard: Rc<Shard>,
     rooms: Arc<Rooms>,
-    stream: Rc<TcpStream>,
+    stream: Rc<Stream>,
     addr: SocketAddr,
 }
 
@@ -75,7 +76,7 @@ struct Begun {
 /// takes a kilobyte, which the allocator gives and takes back without a search.
 pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) -> Option<Upgraded> {
     let Arrival { stream, addr, admission: place, load } = arrival;
-    let stream = match TcpStream::from_std(stream) {
+    let stream = match Stream::new(&shard.reactor, stream) {
         Ok(stream) => Rc::new(stream),
         Err(error) => {
             if let Some(others) = shard.context.throttles.accept_failures.pass() {
@@ -207,13 +208,17 @@ impl Caller {
     /// Ends the stream to the client, and reads until the client ends its own.
     async fn linger(&self) {
         let Self { shard, stream, .. } = self;
-        if SockRef::from(&**stream).shutdown(Shutdown::Write).is_err() {
+        if SockRef::from(stream.io()).shutdown(Shutdown::Write).is_err() {
             return;
         }
         let ended = async {
-            while stream.readable().await.is_ok() && skip(shard, stream).is_ok() {
+            loop {
+                stream.readable().await;
+                if skip(shard, stream).is_err() {
+                    return;
+                }
                 // One that sends without end must not keep the others of the shard waiting.
-                tokio::task::yield_now().await;
+                shard.reactor.yield_now().await;
             }
         };
         select(pin!(shard.time_limits.within(LINGER, ended)), pin!(shard.stopped())).await;
@@ -221,11 +226,9 @@ impl Caller {
 }
 
 /// Writes as the socket takes it. Returns whether it has taken everything.
-async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> bool {
+async fn write_all(stream: &Stream, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
-        if stream.writable().await.is_err() {
-            return false;
-        }
+        stream.writable().await;
         match stream.try_write(bytes) {
             Ok(taken) => bytes = &bytes[taken..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -6,13 +6,11 @@
 
 use std::{future::pending, io};
 
-use tokio::net::TcpStream;
-
 use super::{
     answer::Answer,
     head::{Head, no_headers},
 };
-use crate::{connection::note_empty, shard::Shard};
+use crate::{reactor::Stream, shard::Shard};
 
 /// Receives a request's head, and returns what `act` makes of it and of what came behind it.
 ///
@@ -20,16 +18,14 @@ use crate::{connection::note_empty, shard::Shard};
 /// What `act` answers, or what is answered to something that is no such head.
 pub(super) async fn receive<T>(
     shard: &Shard,
-    stream: &TcpStream,
+    stream: &Stream,
     act: impl FnOnce(&Head<'_, '_>, &[u8]) -> Result<T, Answer>,
 ) -> Result<T, Answer> {
     // Of what may come; empty lines before the head count.
     let mut room = shard.context.options.handshake_size;
     let mut before = Vec::new();
     loop {
-        if stream.readable().await.is_err() {
-            return Err(Answer::malformed());
-        }
+        stream.readable().await;
         let mut buffer = shard.read_buffer.borrow_mut();
         let new = match read(stream, &mut buffer, room) {
             Ok(Some(new)) => new,
@@ -61,12 +57,10 @@ pub(super) async fn receive<T>(
 
 /// Waits until a client leaves that awaits its answer. What it sends meanwhile is kept, as much as a head
 /// may be long: behind something that it has sent its leaving is not seen.
-pub(super) async fn left(shard: &Shard, stream: &TcpStream, kept: &mut Vec<u8>) {
+pub(super) async fn left(shard: &Shard, stream: &Stream, kept: &mut Vec<u8>) {
     let limit = shard.context.options.handshake_size;
     while kept.is_empty() {
-        if stream.readable().await.is_err() {
-            return;
-        }
+        stream.readable().await;
         match read(stream, &mut shard.read_buffer.borrow_mut(), limit) {
             Ok(new) => kept.extend_from_slice(new.unwrap_or_default()),
             Err(_) => return,
@@ -79,20 +73,11 @@ pub(super) async fn left(shard: &Shard, stream: &TcpStream, kept: &mut Vec<u8>) 
 ///
 /// # Errors
 /// The stream has ended, or is broken.
-fn read<'b>(
-    stream: &TcpStream,
-    buffer: &'b mut [u8],
-    limit: usize,
-) -> io::Result<Option<&'b [u8]>> {
+fn read<'b>(stream: &Stream, buffer: &'b mut [u8], limit: usize) -> io::Result<Option<&'b [u8]>> {
     let wanted = buffer.len().min(limit);
     match stream.try_read(&mut buffer[..wanted]) {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Ok(len) => {
-            if len < wanted {
-                note_empty(stream);
-            }
-            Ok(Some(&buffer[..len]))
-        }
+        Ok(len) => Ok(Some(&buffer[..len])),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }
@@ -102,7 +87,7 @@ fn read<'b>(
 ///
 /// # Errors
 /// The stream has ended, or is broken.
-pub(super) fn skip(shard: &Shard, stream: &TcpStream) -> io::Result<()> {
+pub(super) fn skip(shard: &Shard, stream: &Stream) -> io::Result<()> {
     read(stream, &mut shard.read_buffer.borrow_mut(), usize::MAX).map(drop)
 }
 

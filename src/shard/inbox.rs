@@ -11,11 +11,12 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::Waker,
     time::Instant,
 };
 
 use bytes::Bytes;
+use once_cell::sync::OnceCell;
 use tokio::sync::Notify;
 
 use super::{Load, Shard};
@@ -137,14 +138,16 @@ pub(crate) struct Inbox {
     space: Condvar,
     /// Wakes the connections that wait for space.
     space_for_tasks: Notify,
+    /// Wakes the shard.
+    waker: OnceCell<Waker>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     items: Vec<Item>,
     bytes: usize,
-    /// The task of the shard's turns, while it sleeps.
-    sleeper: Option<Waker>,
+    /// Whether the shard is to be woken: it has found nothing.
+    sleeps: bool,
     closed: bool,
 }
 
@@ -193,32 +196,25 @@ impl Inbox {
         if queue.items.len() >= MAX_ITEMS || queue.bytes >= MAX_BYTES {
             self.full.store(true, Ordering::Relaxed);
         }
-        let sleeper = queue.sleeper.take();
+        let sleeps = std::mem::take(&mut queue.sleeps);
         drop(queue);
-        if let Some(sleeper) = sleeper {
-            sleeper.wake();
+        if sleeps && let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
         }
     }
 
-    /// Swaps all items that wait into `items`, which must be empty. If there are none, the task is woken
-    /// when there are.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<()> {
-        let mut queue = self.lock();
-        if queue.items.is_empty() {
-            queue.sleeper = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        self.take_from(queue, items);
-        Poll::Ready(())
+    /// Tells what wakes the shard, which is there from now on.
+    pub(crate) fn wake_by(&self, waker: Waker) {
+        let _ = self.waker.set(waker);
     }
 
     /// Swaps all items that wait into `items`, which must be empty.
     pub(crate) fn take(&self, items: &mut Vec<Item>) {
-        self.take_from(self.lock(), items);
-    }
-
-    fn take_from(&self, mut queue: MutexGuard<'_, Queue>, items: &mut Vec<Item>) {
         debug_assert!(items.is_empty(), "items that were taken must be worked off first");
+        let mut queue = self.lock();
+        if queue.items.is_empty() {
+            return;
+        }
         std::mem::swap(&mut queue.items, items);
         queue.bytes = 0;
         if self.full.swap(false, Ordering::Relaxed) {
@@ -228,9 +224,11 @@ impl Inbox {
         }
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().items.is_empty()
+    /// Whether nothing waits. If so, the shard is woken when something does.
+    pub(crate) fn may_sleep(&self) -> bool {
+        let mut queue = self.lock();
+        queue.sleeps = queue.items.is_empty();
+        queue.sleeps
     }
 
     /// Whether publishers are to wait.
@@ -283,8 +281,7 @@ mod tests {
 
     fn take(inbox: &Inbox) -> usize {
         let mut items = Vec::new();
-        let mut cx = Context::from_waker(Waker::noop());
-        let _ = inbox.poll_take(&mut cx, &mut items);
+        inbox.take(&mut items);
         items.len()
     }
 

@@ -199,11 +199,14 @@ mod tests {
         time::Duration,
     };
 
-    use tokio::runtime::{Builder, Runtime};
-
     use super::*;
     use crate::{
-        event::ClientId, frame::Kind, message::Message, options::Options, shard::inbox::RoomId,
+        event::ClientId,
+        frame::Kind,
+        message::Message,
+        options::Options,
+        reactor::{Reactor, Stream},
+        shard::inbox::RoomId,
     };
 
     /// A lane with subscribers, and the other ends of their sockets.
@@ -212,12 +215,11 @@ mod tests {
         backlogs: Backlogs,
         context: Arc<Context>,
         others: Vec<TcpStream>,
-        _runtime: Runtime,
     }
 
     impl Room {
         fn new(subscribers: usize) -> Self {
-            let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+            let reactor = Reactor::new().unwrap();
             let context = Context::new(Options::default());
             let mut lane = Lane::default();
             let mut others = Vec::new();
@@ -229,13 +231,13 @@ mod tests {
                 let (own, _) = listener.accept().unwrap();
                 own.set_nonblocking(true).unwrap();
                 own.set_nodelay(true).unwrap();
-                let stream = runtime.block_on(async { tokio::net::TcpStream::from_std(own) });
+                let stream = Stream::new(&reactor, own);
                 let id = ClientId::new(number as u64 + 1, 0);
                 let client = Client::new(id, Arc::clone(&context), Rc::new(stream.unwrap()), true);
                 assert!(!client.open(), "nothing was written to it before");
                 assert_eq!(lane.subscribe(client, 1), number);
             }
-            Self { lane, backlogs: Backlogs::default(), context, others, _runtime: runtime }
+            Self { lane, backlogs: Backlogs::default(), context, others }
         }
 
         /// One subscriber says a message.

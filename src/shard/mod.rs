@@ -24,13 +24,18 @@ mod turns;
 
 use std::{
     cell::{Cell, RefCell},
+    io,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use rustc_hash::FxHashMap;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    task::LocalSet,
+};
 
 pub(crate) use self::link::{Link, Load};
 use self::{
@@ -42,8 +47,13 @@ use self::{
     liveness::Liveness,
     reviews::Reviews,
     time_limits::TimeLimits,
+    turns::Turns,
 };
-use crate::{context::Context, event::ClientId, sys::Timer};
+use crate::{
+    context::Context,
+    event::ClientId,
+    reactor::{Next, Reactor, Timer},
+};
 
 /// The size of the buffer that all connections of a shard are read with.
 const READ_BUFFER: usize = 64 * 1024;
@@ -54,6 +64,7 @@ pub(crate) struct Shard {
     pub(crate) index: usize,
     pub(crate) context: Arc<Context>,
     pub(crate) link: Arc<Link>,
+    pub(crate) reactor: Rc<Reactor>,
     lanes: RefCell<FxHashMap<RoomId, Lane>>,
     clients: RefCell<FxHashMap<ClientId, Rc<Client>>>,
     pub(crate) answers: Answers,
@@ -76,12 +87,19 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(index: usize, context: Arc<Context>, link: Arc<Link>) -> Rc<Self> {
+    pub(crate) fn new(
+        index: usize,
+        context: Arc<Context>,
+        link: Arc<Link>,
+        reactor: Rc<Reactor>,
+    ) -> Rc<Self> {
+        link.inbox.wake_by(reactor.waker());
         let liveness = Liveness::new(context.options.ping_interval);
         Rc::new(Self {
             index,
             context,
             link,
+            reactor,
             lanes: RefCell::default(),
             clients: RefCell::default(),
             answers: Answers::default(),
@@ -99,27 +117,34 @@ impl Shard {
         })
     }
 
-    /// Works until the shard is stopped. Calls `accept` with each connection it is handed.
-    /// Returns whether clients had to be cut at the deadline; `None` if the shard cannot go on.
-    pub(crate) async fn run(
-        self: Rc<Self>,
+    /// Works until the shard has ended. Calls `accept` with each connection it is handed, from within the
+    /// tasks. Returns whether clients had to be cut at the deadline; `None` if the shard cannot go on.
+    pub(crate) fn run(
+        self: &Rc<Self>,
+        tasks: &mut LocalSet,
         mut deadline: watch::Receiver<Option<Instant>>,
         timer: Timer,
         accept: impl Fn(&Rc<Self>, Arrival),
-    ) -> Option<bool> {
-        drop(tokio::task::spawn_local(liveness::run(Rc::clone(&self))));
-        drop(tokio::task::spawn_local(time_limits::run(Rc::clone(&self), timer)));
+    ) -> io::Result<Option<bool>> {
+        drop(tasks.spawn_local(liveness::run(Rc::clone(self))));
+        drop(tasks.spawn_local(time_limits::run(Rc::clone(self), timer)));
         if !self.context.options.review_timeout.is_zero() {
-            drop(tokio::task::spawn_local(reviews::run(Rc::clone(&self))));
+            drop(tasks.spawn_local(reviews::run(Rc::clone(self))));
         }
-        self.work_until_stopped(accept).await;
+        let mut turns = Turns::new();
+        self.reactor.run(tasks, || self.turn(&mut turns, &accept))?;
         if self.failed.get() {
-            return None;
+            return Ok(None);
         }
         if self.index == 0 {
             tracing::info!(clients = self.context.counters.connections.get(), "stopping");
         }
-        Some(self.end(&mut deadline).await)
+        let shard = Rc::clone(self);
+        let mut ended = tasks.spawn_local(async move { shard.end(&mut deadline).await });
+        self.reactor.run(tasks, || match (&mut ended).now_or_never() {
+            Some(had_to_cut) => Next::End(had_to_cut.ok()),
+            None => Next::Sleep,
+        })
     }
 
     /// Ends a shard that cannot go on, and its clients with it.

@@ -17,7 +17,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 
 use super::Shard;
-use crate::sys::Timer;
+use crate::reactor::Timer;
 
 /// What waits for its time. The number tells those of the same time apart.
 type Key = (Instant, u64);

@@ -1,13 +1,13 @@
 //! A shard's work, in turns: what came since the last one is put into the lanes, and these are written.
 
-use std::{collections::VecDeque, future::poll_fn, ops::ControlFlow, rc::Rc, time::Instant};
+use std::{collections::VecDeque, ops::ControlFlow, rc::Rc, time::Instant};
 
 use super::{
     Shard,
     inbox::{Arrival, Call, Item, RoomId},
     lane::Share,
 };
-use crate::{event::ClientId, message::Message};
+use crate::{event::ClientId, message::Message, reactor::Next};
 
 /// How many writes the share of a turn is at first, and at the most: a quarter of a millisecond, and two. A
 /// turn costs a quarter of a write. Shares double from turn to turn, unless somebody speaks who is to hear
@@ -26,58 +26,74 @@ const WEIGHT: u128 = 4;
 /// all and joined again may be there twice.
 type Waiting = VecDeque<RoomId>;
 
+/// A shard's work that is under way.
+#[derive(Debug)]
+pub(super) struct Turns {
+    /// What was taken of the inbox, the last first.
+    items: Vec<Item>,
+    waiting: Waiting,
+    writes: usize,
+    /// When the shard has begun to look at the sockets, if something waited meanwhile.
+    looked: Option<Instant>,
+}
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self { items: Vec::new(), waiting: Waiting::new(), writes: FIRST_WRITES, looked: None }
+    }
+
+    /// Whether all that was taken has been worked off.
+    fn are_over(&self) -> bool {
+        self.waiting.is_empty() && self.items.is_empty()
+    }
+}
+
 impl Shard {
-    /// Works the inbox off, in turns, until it is told to stop. The sockets that are ready are read before
-    /// each turn, since their tasks were woken before this one: what arrived together leaves together.
-    pub(super) async fn work_until_stopped(self: &Rc<Self>, accept: impl Fn(&Rc<Self>, Arrival)) {
-        // What was taken of the inbox, the last first.
-        let mut items = Vec::new();
-        let mut waiting = Waiting::new();
-        let mut writes = FIRST_WRITES;
-        // When it has begun to look at the sockets, if something waited meanwhile.
-        let mut looked: Option<Instant> = None;
-        loop {
-            if items.is_empty() {
-                if waiting.is_empty() {
-                    writes = FIRST_WRITES;
-                    poll_fn(|cx| self.link.inbox.poll_take(cx, &mut items)).await;
-                } else if !self.backlogs.borrow().are_enough() {
-                    self.link.inbox.take(&mut items);
+    /// Has a turn: what has come is put into the lanes, and a share of what waits there is written. The
+    /// sockets that are ready were read before: what arrived together leaves together.
+    pub(super) fn turn(
+        self: &Rc<Self>,
+        turns: &mut Turns,
+        accept: &impl Fn(&Rc<Self>, Arrival),
+    ) -> Next<()> {
+        let Turns { items, waiting, writes, looked } = turns;
+        if waiting.is_empty() {
+            *writes = FIRST_WRITES;
+        }
+        if items.is_empty() && !self.backlogs.borrow().are_enough() {
+            self.link.inbox.take(items);
+            items.reverse();
+        }
+        if self.failed.get() {
+            return Next::End(());
+        }
+        while !self.backlogs.borrow().are_full()
+            && let Some(item) = items.pop()
+        {
+            let Item::Deliver(delivery) = item else {
+                if self.act(item, waiting, accept).is_break() {
+                    return Next::End(());
                 }
-                items.reverse();
+                continue;
+            };
+            if self.must_write_before(delivery.room, waiting) {
+                self.flush(waiting);
             }
-            if self.failed.get() {
-                return;
-            }
-            while !self.backlogs.borrow().are_full()
-                && let Some(item) = items.pop()
-            {
-                let Item::Deliver(delivery) = item else {
-                    if self.act(item, &mut waiting, &accept).is_break() {
-                        return;
-                    }
-                    continue;
-                };
-                if self.must_write_before(delivery.room, &waiting) {
-                    self.flush(&mut waiting);
-                }
-                let mut lanes = self.lanes.borrow_mut();
-                let Some(lane) = lanes.get_mut(&delivery.room) else { continue };
-                if lane.push(&delivery, &mut self.backlogs.borrow_mut()) {
-                    waiting.push_back(delivery.room);
-                }
-            }
-            let looking = looked.take().map_or(0, |begun| begun.elapsed().as_nanos());
-            let weighed = usize::try_from(WEIGHT * looking / WRITE_NANOS).unwrap_or(usize::MAX);
-            let share = self.write(&mut waiting, writes.max(weighed));
-            writes = share.next.unwrap_or(MAX_WRITES.min(2 * writes));
-            self.context.events.wake();
-            if !waiting.is_empty() || !items.is_empty() || !self.link.inbox.is_empty() {
-                // Lets the sockets that became ready meanwhile be read before the next turn.
-                looked = (!waiting.is_empty()).then(Instant::now);
-                tokio::task::yield_now().await;
+            let mut lanes = self.lanes.borrow_mut();
+            let Some(lane) = lanes.get_mut(&delivery.room) else { continue };
+            if lane.push(&delivery, &mut self.backlogs.borrow_mut()) {
+                waiting.push_back(delivery.room);
             }
         }
+        if !waiting.is_empty() {
+            let looking = looked.take().map_or(0, |begun| begun.elapsed().as_nanos());
+            let weighed = usize::try_from(WEIGHT * looking / WRITE_NANOS).unwrap_or(usize::MAX);
+            let share = self.write(waiting, (*writes).max(weighed));
+            *writes = share.next.unwrap_or(MAX_WRITES.min(2 * *writes));
+        }
+        self.context.events.wake();
+        *looked = (!waiting.is_empty()).then(Instant::now);
+        if turns.are_over() && self.link.inbox.may_sleep() { Next::Sleep } else { Next::Look }
     }
 
     /// Does what is asked for beside messages to rooms, after all that came before it. Breaks at the stop.

@@ -10,12 +10,11 @@ use std::{
     future::poll_fn,
     rc::Rc,
     sync::Arc,
-    task::{Context as TaskContext, Poll, Waker},
+    task::Poll,
     time::Instant,
 };
 
 use once_cell::unsync::OnceCell;
-use tokio::net::TcpStream;
 
 pub(crate) use self::writing::Delivered;
 use super::{READ_BUFFER, inbox::End, outbox::Outbox, seats::Seats};
@@ -23,6 +22,7 @@ use crate::{
     context::Context,
     event::{ClientId, Event},
     message::Message,
+    reactor::Stream,
     sys::Socket,
 };
 
@@ -53,13 +53,11 @@ pub(crate) struct Client {
     phase: Cell<Phase>,
     /// Whether the sender receives its own messages.
     echo: Cell<bool>,
-    /// Whether its task waits for the socket. Here, since the task's own state is a byte short of more memory.
-    is_awaited: Cell<bool>,
     /// Whether what was read last were short frames.
     has_short_frames: Cell<bool>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
-    stream: Rc<TcpStream>,
+    stream: Rc<Stream>,
     context: Arc<Context>,
     seats: Seats,
     /// What the host calls it.
@@ -70,8 +68,6 @@ pub(crate) struct Client {
     unreported: Cell<u64>,
     /// The round of pings whose answer is awaited; 0 if none is.
     asked: Cell<u32>,
-    /// The connection's task.
-    reader: Cell<Option<Waker>>,
 }
 
 impl fmt::Debug for Client {
@@ -89,15 +85,14 @@ impl Client {
     pub(crate) fn new(
         id: ClientId,
         context: Arc<Context>,
-        stream: Rc<TcpStream>,
+        stream: Rc<Stream>,
         echo: bool,
     ) -> Rc<Self> {
         Rc::new(Self {
             id,
-            socket: Socket::of(&stream),
+            socket: Socket::of(&*stream),
             phase: Cell::new(Phase::Open),
             echo: Cell::new(echo),
-            is_awaited: Cell::new(false),
             has_short_frames: Cell::new(false),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::default())),
@@ -108,7 +103,6 @@ impl Client {
             end: OnceCell::new(),
             unreported: Cell::new(0),
             asked: Cell::new(0),
-            reader: Cell::new(None),
         })
     }
 
@@ -129,7 +123,7 @@ impl Client {
         self.id
     }
 
-    pub(crate) fn stream(&self) -> &TcpStream {
+    pub(crate) fn stream(&self) -> &Stream {
         &self.stream
     }
 
@@ -210,11 +204,6 @@ impl Client {
         self.end.get().map(|end| &**end)
     }
 
-    /// Whether its task has asked to be woken when the socket has something.
-    pub(crate) fn is_awaited(&self) -> &Cell<bool> {
-        &self.is_awaited
-    }
-
     /// How much is read of the client at once, in bytes.
     pub(crate) fn read_size(&self) -> usize {
         if self.has_short_frames.get() { SMALL_READ } else { READ_BUFFER }
@@ -235,23 +224,13 @@ impl Client {
         Some(self.asked.get()).filter(|round| *round > 0)
     }
 
-    /// Lets the connection's task be woken when the phase changes.
-    pub(crate) fn register_reader(&self, cx: &TaskContext<'_>) {
-        let mut reader = self.reader.take();
-        match &mut reader {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => reader = Some(cx.waker().clone()),
-        }
-        self.reader.set(reader);
-    }
-
     /// Waits until the client is not open any more.
     pub(crate) async fn closed(&self) {
         poll_fn(|cx| {
             if !self.is_open() {
                 return Poll::Ready(());
             }
-            self.register_reader(cx);
+            self.stream.register_reader(cx);
             Poll::Pending
         })
         .await;

@@ -1,0 +1,94 @@
+//! How other threads wake a loop: by a system call if it sleeps, and by a word in memory if it does not.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
+    },
+    task::{Wake, Waker},
+};
+
+/// The loop is at work, and nobody has rung since it last looked.
+const AWAKE: u8 = 0;
+/// Somebody has rung.
+const RUNG: u8 = 1;
+/// The loop sleeps, or is about to.
+const ASLEEP: u8 = 2;
+
+/// A loop's alarm. Whoever rings has put there before what the loop is to find.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    state: AtomicU8,
+    /// Whether a task was woken.
+    tasks: AtomicBool,
+    waker: mio::Waker,
+}
+
+impl Alarm {
+    pub(super) fn new(waker: mio::Waker) -> Self {
+        Self { state: AtomicU8::new(AWAKE), tasks: AtomicBool::new(false), waker }
+    }
+
+    /// What wakes the loop to poll its tasks.
+    pub(super) fn waker_of_tasks(alarm: &Arc<Self>) -> Waker {
+        Waker::from(Arc::new(TaskAlarm(Arc::clone(alarm))))
+    }
+
+    /// Notes that the loop is about to sleep; false if it must not, since somebody has rung.
+    pub(super) fn fall_asleep(&self) -> bool {
+        self.state.compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst).is_ok()
+    }
+
+    /// Notes that the loop is awake.
+    pub(super) fn wake_up(&self) {
+        self.state.store(AWAKE, SeqCst);
+    }
+
+    /// Notes that the loop looks at what others have left for it. Returns whether a task was woken.
+    pub(super) fn take_rung(&self) -> bool {
+        self.state.store(AWAKE, SeqCst);
+        self.tasks.load(SeqCst) && self.tasks.swap(false, SeqCst)
+    }
+
+    fn ring(&self) {
+        if self.state.swap(RUNG, SeqCst) == ASLEEP {
+            self.ring_out();
+        }
+    }
+
+    #[cold]
+    fn ring_out(&self) {
+        // It fails if the kernel is short of memory, if at all.
+        while let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a shard cannot be woken, trying again");
+            if error.kind() != io::ErrorKind::OutOfMemory {
+                return;
+            }
+        }
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}
+
+/// The alarm, for a loop's tasks.
+struct TaskAlarm(Arc<Alarm>);
+
+impl Wake for TaskAlarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.tasks.store(true, SeqCst);
+        self.0.ring();
+    }
+}

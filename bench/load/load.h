@@ -74,7 +74,7 @@ uint64_t now_ns(void);
 
 // --- report.c
 
-#define BUCKETS 2048
+#define BUCKETS 8192
 
 struct histogram {
   uint64_t count, bucket[BUCKETS];

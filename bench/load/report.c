@@ -5,21 +5,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-// 32 buckets for each power of two: a percentile is right to 3%.
+// 128 buckets for each power of two: a percentile is right to 0.8%.
+#define FINE_BITS 7
+#define FINE (1u << FINE_BITS)
+
 void histogram_add(struct histogram *histogram, uint64_t ns) {
   unsigned index = (unsigned)ns;
-  if (ns >= 32) {
+  if (ns >= FINE) {
     unsigned log = 63 - (unsigned)__builtin_clzll(ns);
-    index = (log - 4) * 32 + (unsigned)(ns >> (log - 5) & 31);
+    index = (log - FINE_BITS + 1) * FINE + (unsigned)(ns >> (log - FINE_BITS) & (FINE - 1));
   }
   histogram->bucket[index]++;
   histogram->count++;
 }
 
 static double bucket_ns(unsigned index) {
-  if (index < 32) return index;
-  unsigned log = index / 32 + 4;
-  return (double)((uint64_t)(32 + index % 32) << (log - 5));
+  if (index < FINE) return index;
+  unsigned log = index / FINE + FINE_BITS - 1;
+  return (double)((uint64_t)(FINE + index % FINE) << (log - FINE_BITS));
 }
 
 double histogram_percentile(const struct histogram *histogram, double part) {
@@ -70,7 +73,7 @@ void report_print(const struct report *report, const struct options *options) {
   printf("\"load_cpu_share\":%.4f,\"load_wait_share\":%.4f,",
          part(report->self_end.cpu_ns - report->self_begin.cpu_ns, report->seconds * 1e9),
          part(report->self_end.wait_ns - report->self_begin.wait_ns, report->seconds * 1e9));
-  printf("\"p50_us\":%.1f,\"p90_us\":%.1f,\"p99_us\":%.1f,", histogram_percentile(&report->latency, 0.5),
+  printf("\"p50_us\":%.2f,\"p90_us\":%.1f,\"p99_us\":%.1f,", histogram_percentile(&report->latency, 0.5),
          histogram_percentile(&report->latency, 0.9), histogram_percentile(&report->latency, 0.99));
   uint64_t accept_cpu = is_churn ? cpu : report->connected.cpu_ns - report->start.cpu_ns;
   double accept_seconds = is_churn ? report->seconds : report->connect_seconds;

@@ -4,7 +4,10 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicU8,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Wake, Waker},
 };
@@ -40,15 +43,17 @@ impl Alarm {
         self.state.compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst).is_ok()
     }
 
-    /// Notes that the loop is awake.
+    /// Notes that the loop is awake, so that nobody need wake it. What was rung for is looked for when it
+    /// takes what was rung.
     pub(super) fn wake_up(&self) {
-        self.state.store(AWAKE, SeqCst);
+        self.state.store(AWAKE, Relaxed);
     }
 
-    /// Notes that the loop looks at what others have left for it. Returns whether a task was woken.
+    /// Notes that the loop looks at what others have left for it: who rings from now on keeps it awake.
+    /// Returns whether a task was woken.
     pub(super) fn take_rung(&self) -> bool {
-        self.state.store(AWAKE, SeqCst);
-        self.tasks.load(SeqCst) && self.tasks.swap(false, SeqCst)
+        self.state.swap(AWAKE, SeqCst);
+        self.tasks.load(Relaxed) && self.tasks.swap(false, SeqCst)
     }
 
     fn ring(&self) {

@@ -83,10 +83,22 @@ struct Watched {
     is_writable: Cell<bool>,
     /// Whether the stream has ended or is broken: then it stays readable, as often as it is read.
     has_ended: Cell<bool>,
-    /// Boxed within, so that a connection costs no more than its own size.
     on_ready: Cell<Option<Box<dyn OnReady>>>,
     reader: Cell<Option<Waker>>,
     writer: Cell<Option<Waker>>,
+}
+
+/// Whoever reads a source: a task that waits for it, or who is called.
+#[derive(Default)]
+struct Reader {
+    waker: Option<Waker>,
+    on_ready: Option<Box<dyn OnReady>>,
+}
+
+impl Watched {
+    fn take_reader(&self) -> Reader {
+        Reader { waker: self.reader.take(), on_ready: self.on_ready.take() }
+    }
 }
 
 impl fmt::Debug for Reactor {
@@ -166,11 +178,11 @@ impl Reactor {
         Ok(())
     }
 
+    /// Remembers what has come of a source, and lets those go on who wait for it.
     fn note(&self, event: &Event) {
         let Token(key) = event.token();
         let is_broken = event.is_error();
         let has_ended = event.is_read_closed() || is_broken;
-        let is_readable = event.is_readable() || has_ended;
         let watched = self.watched.borrow();
         // It may be gone, or another's: then this is an event for nothing, which does no harm.
         let Some(source) = watched.get(key) else { return };
@@ -179,27 +191,28 @@ impl Reactor {
             source.is_writable.set(true);
             writer = source.writer.take();
         }
-        if is_readable {
+        let mut reader = Reader::default();
+        if event.is_readable() || has_ended {
             source.is_readable.set(true);
             source.has_ended.set(source.has_ended.get() | has_ended);
+            reader = source.take_reader();
         }
         drop(watched);
         if let Some(writer) = writer {
             writer.wake();
         }
-        if is_readable {
-            self.serve(key);
-        }
+        self.let_read(key, reader);
     }
 
     /// Lets whoever reads a source go on.
     fn serve(&self, key: usize) {
-        let watched = self.watched.borrow();
-        let Some(source) = watched.get(key) else { return };
-        let (on_ready, reader) = (source.on_ready.take(), source.reader.take());
-        drop(watched);
-        if let Some(reader) = reader {
-            reader.wake();
+        let reader = self.watched.borrow().get(key).map(Watched::take_reader);
+        self.let_read(key, reader.unwrap_or_default());
+    }
+
+    fn let_read(&self, key: usize, Reader { waker, on_ready }: Reader) {
+        if let Some(waker) = waker {
+            waker.wake();
         }
         let Some(on_ready) = on_ready else { return };
         // As with a task: one that panics is gone, and says so when it is dropped.

@@ -173,7 +173,7 @@ impl Server {
                 match event_loop() {
                     Ok((reactor, timer)) => {
                         drop(word);
-                        run_shard(index, reactor, timer, &shared, listeners);
+                        run_shard(index, &reactor, timer, &shared, listeners);
                     }
                     Err(source) => {
                         let what = "an event loop";
@@ -232,7 +232,7 @@ fn event_loop() -> io::Result<(Rc<Reactor>, Timer)> {
 /// Works on a shard's thread until the server stops. Its sockets are closed when this returns.
 fn run_shard(
     index: usize,
-    reactor: Rc<Reactor>,
+    reactor: &Rc<Reactor>,
     timer: Timer,
     shared: &Arc<Shared>,
     own: Vec<TcpListener>,
@@ -241,7 +241,7 @@ fn run_shard(
     // What is called with an event spawns tasks too.
     let entered = tasks.enter();
     let link = Arc::clone(&shared.links[index]);
-    let shard = Shard::new(index, Arc::clone(&shared.context), link, Rc::clone(&reactor));
+    let shard = Shard::new(index, Arc::clone(&shared.context), link, Rc::clone(reactor));
     for listener in own {
         let links = Arc::clone(&shared.links);
         drop(spawn_local(listener::run(listener, Rc::clone(&shard), links)));

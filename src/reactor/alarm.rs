@@ -1,7 +1,6 @@
 //! How other threads wake a loop: by a system call if it sleeps, and by a word in memory if it does not.
 
 use std::{
-    io,
     sync::{
         Arc,
         atomic::{
@@ -58,18 +57,9 @@ impl Alarm {
 
     fn ring(&self) {
         if self.state.swap(RUNG, SeqCst) == ASLEEP {
-            self.ring_out();
-        }
-    }
-
-    #[cold]
-    fn ring_out(&self) {
-        // It fails if the kernel is short of memory, if at all.
-        while let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a shard cannot be woken, trying again");
-            if error.kind() != io::ErrorKind::OutOfMemory {
-                return;
-            }
+            // It adds one to a counter of the kernel's, and mio empties that when it is full: there is
+            // nothing that could fail.
+            let _ = self.waker.wake();
         }
     }
 }

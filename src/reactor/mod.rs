@@ -278,3 +278,6 @@ impl Reactor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,14 +42,7 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod other {
-    use std::{
-        cell::Cell,
-        future::poll_fn,
-        io,
-        rc::Rc,
-        task::Poll,
-        time::{Duration, Instant},
-    };
+    use std::{future::poll_fn, io, rc::Rc, task::Poll, time::Instant};
 
     use crate::reactor::Reactor;
 

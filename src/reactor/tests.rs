@@ -1,0 +1,241 @@
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
+
+use super::*;
+
+/// A watched socket, and its other end.
+fn pair(reactor: &Rc<Reactor>) -> (Rc<Stream>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (own, _) = listener.accept().unwrap();
+    own.set_nonblocking(true).unwrap();
+    (Rc::new(Stream::new(reactor, own).unwrap()), other)
+}
+
+/// Runs the loop until something is there.
+fn run_until<T>(reactor: &Reactor, tasks: &mut LocalSet, mut done: impl FnMut() -> Option<T>) -> T {
+    reactor.run(tasks, || done().map_or(Next::Sleep, Next::End)).unwrap()
+}
+
+/// Reads all that comes, a few bytes at a time, and says so.
+struct Listener {
+    stream: Rc<Stream>,
+    heard: Rc<RefCell<Vec<u8>>>,
+    has_ended: Rc<Cell<bool>>,
+}
+
+impl OnReady for Listener {
+    fn on_ready(self: Box<Self>) -> Option<Box<dyn OnReady>> {
+        let mut buffer = [0; 4];
+        match self.stream.try_read(&mut buffer) {
+            Ok(0) => self.has_ended.set(true),
+            Ok(len) => {
+                assert_ne!(buffer[0], b'!', "it is to panic");
+                self.heard.borrow_mut().extend(&buffer[..len]);
+                if len == buffer.len() {
+                    self.stream.call_again();
+                }
+            }
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+        Some(self)
+    }
+}
+
+fn listen(stream: &Rc<Stream>) -> (Rc<RefCell<Vec<u8>>>, Rc<Cell<bool>>) {
+    let (heard, has_ended) = (Rc::default(), Rc::default());
+    stream.serve_by(Box::new(Listener {
+        stream: Rc::clone(stream),
+        heard: Rc::clone(&heard),
+        has_ended: Rc::clone(&has_ended),
+    }));
+    (heard, has_ended)
+}
+
+#[test]
+fn who_is_called_hears_all_and_the_end_however_they_come() {
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let (stream, mut other) = pair(&reactor);
+    let (heard, has_ended) = listen(&stream);
+    // The end comes with the last bytes, in one event, and those are not all read at once.
+    other.write_all(b"0123456789").unwrap();
+    other.shutdown(Shutdown::Write).unwrap();
+    run_until(&reactor, &mut tasks, || has_ended.get().then_some(()));
+    assert_eq!(*heard.borrow(), b"0123456789");
+    reactor.clear();
+}
+
+#[test]
+fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let (called, mut to_called) = pair(&reactor);
+    let (waiting, mut to_waiting) = pair(&reactor);
+    let (heard, _) = listen(&called);
+    let task = tasks.spawn_local(async move {
+        let mut all: Vec<u8> = Vec::new();
+        while all.len() < 5 {
+            waiting.readable().await;
+            let mut buffer = [0; 2];
+            match waiting.try_read(&mut buffer) {
+                Ok(len) => all.extend(&buffer[..len]),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        all
+    });
+    let mut step = 0;
+    run_until(&reactor, &mut tasks, || {
+        step += 1;
+        match step {
+            1 => to_waiting.write_all(b"abc").unwrap(),
+            2 => to_called.write_all(b"x").unwrap(),
+            3 => to_waiting.write_all(b"de").unwrap(),
+            _ => {}
+        }
+        (task.is_finished() && heard.borrow().len() == 1).then_some(())
+    });
+    reactor.clear();
+}
+
+#[test]
+fn a_socket_that_takes_no_more_tells_when_it_does() {
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let (stream, mut other) = pair(&reactor);
+    const LEN: usize = 8 << 20;
+    let task = tasks.spawn_local(async move {
+        let mut left = LEN;
+        let mut waited = 0;
+        while left > 0 {
+            stream.writable().await;
+            match stream.try_write(&vec![0; left.min(1 << 20)]) {
+                Ok(taken) => left -= taken,
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    waited += 1;
+                }
+            }
+        }
+        assert!(waited > 0, "{LEN} bytes did not fill it");
+    });
+    let reader = thread::spawn(move || other.read_exact(&mut vec![0; LEN]).unwrap());
+    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
+    reader.join().unwrap();
+}
+
+#[test]
+fn who_panics_is_gone_and_the_others_go_on() {
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let (first, mut to_first) = pair(&reactor);
+    let (second, mut to_second) = pair(&reactor);
+    let (_, has_ended) = listen(&first);
+    let (heard, _) = listen(&second);
+    to_first.write_all(b"!").unwrap();
+    run_until(&reactor, &mut tasks, || (Rc::strong_count(&has_ended) == 1).then_some(()));
+    to_first.write_all(b"!").unwrap();
+    to_second.write_all(b"on").unwrap();
+    run_until(&reactor, &mut tasks, || (heard.borrow().len() == 2).then_some(()));
+    reactor.clear();
+}
+
+#[test]
+fn no_ring_of_another_thread_is_lost() {
+    const RINGS: usize = 20_000;
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let (rung, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let waker = reactor.waker();
+    // The other thread waits for each to be seen, so that a lost one ends both.
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..=RINGS {
+                rung.store(number, Ordering::Relaxed);
+                waker.wake_by_ref();
+                while seen.load(Ordering::Relaxed) < number {
+                    thread::yield_now();
+                }
+            }
+        });
+        run_until(&reactor, &mut tasks, || {
+            let number = rung.load(Ordering::Relaxed);
+            seen.store(number, Ordering::Relaxed);
+            (number == RINGS).then_some(())
+        });
+    });
+}
+
+#[test]
+fn no_task_that_another_thread_wakes_is_lost() {
+    const WAKES: usize = 20_000;
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let (to_task, mut from_thread) = tokio::sync::mpsc::channel(1);
+    let (to_thread, mut from_task) = tokio::sync::mpsc::channel(1);
+    let task = tasks.spawn_local(async move {
+        while let Some(number) = from_thread.recv().await {
+            to_thread.send(number).await.unwrap();
+        }
+    });
+    let thread = thread::spawn(move || {
+        for number in 0..WAKES {
+            to_task.blocking_send(number).unwrap();
+            assert_eq!(from_task.blocking_recv(), Some(number));
+        }
+    });
+    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_task_that_yields_lets_the_sockets_be_looked_at() {
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let (stream, mut other) = pair(&reactor);
+    let (heard, _) = listen(&stream);
+    other.write_all(b"x").unwrap();
+    let inner = Rc::clone(&reactor);
+    let task = tasks.spawn_local(async move {
+        while heard.borrow().is_empty() {
+            inner.yield_now().await;
+        }
+    });
+    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
+    reactor.clear();
+}
+
+#[test]
+fn the_timer_comes_at_its_time_and_may_be_set_again() {
+    let reactor = Reactor::new().unwrap();
+    let mut tasks = LocalSet::new();
+    let timer = Timer::new(&reactor).unwrap();
+    let task = tasks.spawn_local(async move {
+        for _ in 0..3 {
+            let at = Instant::now() + Duration::from_millis(5);
+            while Instant::now() < at {
+                timer.wait(at).await.unwrap();
+            }
+        }
+    });
+    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
+}
+
+#[test]
+fn what_is_dropped_is_not_watched_any_more() {
+    let reactor = Reactor::new().unwrap();
+    let (stream, _other) = pair(&reactor);
+    let (heard, _) = listen(&stream);
+    // Whoever serves it keeps it.
+    drop(stream);
+    assert_eq!(reactor.watched.borrow().len(), 1);
+    reactor.clear();
+    assert_eq!(reactor.watched.borrow().len(), 0);
+    assert_eq!(Rc::strong_count(&heard), 1);
+}

@@ -53,7 +53,7 @@ pub(crate) fn start(upgraded: Upgraded) {
     Connection::open(upgraded).go_on();
 }
 
-/// One client's connection. Gives everything back however its task ends.
+/// One client's connection. Gives everything back however it ends.
 struct Connection {
     member: Member,
     protocol: Plain,
@@ -276,7 +276,7 @@ impl OnReady for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(client = %self.member.client.id(), "a connection's task panicked");
+            tracing::error!(client = %self.member.client.id(), "a connection panicked");
         }
         // Ends the task that drains the outbox, if there is one: it holds the socket too.
         self.member.client.cut(1006, "the connection ended");

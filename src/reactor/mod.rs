@@ -3,8 +3,7 @@
 //!
 //! Two kinds of work take part. What runs for the length of a connection is called with its event at once
 //! ([`OnReady`]); what waits in steps (a handshake, an ending, a timer) is a task of a [`LocalSet`], which is
-//! polled when one of its tasks was woken. With a task for each client, on tokio's own loop, a message took a
-//! third longer in user space, and an idle connection twice the memory.
+//! polled when one of its tasks was woken. ARCHITECTURE.md has the figures.
 //!
 //! Invariant: everything here belongs to the shard's thread, but for the [`Alarm`]. Readiness is told by the
 //! kernel once, when it comes, and is remembered here until an operation has found nothing left.

@@ -136,7 +136,7 @@ impl Rooms {
         self.shards.iter().try_for_each(|link| link.inbox.wait_for_space(deadline))
     }
 
-    /// Waits in a connection's task until every shard takes more.
+    /// Waits in a task of a connection until every shard takes more.
     pub(crate) async fn space(&self) {
         for link in &self.shards {
             link.inbox.space().await;

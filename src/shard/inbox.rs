@@ -249,7 +249,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Waits until the inbox has space, in a connection's task. The shard always makes space: it
+    /// Waits until the inbox has space, in a task of a connection. The shard always makes space: it
     /// waits for no client.
     pub(crate) async fn space(&self) {
         while self.is_full() {

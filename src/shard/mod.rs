@@ -117,8 +117,11 @@ impl Shard {
         })
     }
 
-    /// Works until the shard has ended. Calls `accept` with each connection it is handed, from within the
-    /// tasks. Returns whether clients had to be cut at the deadline; `None` if the shard cannot go on.
+    /// Works until the shard has ended. Calls `accept` with each connection it is handed. Returns whether
+    /// clients had to be cut at the deadline; `None` if the shard cannot go on.
+    ///
+    /// # Errors
+    /// The event loop's.
     pub(crate) fn run(
         self: &Rc<Self>,
         tasks: &mut LocalSet,

@@ -79,7 +79,7 @@ struct Queue {
     client: Rc<Client>,
     waiting: VecDeque<Waiting>,
     bytes: usize,
-    /// The client's task, if it waits for fewer.
+    /// The connection's task, if it waits for fewer.
     reader: Option<Waker>,
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum Phase {
     Open,
     /// A close frame is sent or queued; the peer's answer is awaited.
     Closing,
-    /// Nothing can be written any more; the connection's task is to let go of it.
+    /// Nothing can be written any more; the connection is to let go of it.
     Cut,
 }
 

@@ -27,7 +27,15 @@ pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&mut [
         client.stream().register_reader(cx);
         Poll::Pending
     });
-    if is_readable.await { take(shard, client, act) } else { Arrived::Something }
+    if !is_readable.await {
+        return Arrived::Something;
+    }
+    let arrived = take(shard, client, act);
+    if let Arrived::More = arrived {
+        // One that sends without end must not keep the others of the shard waiting.
+        shard.reactor.yield_now().await;
+    }
+    arrived
 }
 
 /// Reads what the socket has, as much as is read at once, and calls `act` with it.

@@ -271,6 +271,8 @@ fn run_shard(
         tracing::error!("a shard cannot go on: the server stops");
         // Its clients are gone, and nobody would take what is published to it.
         Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
+        // Nothing more comes. A connection that waits there to be served keeps the inbox itself.
+        shared.links[index].inbox.take(&mut Vec::new());
         true
     });
     shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);

@@ -14,7 +14,7 @@ use std::{
 use chat::{Config, Error, Event, Handle, Kind, Server};
 use peer::{
     PATIENCE, Peer,
-    frames::{BINARY, CLOSE, close_payload},
+    frames::{BINARY, CLOSE, TEXT, close_payload, masked},
     host::{Events, server, server_with},
 };
 
@@ -64,6 +64,30 @@ fn a_client_connects_and_talks_and_leaves_in_this_order() {
     assert_eq!((client, code, &*reason), (id, 3000, "tschüss"));
     server.stop(PATIENCE).unwrap();
     assert!(matches!(events.next(), Event::Stopped));
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_words_is_seen() {
+    let server = server_with(|config| {
+        config.event_queue(100).ping_interval(Duration::ZERO);
+    });
+    let mut events = Events::of(&server);
+    for words in [&b"last words"[..], &[b'x'; 20_000]] {
+        let client = Peer::join(server.local_addr(), "/");
+        let id = events.connected();
+        // Both in one packet, and so in one event of the kernel's.
+        let socket = socket2::SockRef::from(&client.stream);
+        let frame = masked(TEXT, words);
+        assert_eq!(socket.send_with_flags(&frame, libc::MSG_MORE).unwrap(), frame.len());
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let message = |event| match event {
+            Event::Message { client, message, .. } if client == id => Some(message),
+            _ => None,
+        };
+        assert_eq!(events.find("its words", message).data(), words);
+        let (code, reason) = events.left(id);
+        assert_eq!((code, reason.as_str()), (1006, "the connection ended without a close frame"));
+    }
 }
 
 #[test]

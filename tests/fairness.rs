@@ -11,24 +11,27 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use chat::Kind;
 use peer::{
-    Peer,
-    frames::{PING, TEXT, masked},
-    host::server_with,
+    PATIENCE, Peer,
+    frames::{PING, PONG, TEXT, masked},
+    host::{Events, server_with},
 };
 
-/// Sends the same frames again and again until told to stop, and never reads.
+/// Sends the same frames again and again until told to stop, for a while at the most, and never reads.
 fn flood(mut client: Peer, frame: &[u8], stop: &Arc<AtomicBool>) -> thread::JoinHandle<()> {
     let chunk = frame.repeat((256 * 1024 / frame.len()).max(1));
     let stop = Arc::clone(stop);
-    thread::spawn(
-        move || {
-            while !stop.load(Ordering::Relaxed) && client.stream.write_all(&chunk).is_ok() {}
-        },
-    )
+    let begun = Instant::now();
+    thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed)
+            && begun.elapsed() < 2 * PATIENCE
+            && client.stream.write_all(&chunk).is_ok()
+        {}
+    })
 }
 
 #[test]
@@ -50,6 +53,50 @@ fn others_are_served_while_a_client_floods() {
         }
         stop.store(true, Ordering::Relaxed);
         flooding.join().unwrap();
+    }
+}
+
+#[test]
+fn others_are_served_while_a_client_floods_that_is_being_closed() {
+    for frame in [masked(PING, &[b'x'; 125]), masked(PONG, b""), masked(TEXT, &[b'x'; 20])] {
+        let server = server_with(|config| {
+            config.workers(1).history_messages(0).event_queue(10_000);
+        });
+        let mut events = Events::of(&server);
+        let stop = Arc::new(AtomicBool::new(false));
+        let flooder = Peer::join(server.local_addr(), "/rooms/flood?echo=false");
+        let id = events.connected();
+        let mut victim = Peer::join(server.local_addr(), "/rooms/quiet");
+        let flooding = flood(flooder, &frame, &stop);
+        server.disconnect(id, 4000, "enough").unwrap();
+        let begun = Instant::now();
+        for _ in 0..20 {
+            victim.is_served();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        stop.store(true, Ordering::Relaxed);
+        flooding.join().unwrap();
+    }
+}
+
+#[test]
+fn a_stop_is_over_at_its_deadline_whatever_is_sent_meanwhile() {
+    let server = server_with(|config| {
+        config.workers(1).history_messages(0);
+    });
+    let stop = Arc::new(AtomicBool::new(false));
+    let flooding: Vec<_> = (0..2)
+        .map(|_| {
+            let flooder = Peer::join(server.local_addr(), "/rooms/flood?echo=false");
+            flood(flooder, &masked(PING, &[b'x'; 125]), &stop)
+        })
+        .collect();
+    let begun = Instant::now();
+    let _ = server.stop(Duration::from_secs(1));
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    stop.store(true, Ordering::Relaxed);
+    for thread in flooding {
+        thread.join().unwrap();
     }
 }
 

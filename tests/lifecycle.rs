@@ -198,8 +198,11 @@ fn threads_and_descriptors_are_back_to_what_they_were() {
         return assert!(status.unwrap().success());
     }
     let count = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
-    let run = || {
+    // A handle keeps nothing of a server that has ended.
+    let mut handles = Vec::new();
+    let mut run = || {
         let server = server();
+        handles.push(server.handle());
         let mut client = Peer::join(server.local_addr(), "/");
         client.is_served();
         drop(server);

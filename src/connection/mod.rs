@@ -48,7 +48,7 @@ pub(crate) struct Upgraded {
     pub(crate) load: Load,
 }
 
-/// Serves a client from now on until its connection has ended.
+/// Lets a client be served from now on, until its connection has ended.
 pub(crate) fn start(upgraded: Upgraded) {
     Connection::open(upgraded).go_on();
 }
@@ -156,17 +156,12 @@ impl Connection {
         select(pin!(space), pin!(client.closed())).await;
     }
 
-    /// Acts on what the socket has. Returns whether there is more.
-    fn read(&mut self) -> bool {
+    /// Acts on what the socket has, as much as is read at once.
+    fn read(&mut self) {
         let Member { shard, client, .. } = &self.member;
         let (shard, client) = (Rc::clone(shard), Rc::clone(client));
-        match take(&shard, &client, |bytes| self.feed(bytes)) {
-            Arrived::Something => false,
-            Arrived::More => true,
-            Arrived::End(why) => {
-                client.cut(1006, &why);
-                false
-            }
+        if let Arrived::End(why) = take(&shard, &client, |bytes| self.feed(bytes)) {
+            client.cut(1006, &why);
         }
     }
 
@@ -259,13 +254,17 @@ impl OnReady for Connection {
                 }));
                 return None;
             }
-            if client.stream().is_readable() && self.read() {
-                // One client's flood must not keep the others of the shard from being read and
-                // written to.
-                self.member.client.stream().call_again();
+            if client.stream().is_readable() {
+                self.read();
             }
         }
-        if !self.member.client.is_open() {
+        let Member { client, .. } = &self.member;
+        if client.is_open() && !self.is_answered && client.stream().is_readable() {
+            // There is more, or the end. One client's flood must not keep the others of the shard from
+            // being read and written to.
+            client.stream().call_again();
+        }
+        if !client.is_open() {
             drop(spawn_local(self.finish()));
             return None;
         }

@@ -8,8 +8,6 @@ use crate::shard::{Shard, client::Client};
 pub(super) enum Arrived {
     /// Bytes, or a change of the client's phase.
     Something,
-    /// As many bytes as are read at once, with more behind them.
-    More,
     /// The stream has ended, for a reason.
     End(String),
 }
@@ -31,7 +29,7 @@ pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&mut [
         return Arrived::Something;
     }
     let arrived = take(shard, client, act);
-    if let Arrived::More = arrived {
+    if client.stream().is_readable() {
         // One that sends without end must not keep the others of the shard waiting.
         shard.reactor.yield_now().await;
     }
@@ -47,7 +45,7 @@ pub(super) fn take(shard: &Shard, client: &Client, act: impl FnOnce(&mut [u8])) 
         Ok(len) => {
             client.note_heard();
             act(&mut buffer[..len]);
-            if len == size { Arrived::More } else { Arrived::Something }
+            Arrived::Something
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrived::Something,
         Err(error) => Arrived::End(format!("the connection broke: {error}")),

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicBool, AtomicU8,
             Ordering::{Relaxed, SeqCst},
@@ -24,12 +24,17 @@ pub(super) struct Alarm {
     state: AtomicU8,
     /// Whether a task was woken.
     tasks: AtomicBool,
-    waker: mio::Waker,
+    /// Until the loop is gone. Asked only if it sleeps.
+    waker: Mutex<Option<mio::Waker>>,
 }
 
 impl Alarm {
     pub(super) fn new(waker: mio::Waker) -> Self {
-        Self { state: AtomicU8::new(AWAKE), tasks: AtomicBool::new(false), waker }
+        Self {
+            state: AtomicU8::new(AWAKE),
+            tasks: AtomicBool::new(false),
+            waker: Mutex::new(Some(waker)),
+        }
     }
 
     /// What wakes the loop to poll its tasks.
@@ -43,9 +48,9 @@ impl Alarm {
     }
 
     /// Notes that the loop is awake, so that nobody need wake it. What was rung for is looked for when it
-    /// takes what was rung.
+    /// takes what was rung: a swap, so that this sees what was put there before.
     pub(super) fn wake_up(&self) {
-        self.state.store(AWAKE, Relaxed);
+        self.state.swap(AWAKE, SeqCst);
     }
 
     /// Notes that the loop looks at what others have left for it: who rings from now on keeps it awake.
@@ -55,12 +60,23 @@ impl Alarm {
         self.tasks.load(Relaxed) && self.tasks.swap(false, SeqCst)
     }
 
+    /// Gives the descriptor back: the loop is gone.
+    pub(super) fn take_away(&self) {
+        self.waker().take();
+    }
+
     fn ring(&self) {
-        if self.state.swap(RUNG, SeqCst) == ASLEEP {
+        if self.state.swap(RUNG, SeqCst) == ASLEEP
+            && let Some(waker) = &*self.waker()
+        {
             // It adds one to a counter of the kernel's, and mio empties that when it is full: there is
             // nothing that could fail.
-            let _ = self.waker.wake();
+            let _ = waker.wake();
         }
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<mio::Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -82,6 +82,8 @@ struct Watched {
     is_writable: Cell<bool>,
     /// Whether the stream has ended or is broken: then it stays readable, as often as it is read.
     has_ended: Cell<bool>,
+    /// Whether it is among those who are called in the next round: they are called once in a round.
+    is_called_again: Cell<bool>,
     on_ready: Cell<Option<Box<dyn OnReady>>>,
     reader: Cell<Option<Waker>>,
     writer: Cell<Option<Waker>>,
@@ -103,6 +105,13 @@ impl Watched {
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor").field("watched", &self.watched.borrow().len()).finish()
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        // What other threads keep of it has no descriptor any more.
+        self.alarm.take_away();
     }
 }
 
@@ -194,7 +203,9 @@ impl Reactor {
         if event.is_readable() || has_ended {
             source.is_readable.set(true);
             source.has_ended.set(source.has_ended.get() | has_ended);
-            reader = source.take_reader();
+            if !source.is_called_again.get() {
+                reader = source.take_reader();
+            }
         }
         drop(watched);
         if let Some(writer) = writer {
@@ -203,10 +214,14 @@ impl Reactor {
         self.let_read(key, reader);
     }
 
-    /// Lets whoever reads a source go on.
+    /// Lets whoever reads a source go on that was to be called again.
     fn serve(&self, key: usize) {
-        let reader = self.watched.borrow().get(key).map(Watched::take_reader);
-        self.let_read(key, reader.unwrap_or_default());
+        let watched = self.watched.borrow();
+        let Some(source) = watched.get(key) else { return };
+        source.is_called_again.set(false);
+        let reader = source.take_reader();
+        drop(watched);
+        self.let_read(key, reader);
     }
 
     fn let_read(&self, key: usize, Reader { waker, on_ready }: Reader) {

@@ -57,7 +57,9 @@ impl<S: AsRawFd> Source<S> {
     /// Calls whoever serves the source, or wakes whoever waits to read it, in the next round though no
     /// event comes.
     pub(crate) fn call_again(&self) {
-        self.reactor.again.borrow_mut().push(self.key);
+        if !self.with(|watched| watched.is_called_again.replace(true)) {
+            self.reactor.again.borrow_mut().push(self.key);
+        }
     }
 
     /// Whether it may be read.

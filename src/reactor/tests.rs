@@ -22,52 +22,89 @@ fn run_until<T>(reactor: &Reactor, tasks: &mut LocalSet, mut done: impl FnMut() 
     reactor.run(tasks, || done().map_or(Next::Sleep, Next::End)).unwrap()
 }
 
-/// Reads all that comes, a few bytes at a time, and says so.
+/// Reads all that comes, so many bytes at a time, and says so.
 struct Listener {
     stream: Rc<Stream>,
+    size: usize,
+    calls: Rc<Cell<usize>>,
     heard: Rc<RefCell<Vec<u8>>>,
     has_ended: Rc<Cell<bool>>,
 }
 
 impl OnReady for Listener {
     fn on_ready(self: Box<Self>) -> Option<Box<dyn OnReady>> {
-        let mut buffer = [0; 4];
+        self.calls.set(self.calls.get() + 1);
+        let mut buffer = vec![0; self.size];
         match self.stream.try_read(&mut buffer) {
             Ok(0) => self.has_ended.set(true),
             Ok(len) => {
                 assert_ne!(buffer[0], b'!', "it is to panic");
                 self.heard.borrow_mut().extend(&buffer[..len]);
-                if len == buffer.len() {
-                    self.stream.call_again();
-                }
             }
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+        if self.stream.is_readable() && !self.has_ended.get() {
+            self.stream.call_again();
         }
         Some(self)
     }
 }
 
 fn listen(stream: &Rc<Stream>) -> (Rc<RefCell<Vec<u8>>>, Rc<Cell<bool>>) {
-    let (heard, has_ended) = (Rc::default(), Rc::default());
+    let (heard, has_ended, _) = listen_in_parts(stream, 4);
+    (heard, has_ended)
+}
+
+fn listen_in_parts(
+    stream: &Rc<Stream>,
+    size: usize,
+) -> (Rc<RefCell<Vec<u8>>>, Rc<Cell<bool>>, Rc<Cell<usize>>) {
+    let (heard, has_ended, calls) = (Rc::default(), Rc::default(), Rc::default());
     stream.serve_by(Box::new(Listener {
         stream: Rc::clone(stream),
+        size,
+        calls: Rc::clone(&calls),
         heard: Rc::clone(&heard),
         has_ended: Rc::clone(&has_ended),
     }));
-    (heard, has_ended)
+    (heard, has_ended, calls)
 }
 
 #[test]
 fn who_is_called_hears_all_and_the_end_however_they_come() {
+    for size in [4, 5, 100] {
+        let reactor = Reactor::new().unwrap();
+        let mut tasks = LocalSet::new();
+        let (stream, mut other) = pair(&reactor);
+        let (heard, has_ended, calls) = listen_in_parts(&stream, size);
+        // The first call is not for an event.
+        run_until(&reactor, &mut tasks, || (calls.get() > 0).then_some(()));
+        // The end comes with the last bytes, in one event.
+        other.write_all(b"0123456789").unwrap();
+        other.shutdown(Shutdown::Write).unwrap();
+        run_until(&reactor, &mut tasks, || has_ended.get().then_some(()));
+        assert_eq!(*heard.borrow(), b"0123456789");
+        reactor.clear();
+    }
+}
+
+#[test]
+fn who_has_more_to_read_is_called_once_in_a_round() {
     let reactor = Reactor::new().unwrap();
     let mut tasks = LocalSet::new();
     let (stream, mut other) = pair(&reactor);
-    let (heard, has_ended) = listen(&stream);
-    // The end comes with the last bytes, in one event, and those are not all read at once.
-    other.write_all(b"0123456789").unwrap();
-    other.shutdown(Shutdown::Write).unwrap();
-    run_until(&reactor, &mut tasks, || has_ended.get().then_some(()));
-    assert_eq!(*heard.borrow(), b"0123456789");
+    let (heard, _, calls) = listen_in_parts(&stream, 1);
+    let mut rounds = 0;
+    run_until(&reactor, &mut tasks, || {
+        rounds += 1;
+        assert!(calls.get() <= rounds, "{} calls in {rounds} rounds", calls.get());
+        // An event in each round, beside what is left.
+        if rounds <= 100 {
+            other.write_all(b"two").unwrap();
+            stream.call_again();
+        }
+        (heard.borrow().len() == 300).then_some(())
+    });
     reactor.clear();
 }
 

@@ -66,7 +66,7 @@ impl Shard {
             had_to_cut |= !client.is_cut();
             client.cut(1006, "cut when the server stopped");
         }
-        // Their tasks end at once: what is cut waits for nothing.
+        // They end at once: what is cut waits for nothing.
         self.everyone_gone().await;
         had_to_cut
     }

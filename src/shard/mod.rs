@@ -146,6 +146,7 @@ impl Shard {
         let mut ended = tasks.spawn_local(async move { shard.end(&mut deadline).await });
         self.reactor.run(tasks, || match (&mut ended).now_or_never() {
             Some(had_to_cut) => Next::End(had_to_cut.ok()),
+            None if self.failed.get() => Next::End(None),
             None => Next::Sleep,
         })
     }

@@ -13,9 +13,9 @@ mod source;
 mod timer;
 
 #[cfg(not(target_os = "linux"))]
-use std::time::Instant;
+use std::{cell::Cell, time::Instant};
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     fmt,
     future::poll_fn,
     io,
@@ -31,7 +31,10 @@ use mio::{Events, Token, event::Event};
 use slab::Slab;
 use tokio::task::LocalSet;
 
-use self::alarm::Alarm;
+use self::{
+    alarm::Alarm,
+    source::{Reader, Watched},
+};
 pub(crate) use self::{
     source::{Source, Stream},
     timer::Timer,
@@ -73,33 +76,6 @@ pub(crate) struct Reactor {
     /// When the timer comes, and whom it wakes.
     #[cfg(not(target_os = "linux"))]
     alarm_at: Cell<Option<(Instant, Waker)>>,
-}
-
-/// What is known of a source, and who waits for it.
-#[derive(Default)]
-struct Watched {
-    is_readable: Cell<bool>,
-    is_writable: Cell<bool>,
-    /// Whether the stream has ended or is broken: then it stays readable, as often as it is read.
-    has_ended: Cell<bool>,
-    /// Whether it is among those who are called in the next round: they are called once in a round.
-    is_called_again: Cell<bool>,
-    on_ready: Cell<Option<Box<dyn OnReady>>>,
-    reader: Cell<Option<Waker>>,
-    writer: Cell<Option<Waker>>,
-}
-
-/// Whoever reads a source: a task that waits for it, or who is called.
-#[derive(Default)]
-struct Reader {
-    waker: Option<Waker>,
-    on_ready: Option<Box<dyn OnReady>>,
-}
-
-impl Watched {
-    fn take_reader(&self) -> Reader {
-        Reader { waker: self.reader.take(), on_ready: self.on_ready.take() }
-    }
 }
 
 impl fmt::Debug for Reactor {
@@ -178,7 +154,6 @@ impl Reactor {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        #[cfg(not(target_os = "linux"))]
         self.ring_timer();
         for event in events.iter().filter(|event| event.token() != ALARM) {
             self.note(event);
@@ -268,28 +243,6 @@ impl Reactor {
         let on_ready = |(_, source): (_, &Watched)| source.on_ready.take();
         let all: Vec<_> = self.watched.borrow().iter().filter_map(on_ready).collect();
         drop(all);
-    }
-
-    /// How long the loop may sleep. On Linux the timer is a source as any other.
-    #[cfg(target_os = "linux")]
-    #[allow(clippy::unused_self)]
-    fn timeout(&self) -> Option<Duration> {
-        None
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn timeout(&self) -> Option<Duration> {
-        let (at, waker) = self.alarm_at.take()?;
-        self.alarm_at.set(Some((at, waker)));
-        Some(at.saturating_duration_since(Instant::now()))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn ring_timer(&self) {
-        match self.alarm_at.take() {
-            Some((at, waker)) if at <= Instant::now() => waker.wake(),
-            other => self.alarm_at.set(other),
-        }
     }
 }
 

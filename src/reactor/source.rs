@@ -12,7 +12,34 @@ use std::{
 
 use mio::{Interest, Token, unix::SourceFd};
 
-use super::{OnReady, Reactor, Watched};
+use super::{OnReady, Reactor};
+
+/// What is known of a source, and who waits for it.
+#[derive(Default)]
+pub(super) struct Watched {
+    pub(super) is_readable: Cell<bool>,
+    pub(super) is_writable: Cell<bool>,
+    /// Whether the stream has ended or is broken: then it stays readable, as often as it is read.
+    pub(super) has_ended: Cell<bool>,
+    /// Whether it is among those who are called in the next round: they are called once in a round.
+    pub(super) is_called_again: Cell<bool>,
+    pub(super) on_ready: Cell<Option<Box<dyn OnReady>>>,
+    reader: Cell<Option<Waker>>,
+    pub(super) writer: Cell<Option<Waker>>,
+}
+
+/// Whoever reads a source: a task that waits for it, or who is called.
+#[derive(Default)]
+pub(super) struct Reader {
+    pub(super) waker: Option<Waker>,
+    pub(super) on_ready: Option<Box<dyn OnReady>>,
+}
+
+impl Watched {
+    pub(super) fn take_reader(&self) -> Reader {
+        Reader { waker: self.reader.take(), on_ready: self.on_ready.take() }
+    }
+}
 
 /// Something with a descriptor that does not block. One may wait until it can be read, and one until it can
 /// be written; a second one takes the place of the first.

@@ -1,4 +1,5 @@
 use std::{
+    cell::Cell,
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::atomic::{AtomicUsize, Ordering},
@@ -26,48 +27,48 @@ fn run_until<T>(reactor: &Reactor, tasks: &mut LocalSet, mut done: impl FnMut() 
 struct Listener {
     stream: Rc<Stream>,
     size: usize,
-    calls: Rc<Cell<usize>>,
-    heard: Rc<RefCell<Vec<u8>>>,
-    has_ended: Rc<Cell<bool>>,
+    said: Rc<Said>,
+}
+
+/// What a listener says.
+#[derive(Default)]
+struct Said {
+    calls: Cell<usize>,
+    heard: RefCell<Vec<u8>>,
+    has_ended: Cell<bool>,
+}
+
+impl Said {
+    fn len(&self) -> usize {
+        self.heard.borrow().len()
+    }
 }
 
 impl OnReady for Listener {
     fn on_ready(self: Box<Self>) -> Option<Box<dyn OnReady>> {
-        self.calls.set(self.calls.get() + 1);
+        self.said.calls.set(self.said.calls.get() + 1);
         let mut buffer = vec![0; self.size];
         match self.stream.try_read(&mut buffer) {
-            Ok(0) => self.has_ended.set(true),
+            Ok(0) => self.said.has_ended.set(true),
             Ok(len) => {
                 assert_ne!(buffer[0], b'!', "it is to panic");
-                self.heard.borrow_mut().extend(&buffer[..len]);
+                self.said.heard.borrow_mut().extend(&buffer[..len]);
             }
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
-        if self.stream.is_readable() && !self.has_ended.get() {
+        if self.stream.is_readable() && !self.said.has_ended.get() {
             self.stream.call_again();
         }
         Some(self)
     }
 }
 
-fn listen(stream: &Rc<Stream>) -> (Rc<RefCell<Vec<u8>>>, Rc<Cell<bool>>) {
-    let (heard, has_ended, _) = listen_in_parts(stream, 4);
-    (heard, has_ended)
-}
-
-fn listen_in_parts(
-    stream: &Rc<Stream>,
-    size: usize,
-) -> (Rc<RefCell<Vec<u8>>>, Rc<Cell<bool>>, Rc<Cell<usize>>) {
-    let (heard, has_ended, calls) = (Rc::default(), Rc::default(), Rc::default());
-    stream.serve_by(Box::new(Listener {
-        stream: Rc::clone(stream),
-        size,
-        calls: Rc::clone(&calls),
-        heard: Rc::clone(&heard),
-        has_ended: Rc::clone(&has_ended),
-    }));
-    (heard, has_ended, calls)
+/// Lets a listener read so many bytes at a time.
+fn listen(stream: &Rc<Stream>, size: usize) -> Rc<Said> {
+    let (stream, said) = (Rc::clone(stream), Rc::<Said>::default());
+    let listener = Listener { stream: Rc::clone(&stream), size, said: Rc::clone(&said) };
+    stream.serve_by(Box::new(listener));
+    said
 }
 
 #[test]
@@ -76,14 +77,14 @@ fn who_is_called_hears_all_and_the_end_however_they_come() {
         let reactor = Reactor::new().unwrap();
         let mut tasks = LocalSet::new();
         let (stream, mut other) = pair(&reactor);
-        let (heard, has_ended, calls) = listen_in_parts(&stream, size);
+        let said = listen(&stream, size);
         // The first call is not for an event.
-        run_until(&reactor, &mut tasks, || (calls.get() > 0).then_some(()));
+        run_until(&reactor, &mut tasks, || (said.calls.get() > 0).then_some(()));
         // The end comes with the last bytes, in one event.
         other.write_all(b"0123456789").unwrap();
         other.shutdown(Shutdown::Write).unwrap();
-        run_until(&reactor, &mut tasks, || has_ended.get().then_some(()));
-        assert_eq!(*heard.borrow(), b"0123456789");
+        run_until(&reactor, &mut tasks, || said.has_ended.get().then_some(()));
+        assert_eq!(*said.heard.borrow(), b"0123456789");
         reactor.clear();
     }
 }
@@ -93,17 +94,18 @@ fn who_has_more_to_read_is_called_once_in_a_round() {
     let reactor = Reactor::new().unwrap();
     let mut tasks = LocalSet::new();
     let (stream, mut other) = pair(&reactor);
-    let (heard, _, calls) = listen_in_parts(&stream, 1);
+    let said = listen(&stream, 1);
     let mut rounds = 0;
     run_until(&reactor, &mut tasks, || {
         rounds += 1;
-        assert!(calls.get() <= rounds, "{} calls in {rounds} rounds", calls.get());
+        let calls = said.calls.get();
+        assert!(calls <= rounds, "{calls} calls in {rounds} rounds");
         // An event in each round, beside what is left.
         if rounds <= 100 {
             other.write_all(b"two").unwrap();
             stream.call_again();
         }
-        (heard.borrow().len() == 300).then_some(())
+        (said.len() == 300).then_some(())
     });
     reactor.clear();
 }
@@ -114,7 +116,7 @@ fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
     let mut tasks = LocalSet::new();
     let (called, mut to_called) = pair(&reactor);
     let (waiting, mut to_waiting) = pair(&reactor);
-    let (heard, _) = listen(&called);
+    let said = listen(&called, 4);
     let task = tasks.spawn_local(async move {
         let mut all: Vec<u8> = Vec::new();
         while all.len() < 5 {
@@ -136,7 +138,7 @@ fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
             3 => to_waiting.write_all(b"de").unwrap(),
             _ => {}
         }
-        (task.is_finished() && heard.borrow().len() == 1).then_some(())
+        (task.is_finished() && said.len() == 1).then_some(())
     });
     reactor.clear();
 }
@@ -173,13 +175,13 @@ fn who_panics_is_gone_and_the_others_go_on() {
     let mut tasks = LocalSet::new();
     let (first, mut to_first) = pair(&reactor);
     let (second, mut to_second) = pair(&reactor);
-    let (_, has_ended) = listen(&first);
-    let (heard, _) = listen(&second);
+    let of_first = listen(&first, 4);
+    let of_second = listen(&second, 4);
     to_first.write_all(b"!").unwrap();
-    run_until(&reactor, &mut tasks, || (Rc::strong_count(&has_ended) == 1).then_some(()));
+    run_until(&reactor, &mut tasks, || (Rc::strong_count(&of_first) == 1).then_some(()));
     to_first.write_all(b"!").unwrap();
     to_second.write_all(b"on").unwrap();
-    run_until(&reactor, &mut tasks, || (heard.borrow().len() == 2).then_some(()));
+    run_until(&reactor, &mut tasks, || (of_second.len() == 2).then_some(()));
     reactor.clear();
 }
 
@@ -236,11 +238,11 @@ fn a_task_that_yields_lets_the_sockets_be_looked_at() {
     let reactor = Reactor::new().unwrap();
     let mut tasks = LocalSet::new();
     let (stream, mut other) = pair(&reactor);
-    let (heard, _) = listen(&stream);
+    let said = listen(&stream, 4);
     other.write_all(b"x").unwrap();
     let inner = Rc::clone(&reactor);
     let task = tasks.spawn_local(async move {
-        while heard.borrow().is_empty() {
+        while said.len() == 0 {
             inner.yield_now().await;
         }
     });
@@ -268,11 +270,11 @@ fn the_timer_comes_at_its_time_and_may_be_set_again() {
 fn what_is_dropped_is_not_watched_any_more() {
     let reactor = Reactor::new().unwrap();
     let (stream, _other) = pair(&reactor);
-    let (heard, _) = listen(&stream);
+    let said = listen(&stream, 4);
     // Whoever serves it keeps it.
     drop(stream);
     assert_eq!(reactor.watched.borrow().len(), 1);
     reactor.clear();
     assert_eq!(reactor.watched.borrow().len(), 0);
-    assert_eq!(Rc::strong_count(&heard), 1);
+    assert_eq!(Rc::strong_count(&said), 1);
 }

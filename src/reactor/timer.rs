@@ -9,7 +9,12 @@ pub(crate) use self::other::Timer;
 /// and taken back with each message.
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::{io, os::fd::OwnedFd, rc::Rc, time::Instant};
+    use std::{
+        io,
+        os::fd::OwnedFd,
+        rc::Rc,
+        time::{Duration, Instant},
+    };
 
     use crate::{
         reactor::{Reactor, Source},
@@ -38,11 +43,28 @@ mod linux {
             Ok(())
         }
     }
+
+    impl Reactor {
+        /// How long the loop may sleep: the timer is a source as any other.
+        #[allow(clippy::unused_self)]
+        pub(in crate::reactor) fn timeout(&self) -> Option<Duration> {
+            None
+        }
+
+        #[allow(clippy::unused_self)]
+        pub(in crate::reactor) fn ring_timer(&self) {}
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod other {
-    use std::{future::poll_fn, io, rc::Rc, task::Poll, time::Instant};
+    use std::{
+        future::poll_fn,
+        io,
+        rc::Rc,
+        task::Poll,
+        time::{Duration, Instant},
+    };
 
     use crate::reactor::Reactor;
 
@@ -64,6 +86,23 @@ mod other {
                 if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
             })
             .await
+        }
+    }
+
+    impl Reactor {
+        /// How long the loop may sleep.
+        pub(in crate::reactor) fn timeout(&self) -> Option<Duration> {
+            let (at, waker) = self.alarm_at.take()?;
+            self.alarm_at.set(Some((at, waker)));
+            Some(at.saturating_duration_since(Instant::now()))
+        }
+
+        /// Wakes whoever waits for the timer if its time has come.
+        pub(in crate::reactor) fn ring_timer(&self) {
+            match self.alarm_at.take() {
+                Some((at, waker)) if at <= Instant::now() => waker.wake(),
+                other => self.alarm_at.set(other),
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Reactor {
     poll: RefCell<mio::Poll>,
     events: RefCell<Events>,
     watched: RefCell<Slab<Watched>>,
-    /// Who is called in the next round without an event.
+    /// Who is called in the next pass without an event.
     again: RefCell<Vec<usize>>,
     /// Tasks that go on after the next look at the sockets.
     yielded: RefCell<Vec<Waker>>,
@@ -112,7 +112,8 @@ impl Reactor {
         Waker::from(Arc::clone(&self.alarm))
     }
 
-    /// Lets sources, tasks and the owner have their turns, in this order, until the owner ends it.
+    /// Lets sources, tasks and the owner have their turns, in this order, which is a pass; one pass behind
+    /// the other until the owner ends it.
     ///
     /// # Errors
     /// The kernel does not tell what is ready.

@@ -21,7 +21,7 @@ pub(super) struct Watched {
     pub(super) is_writable: Cell<bool>,
     /// Whether the stream has ended or is broken: then it stays readable, as often as it is read.
     pub(super) has_ended: Cell<bool>,
-    /// Whether it is among those who are called in the next round: they are called once in a round.
+    /// Whether it is among those who are called in the next pass: they are called once in a pass.
     pub(super) is_called_again: Cell<bool>,
     pub(super) on_ready: Cell<Option<Box<dyn OnReady>>>,
     reader: Cell<Option<Waker>>,
@@ -74,14 +74,14 @@ impl<S: AsRawFd> Source<S> {
         &self.io
     }
 
-    /// Calls whoever this is when the source can be read, and in the next round.
+    /// Calls whoever this is when the source can be read, and in the next pass.
     pub(crate) fn serve_by(&self, on_ready: Box<dyn OnReady>) {
         let before = self.with(|watched| watched.on_ready.replace(Some(on_ready)));
         debug_assert!(before.is_none(), "a source is served by one");
         self.call_again();
     }
 
-    /// Calls whoever serves the source, or wakes whoever waits to read it, in the next round though no
+    /// Calls whoever serves the source, or wakes whoever waits to read it, in the next pass though no
     /// event comes.
     pub(crate) fn call_again(&self) {
         if !self.with(|watched| watched.is_called_again.replace(true)) {

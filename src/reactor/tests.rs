@@ -90,18 +90,18 @@ fn who_is_called_hears_all_and_the_end_however_they_come() {
 }
 
 #[test]
-fn who_has_more_to_read_is_called_once_in_a_round() {
+fn who_has_more_to_read_is_called_once_in_a_pass() {
     let reactor = Reactor::new().unwrap();
     let mut tasks = LocalSet::new();
     let (stream, mut other) = pair(&reactor);
     let said = listen(&stream, 1);
-    let mut rounds = 0;
+    let mut passes = 0;
     run_until(&reactor, &mut tasks, || {
-        rounds += 1;
+        passes += 1;
         let calls = said.calls.get();
-        assert!(calls <= rounds, "{calls} calls in {rounds} rounds");
-        // An event in each round, beside what is left.
-        if rounds <= 100 {
+        assert!(calls <= passes, "{calls} calls in {passes} passes");
+        // An event in each pass, beside what is left.
+        if passes <= 100 {
             other.write_all(b"two").unwrap();
             stream.call_again();
         }

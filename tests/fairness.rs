@@ -69,11 +69,10 @@ fn others_are_served_while_a_client_floods_that_is_being_closed() {
         let mut victim = Peer::join(server.local_addr(), "/rooms/quiet");
         let flooding = flood(flooder, &frame, &stop);
         server.disconnect(id, 4000, "enough").unwrap();
-        let begun = Instant::now();
         for _ in 0..20 {
             victim.is_served();
         }
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(!flooding.is_finished(), "they had to wait until the flooder was cut");
         stop.store(true, Ordering::Relaxed);
         flooding.join().unwrap();
     }
@@ -92,6 +91,7 @@ fn a_stop_is_over_at_its_deadline_whatever_is_sent_meanwhile() {
         })
         .collect();
     let begun = Instant::now();
+    // They may have been cut or not. What they send goes on for longer than the test has patience.
     let _ = server.stop(Duration::from_secs(1));
     assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     stop.store(true, Ordering::Relaxed);

@@ -4,11 +4,7 @@ use std::{future::poll_fn, net::Shutdown, pin::pin, rc::Rc, task::Poll, time::Du
 
 use socket2::SockRef;
 
-use super::{
-    incoming::Incoming,
-    reader::Reader,
-    socket::{Arrived, read},
-};
+use super::{incoming::Incoming, reader::Reader, socket::read};
 use crate::shard::{Shard, client::Client};
 
 /// How long a client may take to answer a close frame, or to read what was sent before it.
@@ -41,7 +37,7 @@ pub(super) async fn end(
                     });
                     seen |= read.is_err();
                 });
-                is_over = matches!(arrived.await, Arrived::End(_));
+                is_over = arrived.await.is_err();
                 is_over |= seen || client.is_cut();
             }
         };
@@ -84,7 +80,7 @@ async fn linger(shard: &Rc<Shard>, client: &Rc<Client>) {
     }
     let ended = async {
         while !client.is_cut() {
-            if let Arrived::End(_) = read(shard, client, |_| ()).await {
+            if read(shard, client, |_| ()).await.is_err() {
                 return;
             }
         }

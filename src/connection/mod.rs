@@ -19,12 +19,7 @@ use socket2::SockRef;
 use tokio::task::spawn_local;
 
 pub(crate) use self::member::Member;
-use self::{
-    closing::end,
-    incoming::Incoming,
-    reader::Reader,
-    socket::{Arrived, take},
-};
+use self::{closing::end, incoming::Incoming, reader::Reader, socket::take};
 use crate::{
     context::Admission,
     event::{Event, Request},
@@ -143,24 +138,23 @@ impl Connection {
         !self.member.shard.context.options.review_timeout.is_zero()
     }
 
-    /// Waits until the shards take more.
-    async fn room_space(&self) {
-        let Member { rooms, client, .. } = &self.member;
-        select(pin!(rooms.space()), pin!(client.closed())).await;
-    }
-
-    /// Waits until the host has decided on so much that the client may be read again.
-    async fn review_space(&self) {
-        let Member { shard, client, .. } = &self.member;
-        let space = shard.reviews.space(client.id());
+    /// Waits until the shards take more, and the host has decided on so much that the client may be read
+    /// again; or until the client is closed.
+    async fn wait_for_space(self: Box<Self>) {
+        let Member { shard, rooms, client } = &self.member;
+        let space = async {
+            rooms.space().await;
+            shard.reviews.space(client.id()).await;
+        };
         select(pin!(space), pin!(client.closed())).await;
+        self.go_on();
     }
 
     /// Acts on what the socket has, as much as is read at once.
     fn read(&mut self) {
         let Member { shard, client, .. } = &self.member;
         let (shard, client) = (Rc::clone(shard), Rc::clone(client));
-        if let Arrived::End(why) = take(&shard, &client, |bytes| self.feed(bytes)) {
+        if let Err(why) = take(&shard, &client, |bytes| self.feed(bytes)) {
             client.cut(1006, &why);
         }
     }
@@ -240,18 +234,8 @@ impl OnReady for Connection {
         if client.is_open() && !self.is_answered {
             // Whoever publishes waits while the shards have too much to do, and so do those who send
             // to it: TCP tells them.
-            if rooms.is_full() {
-                drop(spawn_local(async move {
-                    self.room_space().await;
-                    self.go_on();
-                }));
-                return None;
-            }
-            if self.is_reviewed() && shard.reviews.is_full(client.id()) {
-                drop(spawn_local(async move {
-                    self.review_space().await;
-                    self.go_on();
-                }));
+            if rooms.is_full() || (self.is_reviewed() && shard.reviews.is_full(client.id())) {
+                drop(spawn_local(self.wait_for_space()));
                 return None;
             }
             if client.stream().is_readable() {

@@ -4,16 +4,15 @@ use std::{future::poll_fn, io, task::Poll};
 
 use crate::shard::{Shard, client::Client};
 
-/// What a look at a client's socket led to.
-pub(super) enum Arrived {
-    /// Bytes, or a change of the client's phase.
-    Something,
-    /// The stream has ended, for a reason.
-    End(String),
-}
-
 /// Waits until bytes come or the client's phase changes, and calls `act` with the bytes.
-pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&mut [u8])) -> Arrived {
+///
+/// # Errors
+/// Why the stream has ended.
+pub(super) async fn read(
+    shard: &Shard,
+    client: &Client,
+    act: impl FnOnce(&mut [u8]),
+) -> Result<(), String> {
     let before = client.phase();
     let is_readable = poll_fn(|cx| {
         if client.phase() != before {
@@ -26,7 +25,7 @@ pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&mut [
         Poll::Pending
     });
     if !is_readable.await {
-        return Arrived::Something;
+        return Ok(());
     }
     let arrived = take(shard, client, act);
     if client.stream().is_readable() {
@@ -37,17 +36,24 @@ pub(super) async fn read(shard: &Shard, client: &Client, act: impl FnOnce(&mut [
 }
 
 /// Reads what the socket has, as much as is read at once, and calls `act` with it.
-pub(super) fn take(shard: &Shard, client: &Client, act: impl FnOnce(&mut [u8])) -> Arrived {
+///
+/// # Errors
+/// Why the stream has ended.
+pub(super) fn take(
+    shard: &Shard,
+    client: &Client,
+    act: impl FnOnce(&mut [u8]),
+) -> Result<(), String> {
     let mut buffer = shard.read_buffer.borrow_mut();
     let size = client.read_size().min(buffer.len());
     match client.stream().try_read(&mut buffer[..size]) {
-        Ok(0) => Arrived::End("the connection ended without a close frame".to_owned()),
+        Ok(0) => Err("the connection ended without a close frame".to_owned()),
         Ok(len) => {
             client.note_heard();
             act(&mut buffer[..len]);
-            Arrived::Something
+            Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrived::Something,
-        Err(error) => Arrived::End(format!("the connection broke: {error}")),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(format!("the connection broke: {error}")),
     }
 }

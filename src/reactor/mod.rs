@@ -33,7 +33,7 @@ use tokio::task::LocalSet;
 
 use self::{
     alarm::Alarm,
-    source::{Reader, Watched},
+    source::{Waiters, Watched},
 };
 pub(crate) use self::{
     source::{Source, Stream},
@@ -175,19 +175,19 @@ impl Reactor {
             source.is_writable.set(true);
             writer = source.writer.take();
         }
-        let mut reader = Reader::default();
+        let mut waiters = Waiters::default();
         if event.is_readable() || has_ended {
             source.is_readable.set(true);
             source.has_ended.set(source.has_ended.get() | has_ended);
             if !source.is_called_again.get() {
-                reader = source.take_reader();
+                waiters = source.take_waiters();
             }
         }
         drop(watched);
         if let Some(writer) = writer {
             writer.wake();
         }
-        self.let_read(key, reader);
+        self.let_read(key, waiters);
     }
 
     /// Lets whoever reads a source go on that was to be called again.
@@ -195,12 +195,12 @@ impl Reactor {
         let watched = self.watched.borrow();
         let Some(source) = watched.get(key) else { return };
         source.is_called_again.set(false);
-        let reader = source.take_reader();
+        let waiters = source.take_waiters();
         drop(watched);
-        self.let_read(key, reader);
+        self.let_read(key, waiters);
     }
 
-    fn let_read(&self, key: usize, Reader { waker, on_ready }: Reader) {
+    fn let_read(&self, key: usize, Waiters { waker, on_ready }: Waiters) {
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -28,16 +28,16 @@ pub(super) struct Watched {
     pub(super) writer: Cell<Option<Waker>>,
 }
 
-/// Whoever reads a source: a task that waits for it, or who is called.
+/// Who goes on when a source can be read: a task that waits for it, or who is called.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct Waiters {
     pub(super) waker: Option<Waker>,
     pub(super) on_ready: Option<Box<dyn OnReady>>,
 }
 
 impl Watched {
-    pub(super) fn take_reader(&self) -> Reader {
-        Reader { waker: self.reader.take(), on_ready: self.on_ready.take() }
+    pub(super) fn take_waiters(&self) -> Waiters {
+        Waiters { waker: self.reader.take(), on_ready: self.on_ready.take() }
     }
 }
 

@@ -7,30 +7,58 @@ use std::{
     time::Instant,
 };
 
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+
 use super::*;
 
-/// A watched socket, and its other end.
-fn pair(reactor: &Rc<Reactor>) -> (Rc<Stream>, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (own, _) = listener.accept().unwrap();
-    own.set_nonblocking(true).unwrap();
-    (Rc::new(Stream::new(reactor, own).unwrap()), other)
+/// A loop, and its tasks.
+struct Loop {
+    reactor: Rc<Reactor>,
+    tasks: LocalSet,
 }
 
-/// Runs the loop until something is there.
-fn run_until<T>(reactor: &Reactor, tasks: &mut LocalSet, mut done: impl FnMut() -> Option<T>) -> T {
-    reactor.run(tasks, || done().map_or(Next::Sleep, Next::End)).unwrap()
+impl Loop {
+    fn new() -> Self {
+        Self { reactor: Reactor::new().unwrap(), tasks: LocalSet::new() }
+    }
+
+    /// A watched socket, and its other end.
+    fn pair(&self) -> (Rc<Stream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (own, _) = listener.accept().unwrap();
+        own.set_nonblocking(true).unwrap();
+        (Rc::new(Stream::new(&self.reactor, own).unwrap()), other)
+    }
+
+    /// Runs until something holds. It is asked in each pass.
+    fn run_until(&mut self, mut holds: impl FnMut() -> bool) {
+        let turn = || if holds() { Next::End(()) } else { Next::Sleep };
+        self.reactor.run(&mut self.tasks, turn).unwrap();
+    }
+
+    /// Runs until a task is done, which did not panic.
+    fn finish<T>(&mut self, task: JoinHandle<T>) -> T {
+        self.run_until(|| task.is_finished());
+        task.now_or_never().unwrap().unwrap()
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.reactor.clear();
+    }
 }
 
 /// Reads all that comes, so many bytes at a time, and says so.
-struct Listener {
+struct Hearer {
     stream: Rc<Stream>,
     size: usize,
     said: Rc<Said>,
 }
 
-/// What a listener says.
+/// What a hearer says.
 #[derive(Default)]
 struct Said {
     calls: Cell<usize>,
@@ -44,7 +72,7 @@ impl Said {
     }
 }
 
-impl OnReady for Listener {
+impl OnReady for Hearer {
     fn on_ready(self: Box<Self>) -> Option<Box<dyn OnReady>> {
         self.said.calls.set(self.said.calls.get() + 1);
         let mut buffer = vec![0; self.size];
@@ -63,40 +91,37 @@ impl OnReady for Listener {
     }
 }
 
-/// Lets a listener read so many bytes at a time.
+/// Lets a hearer read so many bytes at a time.
 fn listen(stream: &Rc<Stream>, size: usize) -> Rc<Said> {
     let (stream, said) = (Rc::clone(stream), Rc::<Said>::default());
-    let listener = Listener { stream: Rc::clone(&stream), size, said: Rc::clone(&said) };
-    stream.serve_by(Box::new(listener));
+    let hearer = Hearer { stream: Rc::clone(&stream), size, said: Rc::clone(&said) };
+    stream.serve_by(Box::new(hearer));
     said
 }
 
 #[test]
 fn who_is_called_hears_all_and_the_end_however_they_come() {
     for size in [4, 5, 100] {
-        let reactor = Reactor::new().unwrap();
-        let mut tasks = LocalSet::new();
-        let (stream, mut other) = pair(&reactor);
+        let mut own = Loop::new();
+        let (stream, mut other) = own.pair();
         let said = listen(&stream, size);
         // The first call is not for an event.
-        run_until(&reactor, &mut tasks, || (said.calls.get() > 0).then_some(()));
+        own.run_until(|| said.calls.get() > 0);
         // The end comes with the last bytes, in one event.
         other.write_all(b"0123456789").unwrap();
         other.shutdown(Shutdown::Write).unwrap();
-        run_until(&reactor, &mut tasks, || said.has_ended.get().then_some(()));
+        own.run_until(|| said.has_ended.get());
         assert_eq!(*said.heard.borrow(), b"0123456789");
-        reactor.clear();
     }
 }
 
 #[test]
 fn who_has_more_to_read_is_called_once_in_a_pass() {
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
-    let (stream, mut other) = pair(&reactor);
+    let mut own = Loop::new();
+    let (stream, mut other) = own.pair();
     let said = listen(&stream, 1);
     let mut passes = 0;
-    run_until(&reactor, &mut tasks, || {
+    own.run_until(|| {
         passes += 1;
         let calls = said.calls.get();
         assert!(calls <= passes, "{calls} calls in {passes} passes");
@@ -105,19 +130,17 @@ fn who_has_more_to_read_is_called_once_in_a_pass() {
             other.write_all(b"two").unwrap();
             stream.call_again();
         }
-        (said.len() == 300).then_some(())
+        said.len() == 300
     });
-    reactor.clear();
 }
 
 #[test]
 fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
-    let (called, mut to_called) = pair(&reactor);
-    let (waiting, mut to_waiting) = pair(&reactor);
+    let mut own = Loop::new();
+    let (called, mut to_called) = own.pair();
+    let (waiting, mut to_waiting) = own.pair();
     let said = listen(&called, 4);
-    let task = tasks.spawn_local(async move {
+    let task = own.tasks.spawn_local(async move {
         let mut all: Vec<u8> = Vec::new();
         while all.len() < 5 {
             waiting.readable().await;
@@ -130,7 +153,7 @@ fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
         all
     });
     let mut step = 0;
-    run_until(&reactor, &mut tasks, || {
+    own.run_until(|| {
         step += 1;
         match step {
             1 => to_waiting.write_all(b"abc").unwrap(),
@@ -138,18 +161,17 @@ fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
             3 => to_waiting.write_all(b"de").unwrap(),
             _ => {}
         }
-        (task.is_finished() && said.len() == 1).then_some(())
+        task.is_finished() && said.len() == 1
     });
-    reactor.clear();
+    assert_eq!(own.finish(task), b"abcde");
 }
 
 #[test]
 fn a_socket_that_takes_no_more_tells_when_it_does() {
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
-    let (stream, mut other) = pair(&reactor);
+    let mut own = Loop::new();
+    let (stream, mut other) = own.pair();
     const LEN: usize = 8 << 20;
-    let task = tasks.spawn_local(async move {
+    let task = own.tasks.spawn_local(async move {
         let mut left = LEN;
         let mut waited = 0;
         while left > 0 {
@@ -165,33 +187,30 @@ fn a_socket_that_takes_no_more_tells_when_it_does() {
         assert!(waited > 0, "{LEN} bytes did not fill it");
     });
     let reader = thread::spawn(move || other.read_exact(&mut vec![0; LEN]).unwrap());
-    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
+    own.finish(task);
     reader.join().unwrap();
 }
 
 #[test]
 fn who_panics_is_gone_and_the_others_go_on() {
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
-    let (first, mut to_first) = pair(&reactor);
-    let (second, mut to_second) = pair(&reactor);
+    let mut own = Loop::new();
+    let (first, mut to_first) = own.pair();
+    let (second, mut to_second) = own.pair();
     let of_first = listen(&first, 4);
     let of_second = listen(&second, 4);
     to_first.write_all(b"!").unwrap();
-    run_until(&reactor, &mut tasks, || (Rc::strong_count(&of_first) == 1).then_some(()));
+    own.run_until(|| Rc::strong_count(&of_first) == 1);
     to_first.write_all(b"!").unwrap();
     to_second.write_all(b"on").unwrap();
-    run_until(&reactor, &mut tasks, || (of_second.len() == 2).then_some(()));
-    reactor.clear();
+    own.run_until(|| of_second.len() == 2);
 }
 
 #[test]
 fn no_ring_of_another_thread_is_lost() {
     const RINGS: usize = 20_000;
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
+    let mut own = Loop::new();
     let (rung, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let waker = reactor.waker();
+    let waker = own.reactor.waker();
     // The other thread waits for each to be seen, so that a lost one ends both.
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -203,10 +222,10 @@ fn no_ring_of_another_thread_is_lost() {
                 }
             }
         });
-        run_until(&reactor, &mut tasks, || {
+        own.run_until(|| {
             let number = rung.load(Ordering::Relaxed);
             seen.store(number, Ordering::Relaxed);
-            (number == RINGS).then_some(())
+            number == RINGS
         });
     });
 }
@@ -214,11 +233,10 @@ fn no_ring_of_another_thread_is_lost() {
 #[test]
 fn no_task_that_another_thread_wakes_is_lost() {
     const WAKES: usize = 20_000;
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
+    let mut own = Loop::new();
     let (to_task, mut from_thread) = tokio::sync::mpsc::channel(1);
     let (to_thread, mut from_task) = tokio::sync::mpsc::channel(1);
-    let task = tasks.spawn_local(async move {
+    let task = own.tasks.spawn_local(async move {
         while let Some(number) = from_thread.recv().await {
             to_thread.send(number).await.unwrap();
         }
@@ -229,33 +247,30 @@ fn no_task_that_another_thread_wakes_is_lost() {
             assert_eq!(from_task.blocking_recv(), Some(number));
         }
     });
-    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
+    own.finish(task);
     thread.join().unwrap();
 }
 
 #[test]
 fn a_task_that_yields_lets_the_sockets_be_looked_at() {
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
-    let (stream, mut other) = pair(&reactor);
+    let mut own = Loop::new();
+    let (stream, mut other) = own.pair();
     let said = listen(&stream, 4);
     other.write_all(b"x").unwrap();
-    let inner = Rc::clone(&reactor);
-    let task = tasks.spawn_local(async move {
+    let inner = Rc::clone(&own.reactor);
+    let task = own.tasks.spawn_local(async move {
         while said.len() == 0 {
             inner.yield_now().await;
         }
     });
-    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
-    reactor.clear();
+    own.finish(task);
 }
 
 #[test]
 fn the_timer_comes_at_its_time_and_may_be_set_again() {
-    let reactor = Reactor::new().unwrap();
-    let mut tasks = LocalSet::new();
-    let timer = Timer::new(&reactor).unwrap();
-    let task = tasks.spawn_local(async move {
+    let mut own = Loop::new();
+    let timer = Timer::new(&own.reactor).unwrap();
+    let task = own.tasks.spawn_local(async move {
         for _ in 0..3 {
             let at = Instant::now() + Duration::from_millis(5);
             while Instant::now() < at {
@@ -263,18 +278,18 @@ fn the_timer_comes_at_its_time_and_may_be_set_again() {
             }
         }
     });
-    run_until(&reactor, &mut tasks, || task.is_finished().then_some(()));
+    own.finish(task);
 }
 
 #[test]
 fn what_is_dropped_is_not_watched_any_more() {
-    let reactor = Reactor::new().unwrap();
-    let (stream, _other) = pair(&reactor);
+    let own = Loop::new();
+    let (stream, _other) = own.pair();
     let said = listen(&stream, 4);
     // Whoever serves it keeps it.
     drop(stream);
-    assert_eq!(reactor.watched.borrow().len(), 1);
-    reactor.clear();
-    assert_eq!(reactor.watched.borrow().len(), 0);
+    assert_eq!(own.reactor.watched.borrow().len(), 1);
+    own.reactor.clear();
+    assert_eq!(own.reactor.watched.borrow().len(), 0);
     assert_eq!(Rc::strong_count(&said), 1);
 }

@@ -30,6 +30,7 @@ pub enum Overdue {
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) workers: usize,
+    pub(crate) busy_poll: Duration,
     pub(crate) echo: bool,
     pub(crate) max_connections: usize,
     pub(crate) max_handshakes: usize,
@@ -63,6 +64,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             workers: 0,
+            busy_poll: Duration::from_micros(20),
             echo: true,
             max_connections: 65_536,
             max_handshakes: 1_024,
@@ -90,6 +92,17 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Decides what the host has left to the machine, which has so many cores.
+    pub(crate) fn fit_to(&mut self, cores: usize) {
+        if self.workers == 0 {
+            self.workers = cores.min(4);
+        }
+        if self.workers > cores {
+            // While one looked for its next event, another would have one and no core.
+            self.busy_poll = Duration::ZERO;
+        }
+    }
+
     /// What the host decides on, and in which time.
     fn decisions(&self) -> [(&'static str, Duration); 2] {
         [("admission_timeout", self.admission_timeout), ("review_timeout", self.review_timeout)]
@@ -149,6 +162,7 @@ impl Check {
     pub(crate) fn options(&mut self, options: &Options) {
         let short = Duration::from_millis(10);
         self.range("workers", options.workers, (0, 256));
+        self.range("busy_poll", options.busy_poll, (Duration::ZERO, Duration::from_millis(1)));
         self.range("max_connections", options.max_connections, (1, 100_000_000));
         self.range("max_handshakes", options.max_handshakes, (1, 1_000_000));
         self.range("handshake_timeout", options.handshake_timeout, (short, DAY));
@@ -200,4 +214,22 @@ fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     plain(scheme) && plain(host) && !host.contains('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_look_before_they_sleep_unless_they_are_more_than_the_cores() {
+        let fitted = |workers, cores| {
+            let mut options = Options { workers, ..Options::default() };
+            options.fit_to(cores);
+            (options.workers, !options.busy_poll.is_zero())
+        };
+        assert_eq!(fitted(0, 1), (1, true));
+        assert_eq!(fitted(0, 64), (4, true));
+        assert_eq!(fitted(2, 2), (2, true));
+        assert_eq!(fitted(2, 1), (2, false));
+    }
 }

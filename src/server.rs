@@ -170,7 +170,7 @@ impl Server {
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
             let thread = self.spawn(format!("libchat-{index}"), move || {
-                match event_loop() {
+                match event_loop(shared.context.options.busy_poll) {
                     Ok((reactor, timer)) => {
                         drop(word);
                         run_shard(index, &reactor, timer, &shared, listeners);
@@ -223,8 +223,8 @@ impl Drop for Server {
     }
 }
 
-fn event_loop() -> io::Result<(Rc<Reactor>, Timer)> {
-    let reactor = Reactor::new()?;
+fn event_loop(busy_poll: Duration) -> io::Result<(Rc<Reactor>, Timer)> {
+    let reactor = Reactor::new(busy_poll)?;
     let timer = Timer::new(&reactor)?;
     Ok((reactor, timer))
 }

@@ -78,27 +78,27 @@ func (s *setter) duration(option string, value time.Duration, set func(uint64) C
 	case value < 0:
 		s.problem(option, "it is negative")
 	case value > 0:
-		s.check(option, set(milliseconds(value)))
+		s.check(option, set(in(time.Millisecond, value)))
 	}
 }
 
-// durationOrOff passes on a duration that is not zero; C's word for off is 0.
-func (s *setter) durationOrOff(option string, value time.Duration, set func(uint64) C.chat_status) {
+// durationOrOff passes on a duration that is not zero, in C's unit for it; C's word for off is 0.
+func (s *setter) durationOrOff(option string, value, unit time.Duration, set func(uint64) C.chat_status) {
 	switch {
 	case value < 0:
 		s.check(option, set(0))
 	case value > 0:
-		s.check(option, set(milliseconds(value)))
+		s.check(option, set(in(unit, value)))
 	}
 }
 
-// milliseconds rounds up: what is not zero must not become it, which has a meaning of its own.
-func milliseconds(d time.Duration) uint64 {
-	ms := uint64(d / time.Millisecond)
-	if d%time.Millisecond != 0 {
-		ms++
+// in rounds up: what is not zero must not become it, which has a meaning of its own.
+func in(unit, d time.Duration) uint64 {
+	units := uint64(d / unit)
+	if d%unit != 0 {
+		units++
 	}
-	return ms
+	return units
 }
 
 // u32 is the number, or the largest that C can be told, which is beyond the limit of every option.
@@ -114,6 +114,9 @@ func configure(c *C.chat_config, o *Options) error {
 	}
 	s.number("workers", o.Workers, func(n uint64) C.chat_status {
 		return C.chat_config_set_workers(c, u32(n))
+	})
+	s.durationOrOff("busy_poll", o.BusyPoll, time.Microsecond, func(us uint64) C.chat_status {
+		return C.chat_config_set_busy_poll(c, u32(us))
 	})
 	s.check("echo", C.chat_config_set_echo(c, C.bool(!o.NoEcho)))
 	s.number("max_connections", o.MaxConnections, func(n uint64) C.chat_status {
@@ -149,13 +152,13 @@ func configure(c *C.chat_config, o *Options) error {
 	if o.SlowConsumer != 0 {
 		s.check("slow_consumer", C.chat_config_set_slow_consumer(c, C.uint32_t(o.SlowConsumer)))
 	}
-	s.durationOrOff("ping_interval", o.PingInterval, func(ms uint64) C.chat_status {
+	s.durationOrOff("ping_interval", o.PingInterval, time.Millisecond, func(ms uint64) C.chat_status {
 		return C.chat_config_set_ping_interval(c, u32(ms))
 	})
 	s.duration("ping_timeout", o.PingTimeout, func(ms uint64) C.chat_status {
 		return C.chat_config_set_ping_timeout(c, u32(ms))
 	})
-	s.durationOrOff("tcp_keepalive", o.TCPKeepalive, func(ms uint64) C.chat_status {
+	s.durationOrOff("tcp_keepalive", o.TCPKeepalive, time.Millisecond, func(ms uint64) C.chat_status {
 		return C.chat_config_set_tcp_keepalive(c, u32(ms))
 	})
 	s.numberOrOff("history_messages", o.HistoryMessages, func(n uint64) C.chat_status {
@@ -170,7 +173,7 @@ func configure(c *C.chat_config, o *Options) error {
 	s.numberOrOff("history_total", o.HistoryTotal, func(n uint64) C.chat_status {
 		return C.chat_config_set_history_total(c, C.size_t(n))
 	})
-	s.durationOrOff("publish_timeout", o.PublishTimeout, func(ms uint64) C.chat_status {
+	s.durationOrOff("publish_timeout", o.PublishTimeout, time.Millisecond, func(ms uint64) C.chat_status {
 		return C.chat_config_set_publish_timeout(c, u32(ms))
 	})
 	s.number("event_queue", o.EventQueue, func(n uint64) C.chat_status {

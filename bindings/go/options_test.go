@@ -21,6 +21,7 @@ var wrong = map[string]struct {
 }{
 	"Listen":           {"listen", []any{[]string{"localhost:0"}, []string{""}, []string{"a\xff"}}},
 	"Workers":          {"workers", []any{-1, 257, math.MaxInt}},
+	"BusyPoll":         {"busy_poll", durations(1001*time.Microsecond, math.MaxInt64)},
 	"NoEcho":           {},
 	"Origins":          {"origin", []any{[]string{"example.org"}, []string{"*", "\xff"}}},
 	"MaxConnections":   {"max_connections", []any{-1, 100_000_001, math.MaxInt}},
@@ -80,6 +81,7 @@ func TestEveryOptionMayBeSet(t *testing.T) {
 	server := start(t, chat.Options{
 		Listen:           []string{"127.0.0.1:0"},
 		Workers:          2,
+		BusyPoll:         time.Millisecond,
 		NoEcho:           true,
 		Origins:          []string{"https://example.org", "*"},
 		MaxConnections:   1,
@@ -121,6 +123,7 @@ func TestEveryOptionMayBeSet(t *testing.T) {
 
 func TestNegativeTurnsOffWhatCanBe(t *testing.T) {
 	server := start(t, chat.Options{
+		BusyPoll:        -1,
 		PingInterval:    -1,
 		TCPKeepalive:    -1,
 		HistoryMessages: -1,

@@ -42,6 +42,11 @@ impl Alarm {
         Waker::from(Arc::new(TaskAlarm(Arc::clone(alarm))))
     }
 
+    /// Whether somebody has rung since the loop last took what was rung.
+    pub(super) fn is_rung(&self) -> bool {
+        self.state.load(Relaxed) == RUNG
+    }
+
     /// Notes that the loop is about to sleep; false if it must not, since somebody has rung.
     pub(super) fn fall_asleep(&self) -> bool {
         self.state.compare_exchange(AWAKE, ASLEEP, SeqCst, SeqCst).is_ok()

@@ -9,6 +9,7 @@
 //! kernel once, when it comes, and is remembered here until an operation has found nothing left.
 
 mod alarm;
+mod busy_poll;
 mod source;
 mod timer;
 
@@ -33,6 +34,7 @@ use tokio::task::LocalSet;
 
 use self::{
     alarm::Alarm,
+    busy_poll::BusyPoll,
     source::{Waiters, Watched},
 };
 pub(crate) use self::{
@@ -73,6 +75,7 @@ pub(crate) struct Reactor {
     /// Tasks that go on after the next look at the sockets.
     yielded: RefCell<Vec<Waker>>,
     alarm: Arc<Alarm>,
+    busy_poll: BusyPoll,
     /// When the timer comes, and whom it wakes.
     #[cfg(not(target_os = "linux"))]
     alarm_at: Cell<Option<(Instant, Waker)>>,
@@ -92,7 +95,11 @@ impl Drop for Reactor {
 }
 
 impl Reactor {
-    pub(crate) fn new() -> io::Result<Rc<Self>> {
+    /// Makes a loop that looks at its sources for so long before it sleeps, where that pays off.
+    ///
+    /// # Errors
+    /// The process or the system has no descriptors left.
+    pub(crate) fn new(busy_poll: Duration) -> io::Result<Rc<Self>> {
         let poll = mio::Poll::new()?;
         let alarm = Alarm::new(mio::Waker::new(poll.registry(), ALARM)?);
         Ok(Rc::new(Self {
@@ -102,6 +109,7 @@ impl Reactor {
             again: RefCell::default(),
             yielded: RefCell::default(),
             alarm: Arc::new(alarm),
+            busy_poll: BusyPoll::new(busy_poll),
             #[cfg(not(target_os = "linux"))]
             alarm_at: Cell::new(None),
         }))
@@ -146,20 +154,31 @@ impl Reactor {
     /// what has come.
     fn wait(&self, may_sleep: bool) -> io::Result<()> {
         let has_more = !self.again.borrow().is_empty() || !self.yielded.borrow().is_empty();
-        let sleeps = may_sleep && !has_more && self.alarm.fall_asleep();
-        let timeout = if sleeps { self.timeout() } else { Some(Duration::ZERO) };
         let mut events = self.events.borrow_mut();
-        let outcome = self.poll.borrow_mut().poll(&mut events, timeout);
-        self.alarm.wake_up();
-        match outcome {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
+        self.take_events(&mut events, may_sleep && !has_more)?;
         self.ring_timer();
         for event in events.iter().filter(|event| event.token() != ALARM) {
             self.note(event);
         }
         Ok(())
+    }
+
+    fn take_events(&self, events: &mut Events, may_sleep: bool) -> io::Result<()> {
+        let mut poll = self.poll.borrow_mut();
+        let mut take = |timeout| match poll.poll(events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(!events.is_empty()),
+        };
+        if !may_sleep {
+            return take(Some(Duration::ZERO)).map(drop);
+        }
+        if self.busy_poll.run(|| Ok(take(Some(Duration::ZERO))? || self.alarm.is_rung()))? {
+            return Ok(());
+        }
+        let timeout = if self.alarm.fall_asleep() { self.timeout() } else { Some(Duration::ZERO) };
+        let outcome = take(timeout);
+        self.alarm.wake_up();
+        outcome.map(drop)
     }
 
     /// Remembers what has come of a source, and lets those go on who wait for it.

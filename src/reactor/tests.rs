@@ -12,6 +12,10 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+/// A loop that never looks before it sleeps, one that often does in vain, and one that never sleeps.
+const BUSY_POLLS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_micros(5), Duration::from_secs(3600)];
+
 /// A loop, and its tasks.
 struct Loop {
     reactor: Rc<Reactor>,
@@ -20,7 +24,11 @@ struct Loop {
 
 impl Loop {
     fn new() -> Self {
-        Self { reactor: Reactor::new().unwrap(), tasks: LocalSet::new() }
+        Self::busy_polling(Duration::ZERO)
+    }
+
+    fn busy_polling(time: Duration) -> Self {
+        Self { reactor: Reactor::new(time).unwrap(), tasks: LocalSet::new() }
     }
 
     /// A watched socket, and its other end.
@@ -207,8 +215,12 @@ fn who_panics_is_gone_and_the_others_go_on() {
 
 #[test]
 fn no_ring_of_another_thread_is_lost() {
+    BUSY_POLLS.into_iter().for_each(rings_of_another_thread);
+}
+
+fn rings_of_another_thread(busy_poll: Duration) {
     const RINGS: usize = 20_000;
-    let mut own = Loop::new();
+    let mut own = Loop::busy_polling(busy_poll);
     let (rung, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let waker = own.reactor.waker();
     // The other thread waits for each to be seen, so that a lost one ends both.
@@ -232,8 +244,12 @@ fn no_ring_of_another_thread_is_lost() {
 
 #[test]
 fn no_task_that_another_thread_wakes_is_lost() {
+    BUSY_POLLS.into_iter().for_each(wakes_of_another_thread);
+}
+
+fn wakes_of_another_thread(busy_poll: Duration) {
     const WAKES: usize = 20_000;
-    let mut own = Loop::new();
+    let mut own = Loop::busy_polling(busy_poll);
     let (to_task, mut from_thread) = tokio::sync::mpsc::channel(1);
     let (to_thread, mut from_task) = tokio::sync::mpsc::channel(1);
     let task = own.tasks.spawn_local(async move {
@@ -248,6 +264,34 @@ fn no_task_that_another_thread_wakes_is_lost() {
         }
     });
     own.finish(task);
+    thread.join().unwrap();
+}
+
+#[test]
+fn no_event_is_lost_between_looking_and_sleeping() {
+    BUSY_POLLS.into_iter().for_each(echoes_of_another_thread);
+}
+
+fn echoes_of_another_thread(busy_poll: Duration) {
+    const BYTES: usize = 5_000;
+    let mut own = Loop::busy_polling(busy_poll);
+    let (stream, mut other) = own.pair();
+    let said = listen(&stream, 1);
+    // The other thread waits for each byte to come back, so that a lost event ends both.
+    let thread = thread::spawn(move || {
+        for _ in 0..BYTES {
+            other.write_all(b"x").unwrap();
+            other.read_exact(&mut [0]).unwrap();
+        }
+    });
+    let mut answered = 0;
+    own.run_until(|| {
+        for _ in answered..said.len() {
+            stream.try_write(b"x").unwrap();
+        }
+        answered = said.len();
+        answered == BYTES
+    });
     thread.join().unwrap();
 }
 

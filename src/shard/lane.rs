@@ -219,7 +219,7 @@ mod tests {
 
     impl Room {
         fn new(subscribers: usize) -> Self {
-            let reactor = Reactor::new().unwrap();
+            let reactor = Reactor::new(Duration::ZERO).unwrap();
             let context = Context::new(Options::default());
             let mut lane = Lane::default();
             let mut others = Vec::new();

@@ -19,6 +19,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_add_listen(NULL, TEXT("127.0.0.1:0")));
   NO_CONFIG(chat_config_add_origin(NULL, TEXT("*")));
   NO_CONFIG(chat_config_set_workers(NULL, 1));
+  NO_CONFIG(chat_config_set_busy_poll(NULL, 1));
   NO_CONFIG(chat_config_set_echo(NULL, true));
   NO_CONFIG(chat_config_set_max_connections(NULL, 1));
   NO_CONFIG(chat_config_set_max_handshakes(NULL, 1));
@@ -84,6 +85,7 @@ static void config_values(void) {
   for (size_t i = 0; i < 3; i++) {
     uint32_t n = numbers[i];
     CHECK_OK(chat_config_set_workers(config, n));
+    CHECK_OK(chat_config_set_busy_poll(config, n));
     CHECK_OK(chat_config_set_max_connections(config, n));
     CHECK_OK(chat_config_set_max_handshakes(config, n));
     CHECK_OK(chat_config_set_handshake_timeout(config, n));

@@ -42,13 +42,14 @@ int main(void) {
   CHECK_OK(chat_config_add_listen(config, TEXT("localhost:9001")));
   CHECK_OK(chat_config_add_origin(config, TEXT("example\0org")));
   CHECK_OK(chat_config_set_workers(config, 257));
+  CHECK_OK(chat_config_set_busy_poll(config, 1001));
   CHECK_OK(chat_config_set_max_message_size(config, SIZE_MAX));
   CHECK_OK(chat_config_set_history_age(config, UINT64_MAX));
   CHECK_OK(chat_config_set_tcp_keepalive(config, 1500));
   error = fail(config, CHAT_ERR_INVALID_ARGUMENT);
   CHECK(chat_error_os_code(error) == 0);
-  const char *named[] = {"listen", "origin",      "workers",      "max_message_size",
-                         "outbox_size", "history_age", "tcp_keepalive"};
+  const char *named[] = {"listen",           "origin",      "workers",     "busy_poll",
+                         "max_message_size", "outbox_size", "history_age", "tcp_keepalive"};
   for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
     CHECK(strstr(chat_error_message(error), named[i]));
   }

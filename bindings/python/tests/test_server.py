@@ -31,6 +31,7 @@ def test_a_failed_start_says_why(start: Start) -> None:
         start(admission_timeout=1, event_queue=0)
     for options in (
         {"ping_interval": -1.0},
+        {"busy_poll": 2e-3},
         {"slow_consumer": "wait"},
         {"overdue": "maybe"},
         {"workers": -1},
@@ -44,7 +45,7 @@ def test_a_failed_start_says_why(start: Start) -> None:
 
 def test_every_option_may_be_set(start: Start) -> None:
     options: dict[str, Any] = {
-        "listen": ["127.0.0.1:0", "127.0.0.1:0"], "origin": "*", "workers": 2, "echo": False,
+        "listen": ["127.0.0.1:0", "127.0.0.1:0"], "origin": "*", "workers": 2, "busy_poll": 5e-5, "echo": False,
         "max_connections": 1, "max_handshakes": 1, "handshake_timeout": 0.5, "handshake_size": 8192,
         "admission_timeout": 0.5, "review_timeout": 0.5, "overdue": "allow", "max_message_size": 10,
         "outbox_size": 8192, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5,

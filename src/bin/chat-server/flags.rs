@@ -31,6 +31,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     workers: usize,
 
+    /// How long a thread looks for its next event before it sleeps; 0s: not at all
+    #[arg(long, value_name = "TIME", default_value = "20us", value_parser = parse_duration)]
+    busy_poll: Duration,
+
     /// Whether a sender receives its own messages; a client overrides it with ?echo=
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     echo: bool,
@@ -135,6 +139,7 @@ impl Flags {
         }
         config
             .workers(self.workers)
+            .busy_poll(self.busy_poll)
             .echo(self.echo)
             .max_connections(self.max_connections)
             .max_handshakes(self.max_handshakes)

@@ -1,0 +1,130 @@
+//! When a loop looks at its sources for a moment before it sleeps.
+
+use std::{
+    cell::Cell,
+    hint, io,
+    time::{Duration, Instant},
+};
+
+/// How many sleeps come between two tries at the most.
+const MAX_SKIPPED: u32 = 1024;
+
+/// Looks for a time before a sleep, where that pays off. A try in vain is followed by sleeps without one,
+/// twice as many as the last time, and one that found something halves their number. So who finds something
+/// less than every second time, for instance because its clients need the core that it looks with, soon
+/// sleeps at once.
+#[derive(Debug)]
+pub(super) struct BusyPoll {
+    time: Duration,
+    /// How many sleeps come before the next try.
+    to_skip: Cell<u32>,
+    /// How many sleeps follow the next try if it is in vain.
+    penalty: Cell<u32>,
+}
+
+impl BusyPoll {
+    pub(super) fn new(time: Duration) -> Self {
+        Self { time, to_skip: Cell::new(0), penalty: Cell::new(1) }
+    }
+
+    /// Looks until something is found or the time is over, or not at all. Returns whether something was
+    /// found: otherwise it is time to sleep.
+    pub(super) fn run(&self, mut look: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
+        if let Some(left) = self.to_skip.get().checked_sub(1) {
+            self.to_skip.set(left);
+            return Ok(false);
+        }
+        if self.time.is_zero() {
+            return Ok(false);
+        }
+        // What is there already does not tell how long the next will take.
+        if look()? {
+            return Ok(true);
+        }
+        let penalty = self.penalty.get();
+        let begun = Instant::now();
+        while begun.elapsed() < self.time {
+            hint::spin_loop();
+            if look()? {
+                self.penalty.set((penalty / 2).max(1));
+                return Ok(true);
+            }
+        }
+        self.to_skip.set(penalty);
+        self.penalty.set((penalty * 2).min(MAX_SKIPPED));
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_nanos(1);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// Which of so many sleeps follow a look.
+    fn tries(poll: &BusyPoll, sleeps: u32) -> Vec<u32> {
+        let mut tries = Vec::new();
+        for sleep in 0..sleeps {
+            let look = || {
+                tries.push(sleep);
+                Ok(false)
+            };
+            assert!(!poll.run(look).unwrap());
+        }
+        tries.dedup();
+        tries
+    }
+
+    /// A look that finds something the `nth` time.
+    fn found_at(nth: u32) -> impl FnMut() -> io::Result<bool> {
+        let mut looks = 0;
+        move || {
+            looks += 1;
+            Ok(looks == nth)
+        }
+    }
+
+    #[test]
+    fn tries_in_vain_become_rarer_up_to_one_in_a_thousand_sleeps() {
+        let poll = BusyPoll::new(SHORT);
+        assert_eq!(tries(&poll, 64), [0, 2, 5, 10, 19, 36]);
+        assert!(tries(&poll, 10_000).len() < 20);
+        assert_eq!(tries(&poll, 1025 * 10).len(), 10);
+    }
+
+    #[test]
+    fn tries_that_find_something_bring_it_back() {
+        let mut poll = BusyPoll::new(SHORT);
+        tries(&poll, 37);
+        assert_eq!((poll.to_skip.get(), poll.penalty.get()), (32, 64));
+        poll.to_skip.set(0);
+        poll.time = LONG;
+        for penalty in [32, 16, 8, 4, 2, 1, 1] {
+            assert!(poll.run(found_at(3)).unwrap());
+            assert_eq!((poll.to_skip.get(), poll.penalty.get()), (0, penalty));
+        }
+    }
+
+    #[test]
+    fn what_is_there_already_counts_neither_way() {
+        let poll = BusyPoll::new(SHORT);
+        tries(&poll, 2);
+        let before = poll.penalty.get();
+        poll.to_skip.set(0);
+        assert!(poll.run(found_at(1)).unwrap());
+        assert_eq!((poll.to_skip.get(), poll.penalty.get()), (0, before));
+    }
+
+    #[test]
+    fn without_a_time_nobody_looks() {
+        assert!(tries(&BusyPoll::new(Duration::ZERO), 1000).is_empty());
+    }
+
+    #[test]
+    fn a_look_that_fails_ends_it() {
+        let error = BusyPoll::new(LONG).run(|| Err(io::ErrorKind::Other.into())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Other);
+    }
+}

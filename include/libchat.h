@@ -836,7 +836,7 @@ CHAT_API chat_status chat_config_set_workers(chat_config *config, uint32_t threa
  * Where that comes within this time, a sleep and a wake-up are saved, which are a third of a short
  * round trip. Where it does not, the worker soon sleeps at once, and looks one time in a thousand; so do
  * all workers if they are more than the cores. 0 leaves the most processor time to the rest of the
- * program. Default: 20. At most 1,000.
+ * program. Default: 15. At most 1,000.
  */
 CHAT_API
 chat_status chat_config_set_busy_poll(chat_config *config,

@@ -65,7 +65,7 @@ impl Config {
     /// does not, the worker soon sleeps at once, and looks one time in a thousand; so do all workers if they
     /// are more than the cores. Zero leaves the most processor time to the rest of the program.
     ///
-    /// Default: 20 µs. At most 1 ms.
+    /// Default: 15 µs. At most 1 ms.
     pub fn busy_poll(&mut self, time: Duration) -> &mut Self {
         self.options.busy_poll = time;
         self

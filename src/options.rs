@@ -64,7 +64,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             workers: 0,
-            busy_poll: Duration::from_micros(20),
+            busy_poll: Duration::from_micros(15),
             echo: true,
             max_connections: 65_536,
             max_handshakes: 1_024,

@@ -46,7 +46,7 @@ type Options struct {
 	// BusyPoll is how long a worker looks for its next event before it sleeps (busy polling). Where that
 	// comes within this time, a sleep and a wake-up are saved, which are a third of a short round trip.
 	// Where it does not, the worker soon sleeps at once, and looks one time in a thousand; so do all
-	// workers if they are more than the cores. Zero means 20 µs; negative means not at all, which leaves
+	// workers if they are more than the cores. Zero means 15 µs; negative means not at all, which leaves
 	// the most processor time to the rest of the program. At most 1 ms.
 	BusyPoll time.Duration
 

@@ -32,7 +32,7 @@ pub(crate) struct Flags {
     workers: usize,
 
     /// How long a thread looks for its next event before it sleeps; 0s: not at all
-    #[arg(long, value_name = "TIME", default_value = "20us", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "15us", value_parser = parse_duration)]
     busy_poll: Duration,
 
     /// Whether a sender receives its own messages; a client overrides it with ?echo=

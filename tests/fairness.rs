@@ -5,6 +5,7 @@
 mod peer;
 
 use std::{
+    collections::HashMap,
     io::Write,
     sync::{
         Arc,
@@ -14,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat::Kind;
+use chat::{Event, Kind, SlowConsumer};
 use peer::{
     PATIENCE, Peer,
     frames::{PING, PONG, TEXT, masked},
@@ -75,6 +76,51 @@ fn others_are_served_while_a_client_floods_that_is_being_closed() {
         assert!(!flooding.is_finished(), "they had to wait until the flooder was cut");
         stop.store(true, Ordering::Relaxed);
         flooding.join().unwrap();
+    }
+}
+
+#[test]
+fn clients_that_flood_more_than_is_delivered_have_equal_shares() {
+    const FLOODERS: usize = 200;
+    const SHARE: usize = 3_000;
+    let server = server_with(|config| {
+        config.workers(1).history_messages(0).event_queue(1_000_000);
+        config.slow_consumer(SlowConsumer::DropOldest);
+    });
+    let mut events = Events::of(&server);
+    let stop = Arc::new(AtomicBool::new(false));
+    let flooders: Vec<_> = (0..FLOODERS)
+        .map(|number| Peer::join(server.local_addr(), &format!("/rooms/{number}")))
+        .collect();
+    let frame = masked(TEXT, &[b'x'; 20]);
+    let flooding: Vec<_> =
+        flooders.into_iter().map(|flooder| flood(flooder, &frame, &stop)).collect();
+    let mut speaker = || {
+        events.find("a message", |event| match event {
+            Event::Message { client, .. } => Some(client),
+            _ => None,
+        })
+    };
+    // Until all of them have been read several times: at first more is read at once.
+    let mut said = HashMap::new();
+    let mut begun = 0;
+    while begun < FLOODERS {
+        let count = said.entry(speaker()).or_insert(0);
+        *count += 1;
+        begun += usize::from(*count == SHARE);
+    }
+    let mut shares = HashMap::new();
+    for _ in 0..FLOODERS * SHARE {
+        *shares.entry(speaker()).or_insert(0) += 1;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let least = shares.values().min().copied().unwrap();
+    let most = shares.values().max().copied().unwrap();
+    assert_eq!(shares.len(), FLOODERS);
+    assert!(3 * SHARE / 4 < least && most < 5 * SHARE / 4, "{least} to {most}");
+    drop(server);
+    for thread in flooding {
+        thread.join().unwrap();
     }
 }
 

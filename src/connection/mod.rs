@@ -55,6 +55,8 @@ struct Connection {
     reader: Reader,
     /// Whether the close frame that ended it, if there was one, needs no answer of the client.
     is_answered: bool,
+    /// Its place among those that wait until the inboxes have space, until it has its turn.
+    place: Option<Rc<()>>,
     _admission: Admission,
     _load: Load,
 }
@@ -74,6 +76,7 @@ impl Connection {
             protocol: Plain,
             reader: Reader::new(context.options.max_message_size),
             is_answered: false,
+            place: None,
             _admission: admission,
             _load: load,
         });
@@ -138,15 +141,18 @@ impl Connection {
         !self.member.shard.context.options.review_timeout.is_zero()
     }
 
-    /// Waits until the shards take more, and the host has decided on so much that the client may be read
-    /// again; or until the client is closed.
+    /// Waits until the shards take more, or the client is closed.
     async fn wait_for_space(self: Box<Self>) {
-        let Member { shard, rooms, client } = &self.member;
-        let space = async {
-            rooms.space().await;
-            shard.reviews.space(client.id()).await;
-        };
-        select(pin!(space), pin!(client.closed())).await;
+        let Member { rooms, client, .. } = &self.member;
+        select(pin!(rooms.space()), pin!(client.closed())).await;
+        self.go_on();
+    }
+
+    /// Waits until the host has decided on so much that the client may be read again, or the client is
+    /// closed.
+    async fn wait_for_host(self: Box<Self>) {
+        let Member { shard, client, .. } = &self.member;
+        select(pin!(shard.reviews.space(client.id())), pin!(client.closed())).await;
         self.go_on();
     }
 
@@ -230,11 +236,17 @@ impl OnReady for Connection {
     /// Reads and publishes what the client sends for as long as it is open. Where it has to wait for
     /// something else than the socket, a task does so, and lets it be called again.
     fn on_ready(mut self: Box<Self>) -> Option<Box<dyn OnReady>> {
+        let place = self.place.take();
         let Member { shard, rooms, client } = &self.member;
         if client.is_open() && !self.is_answered {
+            if self.is_reviewed() && shard.reviews.is_full(client.id()) {
+                drop(spawn_local(self.wait_for_host()));
+                return None;
+            }
             // Whoever publishes waits while the shards have too much to do, and so do those who send
-            // to it: TCP tells them.
-            if rooms.is_full() || (self.is_reviewed() && shard.reviews.is_full(client.id())) {
+            // to it: TCP tells them. Whoever has waited comes before those who have more to say.
+            if rooms.is_full() || (place.is_none() && shard.is_lined_up()) {
+                self.place = Some(place.unwrap_or_else(|| shard.line_up()));
                 drop(spawn_local(self.wait_for_space()));
                 return None;
             }

@@ -153,8 +153,10 @@ pub extern "C" fn chat_config_set_busy_poll(
     config: Option<&mut chat_config>,
     time_us: u32,
 ) -> chat_status {
-    let time = Duration::from_micros(time_us.into());
-    attempt(|| set(config, |config| _ = config.busy_poll(time)))
+    attempt(|| {
+        let time = Duration::from_micros(time_us.into());
+        set(config, |config| _ = config.busy_poll(time))
+    })
 }
 
 /// Sets whether a sender receives its own message. A client overrides it for itself with

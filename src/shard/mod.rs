@@ -69,6 +69,8 @@ pub(crate) struct Shard {
     clients: RefCell<FxHashMap<ClientId, Rc<Client>>>,
     pub(crate) answers: Answers,
     pub(crate) reviews: Reviews,
+    /// What each client has a copy of that waits until the inboxes have space.
+    line: Rc<()>,
     /// How many rooms clients are in beside their first.
     more_seats: Cell<usize>,
     backlogs: RefCell<Backlogs>,
@@ -104,6 +106,7 @@ impl Shard {
             clients: RefCell::default(),
             answers: Answers::default(),
             reviews: Reviews::default(),
+            line: Rc::default(),
             more_seats: Cell::new(0),
             backlogs: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
@@ -156,6 +159,16 @@ impl Shard {
         self.failed.set(true);
         // Wakes it, and leaves the inbox open: inboxes close after all rooms. Fails if it ends already.
         let _ = self.link.inbox.push(Item::Call(Call(Box::new(|_| ()))));
+    }
+
+    /// A place among the clients that wait until the inboxes have space, until it is dropped.
+    pub(crate) fn line_up(&self) -> Rc<()> {
+        Rc::clone(&self.line)
+    }
+
+    /// Whether clients wait until the inboxes have space: then others come behind them.
+    pub(crate) fn is_lined_up(&self) -> bool {
+        Rc::strong_count(&self.line) > 1
     }
 
     /// Notes that clients are in more rooms, or in fewer, beside their first.

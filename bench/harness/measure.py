@@ -83,7 +83,7 @@ def rounds(
                     continue
                 if (server.is_peer or server.is_variant) and not scenario.has_peers:
                     continue
-                if server.is_variant and not scenario.has_goal_of(server.name):
+                if server.is_variant and not scenario.needs(server.name):
                     continue
                 seconds = max(0.3, scenario.seconds * settings.seconds_factor)
                 runs = {server.name: scenario.arguments}

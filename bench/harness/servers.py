@@ -102,6 +102,7 @@ SERVERS: list[Server] = [
     limit("limitB"),
     libchat("libchat", "--workers", "1"),
     with_events(),
+    libchat("libchat-0", "--workers", "1", "--busy-poll", "0s", is_variant=True),
     libchat("libchat-2", "--workers", "2", is_variant=True),
     *peers(),
 ]

@@ -833,10 +833,10 @@ CHAT_API chat_status chat_config_set_workers(chat_config *config, uint32_t threa
 
 /**
  * Sets how long a worker looks for its next event before it sleeps (busy polling), in microseconds.
- * Where that comes within this time, a sleep and a wake-up are saved, which are a third of a short
- * round trip. Where it does not, the worker soon sleeps at once, and looks one time in a thousand; so do
- * all workers if they are more than the cores. 0 leaves the most processor time to the rest of the
- * program. Default: 15. At most 1,000.
+ * Where that comes within this time as a rule, a sleep and a wake-up are saved, which are much of a
+ * short round trip, and the worker may use a whole core. Where it does not, the worker sleeps at once,
+ * but for one time in a thousand. If there are more workers than cores, none looks. 0: none looks, which
+ * leaves the most processor time to the rest of the program. Default: 15. At most 1,000.
  */
 CHAT_API
 chat_status chat_config_set_busy_poll(chat_config *config,

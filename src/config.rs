@@ -61,9 +61,10 @@ impl Config {
     }
 
     /// Sets how long a worker looks for its next event before it sleeps (busy polling). Where that comes
-    /// within this time, a sleep and a wake-up are saved, which are a third of a short round trip. Where it
-    /// does not, the worker soon sleeps at once, and looks one time in a thousand; so do all workers if they
-    /// are more than the cores. Zero leaves the most processor time to the rest of the program.
+    /// within this time as a rule, a sleep and a wake-up are saved, which are much of a short round trip,
+    /// and the worker may use a whole core. Where it does not, the worker sleeps at once, but for one time
+    /// in a thousand. If there are more workers than cores, none looks. Zero: none looks, which leaves the
+    /// most processor time to the rest of the program.
     ///
     /// Default: 15 µs. At most 1 ms.
     pub fn busy_poll(&mut self, time: Duration) -> &mut Self {

@@ -44,10 +44,10 @@ type Options struct {
 	Workers int
 
 	// BusyPoll is how long a worker looks for its next event before it sleeps (busy polling). Where that
-	// comes within this time, a sleep and a wake-up are saved, which are a third of a short round trip.
-	// Where it does not, the worker soon sleeps at once, and looks one time in a thousand; so do all
-	// workers if they are more than the cores. Zero means 15 µs; negative means not at all, which leaves
-	// the most processor time to the rest of the program. At most 1 ms.
+	// comes within this time as a rule, a sleep and a wake-up are saved, which are much of a short round
+	// trip, and the worker may use a whole core. Where it does not, the worker sleeps at once, but for one
+	// time in a thousand. If there are more workers than cores, none looks. Zero means 15 µs; negative
+	// means that none looks, which leaves the most processor time to the rest of the program. At most 1 ms.
 	BusyPoll time.Duration
 
 	// NoEcho keeps a sender's own message from it. A client overrides it for itself with

@@ -238,21 +238,24 @@ impl OnReady for Connection {
     fn on_ready(mut self: Box<Self>) -> Option<Box<dyn OnReady>> {
         let place = self.place.take();
         let Member { shard, rooms, client } = &self.member;
-        if client.is_open() && !self.is_answered {
+        if client.is_open() && !self.is_answered && client.stream().is_readable() {
             if self.is_reviewed() && shard.reviews.is_full(client.id()) {
                 drop(spawn_local(self.wait_for_host()));
                 return None;
             }
             // Whoever publishes waits while the shards have too much to do, and so do those who send
-            // to it: TCP tells them. Whoever has waited comes before those who have more to say.
-            if rooms.is_full() || (place.is_none() && shard.is_lined_up()) {
+            // to it: TCP tells them.
+            if rooms.is_full() {
                 self.place = Some(place.unwrap_or_else(|| shard.line_up()));
                 drop(spawn_local(self.wait_for_space()));
                 return None;
             }
-            if client.stream().is_readable() {
-                self.read();
+            if place.is_none() && shard.is_lined_up() {
+                // They have waited, and have their turn first.
+                client.stream().call_again();
+                return Some(self);
             }
+            self.read();
         }
         let Member { client, .. } = &self.member;
         if client.is_open() && !self.is_answered && client.stream().is_readable() {

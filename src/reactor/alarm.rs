@@ -42,7 +42,7 @@ impl Alarm {
         Waker::from(Arc::new(TaskAlarm(Arc::clone(alarm))))
     }
 
-    /// Whether somebody has rung since the loop last took what was rung.
+    /// Whether somebody has rung since the loop last noted that it is awake.
     pub(super) fn is_rung(&self) -> bool {
         self.state.load(Relaxed) == RUNG
     }

@@ -16,6 +16,12 @@ use super::*;
 const BUSY_POLLS: [Duration; 3] =
     [Duration::ZERO, Duration::from_micros(5), Duration::from_secs(3600)];
 
+/// How often a test with another thread repeats. One that never sleeps gives up its core, if there is only
+/// one, every few milliseconds.
+fn repeats(busy_poll: Duration) -> usize {
+    if busy_poll < Duration::from_secs(1) { 20_000 } else { 200 }
+}
+
 /// A loop, and its tasks.
 struct Loop {
     reactor: Rc<Reactor>,
@@ -219,14 +225,14 @@ fn no_ring_of_another_thread_is_lost() {
 }
 
 fn rings_of_another_thread(busy_poll: Duration) {
-    const RINGS: usize = 20_000;
+    let rings = repeats(busy_poll);
     let mut own = Loop::busy_polling(busy_poll);
     let (rung, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let waker = own.reactor.waker();
     // The other thread waits for each to be seen, so that a lost one ends both.
     thread::scope(|scope| {
         scope.spawn(|| {
-            for number in 1..=RINGS {
+            for number in 1..=rings {
                 rung.store(number, Ordering::Relaxed);
                 waker.wake_by_ref();
                 while seen.load(Ordering::Relaxed) < number {
@@ -237,7 +243,7 @@ fn rings_of_another_thread(busy_poll: Duration) {
         own.run_until(|| {
             let number = rung.load(Ordering::Relaxed);
             seen.store(number, Ordering::Relaxed);
-            number == RINGS
+            number == rings
         });
     });
 }
@@ -248,7 +254,7 @@ fn no_task_that_another_thread_wakes_is_lost() {
 }
 
 fn wakes_of_another_thread(busy_poll: Duration) {
-    const WAKES: usize = 20_000;
+    let wakes = repeats(busy_poll);
     let mut own = Loop::busy_polling(busy_poll);
     let (to_task, mut from_thread) = tokio::sync::mpsc::channel(1);
     let (to_thread, mut from_task) = tokio::sync::mpsc::channel(1);
@@ -258,7 +264,7 @@ fn wakes_of_another_thread(busy_poll: Duration) {
         }
     });
     let thread = thread::spawn(move || {
-        for number in 0..WAKES {
+        for number in 0..wakes {
             to_task.blocking_send(number).unwrap();
             assert_eq!(from_task.blocking_recv(), Some(number));
         }
@@ -273,13 +279,13 @@ fn no_event_is_lost_between_looking_and_sleeping() {
 }
 
 fn echoes_of_another_thread(busy_poll: Duration) {
-    const BYTES: usize = 5_000;
+    let bytes = repeats(busy_poll);
     let mut own = Loop::busy_polling(busy_poll);
     let (stream, mut other) = own.pair();
     let said = listen(&stream, 1);
     // The other thread waits for each byte to come back, so that a lost event ends both.
     let thread = thread::spawn(move || {
-        for _ in 0..BYTES {
+        for _ in 0..bytes {
             other.write_all(b"x").unwrap();
             other.read_exact(&mut [0]).unwrap();
         }
@@ -290,7 +296,7 @@ fn echoes_of_another_thread(busy_poll: Duration) {
             stream.try_write(b"x").unwrap();
         }
         answered = said.len();
-        answered == BYTES
+        answered == bytes
     });
     thread.join().unwrap();
 }

@@ -161,12 +161,12 @@ impl Shard {
         let _ = self.link.inbox.push(Item::Call(Call(Box::new(|_| ()))));
     }
 
-    /// A place among the clients that wait until the inboxes have space, until it is dropped.
+    /// A place among the clients that wait until the inboxes have space, to be kept until their turn.
     pub(crate) fn line_up(&self) -> Rc<()> {
         Rc::clone(&self.line)
     }
 
-    /// Whether clients wait until the inboxes have space: then others come behind them.
+    /// Whether clients have waited until the inboxes have space, and not had their turn yet.
     pub(crate) fn is_lined_up(&self) -> bool {
         Rc::strong_count(&self.line) > 1
     }

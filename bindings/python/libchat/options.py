@@ -18,8 +18,9 @@ class Options(TypedDict, total=False):
         origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, by
             default; these always may. Others are answered with HTTP 403.
         workers: threads that share the connections, up to 256. 0, the default: one for each core, four at most.
-        busy_poll: how long a worker looks for its next event before it sleeps, where that pays off; up to 1 ms,
-            15 µs by default. 0: not at all, which leaves the most processor time to the program.
+        busy_poll: how long a worker looks for its next event before it sleeps, where that pays off, up to 1 ms:
+            15 µs by default. 0, or with more workers than cores: not at all, which leaves the most processor
+            time to the program.
         max_connections: clients at once, 1 to 100,000,000: 65,536 by default. One more gets HTTP 503.
         max_handshakes: handshakes at once, 1 to 1,000,000: 1,024 by default. One more gets HTTP 503.
         handshake_timeout: 10 ms to 1 day: 5 s by default. Then HTTP 408.

@@ -31,7 +31,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     workers: usize,
 
-    /// How long a thread looks for its next event before it sleeps; 0s: not at all
+    /// How long a thread looks for its next event before it sleeps, where that pays off; 0s, or with more
+    /// workers than cores: not at all
     #[arg(long, value_name = "TIME", default_value = "15us", value_parser = parse_duration)]
     busy_poll: Duration,
 

@@ -249,11 +249,11 @@ fn run_shard(
     let rooms = Arc::clone(&shared.rooms);
     let accept = move |shard: &Rc<Shard>, arrival| {
         let handshake = handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival);
-        drop(spawn_local(async move {
+        Reactor::run_now(async move {
             if let Some(upgraded) = handshake.await {
                 connection::start(upgraded);
             }
-        }));
+        });
     };
     let deadline = shared.deadline.subscribe();
     let run = AssertUnwindSafe(|| shard.run(&mut tasks, deadline, timer, accept));

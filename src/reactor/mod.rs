@@ -1,5 +1,5 @@
-//! A shard's event loop: sleeps until a socket is ready or another thread rings, and lets those go on whom
-//! it concerns.
+//! A shard's event loop: waits until a socket is ready or another thread rings, for a moment awake and then
+//! asleep, and lets those go on whom it concerns.
 //!
 //! Two kinds of work take part. What runs for the length of a connection is called with its event at once
 //! ([`OnReady`]); what waits in steps (a handshake, an ending, a timer) is a task of a [`LocalSet`], which is
@@ -30,7 +30,7 @@ use std::{
 
 use mio::{Events, Token, event::Event};
 use slab::Slab;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 
 use self::{
     alarm::Alarm,
@@ -256,6 +256,18 @@ impl Reactor {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Lets a future run: at once as far as it comes, and as a task from where it waits. Most handshakes come
+    /// to their end so, and need no task.
+    pub(crate) fn run_now(future: impl Future<Output = ()> + 'static) {
+        let mut future = Box::pin(future);
+        let mut cx = Context::from_waker(Waker::noop());
+        // As with a task: one that panics is gone.
+        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
+        if let Ok(Poll::Pending) = poll {
+            drop(spawn_local(future));
+        }
     }
 
     /// Lets go of all who would be called.

@@ -14,8 +14,7 @@ use mio::{Interest, Token, unix::SourceFd};
 
 use super::{OnReady, Reactor};
 
-/// What is known of a source, and who waits for it.
-#[derive(Default)]
+/// What is known of a source, and who waits for it. It may be read and written until that is tried in vain.
 pub(super) struct Watched {
     pub(super) is_readable: Cell<bool>,
     pub(super) is_writable: Cell<bool>,
@@ -36,6 +35,18 @@ pub(super) struct Waiters {
 }
 
 impl Watched {
+    fn new() -> Self {
+        Self {
+            is_readable: Cell::new(true),
+            is_writable: Cell::new(true),
+            has_ended: Cell::default(),
+            is_called_again: Cell::default(),
+            on_ready: Cell::default(),
+            reader: Cell::default(),
+            writer: Cell::default(),
+        }
+    }
+
     pub(super) fn take_waiters(&self) -> Waiters {
         Waiters { waker: self.reader.take(), on_ready: self.on_ready.take() }
     }
@@ -59,7 +70,7 @@ impl<S: AsRawFd> Source<S> {
     /// # Errors
     /// The kernel cannot watch more.
     pub(crate) fn new(reactor: &Rc<Reactor>, io: S) -> io::Result<Self> {
-        let key = reactor.watched.borrow_mut().insert(Watched::default());
+        let key = reactor.watched.borrow_mut().insert(Watched::new());
         // Made first: what is not registered may be deregistered, and gives its key back.
         let source = Self { io, key, reactor: Rc::clone(reactor) };
         let fd = source.io.as_raw_fd();

@@ -112,8 +112,9 @@ SCENARIOS: list[Scenario] = [
         "brisk",
         "one client, 45,000 messages a second, 32 B",
         {"subscribers": 0, "rate": 45000},
-        # The next message comes just before libchat would sleep: the most that its looking can cost.
-        [Goal(EFFICIENCY, 0.5, of="libchat-0"), Goal("p50_us", 1.0, False, "libchat-0")],
+        # The next message comes just before libchat would sleep: its looking takes a whole core, for which
+        # there must be something.
+        [Goal("p50_us", 0.9, False, "libchat-0")],
         has_peers=True,
         only=["limit1", "libchat", "libchat-0"],
     ),

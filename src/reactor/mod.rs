@@ -2,8 +2,8 @@
 //! asleep, and lets those go on whom it concerns.
 //!
 //! Two kinds of work take part. What runs for the length of a connection is called with its event at once
-//! ([`OnReady`]); what waits in steps (a handshake, an ending, a timer) is a task of a [`LocalSet`], which is
-//! polled when one of its tasks was woken. ARCHITECTURE.md has the figures.
+//! ([`OnReady`]); what waits in steps (an ending, a timer, a handshake whose request is late) is a task of a
+//! [`LocalSet`], which is polled when one of its tasks was woken. ARCHITECTURE.md has the figures.
 //!
 //! Invariant: everything here belongs to the shard's thread, but for the [`Alarm`]. Readiness is told by the
 //! kernel once, when it comes, and is remembered here until an operation has found nothing left.
@@ -258,8 +258,9 @@ impl Reactor {
         .await;
     }
 
-    /// Lets a future run: at once as far as it comes, and as a task from where it waits. Most handshakes come
-    /// to their end so, and need no task.
+    /// Lets a future run, within the loop's tasks: at once as far as it comes, and as a task from where it has
+    /// to wait, which it tells the task's waker when it is polled again. Most handshakes come to their end at
+    /// once, and need no task.
     pub(crate) fn run_now(future: impl Future<Output = ()> + 'static) {
         let mut future = Box::pin(future);
         let mut cx = Context::from_waker(Waker::noop());

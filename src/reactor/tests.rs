@@ -302,6 +302,51 @@ fn echoes_of_another_thread(busy_poll: Duration) {
 }
 
 #[test]
+fn what_runs_at_once_goes_on_as_a_task_from_where_it_waits() {
+    let mut own = Loop::new();
+    let (stream, mut other) = own.pair();
+    let (to_it, mut from_test) = tokio::sync::mpsc::channel(1);
+    let said = Rc::<RefCell<Vec<u8>>>::default();
+    let heard = Rc::clone(&said);
+    let entered = own.tasks.enter();
+    Reactor::run_now(async move {
+        heard.borrow_mut().push(b'a');
+        let received = from_test.recv().await.unwrap();
+        heard.borrow_mut().push(received);
+        let mut buffer = [0];
+        while stream.try_read(&mut buffer).is_err() {
+            stream.readable().await;
+        }
+        heard.borrow_mut().push(buffer[0]);
+    });
+    drop(entered);
+    assert_eq!(*said.borrow(), b"a");
+    let mut step = 0;
+    own.run_until(|| {
+        step += 1;
+        match step {
+            2 => to_it.try_send(b'b').unwrap(),
+            4 => other.write_all(b"c").unwrap(),
+            _ => {}
+        }
+        said.borrow().len() == 3
+    });
+    assert_eq!(*said.borrow(), b"abc");
+}
+
+#[test]
+fn what_runs_at_once_and_panics_is_gone() {
+    let own = Loop::new();
+    let kept = Rc::new(());
+    let given = Rc::clone(&kept);
+    let _entered = own.tasks.enter();
+    Reactor::run_now(async move {
+        assert_eq!(Rc::strong_count(&given), 1, "it is to panic");
+    });
+    assert_eq!(Rc::strong_count(&kept), 1);
+}
+
+#[test]
 fn a_task_that_yields_lets_the_sockets_be_looked_at() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();

@@ -218,9 +218,10 @@ impl Inbox {
         std::mem::swap(&mut queue.items, items);
         queue.bytes = 0;
         if self.full.swap(false, Ordering::Relaxed) {
+            // At once: until those who wait are told, others of their shards let them go first in vain.
+            self.space_for_tasks.notify_waiters();
             drop(queue);
             self.space.notify_all();
-            self.space_for_tasks.notify_waiters();
         }
     }
 

@@ -22,6 +22,9 @@ const WRITE_NANOS: u128 = 5_000;
 /// without end must not keep a room waiting.
 const WEIGHT: u128 = 4;
 
+/// How many connections begin in a turn: each takes as long as eight writes, and others wait meanwhile.
+const ACCEPTED: usize = 8;
+
 /// The lanes in which something waits, in the order in which they have their turn. A room that was left by
 /// all and joined again may be there twice.
 type Waiting = VecDeque<RoomId>;
@@ -67,9 +70,12 @@ impl Shard {
         if self.failed.get() {
             return Next::End(());
         }
+        let mut accepted = 0;
         while !self.backlogs.borrow().are_full()
+            && accepted < ACCEPTED
             && let Some(item) = items.pop()
         {
+            accepted += usize::from(matches!(item, Item::Accept(_)));
             let Item::Deliver(delivery) = item else {
                 if self.act(item, waiting, accept).is_break() {
                     return Next::End(());

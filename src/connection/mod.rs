@@ -28,6 +28,7 @@ use crate::{
     shard::{
         Load,
         inbox::{Closing, End},
+        line::Place,
     },
 };
 
@@ -55,8 +56,8 @@ struct Connection {
     reader: Reader,
     /// Whether the close frame that ended it, if there was one, needs no answer of the client.
     is_answered: bool,
-    /// Its place among those that wait until the inboxes have space, until it has its turn.
-    place: Option<Rc<()>>,
+    /// Present while it waits until the inboxes have space.
+    place: Option<Place>,
     _admission: Admission,
     _load: Load,
 }
@@ -246,11 +247,11 @@ impl OnReady for Connection {
             // Whoever publishes waits while the shards have too much to do, and so do those who send
             // to it: TCP tells them.
             if rooms.is_full() {
-                self.place = Some(place.unwrap_or_else(|| shard.line_up()));
+                self.place = Some(place.unwrap_or_else(|| shard.line.join()));
                 drop(spawn_local(self.wait_for_space()));
                 return None;
             }
-            if place.is_none() && shard.is_lined_up() {
+            if place.is_none() && !shard.line.is_empty() {
                 // They have waited, and have their turn first.
                 client.stream().call_again();
                 return Some(self);

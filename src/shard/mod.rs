@@ -14,6 +14,7 @@ mod ending;
 mod frames;
 pub(crate) mod inbox;
 pub(crate) mod lane;
+pub(crate) mod line;
 mod link;
 mod liveness;
 mod outbox;
@@ -44,6 +45,7 @@ use self::{
     client::Client,
     inbox::{Arrival, Call, Item, RoomId},
     lane::Lane,
+    line::Line,
     liveness::Liveness,
     reviews::Reviews,
     time_limits::TimeLimits,
@@ -69,8 +71,7 @@ pub(crate) struct Shard {
     clients: RefCell<FxHashMap<ClientId, Rc<Client>>>,
     pub(crate) answers: Answers,
     pub(crate) reviews: Reviews,
-    /// What each client has a copy of that waits until the inboxes have space.
-    line: Rc<()>,
+    pub(crate) line: Line,
     /// How many rooms clients are in beside their first.
     more_seats: Cell<usize>,
     backlogs: RefCell<Backlogs>,
@@ -106,7 +107,7 @@ impl Shard {
             clients: RefCell::default(),
             answers: Answers::default(),
             reviews: Reviews::default(),
-            line: Rc::default(),
+            line: Line::default(),
             more_seats: Cell::new(0),
             backlogs: RefCell::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
@@ -159,16 +160,6 @@ impl Shard {
         self.failed.set(true);
         // Wakes it, and leaves the inbox open: inboxes close after all rooms. Fails if it ends already.
         let _ = self.link.inbox.push(Item::Call(Call(Box::new(|_| ()))));
-    }
-
-    /// A place among the clients that wait until the inboxes have space, to be kept until their turn.
-    pub(crate) fn line_up(&self) -> Rc<()> {
-        Rc::clone(&self.line)
-    }
-
-    /// Whether clients have waited until the inboxes have space, and not had their turn yet.
-    pub(crate) fn is_lined_up(&self) -> bool {
-        Rc::strong_count(&self.line) > 1
     }
 
     /// Notes that clients are in more rooms, or in fewer, beside their first.

@@ -78,7 +78,7 @@ func (s *setter) duration(option string, value time.Duration, set func(uint64) C
 	case value < 0:
 		s.problem(option, "it is negative")
 	case value > 0:
-		s.check(option, set(in(time.Millisecond, value)))
+		s.check(option, set(inUnits(value, time.Millisecond)))
 	}
 }
 
@@ -88,12 +88,12 @@ func (s *setter) durationOrOff(option string, value, unit time.Duration, set fun
 	case value < 0:
 		s.check(option, set(0))
 	case value > 0:
-		s.check(option, set(in(unit, value)))
+		s.check(option, set(inUnits(value, unit)))
 	}
 }
 
-// in rounds up: what is not zero must not become it, which has a meaning of its own.
-func in(unit, d time.Duration) uint64 {
+// inUnits rounds up: what is not zero must not become it, which has a meaning of its own.
+func inUnits(d, unit time.Duration) uint64 {
 	units := uint64(d / unit)
 	if d%unit != 0 {
 		units++

@@ -65,7 +65,7 @@ func (h *handle) stop(ctx context.Context, drain time.Duration) error {
 	defer h.end()
 	// Of two stops the shorter time counts.
 	defer context.AfterFunc(ctx, func() { h.cut() })()
-	ms := min(in(time.Millisecond, drain), math.MaxUint32)
+	ms := min(inUnits(drain, time.Millisecond), math.MaxUint32)
 	status := C.chat_server_stop(h.server, C.uint32_t(ms))
 	h.finish()
 	return statusError(status)

@@ -5,10 +5,10 @@ mod peer;
 
 use std::time::{Duration, Instant};
 
-use chat::{Event, Kind, SlowConsumer};
+use chat::{ClientId, Event, Kind, Server, SlowConsumer};
 use peer::{
     PATIENCE, Peer, eventually,
-    frames::{CLOSE, Frame},
+    frames::{CLOSE, Frame, PING, PONG, TEXT},
     host::{Events, server_with},
 };
 
@@ -136,6 +136,59 @@ fn a_reader_that_is_only_behind_is_no_slow_consumer() {
     }
     behind.is_served();
     assert_eq!(server.stats().slow_consumers, 0);
+}
+
+/// How many messages are more than the sockets take.
+const MESSAGES: usize = MORE_THAN_SOCKETS_TAKE / (256 * KIB);
+
+/// A client that has sent the pings "1" to "20" behind so many messages, of which it has read none.
+fn behind_with_pings(server: &Server, events: &mut Events<'_>) -> (Peer, ClientId) {
+    let mut behind = Peer::join_small(server.local_addr(), "/?echo=false");
+    let id = events.connected();
+    for _ in 0..MESSAGES {
+        server.publish("lobby", Kind::Text, "x".repeat(256 * KIB).as_bytes()).unwrap();
+    }
+    for ping in 1..=20 {
+        behind.send(PING, ping.to_string().as_bytes());
+    }
+    behind.say("all pings have arrived before this");
+    events.find("Message", |event| matches!(event, Event::Message { .. }).then_some(()));
+    (behind, id)
+}
+
+#[test]
+fn the_last_ping_is_answered_however_much_waits_before_the_answer() {
+    let server = server_with(|config| {
+        config.outbox_size(2 * MORE_THAN_SOCKETS_TAKE).event_queue(1000);
+    });
+    let (mut behind, _) = behind_with_pings(&server, &mut Events::of(&server));
+    let (mut messages, mut pongs) = (0, Vec::new());
+    while pongs.last().is_none_or(|last| last != "20") {
+        let frame = behind.frame();
+        match frame.head {
+            PONG => pongs.push(frame.text().to_owned()),
+            _ => messages += 1,
+        }
+    }
+    assert_eq!(messages, MESSAGES, "the answer comes behind them");
+    assert_eq!(pongs, ["20"], "RFC 6455, 5.5.3: an answer to the last one suffices");
+    behind.send(PING, b"21");
+    let pong = behind.frame();
+    assert_eq!((pong.head, pong.text()), (PONG, "21"));
+}
+
+#[test]
+fn a_ping_is_answered_before_the_connection_is_closed() {
+    let server = server_with(|config| {
+        config.outbox_size(2 * MORE_THAN_SOCKETS_TAKE).event_queue(1000);
+    });
+    let (mut behind, id) = behind_with_pings(&server, &mut Events::of(&server));
+    server.disconnect(id, 4000, "enough").unwrap();
+    let before = [(); MESSAGES].map(|()| behind.frame().head);
+    assert_eq!(before, [TEXT; MESSAGES], "what waited");
+    let pong = behind.frame();
+    assert_eq!((pong.head, pong.text()), (PONG, "20"));
+    assert_eq!(behind.closed(), (4000, "enough".to_owned()));
 }
 
 #[test]

@@ -19,6 +19,10 @@ use crate::frame;
 /// and what the allocator and the count of references need for bytes that no other client may have kept.
 const CHUNK_OVERHEAD: usize = size_of::<Chunk>() + 64;
 
+/// Pongs are queued while the outbox is shorter, in bytes; behind more, the last ping alone is answered (RFC
+/// 6455, 5.5.3). So whoever sends pings and reads nothing costs no memory.
+const PONG_BOUND: usize = 4 * 1024;
+
 /// Frames that wait for one client, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -26,6 +30,9 @@ pub(crate) struct Outbox {
     size: usize,
     /// How many of the chunks are control frames.
     controls: usize,
+    /// The answer to the last ping, if more than `PONG_BOUND` waits: it is queued when less does, and before
+    /// the next control frame, which may be the close frame.
+    pong: Option<Bytes>,
 }
 
 /// How many chunks are written in one call at the most.
@@ -66,8 +73,32 @@ impl Chunk {
 impl Outbox {
     /// Queues what is left of whole frames of which the socket took the first `taken` bytes.
     pub(crate) fn push(&mut self, frames: &Bytes, taken: usize, is_control: bool, now: Instant) {
+        if is_control {
+            self.push_waiting_pong(now);
+        }
         let begun = frame_end(frames, taken) - taken;
         self.push_chunk(Chunk { bytes: frames.slice(taken..), begun, since: now, is_control });
+    }
+
+    /// Queues the answer to a ping, which takes the place of the one before if much waits.
+    pub(crate) fn push_pong(&mut self, frame: &Bytes, now: Instant) {
+        self.pong = Some(frame.clone());
+        if self.size < PONG_BOUND {
+            self.push_waiting_pong(now);
+        }
+    }
+
+    fn push_waiting_pong(&mut self, now: Instant) {
+        if let Some(bytes) = self.pong.take() {
+            self.push_chunk(Chunk { bytes, begun: 0, since: now, is_control: true });
+        }
+    }
+
+    /// Queues the answer that waits until less does.
+    fn shrink(&mut self) {
+        if self.pong.is_some() && self.size < PONG_BOUND {
+            self.push_waiting_pong(Instant::now());
+        }
     }
 
     fn push_chunk(&mut self, chunk: Chunk) {
@@ -139,6 +170,7 @@ impl Outbox {
             chunk.bytes.advance(taken);
             self.size -= taken;
         }
+        self.shrink();
     }
 
     /// Drops every message of which the client has received nothing, and returns how many.
@@ -194,6 +226,7 @@ impl Outbox {
         while let Some(chunk) = kept.pop_back() {
             self.chunks.push_front(chunk);
         }
+        self.shrink();
         dropped
     }
 }
@@ -308,6 +341,34 @@ mod tests {
         expected.extend_from_slice(frame::PING);
         expected.extend_from_slice(&frames(&["three"]));
         assert_eq!(rest(&mut outbox), expected);
+    }
+
+    #[test]
+    fn behind_much_that_waits_the_last_ping_is_answered() {
+        let pongs: Vec<_> = ["1", "2", "3"].map(|text| frames(&[text])).into();
+        let long = frames(&[&"x".repeat(PONG_BOUND)]);
+        let next = Bytes::from_static(frame::PING);
+        let ways: [(&str, fn(&mut Outbox, usize)); 3] = [
+            ("read", |outbox, len| outbox.advance(len)),
+            ("dropped", |outbox, _| assert_eq!(outbox.drop_all(), 1)),
+            ("before the next", |_, _| ()),
+        ];
+        for (way, shrink) in ways {
+            let mut outbox = Outbox::default();
+            let now = Instant::now();
+            outbox.push_pong(&pongs[0], now);
+            outbox.advance(pongs[0].len());
+            assert!(outbox.is_empty(), "the first was queued at once");
+            outbox.push(&long, 0, false, now);
+            for pong in &pongs {
+                outbox.push_pong(pong, now);
+            }
+            assert_eq!(outbox.controls(), 0, "{way}");
+            shrink(&mut outbox, long.len());
+            outbox.push(&next, 0, true, now);
+            assert_eq!(outbox.controls(), 2, "{way}");
+            assert!(rest(&mut outbox).ends_with(&[&pongs[2][..], &next].concat()), "{way}");
+        }
     }
 
     #[test]

@@ -25,10 +25,6 @@ use crate::{
     sys,
 };
 
-/// Pongs are queued only while the outbox is shorter, in bytes: whoever sends pings and reads
-/// nothing gets no answer, and costs no memory.
-const PONG_BOUND: usize = 4 * 1024;
-
 /// How many control frames wait at most before no further ping is queued behind them: those ask as
 /// well. With the policy that drops messages a client that reads nothing may stay for long.
 const MAX_WAITING_PINGS: usize = 64;
@@ -77,12 +73,17 @@ impl Client {
         self.write(frames, false)
     }
 
-    /// Answers a ping; not while the client does not take what it is sent.
+    /// Answers a ping; the last one alone while the client does not take what it is sent.
     #[must_use]
     pub(crate) fn pong(&self, frame: &Bytes) -> bool {
-        let is_short =
-            self.outbox.borrow().as_ref().is_none_or(|outbox| outbox.size() < PONG_BOUND);
-        is_short && self.is_open() && self.write(&Frames::from(frame), true)
+        if !self.is_open() {
+            return false;
+        }
+        if let Some(outbox) = self.outbox.borrow_mut().as_mut() {
+            outbox.push_pong(frame, Instant::now());
+            return false;
+        }
+        self.write(&Frames::from(frame), true)
     }
 
     /// Sends a ping of a round, unless the client is closing.

@@ -146,8 +146,10 @@ fn behind_with_pings(server: &Server, events: &mut Events<'_>) -> (Peer, ClientI
     let mut behind = Peer::join_small(server.local_addr(), "/?echo=false");
     let id = events.connected();
     for _ in 0..MESSAGES {
-        server.publish("lobby", Kind::Text, "x".repeat(256 * KIB).as_bytes()).unwrap();
+        let message = "x".repeat(256 * KIB);
+        server.publish("lobby", Kind::Text, message.as_bytes()).expect("the server runs");
     }
+    eventually("all wait", || server.stats().messages_delivered == MESSAGES as u64);
     for ping in 1..=20 {
         behind.send(PING, ping.to_string().as_bytes());
     }

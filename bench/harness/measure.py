@@ -48,6 +48,9 @@ def finish(done: "subprocess.CompletedProcess[str]") -> Result:
     result: Result = json.loads(done.stdout)
     wanted = result["wait_share"] + result["cpu_share"]
     result["disturbed"] = result["wait_share"] / wanted if wanted > 0 else 0.0
+    if result["mode"] == "idle":
+        # What is measured there is above all the time before.
+        result["disturbed"] = max(result["disturbed"], result["connect_wait"])
     if result["cpu_us_per_connection"] > 0:
         result["connections_per_cpu_second"] = 1e6 / result["cpu_us_per_connection"]
     result["peak_mb"] = (result["rss_peak"] - result["rss_connected"]) / 1e6
@@ -70,6 +73,14 @@ def measure(server: Server, arguments: dict[str, float | str], seconds: float, s
     return best
 
 
+def takes_part(server: Server, scenario: Scenario) -> bool:
+    if scenario.only is not None and server.name not in scenario.only:
+        return False
+    if (server.is_peer or server.is_variant) and not scenario.has_peers:
+        return False
+    return not server.is_variant or scenario.needs(server.name)
+
+
 def rounds(
     scenarios: list[Scenario], servers: list[Server], count: int, settings: Settings, note: Any
 ) -> dict[str, dict[str, list[Result]]]:
@@ -78,14 +89,9 @@ def rounds(
     for number in range(count):
         for scenario in scenarios:
             of_scenario = results.setdefault(scenario.name, {})
-            for server in servers:
-                if scenario.only is not None and server.name not in scenario.only:
-                    continue
-                if (server.is_peer or server.is_variant) and not scenario.has_peers:
-                    continue
-                if server.is_variant and not scenario.needs(server.name):
-                    continue
-                seconds = max(0.3, scenario.seconds * settings.seconds_factor)
+            seconds = max(0.3, scenario.seconds * settings.seconds_factor)
+            taking_part = [server for server in servers if takes_part(server, scenario)]
+            for server in taking_part * scenario.samples:
                 runs = {server.name: scenario.arguments}
                 if scenario.baseline:
                     runs = {"itself": {**scenario.arguments, **scenario.baseline}, **runs}

@@ -32,6 +32,9 @@ class Scenario:
     arguments: dict[str, float | str]
     goals: list[Goal]
     seconds: float = 3
+    # How often it is run in a round, in turns with the others: what is over in half a second meets the machine
+    # in one mood.
+    samples: int = 1
     has_peers: bool = False
     is_short: bool = False
     # Servers that can do it; None: all.
@@ -142,7 +145,6 @@ SCENARIOS: list[Scenario] = [
         [
             Goal("bytes_per_connection", 1126, False),
             Goal("cpu_share", 0.005, False),
-            Goal("cpu_us_per_connection", 1.25, False, "limit1"),
         ],
         # Long enough for every client to be pinged.
         seconds=40,
@@ -150,10 +152,11 @@ SCENARIOS: list[Scenario] = [
     ),
     Scenario(
         "held",
-        "2,000 idle connections",
-        {"mode": "idle", "subscribers": 2000},
-        [Goal("bytes_per_connection", 1126, False), Goal("cpu_us_per_connection", 1.25, False, "limit1")],
+        "accepting 10,000 connections",
+        {"mode": "idle", "subscribers": 10000},
+        [Goal("cpu_us_per_connection", 1.25, False, "limit1"), Goal("bytes_per_connection", 1126, False)],
         seconds=0.5,
+        samples=3,
         is_short=True,
         only=["limit1", "libchat"],
     ),
@@ -162,6 +165,7 @@ SCENARIOS: list[Scenario] = [
         "connect, upgrade, close: 64 at a time",
         {"mode": "churn", "subscribers": 64},
         [Goal("connections_per_cpu_second", 0.8, of="limit1")],
+        seconds=6,
         has_peers=True,
         is_short=True,
     ),

@@ -77,8 +77,10 @@ void report_print(const struct report *report, const struct options *options) {
          histogram_percentile(&report->latency, 0.9), histogram_percentile(&report->latency, 0.99));
   uint64_t accept_cpu = is_churn ? cpu : report->connected.cpu_ns - report->start.cpu_ns;
   double accept_seconds = is_churn ? report->seconds : report->connect_seconds;
-  printf("\"connections_per_second\":%.0f,\"cpu_us_per_connection\":%.2f,",
-         part(report->connections, accept_seconds), part(accept_cpu, connections * 1e3));
+  uint64_t accept_wait = report->connected.wait_ns - report->start.wait_ns;
+  printf("\"connections_per_second\":%.0f,\"cpu_us_per_connection\":%.2f,\"connect_wait\":%.4f,",
+         part(report->connections, accept_seconds), part(accept_cpu, connections * 1e3),
+         part(accept_wait, (double)(accept_cpu + accept_wait)));
   printf("\"rss_empty\":%llu,\"rss_connected\":%llu,\"rss_end\":%llu,\"rss_peak\":%llu,",
          (unsigned long long)report->start.rss, (unsigned long long)report->connected.rss,
          (unsigned long long)end->rss, (unsigned long long)end->peak);

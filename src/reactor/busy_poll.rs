@@ -27,6 +27,11 @@ impl BusyPoll {
         Self { time, to_skip: Cell::new(0), penalty: Cell::new(1) }
     }
 
+    /// Lets so many sleeps at least come without a try.
+    pub(super) fn skip(&self, sleeps: u32) {
+        self.to_skip.set(self.to_skip.get().max(sleeps));
+    }
+
     /// Looks until something is found or the time is over, or not at all. Returns whether something was
     /// found: otherwise it is time to sleep.
     pub(super) fn run(&self, mut look: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
@@ -115,6 +120,16 @@ mod tests {
         poll.to_skip.set(0);
         assert!(poll.run(found_at(1)).unwrap());
         assert_eq!((poll.to_skip.get(), poll.penalty.get()), (0, before));
+    }
+
+    #[test]
+    fn sleeps_that_are_to_be_skipped_come_without_a_look() {
+        let poll = BusyPoll::new(SHORT);
+        poll.skip(3);
+        poll.skip(1);
+        assert_eq!(tries(&poll, 6), [3, 5]);
+        poll.skip(1);
+        assert_eq!(poll.to_skip.get(), 2, "those after a look in vain");
     }
 
     #[test]

@@ -271,6 +271,11 @@ impl Reactor {
         }
     }
 
+    /// Lets so many sleeps at least come without looking longer before them.
+    pub(crate) fn skip_busy_poll(&self, sleeps: u32) {
+        self.busy_poll.skip(sleeps);
+    }
+
     /// Lets go of all who would be called.
     pub(crate) fn clear(&self) {
         let on_ready = |(_, source): (_, &Watched)| source.on_ready.take();

@@ -48,13 +48,17 @@ def finish(done: "subprocess.CompletedProcess[str]") -> Result:
     result: Result = json.loads(done.stdout)
     wanted = result["wait_share"] + result["cpu_share"]
     result["disturbed"] = result["wait_share"] / wanted if wanted > 0 else 0.0
-    if result["mode"] == "idle":
-        # What is measured there is above all the time before.
-        result["disturbed"] = max(result["disturbed"], result["connect_wait"])
+    if result["mode"] == "accept":
+        # What is measured is the time before.
+        result["disturbed"] = result["connect_wait"]
     if result["cpu_us_per_connection"] > 0:
         result["connections_per_cpu_second"] = 1e6 / result["cpu_us_per_connection"]
     result["peak_mb"] = (result["rss_peak"] - result["rss_connected"]) / 1e6
     return result
+
+
+def rank(result: Result) -> tuple[bool, float]:
+    return bool(result["void"]), result["disturbed"]
 
 
 def measure(server: Server, arguments: dict[str, float | str], seconds: float, settings: Settings) -> Result:
@@ -63,7 +67,7 @@ def measure(server: Server, arguments: dict[str, float | str], seconds: float, s
     for attempt in range(1 + settings.repeats):
         result = once(server, arguments, seconds, settings)
         result["attempts"] = attempt + 1
-        if best is None or (best["void"] and not result["void"]) or result["disturbed"] < best["disturbed"]:
+        if best is None or rank(result) < rank(best):
             best = result
         if best["disturbed"] <= DISTURBED and not best["void"]:
             break

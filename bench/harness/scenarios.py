@@ -153,7 +153,7 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "held",
         "accepting 10,000 connections",
-        {"mode": "idle", "subscribers": 10000},
+        {"mode": "accept", "subscribers": 10000},
         [Goal("cpu_us_per_connection", 1.25, False, "limit1"), Goal("bytes_per_connection", 1126, False)],
         seconds=0.5,
         samples=3,

@@ -17,7 +17,7 @@
 #define PROBE 0x80000000u
 
 struct options {
-  const char *mode; // traffic, listen, idle or churn
+  const char *mode; // traffic, listen, accept, idle or churn
   pid_t pid;        // the server
   int port;
   int rooms, subscribers, publishers; // the last two for each room

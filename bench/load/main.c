@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char USAGE[] =
-  "usage: load --port PORT --pid PID [--mode traffic|listen|idle|churn] [--rooms N] [--subscribers N]\n"
+  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn] [--rooms N] [--subscribers N]\n"
   "            [--publishers N] [--stalled N] [--window N] [--size BYTES] [--rate PER_SECOND]\n"
   "            [--seconds N] [--messages N] [--protocol plain|centrifuge]\n";
 
@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
     run_traffic(&options, &report);
   } else if (strcmp(options.mode, "listen") == 0) {
     run_listen(&options, &report);
-  } else if (strcmp(options.mode, "idle") == 0) {
+  } else if (strcmp(options.mode, "accept") == 0 || strcmp(options.mode, "idle") == 0) {
     run_idle(&options, &report);
   } else if (strcmp(options.mode, "churn") == 0) {
     run_churn(&options, &report);

@@ -19,10 +19,6 @@ use crate::frame;
 /// and what the allocator and the count of references need for bytes that no other client may have kept.
 const CHUNK_OVERHEAD: usize = size_of::<Chunk>() + 64;
 
-/// Pongs are queued while the outbox is shorter, in bytes; behind more, the last ping alone is answered (RFC
-/// 6455, 5.5.3). So whoever sends pings and reads nothing costs no memory.
-const PONG_BOUND: usize = 4 * 1024;
-
 /// Frames that wait for one client, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -30,9 +26,12 @@ pub(crate) struct Outbox {
     size: usize,
     /// How many of the chunks are control frames.
     controls: usize,
-    /// The answer to the last ping, if more than `PONG_BOUND` waits: it is queued when less does, and before
-    /// the next control frame, which may be the close frame.
-    pong: Option<Bytes>,
+    /// How many of these are answers to pings.
+    pongs: usize,
+    /// The answer to the last ping, if that to one before waits still: it is queued when the client has got
+    /// that, and before the next control frame, which may be the close frame. So whoever sends pings and reads
+    /// nothing costs no memory.
+    last_pong: Option<Bytes>,
 }
 
 /// How many chunks are written in one call at the most.
@@ -62,6 +61,7 @@ struct Chunk {
     since: Instant,
     /// Whether this is a pong, a ping or a close frame, which is never dropped.
     is_control: bool,
+    is_pong: bool,
 }
 
 impl Chunk {
@@ -74,30 +74,26 @@ impl Outbox {
     /// Queues what is left of whole frames of which the socket took the first `taken` bytes.
     pub(crate) fn push(&mut self, frames: &Bytes, taken: usize, is_control: bool, now: Instant) {
         if is_control {
-            self.push_waiting_pong(now);
+            self.push_last_pong(now);
         }
         let begun = frame_end(frames, taken) - taken;
-        self.push_chunk(Chunk { bytes: frames.slice(taken..), begun, since: now, is_control });
+        let bytes = frames.slice(taken..);
+        self.push_chunk(Chunk { bytes, begun, since: now, is_control, is_pong: false });
     }
 
-    /// Queues the answer to a ping, which takes the place of the one before if much waits.
+    /// Queues the answer to a ping. While one waits, the last ping alone is answered behind it (RFC 6455,
+    /// 5.5.3).
     pub(crate) fn push_pong(&mut self, frame: &Bytes, now: Instant) {
-        self.pong = Some(frame.clone());
-        if self.size < PONG_BOUND {
-            self.push_waiting_pong(now);
+        self.last_pong = Some(frame.clone());
+        if self.pongs == 0 {
+            self.push_last_pong(now);
         }
     }
 
-    fn push_waiting_pong(&mut self, now: Instant) {
-        if let Some(bytes) = self.pong.take() {
-            self.push_chunk(Chunk { bytes, begun: 0, since: now, is_control: true });
-        }
-    }
-
-    /// Queues the answer that waits until less does.
-    fn shrink(&mut self) {
-        if self.pong.is_some() && self.size < PONG_BOUND {
-            self.push_waiting_pong(Instant::now());
+    fn push_last_pong(&mut self, now: Instant) {
+        if let Some(bytes) = self.last_pong.take() {
+            self.pongs += 1;
+            self.push_chunk(Chunk { bytes, begun: 0, since: now, is_control: true, is_pong: true });
         }
     }
 
@@ -156,6 +152,7 @@ impl Outbox {
             taken -= chunk.bytes.len();
             self.size -= chunk.size();
             self.controls -= usize::from(chunk.is_control);
+            self.pongs -= usize::from(chunk.is_pong);
             self.chunks.pop_front();
         }
         if taken > 0
@@ -170,7 +167,9 @@ impl Outbox {
             chunk.bytes.advance(taken);
             self.size -= taken;
         }
-        self.shrink();
+        if self.pongs == 0 && self.last_pong.is_some() {
+            self.push_last_pong(Instant::now());
+        }
     }
 
     /// Drops every message of which the client has received nothing, and returns how many.
@@ -226,7 +225,6 @@ impl Outbox {
         while let Some(chunk) = kept.pop_back() {
             self.chunks.push_front(chunk);
         }
-        self.shrink();
         dropped
     }
 }
@@ -270,7 +268,7 @@ mod tests {
             outbox.advance(front.len());
             bytes.extend(front);
         }
-        assert_eq!((outbox.size(), outbox.controls()), (0, 0));
+        assert_eq!((outbox.size(), outbox.controls(), outbox.pongs), (0, 0, 0));
         bytes
     }
 
@@ -344,31 +342,24 @@ mod tests {
     }
 
     #[test]
-    fn behind_much_that_waits_the_last_ping_is_answered() {
-        let pongs: Vec<_> = ["1", "2", "3"].map(|text| frames(&[text])).into();
-        let long = frames(&[&"x".repeat(PONG_BOUND)]);
-        let next = Bytes::from_static(frame::PING);
-        for way in ["read", "dropped", "there"] {
-            let mut outbox = Outbox::default();
-            let now = Instant::now();
-            outbox.push_pong(&pongs[0], now);
-            outbox.advance(pongs[0].len());
-            assert!(outbox.is_empty(), "the first was queued at once");
-            outbox.push(&long, 0, false, now);
-            for pong in &pongs {
-                outbox.push_pong(pong, now);
-            }
-            assert_eq!(outbox.controls(), 0, "{way}");
-            match way {
-                "read" => outbox.advance(long.len()),
-                "dropped" => assert_eq!(outbox.drop_all(), 1),
-                _ => {}
-            }
-            assert_eq!(outbox.controls(), usize::from(way != "there"), "{way}");
-            outbox.push(&next, 0, true, now);
-            assert_eq!(outbox.controls(), 2, "{way}");
-            assert!(rest(&mut outbox).ends_with(&[&pongs[2][..], &next].concat()), "{way}");
+    fn while_a_pong_waits_the_last_ping_alone_is_answered_behind_it() {
+        let now = Instant::now();
+        let pong = |outbox: &mut Outbox, text| outbox.push_pong(&frames(&[text]), now);
+        let mut outbox = Outbox::default();
+        outbox.push(&frames(&["message"]), 0, false, now);
+        for text in ["1", "2", "3"] {
+            pong(&mut outbox, text);
         }
+        assert_eq!((outbox.drop_all(), outbox.controls()), (1, 1), "no pong is dropped");
+        assert_eq!(rest(&mut outbox), frames(&["1", "3"]));
+
+        for text in ["4", "5", "6"] {
+            pong(&mut outbox, text);
+        }
+        outbox.push(&Bytes::from_static(frame::PING), 0, true, now);
+        pong(&mut outbox, "7");
+        let expected = [&frames(&["4", "6"])[..], frame::PING, &frames(&["7"])].concat();
+        assert_eq!(rest(&mut outbox), expected, "the last before the next control frame");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Client {
         self.write(frames, false)
     }
 
-    /// Answers a ping; the last one alone while the client does not take what it is sent.
+    /// Answers a ping; of those that come while an answer waits in the outbox, the last one alone.
     #[must_use]
     pub(crate) fn pong(&self, frame: &Bytes) -> bool {
         if !self.is_open() {

@@ -138,6 +138,14 @@ fn a_reader_that_is_only_behind_is_no_slow_consumer() {
     assert_eq!(server.stats().slow_consumers, 0);
 }
 
+/// A server that keeps what a client has not read, however long it reads nothing.
+fn server_that_waits() -> Server {
+    server_with(|config| {
+        config.outbox_size(MORE_THAN_SOCKETS_TAKE).outbox_age(Duration::from_secs(3600));
+        config.event_queue(1000);
+    })
+}
+
 /// How many messages of 256 KiB a client is behind: more than the sockets take.
 const MESSAGES: usize = 64;
 
@@ -171,10 +179,7 @@ fn has_messages_and_pongs(behind: &mut Peer) {
 
 #[test]
 fn the_last_ping_is_answered_however_much_waits_before_the_answer() {
-    let server = server_with(|config| {
-        config.outbox_size(MORE_THAN_SOCKETS_TAKE).outbox_age(Duration::from_secs(3600));
-        config.event_queue(1000);
-    });
+    let server = server_that_waits();
     let (mut behind, _) = behind_with_pings(&server, &mut Events::of(&server));
     has_messages_and_pongs(&mut behind);
     behind.send(PING, b"21");
@@ -184,10 +189,7 @@ fn the_last_ping_is_answered_however_much_waits_before_the_answer() {
 
 #[test]
 fn a_ping_is_answered_before_the_connection_is_closed() {
-    let server = server_with(|config| {
-        config.outbox_size(MORE_THAN_SOCKETS_TAKE).outbox_age(Duration::from_secs(3600));
-        config.event_queue(1000);
-    });
+    let server = server_that_waits();
     let (mut behind, id) = behind_with_pings(&server, &mut Events::of(&server));
     server.disconnect(id, 4000, "enough").unwrap();
     has_messages_and_pongs(&mut behind);

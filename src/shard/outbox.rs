@@ -92,7 +92,6 @@ impl Outbox {
 
     fn push_last_pong(&mut self, now: Instant) {
         if let Some(bytes) = self.last_pong.take() {
-            self.pongs += 1;
             self.push_chunk(Chunk { bytes, begun: 0, since: now, is_control: true, is_pong: true });
         }
     }
@@ -101,6 +100,7 @@ impl Outbox {
         if !chunk.bytes.is_empty() {
             self.size += chunk.size();
             self.controls += usize::from(chunk.is_control);
+            self.pongs += usize::from(chunk.is_pong);
             self.chunks.push_back(chunk);
         }
     }

@@ -209,6 +209,10 @@ enum chat_status
    */
   CHAT_ERR_UNSUPPORTED = -11,
   /**
+   * The client is in as many rooms as it may be.
+   */
+  CHAT_ERR_TOO_MANY_ROOMS = -12,
+  /**
    * The port is in use.
    */
   CHAT_ERR_ADDRESS_IN_USE = -20,
@@ -855,6 +859,12 @@ CHAT_API chat_status chat_config_set_echo(chat_config *config, bool echo);
 CHAT_API chat_status chat_config_set_max_connections(chat_config *config, uint32_t count);
 
 /**
+ * Sets how many rooms one client may be in at once, the room that it asks for included
+ * (chat_server_join). Default: 1,000. From 1 to 1,000,000.
+ */
+CHAT_API chat_status chat_config_set_max_rooms_per_client(chat_config *config, uint32_t rooms);
+
+/**
  * Sets how many connections may be in their handshake at once. One more is answered with HTTP 503.
  * Default: 1,024. From 1 to 1,000,000.
  */
@@ -1222,7 +1232,8 @@ chat_status chat_server_reject(chat_server *server,
  * CHAT_EVENT_JOINED, unless the client is in the room already.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room has,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if it is in as many rooms as it may
+ * be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_join(chat_server *server,

@@ -34,12 +34,12 @@ impl Publication<'_> {
 /// How much of a history messages that share their memory may be: all of it is kept until the last of them
 /// is forgotten.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Share {
+pub(crate) struct SharedMemory {
     bytes: usize,
     messages: usize,
 }
 
-impl Share {
+impl SharedMemory {
     /// As much as a server's histories bear.
     pub(crate) fn of(options: &Options) -> Self {
         let Options { history_messages, history_size, history_total, .. } = *options;
@@ -71,7 +71,7 @@ impl Share {
 pub(crate) fn messages(
     mut batch: &[Publication<'_>],
     limit: usize,
-    share: Share,
+    share: SharedMemory,
 ) -> Result<Vec<Message>> {
     for publication in batch {
         Message::check(publication.kind, publication.data, limit)?;
@@ -122,7 +122,7 @@ mod tests {
             .iter()
             .map(|(kind, text)| Publication { room: "a", kind: *kind, data: text.as_bytes() })
             .collect();
-        let made = super::messages(&publications, 100, Share { bytes, messages }).unwrap();
+        let made = super::messages(&publications, 100, SharedMemory { bytes, messages }).unwrap();
         let texts = made.iter().map(|it| (it.kind(), std::str::from_utf8(it.data()).unwrap()));
         assert!(texts.eq(batch.iter().copied()));
         made.iter().map(Message::kept).collect()
@@ -156,7 +156,7 @@ mod tests {
                 history_total: total,
                 ..Options::default()
             };
-            let Share { bytes, messages } = Share::of(&options);
+            let SharedMemory { bytes, messages } = SharedMemory::of(&options);
             (bytes, messages)
         };
         assert_eq!(share(100, 1 << 20, 1 << 30), (MAX_TOGETHER, 25));

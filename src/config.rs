@@ -89,6 +89,15 @@ impl Config {
         self
     }
 
+    /// Sets how many rooms one client may be in at once, the room that it asks for included
+    /// ([`Handle::join`]).
+    ///
+    /// Default: 1,000. From 1 to 1,000,000.
+    pub fn max_rooms_per_client(&mut self, rooms: usize) -> &mut Self {
+        self.options.max_rooms_per_client = rooms;
+        self
+    }
+
     /// Sets how many connections may be in their handshake at once. One more is answered with HTTP
     /// 503.
     ///

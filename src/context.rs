@@ -37,27 +37,27 @@ impl Context {
         })
     }
 
-    /// Admits one more handshake, if there are not too many.
-    pub(crate) fn admit_handshake(self: &Arc<Self>) -> Option<Admission> {
+    /// Counts one more handshake, if there are not too many.
+    pub(crate) fn permit_handshake(self: &Arc<Self>) -> Option<Permit> {
         let limit = self.options.max_handshakes as u64;
-        Admission::of(self, |counters| &counters.handshakes, limit)
+        Permit::of(self, |counters| &counters.handshakes, limit)
     }
 
-    /// Admits one more client, if there are not too many.
-    pub(crate) fn admit_connection(self: &Arc<Self>) -> Option<Admission> {
+    /// Counts one more client, if there are not too many.
+    pub(crate) fn permit_connection(self: &Arc<Self>) -> Option<Permit> {
         let limit = self.options.max_connections as u64;
-        Admission::of(self, |counters| &counters.connections, limit)
+        Permit::of(self, |counters| &counters.connections, limit)
     }
 }
 
-/// A place among a limited number, given back when this is dropped.
+/// Counts one of a limited number until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub(crate) struct Permit {
     context: Arc<Context>,
     gauge: fn(&Counters) -> &Counter,
 }
 
-impl Admission {
+impl Permit {
     fn of(context: &Arc<Context>, gauge: fn(&Counters) -> &Counter, limit: u64) -> Option<Self> {
         gauge(&context.counters)
             .add_below(limit)
@@ -65,7 +65,7 @@ impl Admission {
     }
 }
 
-impl Drop for Admission {
+impl Drop for Permit {
     fn drop(&mut self) {
         (self.gauge)(&self.context.counters).sub(1);
     }

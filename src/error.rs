@@ -43,6 +43,12 @@ pub enum Error {
         /// How long it may be, in bytes.
         limit: usize,
     },
+    /// The client is in as many rooms as it may be
+    /// ([`Config::max_rooms_per_client`](crate::Config::max_rooms_per_client)).
+    TooManyRooms {
+        /// How many rooms it may be in.
+        limit: usize,
+    },
     /// There is no such client: it has left, or never was.
     ClientNotFound,
     /// There is no such decision to be made: it was made before, or the time is over.
@@ -114,6 +120,10 @@ impl fmt::Display for Error {
             }
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8; send it as binary"),
             Self::TooLarge { size, limit } => write!(f, "{size} bytes, and {limit} are allowed"),
+            Self::TooManyRooms { limit } => write!(
+                f,
+                "the client is in {limit} rooms; take it out of one, or raise max_rooms_per_client"
+            ),
             Self::ClientNotFound => f.write_str("no such client; it may have left"),
             Self::DecisionNotFound => {
                 f.write_str("no such decision; it was made before, or the time is over")

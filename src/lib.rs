@@ -86,26 +86,28 @@
 //! the default where [`Config::start`] is called; if there is none yet, to the one that is set for
 //! the whole process later.
 
-// In reading order, from the ground up.
+// In reading order, from the ground up: each imports from those above it only. ARCHITECTURE.md has the map.
 mod sys;
 
 mod error;
 mod frame;
+mod log;
 mod message;
 
-mod batch;
 mod event;
-mod log;
 mod options;
 mod stats;
 
 mod context;
 mod history;
-mod shard;
 
 mod reactor;
-mod room;
+mod transport;
+
+mod decisions;
+mod fanout;
 mod rooms;
+mod shard;
 
 mod protocol;
 
@@ -113,11 +115,17 @@ mod connection;
 mod handshake;
 mod listener;
 
-mod config;
-mod ffi;
+mod batch;
 mod handle;
 mod server;
-mod starting;
+mod startup;
+
+mod config;
+
+mod ffi;
+
+#[cfg(test)]
+mod model_tests;
 
 /// The version of this crate, as in `1.2.3`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,7 +1,7 @@
 //! Accepts connections and hands each to the shard that has the fewest.
 //!
-//! Invariant: accepting goes on whatever happens. When descriptors run out it neither spins nor
-//! lets clients wait for nothing: one descriptor is kept in reserve to say so.
+//! Invariant: accepting continues whatever happens. When descriptors run out, the listener does not spin, and
+//! clients do not wait for nothing: one descriptor is kept in reserve to tell them.
 
 use std::{
     fs::File,
@@ -20,19 +20,20 @@ use crate::{
     context::Context,
     error::{Error, Result},
     event::Event,
+    fanout::{
+        command::{AcceptedStream, Command},
+        shard_handle::ShardHandle,
+    },
     handshake::refuse_now,
     options::Options,
     reactor::Source,
-    shard::{
-        Link, Shard,
-        inbox::{Arrival, Item},
-    },
+    shard::Shard,
 };
 
-/// Connections that the kernel keeps until they are accepted; it has a bound of its own.
-const BACKLOG: i32 = 4096;
+/// How many connections the kernel queues until they are accepted; it has a bound of its own.
+const QUEUE: i32 = 4096;
 
-/// How many connections are accepted before the sockets of others get their turn.
+/// How many connections are accepted before other sockets are polled.
 const ACCEPT_BATCH: usize = 32;
 
 /// The first and the longest pause after a failure. A client that finds a descriptor free again
@@ -49,12 +50,11 @@ fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
     // A port whose last connections are still in TIME_WAIT is free.
     socket.set_reuse_address(true)?;
     if addr.is_ipv6() {
-        // An IPv6 address means IPv6: whoever wants both lists both.
+        // An IPv6 address means IPv6: a host that wants both lists both.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
-    // Linux lets accepted sockets inherit these from the listener: five system calls fewer for
-    // each connection.
+    // On Linux accepted sockets inherit these from the listener: that saves five system calls for each.
     socket.set_tcp_nodelay(true)?;
     if !options.tcp_keepalive.is_zero() {
         let idle = options.tcp_keepalive;
@@ -65,7 +65,7 @@ fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
         socket.set_tcp_user_timeout(Some(timeout))?;
     }
     socket.bind(&SockAddr::from(addr))?;
-    socket.listen(BACKLOG)?;
+    socket.listen(QUEUE)?;
     Ok(socket.into())
 }
 
@@ -81,7 +81,7 @@ fn user_timeout(options: &Options) -> Option<Duration> {
 }
 
 /// Accepts connections until the shard that it runs on stops.
-pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc<Link>]>) {
+pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Arc<ShardHandle>]>) {
     let addr = listener.local_addr();
     // Mio's listener accepts sockets that do not block, in one system call.
     let listener = mio::net::TcpListener::from_std(listener);
@@ -95,7 +95,7 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, links: Arc<[Arc
     let mut accept = Accept {
         addr: addr.unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))),
         context: Arc::clone(&shard.context),
-        links,
+        shards,
         reserve: reserve(),
         pause: PAUSES.0,
         is_failing: false,
@@ -124,7 +124,7 @@ fn reserve() -> Option<File> {
 struct Accept {
     addr: SocketAddr,
     context: Arc<Context>,
-    links: Arc<[Arc<Link>]>,
+    shards: Arc<[Arc<ShardHandle>]>,
     /// A descriptor to give up when there is no other, so that a client can be told.
     reserve: Option<File>,
     pause: Duration,
@@ -138,17 +138,17 @@ impl Accept {
         if self.reserve.is_none() {
             self.reserve = reserve();
         }
-        let Some(admission) = self.context.admit_handshake() else {
+        let Some(permit) = self.context.permit_handshake() else {
             self.context.counters.connections_refused.add(1);
             let why = "too many handshakes under way; try again later";
             refuse_now(&self.context, &stream, addr, why);
             return;
         };
-        let Some(link) = self.links.iter().min_by_key(|link| link.load()) else { return };
-        let load = link.take_load();
-        let arrival = Box::new(Arrival { stream, addr, admission, load });
+        let Some(shard) = self.shards.iter().min_by_key(|shard| shard.load()) else { return };
+        let load = shard.take_load();
+        let accepted = Box::new(AcceptedStream { stream, addr, permit, load });
         // Fails when the server stops: then the connection is closed here.
-        let _ = link.inbox.push(Item::Accept(arrival));
+        let _ = shard.inbox.push(Command::Accept(accepted));
     }
 
     async fn failed(&mut self, error: &io::Error, listener: &mio::net::TcpListener, shard: &Shard) {
@@ -177,7 +177,7 @@ impl Accept {
             refuse_now(&self.context, &stream.into(), peer, why);
         }
         self.reserve = reserve();
-        shard.time_limits.until(Instant::now() + self.pause).await;
+        shard.deadlines.until(Instant::now() + self.pause).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     frame::{self, Kind},
 };
 
-/// From this length on, in bytes, a message's own frame is written, and not copied into a buffer that
-/// it shares with others.
+/// From this length on, in bytes, a message is written from its own frame, not copied into a buffer that many
+/// messages share.
 const LONG: usize = 32 * 1024;
 
 /// A text or binary message. Cloning it does not copy its bytes.
@@ -30,8 +30,8 @@ pub struct Message {
 #[derive(Debug)]
 struct Header {
     kind: Kind,
-    /// A long message is kept as its frame from the start, and nothing lies behind the header: so it
-    /// is in memory once.
+    /// A long message is kept as its plain frame, and nothing lies behind the header: so it is in memory
+    /// once.
     long: Option<Bytes>,
 }
 
@@ -56,8 +56,7 @@ impl Message {
     }
 
     /// Makes messages of payloads that are known to be of their kind, the last of them not empty, in one
-    /// piece of memory that is not long: it is given back when the last of them is gone. With one for each
-    /// of 64 messages, half the instructions of publishing them were the allocator's.
+    /// allocation that is not long: it is freed when the last of them is dropped.
     pub(crate) fn together<'a>(
         kind: Kind,
         payloads: impl Iterator<Item = &'a [u8]> + Clone,
@@ -112,8 +111,8 @@ impl Message {
         }
     }
 
-    /// How many bytes of payloads are given back with this message, if those that were made together
-    /// go in their order.
+    /// Bytes freed when this message is dropped, provided that messages that were made together are dropped
+    /// in their order.
     pub(crate) fn kept(&self) -> usize {
         let end = (self.start + self.len) as usize;
         match &self.header().long {
@@ -142,12 +141,6 @@ impl Message {
         frame::header_len(self.data().len()) + self.data().len()
     }
 
-    /// The message's frame, for one client.
-    pub(crate) fn frame(&self) -> Bytes {
-        let made = || frame::data_frame(self.kind(), self.data()).into();
-        self.long_frame().cloned().unwrap_or_else(made)
-    }
-
     /// Appends the message's frame to a buffer that many messages share.
     pub(crate) fn append_frame(&self, buffer: &mut Vec<u8>) {
         frame::append_data(buffer, self.kind(), self.data());
@@ -168,10 +161,12 @@ mod tests {
         let messages: Vec<_> = Message::together(Kind::Text, payloads.into_iter()).collect();
         for (message, payload) in messages.iter().zip(payloads) {
             assert_eq!(message.data(), payload);
-            assert_eq!(message.frame(), Message::new(Kind::Text, payload).frame());
-            assert_eq!(message.frame_len(), message.frame().len());
+            let mut frame = Vec::new();
+            message.append_frame(&mut frame);
+            assert_eq!(frame, frame::data_frame(Kind::Text, payload));
+            assert_eq!(message.frame_len(), frame.len());
         }
-        // The memory is that of all until the last is gone.
+        // The memory is shared until the last is dropped.
         assert_eq!(messages.iter().map(Message::kept).collect::<Vec<_>>(), [0, 0, 8]);
     }
 
@@ -181,7 +176,9 @@ mod tests {
             let message = Message::new(Kind::Binary, &vec![7; len]);
             assert_eq!(message.long_frame().is_some(), len >= LONG);
             assert_eq!(message.data(), vec![7; len]);
-            assert_eq!(message.frame(), frame::data_frame(Kind::Binary, &vec![7; len]));
+            let frame = frame::data_frame(Kind::Binary, &vec![7; len]);
+            assert_eq!(message.frame_len(), frame.len());
+            assert!(message.long_frame().is_none_or(|long| *long == frame));
             assert!((len..len + 16).contains(&message.kept()));
         }
     }

@@ -40,6 +40,7 @@ pub(crate) struct Options {
     pub(crate) review_timeout: Duration,
     pub(crate) overdue: Overdue,
     pub(crate) max_message_size: usize,
+    pub(crate) max_rooms_per_client: usize,
     pub(crate) outbox_size: usize,
     pub(crate) outbox_age: Duration,
     pub(crate) slow_consumer: SlowConsumer,
@@ -74,6 +75,7 @@ impl Default for Options {
             review_timeout: Duration::ZERO,
             overdue: Overdue::Refuse,
             max_message_size: MIB,
+            max_rooms_per_client: 1_000,
             outbox_size: 4 * MIB,
             outbox_age: Duration::from_secs(5),
             slow_consumer: SlowConsumer::Disconnect,
@@ -92,13 +94,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Decides what the host has left to the machine, which has so many cores.
+    /// Sets what the host leaves to the machine, which has `cores` cores.
     pub(crate) fn fit_to(&mut self, cores: usize) {
         if self.workers == 0 {
             self.workers = cores.min(4);
         }
         if self.workers > cores {
-            // While one looked for its next event, another would have one and no core.
+            // While one spins, another has work and no core.
             self.busy_poll = Duration::ZERO;
         }
     }
@@ -172,6 +174,7 @@ impl Check {
                 self.range(option, timeout, (short, DAY));
             }
         }
+        self.range("max_rooms_per_client", options.max_rooms_per_client, (1, 1_000_000));
         self.range("max_message_size", options.max_message_size, (1, GIB));
         // The longest message must fit beside its header and what it costs to keep.
         let least = options.max_message_size.saturating_add(4 * KIB);

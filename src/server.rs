@@ -25,14 +25,15 @@ use crate::{
     context::Context,
     error::{Error, Result},
     event::Event,
+    fanout::shard_handle::ShardHandle,
     handle::{Handle, Handler, Shared},
     handshake, listener,
     log::Log,
     options::Options,
     reactor::{Reactor, Timer},
     rooms::Rooms,
-    shard::{Link, Shard},
-    starting::Starting,
+    shard::Shard,
+    startup::Startup,
     sys,
 };
 
@@ -73,12 +74,13 @@ impl Server {
             .collect::<Result<Vec<_>>>()?;
         let addrs = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
         let addrs = addrs.map_err(|source| Error::Resources { what: "an address", source })?;
-        let links: Arc<[_]> = (0..options.workers).map(|_| Arc::new(Link::default())).collect();
+        let shards: Arc<[_]> =
+            (0..options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
         let context = Context::new(options);
         let shared = Arc::new(Shared {
-            rooms: Arc::new(Rooms::new(Arc::clone(&context), links.to_vec())),
+            rooms: Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&shards))),
             context,
-            links,
+            shards,
             addrs,
             has_handler: handler.is_some(),
             dispatcher: OnceCell::new(),
@@ -95,7 +97,7 @@ impl Server {
         if let Some(handler) = handler {
             server.spawn_dispatcher(handler)?;
         }
-        let workers = server.handle.shared.links.len();
+        let workers = server.handle.shared.shards.len();
         tracing::info!(addrs = ?server.local_addrs(), workers, "listening");
         Ok(server)
     }
@@ -160,13 +162,13 @@ impl Server {
 
     fn spawn_shards(&self, listeners: Vec<TcpListener>) -> Result<()> {
         let shared = &self.handle.shared;
-        let running = Arc::new(AtomicUsize::new(shared.links.len()));
-        let starting = Arc::new(Starting::default());
+        let running = Arc::new(AtomicUsize::new(shared.shards.len()));
+        let startup = Arc::new(Startup::default());
         let mut listeners = Some(listeners);
-        for index in 0..shared.links.len() {
+        for index in 0..shared.shards.len() {
             let shared = Arc::clone(shared);
             let running = Arc::clone(&running);
-            let word = starting.expect();
+            let word = startup.expect();
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
             let thread = self.spawn(format!("libchat-{index}"), move || {
@@ -187,7 +189,7 @@ impl Server {
             })?;
             self.keep(thread);
         }
-        starting.wait()
+        startup.wait()
     }
 
     fn spawn_dispatcher(&self, handler: Handler) -> Result<()> {
@@ -238,17 +240,17 @@ fn run_shard(
     own: Vec<TcpListener>,
 ) {
     let mut tasks = LocalSet::new();
-    // What is called with an event spawns tasks too.
+    // Handlers spawn tasks too.
     let entered = tasks.enter();
-    let link = Arc::clone(&shared.links[index]);
-    let shard = Shard::new(index, Arc::clone(&shared.context), link, Rc::clone(reactor));
+    let handle = Arc::clone(&shared.shards[index]);
+    let (context, rooms) = (Arc::clone(&shared.context), Arc::clone(&shared.rooms));
+    let shard = Shard::new(index, context, handle, rooms, Rc::clone(reactor));
     for listener in own {
-        let links = Arc::clone(&shared.links);
-        drop(spawn_local(listener::run(listener, Rc::clone(&shard), links)));
+        let shards = Arc::clone(&shared.shards);
+        drop(spawn_local(listener::run(listener, Rc::clone(&shard), shards)));
     }
-    let rooms = Arc::clone(&shared.rooms);
-    let accept = move |shard: &Rc<Shard>, arrival| {
-        let handshake = handshake::run(Rc::clone(shard), Arc::clone(&rooms), arrival);
+    let accept = move |shard: &Rc<Shard>, accepted| {
+        let handshake = handshake::run(Rc::clone(shard), accepted);
         Reactor::run_now(async move {
             if let Some(upgraded) = handshake.await {
                 connection::start(upgraded);
@@ -272,7 +274,7 @@ fn run_shard(
         // Its clients are gone, and nobody would take what is published to it.
         Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
         // Nothing more comes. A connection that waits there to be served keeps the inbox itself.
-        shared.links[index].inbox.take(&mut Vec::new());
+        shared.shards[index].inbox.take(&mut Vec::new());
         true
     });
     shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);

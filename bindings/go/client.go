@@ -47,7 +47,7 @@ func (s *Server) Reject(client ClientID, httpStatus int, reason string) error {
 // follows, unless the client is in the room already.
 //
 // While more is to be done than the server may keep it waits, up to Options.PublishTimeout. The errors are
-// ErrNotFound, ErrInvalidArgument for a name that no room has, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull
+// ErrNotFound, ErrInvalidArgument for a name that no room has, ErrTooManyRooms, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull
 // and ErrStopped.
 func (s *Server) Join(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {

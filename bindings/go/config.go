@@ -125,6 +125,9 @@ func configure(c *C.chat_config, o *Options) error {
 	s.number("max_handshakes", o.MaxHandshakes, func(n uint64) C.chat_status {
 		return C.chat_config_set_max_handshakes(c, u32(n))
 	})
+	s.number("max_rooms_per_client", o.MaxRoomsPerClient, func(n uint64) C.chat_status {
+		return C.chat_config_set_max_rooms_per_client(c, u32(n))
+	})
 	s.duration("handshake_timeout", o.HandshakeTimeout, func(ms uint64) C.chat_status {
 		return C.chat_config_set_handshake_timeout(c, u32(ms))
 	})
@@ -209,6 +212,8 @@ func statusError(status C.chat_status) error {
 		return ErrQueueFull
 	case C.CHAT_ERR_UNSUPPORTED:
 		return ErrUnsupported
+	case C.CHAT_ERR_TOO_MANY_ROOMS:
+		return ErrTooManyRooms
 	case C.CHAT_ERR_ADDRESS_IN_USE:
 		return ErrAddressInUse
 	case C.CHAT_ERR_ADDRESS_UNAVAILABLE:

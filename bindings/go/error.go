@@ -27,6 +27,9 @@ var (
 	ErrQueueFull = errors.New("chat: too much is waiting to be delivered; publish again later")
 	// ErrUnsupported says that the server was started without the option that the call needs.
 	ErrUnsupported = errors.New("chat: the server was started without what the call needs")
+	// ErrTooManyRooms says that the client is in as many rooms as it may be
+	// (Options.MaxRoomsPerClient).
+	ErrTooManyRooms = errors.New("chat: the client is in as many rooms as it may be")
 
 	// ErrAddressInUse says that another socket has the port. It is also syscall.EADDRINUSE.
 	ErrAddressInUse = errors.New("chat: the port is in use")

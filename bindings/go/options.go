@@ -67,6 +67,10 @@ type Options struct {
 	// with HTTP 503. Zero means 1,024. At most 1,000,000.
 	MaxHandshakes int
 
+	// MaxRoomsPerClient is how many rooms one client may be in at once, the room that it asks for
+	// included (Server.Join). Zero means 1,000. At most 1,000,000.
+	MaxRoomsPerClient int
+
 	// HandshakeTimeout is how long a handshake may take in total. Then it is answered with HTTP 408
 	// and closed. Zero means 5 s. From 10 ms to 1 day.
 	HandshakeTimeout time.Duration

@@ -7,7 +7,7 @@ use super::{
 use crate::frame::{self, Header, Kind};
 
 /// Reads one client's frames.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Reader {
     limit: usize,
     /// Present while a frame or a message is half there. Boxed, since nearly always it is not.

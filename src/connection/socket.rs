@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, io, task::Poll};
 
-use crate::shard::{Shard, client::Client};
+use crate::{fanout::outbound::Outbound, shard::Shard};
 
 /// Waits until bytes come or the client's phase changes, and calls `act` with the bytes.
 ///
@@ -10,46 +10,47 @@ use crate::shard::{Shard, client::Client};
 /// Why the stream has ended.
 pub(super) async fn read(
     shard: &Shard,
-    client: &Client,
+    out: &Outbound,
     act: impl FnOnce(&mut [u8]),
 ) -> Result<(), String> {
-    let before = client.phase();
+    let before = out.phase();
     let is_readable = poll_fn(|cx| {
-        if client.phase() != before {
+        if out.phase() != before {
             return Poll::Ready(false);
         }
-        if client.stream().is_readable() {
+        if out.transport().is_readable() {
             return Poll::Ready(true);
         }
-        client.stream().register_reader(cx);
+        out.transport().register_reader(cx);
         Poll::Pending
     });
     if !is_readable.await {
         return Ok(());
     }
-    let arrived = take(shard, client, act);
-    if client.stream().is_readable() {
-        // One that sends without end must not keep the others of the shard waiting.
+    let arrived = take(shard, out, usize::MAX, act);
+    if out.transport().is_readable() {
+        // A client that floods must not starve the others of the shard.
         shard.reactor.yield_now().await;
     }
     arrived
 }
 
-/// Reads what the socket has, as much as is read at once, and calls `act` with it.
+/// Reads what the socket has, up to `limit` bytes and the size of the buffer, and calls `act` with it.
 ///
 /// # Errors
 /// Why the stream has ended.
 pub(super) fn take(
     shard: &Shard,
-    client: &Client,
+    out: &Outbound,
+    limit: usize,
     act: impl FnOnce(&mut [u8]),
 ) -> Result<(), String> {
     let mut buffer = shard.read_buffer.borrow_mut();
-    let size = client.read_size().min(buffer.len());
-    match client.stream().try_read(&mut buffer[..size]) {
+    let size = limit.min(buffer.len());
+    match out.transport().recv(&mut buffer[..size]) {
         Ok(0) => Err("the connection ended without a close frame".to_owned()),
         Ok(len) => {
-            client.note_heard();
+            out.note_heard();
             act(&mut buffer[..len]);
             Ok(())
         }

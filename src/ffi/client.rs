@@ -103,7 +103,8 @@ pub unsafe extern "C" fn chat_server_reject(
 /// CHAT_EVENT_JOINED, unless the client is in the room already.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room has,
-/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if it is in as many rooms as it may
+/// be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_join(
     server: *mut chat_server,

@@ -179,6 +179,16 @@ pub extern "C" fn chat_config_set_max_connections(
     attempt(|| set(config, |config| _ = config.max_connections(size(count))))
 }
 
+/// Sets how many rooms one client may be in at once, the room that it asks for included
+/// (chat_server_join). Default: 1,000. From 1 to 1,000,000.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_max_rooms_per_client(
+    config: Option<&mut chat_config>,
+    rooms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.max_rooms_per_client(size(rooms))))
+}
+
 /// Sets how many connections may be in their handshake at once. One more is answered with HTTP 503.
 /// Default: 1,024. From 1 to 1,000,000.
 #[unsafe(no_mangle)]

@@ -40,6 +40,8 @@ pub enum chat_status {
     CHAT_ERR_FORKED = -10,
     /// The server was configured without what the call needs.
     CHAT_ERR_UNSUPPORTED = -11,
+    /// The client is in as many rooms as it may be.
+    CHAT_ERR_TOO_MANY_ROOMS = -12,
     /// The port is in use.
     CHAT_ERR_ADDRESS_IN_USE = -20,
     /// The address is not one of this machine.
@@ -79,6 +81,7 @@ impl From<&Error> for chat_status {
             Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,
             Error::InvalidUtf8 => CHAT_ERR_INVALID_UTF8,
             Error::TooLarge { .. } => CHAT_ERR_TOO_LARGE,
+            Error::TooManyRooms { .. } => CHAT_ERR_TOO_MANY_ROOMS,
             Error::ClientNotFound | Error::DecisionNotFound => CHAT_ERR_NOT_FOUND,
             Error::Stopped => CHAT_ERR_STOPPED,
             Error::TimedOut => CHAT_ERR_TIMED_OUT,
@@ -102,7 +105,7 @@ fn listen_status(source: &io::Error) -> chat_status {
 }
 
 /// Number, name and sentence of each status.
-const STATUSES: [(chat_status, &CStr, &CStr); 18] = [
+const STATUSES: [(chat_status, &CStr, &CStr); 19] = [
     (CHAT_OK, c"CHAT_OK", c"done"),
     (
         CHAT_ERR_INVALID_ARGUMENT,
@@ -142,6 +145,11 @@ const STATUSES: [(chat_status, &CStr, &CStr); 18] = [
         CHAT_ERR_UNSUPPORTED,
         c"CHAT_ERR_UNSUPPORTED",
         c"the server was configured without what the call needs",
+    ),
+    (
+        CHAT_ERR_TOO_MANY_ROOMS,
+        c"CHAT_ERR_TOO_MANY_ROOMS",
+        c"the client is in as many rooms as it may be",
     ),
     (CHAT_ERR_ADDRESS_IN_USE, c"CHAT_ERR_ADDRESS_IN_USE", c"the port is in use"),
     (

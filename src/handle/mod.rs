@@ -18,14 +18,14 @@ use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use crate::{
-    batch::{self, BatchError, Publication, Share},
+    batch::{self, BatchError, Publication, SharedMemory},
     context::Context,
     error::{Error, Result},
     event::{ClientId, Event},
+    fanout::{command::Command, shard_handle::ShardHandle},
     frame::Kind,
     message::Message,
-    rooms::{self, Patience, Rooms},
-    shard::{Link, inbox::Item},
+    rooms::{self, LazyDeadline, Rooms},
     stats::Stats,
 };
 
@@ -35,15 +35,15 @@ pub(crate) type Handler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
 /// How long clients may take to answer the close frame if the host does not say.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How many messages of a batch are published to a room without a look at how much waits.
-const MAX_RUN: usize = 256;
+/// How many messages of a batch are published to a room before the inboxes are checked for space.
+const MAX_ATOMIC: usize = 256;
 
 /// A running server, as all its threads and the host's see it.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     pub(crate) rooms: Arc<Rooms>,
-    pub(crate) links: Arc<[Arc<Link>]>,
+    pub(crate) shards: Arc<[Arc<ShardHandle>]>,
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) has_handler: bool,
     /// The thread that the handler is called on.
@@ -106,7 +106,7 @@ impl Handle {
     /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
     /// [`Error::Stopped`]. In all cases nothing was published.
     pub fn publish(&self, room: &str, kind: Kind, data: &[u8]) -> Result<u64> {
-        self.shared.rooms.publish(room, [self.message(kind, data)?], &Patience::default())
+        self.shared.rooms.publish(room, [self.message(kind, data)?], &LazyDeadline::default())
     }
 
     /// Publishes many messages, in their order, as [`publish`](Self::publish) does each; cheaper,
@@ -126,18 +126,18 @@ impl Handle {
 
     fn publish_all(&self, batch: &[Publication<'_>], published: &mut usize) -> Result<()> {
         let limit = self.max_message_size();
-        let share = Share::of(&self.shared.context.options);
+        let shared_memory = SharedMemory::of(&self.shared.context.options);
         let mut runs = Vec::new();
         for run in batch.chunk_by(Publication::is_for_the_room_of) {
             rooms::check_name(run[0].room)?;
-            for run in run.chunks(MAX_RUN) {
-                runs.push((run[0].room, batch::messages(run, limit, share)?));
+            for run in run.chunks(MAX_ATOMIC) {
+                runs.push((run[0].room, batch::messages(run, limit, shared_memory)?));
             }
         }
-        let patience = Patience::default();
+        let deadline = LazyDeadline::default();
         for (room, messages) in runs {
             let count = messages.len();
-            self.shared.rooms.publish(room, messages, &patience)?;
+            self.shared.rooms.publish(room, messages, &deadline)?;
             *published += count;
         }
         Ok(())
@@ -181,9 +181,9 @@ impl Handle {
         if is_first {
             // First the rooms, then the inboxes: a message that was accepted is in every inbox.
             self.shared.rooms.stop();
-            for link in self.shared.links.iter() {
+            for shard in self.shared.shards.iter() {
                 // Only this pushes it, once.
-                let _ = link.inbox.push(Item::Stop);
+                let _ = shard.inbox.push(Command::Stop);
             }
         }
     }
@@ -201,11 +201,11 @@ impl Handle {
         Message::checked(kind, data, self.max_message_size())
     }
 
-    fn link_of(&self, client: ClientId) -> Result<&Arc<Link>> {
+    fn shard_of(&self, client: ClientId) -> Result<&Arc<ShardHandle>> {
         if self.is_stopping() {
             return Err(Error::Stopped);
         }
-        let link = self.shared.links.get(client.shard()).ok_or(Error::ClientNotFound)?;
-        if link.has_client(client) { Ok(link) } else { Err(Error::ClientNotFound) }
+        let shard = self.shared.shards.get(client.shard()).ok_or(Error::ClientNotFound)?;
+        if shard.has_client(client) { Ok(shard) } else { Err(Error::ClientNotFound) }
     }
 }

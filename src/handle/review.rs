@@ -4,19 +4,16 @@ use super::Handle;
 use crate::{
     error::{Error, Result},
     event::DecisionId,
+    fanout::command::{Command, Verdict},
     frame::Kind,
-    shard::{
-        inbox::{Call, Item},
-        reviews::Verdict,
-    },
 };
 
 impl Handle {
-    /// Lets a message be published that an [`Event::MessageRequest`](crate::Event::MessageRequest)
-    /// told of. It goes to the event's room, when what the same client sent before is decided; if the
-    /// host has taken the client out of that room since, or the server stops before, it is counted in
-    /// [`Stats::messages_refused`](crate::Stats::messages_refused). A client that leaves meanwhile stays
-    /// in its rooms, and `Disconnected` waits, until its messages are decided.
+    /// Publishes a message that an [`Event::MessageRequest`](crate::Event::MessageRequest) told of. It goes
+    /// to the event's room, when what the same client sent before is decided; if the host has taken the client
+    /// out of that room since, or the server stops before, it is counted in
+    /// [`Stats::messages_refused`](crate::Stats::messages_refused). A client that leaves meanwhile stays in
+    /// its rooms, and `Disconnected` waits, until its messages are decided.
     ///
     /// # Errors
     /// [`Error::DecisionNotFound`] if it was decided before or the time is over; [`Error::Stopped`].
@@ -27,14 +24,14 @@ impl Handle {
     /// As [`allow`](Self::allow), with another message in its place.
     ///
     /// # Errors
-    /// Those of [`allow`](Self::allow), [`Error::InvalidUtf8`] for text, [`Error::TooLarge`]; with
-    /// these two the message is still to be decided on.
+    /// Those of [`allow`](Self::allow), [`Error::InvalidUtf8`] for text, [`Error::TooLarge`]; with these two
+    /// the message still waits for a decision.
     pub fn allow_changed(&self, decision: DecisionId, kind: Kind, data: &[u8]) -> Result<()> {
         let message = self.message(kind, data)?;
         self.decide(decision, Verdict::Change(message))
     }
 
-    /// Lets a message not be published. Its sender is not told: say so with [`send`](Self::send).
+    /// Drops a message. Its sender is not told: use [`send`](Self::send) for that.
     ///
     /// # Errors
     /// Those of [`allow`](Self::allow).
@@ -46,10 +43,8 @@ impl Handle {
         if self.is_stopping() {
             return Err(Error::Stopped);
         }
-        let link = self.shared.links.get(decision.shard()).ok_or(Error::DecisionNotFound)?;
-        let client = link.undecided.take(decision).ok_or(Error::DecisionNotFound)?;
-        link.inbox.push(Item::Call(Call(Box::new(move |shard| {
-            shard.reviews.decide(shard, client, decision, verdict);
-        }))))
+        let shard = self.shared.shards.get(decision.shard()).ok_or(Error::DecisionNotFound)?;
+        let client = shard.undecided.reviews.take(decision).ok_or(Error::DecisionNotFound)?;
+        shard.push(Command::Decide(client, decision, verdict))
     }
 }

@@ -1,7 +1,7 @@
 //! A handshake that waits for the host's decision.
 //!
-//! Meanwhile the host reaches the client by its id: what it sends waits in the outbox, rooms that it
-//! joins it to count at once. Nothing is answered, and nobody else waits.
+//! Meanwhile the host reaches the client by its id: what it sends waits in the outbox, and rooms that it joins
+//! the client to count at once. Nothing is answered, and no other client waits.
 
 use std::{cell::Cell, pin::pin, rc::Rc, sync::Arc};
 
@@ -10,23 +10,20 @@ use tokio::sync::oneshot;
 
 use super::answer::Answer;
 use crate::{
-    connection::Member,
+    connection::ClientGuard,
+    decisions::Applicant,
     event::{Event, Request},
+    fanout::command::Rejection,
     options::Overdue,
     protocol::PlainOptions,
-    rooms::Rooms,
-    shard::{
-        Shard,
-        admission::{Applicant, Decision, Rejection},
-        client::Client,
-    },
+    rooms::client::Client,
+    shard::{Decision, Shard},
 };
 
-/// A client that is not connected yet, for the host decides on it. If this is dropped before it is, it has
-/// left.
+/// A client that is not connected yet, since the host decides on it. If this is dropped before that, the
+/// client has left.
 pub(super) struct Waiting {
     shard: Rc<Shard>,
-    rooms: Arc<Rooms>,
     client: Rc<Client>,
     /// What the host is told if it is not connected; empty if it is.
     why: Cell<&'static str>,
@@ -35,20 +32,21 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Asks the host.
     pub(super) fn begin(
-        member: &Member,
+        guard: &ClientGuard,
         options: &PlainOptions,
         request: Arc<Request>,
     ) -> (Self, oneshot::Receiver<Decision>) {
-        let Member { shard, rooms, client } = member;
-        let (shard, rooms, client) = (Rc::clone(shard), Arc::clone(rooms), Rc::clone(client));
-        shard.add_client(&client);
+        let ClientGuard { shard, client } = guard;
+        let (shard, client) = (Rc::clone(shard), Rc::clone(client));
+        // The room that it asks for is one of those that it may be in.
+        shard.add_client(&client, 1);
         let applicant = Applicant { room: Some(options.room.clone()), history: options.history };
-        shard.link.applicants.add(client.id(), applicant);
+        shard.handle.undecided.admissions.add(client.id(), applicant);
         let decision = shard.answers.await_for(client.id());
         let (room, id) = (options.room.as_str().into(), client.id());
         shard.context.events.push(Event::ConnectRequest { client: id, room, request });
         let why = Cell::new("it left before it was admitted");
-        (Self { shard, rooms, client, why }, decision)
+        (Self { shard, client, why }, decision)
     }
 
     /// Waits for the host's decision, as long as the option allows.
@@ -58,14 +56,14 @@ impl Waiting {
     ) -> Result<(), Answer> {
         let Self { shard, client, .. } = self;
         let timeout = shard.context.options.admission_timeout;
-        let in_time = shard.time_limits.within(timeout, &mut decision);
+        let in_time = shard.deadlines.within(timeout, &mut decision);
         let first = match select(pin!(in_time), pin!(shard.stopped())).await {
             Either::Left((first, _)) => Some(first),
             Either::Right(_) => None,
         };
         let decided = match first {
             Some(Some(decided)) => decided.ok(),
-            Some(None) => match shard.link.applicants.take(client.id()) {
+            Some(None) => match shard.handle.undecided.admissions.take(client.id()) {
                 Some(applicant) => return self.overdue(&applicant),
                 // The host has decided, and its decision is in the shard's inbox.
                 None => match select(decision, pin!(shard.stopped())).await {
@@ -91,26 +89,22 @@ impl Waiting {
 
     /// Decides on a client that the host has not decided on in time, as the option says.
     fn overdue(&self, applicant: &Applicant) -> Result<(), Answer> {
-        let Self { shard, rooms, client, .. } = self;
-        // No decision of the host's comes any more.
+        let Self { shard, client, .. } = self;
+        // No decision of the host comes any more.
         shard.answers.take(client.id());
         shard.context.counters.admissions_timed_out.add(1);
         if shard.context.options.overdue == Overdue::Refuse {
             self.why.set("the host did not decide in time");
             return Err(Answer::limit("the server's host did not decide in time; try again"));
         }
-        let joined =
-            rooms.subscribe_to_everyone(shard, client).and_then(|()| match &applicant.room {
-                Some(room) => rooms.subscribe(shard, client, room, applicant.history),
-                None => Ok(()),
-            });
+        let joined = shard.subscribe(client, applicant.room.as_deref(), applicant.history);
         joined.map_err(|_stopped| {
             self.why.set("the server is stopping");
             Answer::stopping()
         })
     }
 
-    /// Lets the client be: its handshake is answered, and it leaves as one that was connected.
+    /// Notes that the handshake is answered: the client leaves as one that was connected.
     pub(super) fn is_connected(&self) {
         self.why.set("");
     }
@@ -123,17 +117,14 @@ impl Drop for Waiting {
             return;
         }
         let (shard, client) = (&self.shard, self.client.id());
-        shard.link.applicants.take(client);
+        shard.handle.undecided.admissions.take(client);
         shard.answers.take(client);
         // What the host has sent it is in its outbox, and goes with it.
         shard.remove_client(client);
-        self.client.report_dropped(true);
+        self.client.out().report_dropped(true);
         let identity = self.client.identity();
-        shard.context.events.push(Event::Disconnected {
-            client,
-            identity,
-            code: 1006,
-            reason: reason.into(),
-        });
+        let reason = reason.into();
+        let event = Event::Disconnected { client, identity, code: 1006, reason };
+        shard.report_left(client, event);
     }
 }

@@ -1,9 +1,8 @@
 //! The HTTP side of a connection: one request, answered or upgraded.
 //!
-//! Its head is httparse's business, and one answer is all that it gets: here are no bodies to be read
-//! and no second requests, so what else a library for HTTP does would only be paid for (a third of what
-//! a connection costs in user space, a seventh of a program with libchat). Whoever is still there gets an
-//! answer, also to a request that makes no sense or that never ends.
+//! httparse parses its head, and it gets one answer. There are no bodies and no second requests, so a library
+//! for HTTP would cost every connection and every program that links libchat, and add nothing. Every client
+//! that is still there gets an answer, also to a request that makes no sense or that never ends.
 
 mod accept;
 mod admission;
@@ -13,8 +12,8 @@ mod receive;
 mod request;
 
 use std::{
-    io,
-    net::{Shutdown, SocketAddr},
+    io::{self, IoSlice},
+    net::SocketAddr,
     pin::pin,
     rc::Rc,
     sync::Arc,
@@ -22,7 +21,6 @@ use std::{
 };
 
 use futures_util::future::{Either, select};
-use socket2::SockRef;
 use tokio::sync::oneshot;
 
 pub(crate) use self::answer::refuse_now;
@@ -35,49 +33,48 @@ use self::{
     request::Route,
 };
 use crate::{
-    connection::{Member, Upgraded},
-    context::Admission,
+    connection::{ClientGuard, Upgraded},
+    context::Permit,
     event,
+    fanout::command::AcceptedStream,
     reactor::Stream,
-    rooms::Rooms,
-    shard::{Shard, admission::Decision, inbox::Arrival},
-    sys::Socket,
+    shard::{Decision, Shard},
+    transport::Transport,
 };
 
 /// How long an answer may take to be written, and how long what a refused client still sends is read and
 /// thrown away, so that no reset destroys the answer on its way.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A client that has connected.
-struct Caller {
+/// A connection that has sent no request yet, or whose request is not answered.
+struct Handshake {
     shard: Rc<Shard>,
-    rooms: Arc<Rooms>,
-    stream: Rc<Stream>,
+    transport: Transport,
     addr: SocketAddr,
 }
 
-/// A request that may be upgraded. When it is dropped, the client is first out of its rooms, then the host
-/// is told that it has left, then its place among the connections is free.
-struct Begun {
+/// A request that is upgraded if the host admits it. When it is dropped, the client first leaves its rooms,
+/// then the host is told that it has left, then its permit is given back.
+struct Pending {
     upgrade: Upgrade,
     /// What came behind its head.
     leftover: Vec<u8>,
-    member: Member,
+    guard: ClientGuard,
     /// The client that the host decides on, and where the decision comes.
     waiting: Option<Waiting>,
     decision: Option<oneshot::Receiver<Decision>>,
     request: Option<Arc<event::Request>>,
-    admission: Admission,
+    permit: Permit,
 }
 
-/// Serves one HTTP request; what is to be served as WebSocket from then on, if it is upgraded.
+/// Serves one HTTP request. Returns the connection if it is upgraded.
 ///
-/// Nearly every client is let in at once, so what else may happen is in futures of their own: this one
-/// takes a kilobyte, which the allocator gives and takes back without a search.
-pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) -> Option<Upgraded> {
-    let Arrival { stream, addr, admission: place, load } = arrival;
-    let stream = match Stream::new(&shard.reactor, stream) {
-        Ok(stream) => Rc::new(stream),
+/// Nearly every client is admitted at once, so the other cases are boxed futures of their own: this one stays
+/// small, and the allocator serves it without a search.
+pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Upgraded> {
+    let AcceptedStream { stream, addr, permit: place, load } = accepted;
+    let transport = match Stream::new(&shard.reactor, stream) {
+        Ok(stream) => Transport::plain(stream),
         Err(error) => {
             if let Some(others) = shard.context.throttles.accept_failures.pass() {
                 tracing::warn!(%addr, %error, others, "an accepted connection cannot be served");
@@ -85,47 +82,47 @@ pub(crate) async fn run(shard: Rc<Shard>, rooms: Arc<Rooms>, arrival: Arrival) -
             return None;
         }
     };
-    let caller = Caller { shard, rooms, stream, addr };
-    let begun = match caller.begun().await {
-        Ok(begun) if begun.decision.is_none() => begun,
-        Ok(begun) => {
-            // The host may take its time: others are let in meanwhile.
+    let handshake = Handshake { shard, transport, addr };
+    let pending = match handshake.pending().await {
+        Ok(pending) if pending.decision.is_none() => pending,
+        Ok(pending) => {
+            // The host may take its time: other handshakes go on meanwhile.
             drop(place);
-            Box::pin(caller.decided(begun)).await?
+            Box::pin(handshake.decided(pending)).await?
         }
         Err(answer) => {
-            Box::pin(caller.refuse(answer)).await;
+            Box::pin(handshake.refuse(answer)).await;
             return None;
         }
     };
-    let begun = match Socket::of(&*caller.stream).send(&begun.upgrade) {
-        Ok(taken) if taken == begun.upgrade.len() => begun,
+    let pending = match handshake.transport.send(&pending.upgrade) {
+        Ok(taken) if taken == pending.upgrade.len() => pending,
         // A socket that was not written to yet takes it all, unless the kernel is short of memory or the
         // client is gone.
-        taken => Box::pin(caller.answered(begun, taken.unwrap_or_default())).await?,
+        taken => Box::pin(handshake.answered(pending, taken.unwrap_or_default())).await?,
     };
-    if let Some(waiting) = &begun.waiting {
+    if let Some(waiting) = &pending.waiting {
         waiting.is_connected();
     }
-    let Begun { leftover, member, request, admission, .. } = *begun;
-    Some(Upgraded { member, leftover, request, admission, load })
+    let Pending { leftover, guard, request, permit, .. } = *pending;
+    Some(Upgraded { guard, leftover, request, permit, load })
 }
 
-impl Caller {
-    /// Receives the request, and decides on it as far as that is the server's business.
-    async fn begun(&self) -> Result<Box<Begun>, Answer> {
-        let Self { shard, stream, .. } = self;
-        let received = pin!(receive(shard, stream, |head, rest| self.begin(head, rest)));
+impl Handshake {
+    /// Receives the request, and decides on it unless the host does.
+    async fn pending(&self) -> Result<Box<Pending>, Answer> {
+        let Self { shard, transport, .. } = self;
+        let received = pin!(receive(shard, transport, |head, rest| self.begin(head, rest)));
         let timeout = shard.context.options.handshake_timeout;
-        let in_time = shard.time_limits.within(timeout, received);
+        let in_time = shard.deadlines.within(timeout, received);
         match select(pin!(in_time), pin!(shard.stopped())).await {
-            Either::Left((begun, _)) => begun.unwrap_or_else(|| Err(Answer::request_timeout())),
+            Either::Left((pending, _)) => pending.unwrap_or_else(|| Err(Answer::request_timeout())),
             Either::Right(_) => Err(Answer::stopping()),
         }
     }
 
-    fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Box<Begun>, Answer> {
-        let Self { shard, rooms, stream, addr } = self;
+    fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Box<Pending>, Answer> {
+        let Self { shard, transport, addr } = self;
         let context = &shard.context;
         let options = match request::route(head)? {
             Route::Home => return Err(Answer::home(head)),
@@ -140,37 +137,37 @@ impl Caller {
         if context.events.is_full() {
             return Err(Answer::limit("the server's host does not take events"));
         }
-        let admission = context
-            .admit_connection()
+        let permit = context
+            .permit_connection()
             .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
         let request = context.events.is_enabled().then(|| request::describe(head, *addr));
-        let member = Member::new(shard, rooms, stream, &options);
+        let guard = ClientGuard::new(shard, transport, &options);
         let (mut waiting, mut decision) = (None, None);
         if let (Some(request), false) = (&request, context.options.admission_timeout.is_zero()) {
-            let (begun, receiver) = Waiting::begin(&member, &options, Arc::clone(request));
+            let (begun, receiver) = Waiting::begin(&guard, &options, Arc::clone(request));
             (waiting, decision) = (Some(begun), Some(receiver));
         } else {
-            member.join(&options).map_err(|_stopped| Answer::stopping())?;
+            guard.join(&options).map_err(|_stopped| Answer::stopping())?;
         }
         let leftover = rest.to_vec();
-        let begun = Begun { upgrade, leftover, member, waiting, decision, request, admission };
-        Ok(Box::new(begun))
+        let pending = Pending { upgrade, leftover, guard, waiting, decision, request, permit };
+        Ok(Box::new(pending))
     }
 
-    /// Waits for the host's decision, and refuses whom it does not let in.
-    async fn decided(&self, mut begun: Box<Begun>) -> Option<Box<Begun>> {
-        let Begun { waiting, decision, leftover, .. } = &mut *begun;
+    /// Waits for the host's decision, and refuses the client that it does not admit.
+    async fn decided(&self, mut pending: Box<Pending>) -> Option<Box<Pending>> {
+        let Pending { waiting, decision, leftover, .. } = &mut *pending;
         let (waiting, decision) = (waiting.as_ref()?, decision.take()?);
-        let has_left = left(&self.shard, &self.stream, leftover);
+        let has_left = left(&self.shard, &self.transport, leftover);
         let decided = match select(pin!(waiting.decided(decision)), pin!(has_left)).await {
             Either::Left((decided, _)) => Some(decided),
             Either::Right(_) => None,
         };
         if let Some(Ok(())) = decided {
-            return Some(begun);
+            return Some(pending);
         }
-        let Begun { admission: _place, member, waiting, .. } = *begun;
-        drop(member);
+        let Pending { permit: _permit, guard, waiting, .. } = *pending;
+        drop(guard);
         // The host is told before the answer is sent.
         drop(waiting);
         match decided {
@@ -181,12 +178,12 @@ impl Caller {
     }
 
     /// Writes the rest of the answer that upgrades, of which the socket has not taken everything.
-    async fn answered(&self, begun: Box<Begun>, taken: usize) -> Option<Box<Begun>> {
-        let is_written = self.write(&begun.upgrade[taken..]).await;
+    async fn answered(&self, pending: Box<Pending>, taken: usize) -> Option<Box<Pending>> {
+        let is_written = self.write(&pending.upgrade[taken..]).await;
         if !is_written {
             self.shard.context.counters.connections_refused.add(1);
         }
-        is_written.then_some(begun)
+        is_written.then_some(pending)
     }
 
     /// Answers a request that is not upgraded, and waits until the client has taken the answer.
@@ -201,35 +198,35 @@ impl Caller {
 
     /// Writes an answer. Returns whether the socket has taken it.
     async fn write(&self, answer: &[u8]) -> bool {
-        let written = write_all(&self.stream, answer);
-        self.shard.time_limits.within(LINGER, written).await == Some(true)
+        let written = write_all(&self.transport, answer);
+        self.shard.deadlines.within(LINGER, written).await == Some(true)
     }
 
     /// Ends the stream to the client, and reads until the client ends its own.
     async fn linger(&self) {
-        let Self { shard, stream, .. } = self;
-        if SockRef::from(stream.io()).shutdown(Shutdown::Write).is_err() {
+        let Self { shard, transport, .. } = self;
+        if transport.end_write().is_err() {
             return;
         }
         let ended = async {
             loop {
-                stream.readable().await;
-                if skip(shard, stream).is_err() {
+                transport.readable().await;
+                if skip(shard, transport).is_err() {
                     return;
                 }
-                // One that sends without end must not keep the others of the shard waiting.
+                // A client that floods must not starve the others of the shard.
                 shard.reactor.yield_now().await;
             }
         };
-        select(pin!(shard.time_limits.within(LINGER, ended)), pin!(shard.stopped())).await;
+        select(pin!(shard.deadlines.within(LINGER, ended)), pin!(shard.stopped())).await;
     }
 }
 
 /// Writes as the socket takes it. Returns whether it has taken everything.
-async fn write_all(stream: &Stream, mut bytes: &[u8]) -> bool {
+async fn write_all(transport: &Transport, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
-        stream.writable().await;
-        match stream.try_write(bytes) {
+        transport.writable().await;
+        match transport.send_slices(&[IoSlice::new(bytes)]) {
             Ok(taken) => bytes = &bytes[taken..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return false,

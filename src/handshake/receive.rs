@@ -10,7 +10,7 @@ use super::{
     answer::Answer,
     head::{Head, no_headers},
 };
-use crate::{reactor::Stream, shard::Shard};
+use crate::{shard::Shard, transport::Transport};
 
 /// Receives a request's head, and returns what `act` makes of it and of what came behind it.
 ///
@@ -18,16 +18,16 @@ use crate::{reactor::Stream, shard::Shard};
 /// What `act` answers, or what is answered to something that is no such head.
 pub(super) async fn receive<T>(
     shard: &Shard,
-    stream: &Stream,
+    transport: &Transport,
     act: impl FnOnce(&Head<'_, '_>, &[u8]) -> Result<T, Answer>,
 ) -> Result<T, Answer> {
     // Of what may come; empty lines before the head count.
     let mut room = shard.context.options.handshake_size;
     let mut before = Vec::new();
     loop {
-        stream.readable().await;
+        transport.readable().await;
         let mut buffer = shard.read_buffer.borrow_mut();
-        let new = match read(stream, &mut buffer, room) {
+        let new = match read(transport, &mut buffer, room) {
             Ok(Some(new)) => new,
             Ok(None) => continue,
             // What has come is not all of a request, and no more comes.
@@ -57,11 +57,11 @@ pub(super) async fn receive<T>(
 
 /// Waits until a client leaves that awaits its answer. What it sends meanwhile is kept, as much as a head
 /// may be long: behind something that it has sent its leaving is not seen.
-pub(super) async fn left(shard: &Shard, stream: &Stream, kept: &mut Vec<u8>) {
+pub(super) async fn left(shard: &Shard, transport: &Transport, kept: &mut Vec<u8>) {
     let limit = shard.context.options.handshake_size;
     while kept.is_empty() {
-        stream.readable().await;
-        match read(stream, &mut shard.read_buffer.borrow_mut(), limit) {
+        transport.readable().await;
+        match read(transport, &mut shard.read_buffer.borrow_mut(), limit) {
             Ok(new) => kept.extend_from_slice(new.unwrap_or_default()),
             Err(_) => return,
         }
@@ -73,9 +73,13 @@ pub(super) async fn left(shard: &Shard, stream: &Stream, kept: &mut Vec<u8>) {
 ///
 /// # Errors
 /// The stream has ended, or is broken.
-fn read<'b>(stream: &Stream, buffer: &'b mut [u8], limit: usize) -> io::Result<Option<&'b [u8]>> {
+fn read<'b>(
+    transport: &Transport,
+    buffer: &'b mut [u8],
+    limit: usize,
+) -> io::Result<Option<&'b [u8]>> {
     let wanted = buffer.len().min(limit);
-    match stream.try_read(&mut buffer[..wanted]) {
+    match transport.recv(&mut buffer[..wanted]) {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
         Ok(len) => Ok(Some(&buffer[..len])),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -87,8 +91,8 @@ fn read<'b>(stream: &Stream, buffer: &'b mut [u8], limit: usize) -> io::Result<O
 ///
 /// # Errors
 /// The stream has ended, or is broken.
-pub(super) fn skip(shard: &Shard, stream: &Stream) -> io::Result<()> {
-    read(stream, &mut shard.read_buffer.borrow_mut(), usize::MAX).map(drop)
+pub(super) fn skip(shard: &Shard, transport: &Transport) -> io::Result<()> {
+    read(transport, &mut shard.read_buffer.borrow_mut(), usize::MAX).map(drop)
 }
 
 /// What may come before a head (RFC 9112, 2.2).

@@ -1,4 +1,4 @@
-//! When a loop looks at its sources for a moment before it sleeps.
+//! Polls for a short time before a loop parks, where that pays off.
 
 use std::{
     cell::Cell,
@@ -6,51 +6,50 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many sleeps come between two tries at the most.
+/// How many parks come between two tries at most.
 const MAX_SKIPPED: u32 = 1024;
 
-/// Looks for a time before a sleep, where that pays off. A try in vain is followed by sleeps without one,
-/// twice as many as the last time, and one that found something halves their number. So who finds something
-/// less than every second time, for instance because its clients need the core that it looks with, soon
-/// sleeps at once.
+/// Decides when to busy poll. A try in vain doubles the number of parks that come without one, and a
+/// success halves it. So a loop that succeeds less than every second time, for instance because its
+/// clients need the core that it spins on, soon parks at once.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
-    time: Duration,
-    /// How many sleeps come before the next try.
+    duration: Duration,
+    /// How many parks come before the next try.
     to_skip: Cell<u32>,
-    /// How many sleeps follow the next try if it is in vain.
+    /// How many parks follow the next try if it is in vain.
     penalty: Cell<u32>,
 }
 
 impl BusyPoll {
-    pub(super) fn new(time: Duration) -> Self {
-        Self { time, to_skip: Cell::new(0), penalty: Cell::new(1) }
+    pub(super) fn new(duration: Duration) -> Self {
+        Self { duration, to_skip: Cell::new(0), penalty: Cell::new(1) }
     }
 
-    /// Lets so many sleeps at least come without a try.
-    pub(super) fn skip(&self, sleeps: u32) {
-        self.to_skip.set(self.to_skip.get().max(sleeps));
+    /// Makes at least the next `parks` parks come without a try.
+    pub(super) fn skip(&self, parks: u32) {
+        self.to_skip.set(self.to_skip.get().max(parks));
     }
 
-    /// Looks until something is found or the time is over, or not at all. Returns whether something was
-    /// found: otherwise it is time to sleep.
-    pub(super) fn run(&self, mut look: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
+    /// Polls until something is found or the time is over, or not at all. Returns whether something was
+    /// found; if not, the loop parks.
+    pub(super) fn run(&self, mut poll: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
         if let Some(left) = self.to_skip.get().checked_sub(1) {
             self.to_skip.set(left);
             return Ok(false);
         }
-        if self.time.is_zero() {
+        if self.duration.is_zero() {
             return Ok(false);
         }
-        // What is there already does not tell how long the next will take.
-        if look()? {
+        // What is there already says nothing about how long the next event takes.
+        if poll()? {
             return Ok(true);
         }
         let penalty = self.penalty.get();
         let begun = Instant::now();
-        while begun.elapsed() < self.time {
+        while begun.elapsed() < self.duration {
             hint::spin_loop();
-            if look()? {
+            if poll()? {
                 self.penalty.set((penalty / 2).max(1));
                 return Ok(true);
             }
@@ -105,7 +104,7 @@ mod tests {
         tries(&poll, 37);
         assert_eq!((poll.to_skip.get(), poll.penalty.get()), (32, 64));
         poll.to_skip.set(0);
-        poll.time = LONG;
+        poll.duration = LONG;
         for penalty in [32, 16, 8, 4, 2, 1, 1] {
             assert!(poll.run(found_at(3)).unwrap());
             assert_eq!((poll.to_skip.get(), poll.penalty.get()), (0, penalty));

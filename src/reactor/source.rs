@@ -1,9 +1,9 @@
-//! What a loop watches: a socket, a listener, a timer.
+//! What a loop polls: a socket, a listener, a timer.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::poll_fn,
-    io::{self, Read, Write},
+    io::{self, Read},
     net::TcpStream,
     os::fd::{AsRawFd, RawFd},
     rc::Rc,
@@ -12,26 +12,23 @@ use std::{
 
 use mio::{Interest, Token, unix::SourceFd};
 
-use super::{OnReady, Reactor};
+use super::{Handler, Reactor};
 
-/// What is known of a source, and who waits for it. It may be read and written until that is tried in vain.
+/// A source's cached readiness, valid until an operation returns `WouldBlock`, and what waits for it.
 pub(super) struct Watched {
     pub(super) is_readable: Cell<bool>,
     pub(super) is_writable: Cell<bool>,
-    /// Whether the stream has ended or is broken: then it stays readable, as often as it is read.
+    /// Whether the stream has ended or is broken: then it stays readable.
     pub(super) has_ended: Cell<bool>,
-    /// Whether it is among those who are called in the next pass: they are called once in a pass.
-    pub(super) is_called_again: Cell<bool>,
-    pub(super) on_ready: Cell<Option<Box<dyn OnReady>>>,
-    reader: Cell<Option<Waker>>,
+    /// Whether it is among the sources that are dispatched after the next poll.
+    pub(super) is_rescheduled: Cell<bool>,
+    /// Whether the owner is reported when the source becomes writable.
+    pub(super) wants_write: Cell<bool>,
+    /// What the loop's owner knows the source by.
+    pub(super) owner: Cell<u64>,
+    pub(super) handler: RefCell<Option<Rc<dyn Handler>>>,
+    pub(super) reader: Cell<Option<Waker>>,
     pub(super) writer: Cell<Option<Waker>>,
-}
-
-/// Who goes on when a source can be read: a task that waits for it, or who is called.
-#[derive(Default)]
-pub(super) struct Waiters {
-    pub(super) waker: Option<Waker>,
-    pub(super) on_ready: Option<Box<dyn OnReady>>,
 }
 
 impl Watched {
@@ -40,20 +37,22 @@ impl Watched {
             is_readable: Cell::new(true),
             is_writable: Cell::new(true),
             has_ended: Cell::default(),
-            is_called_again: Cell::default(),
-            on_ready: Cell::default(),
+            is_rescheduled: Cell::default(),
+            wants_write: Cell::default(),
+            owner: Cell::default(),
+            handler: RefCell::default(),
             reader: Cell::default(),
             writer: Cell::default(),
         }
     }
 
-    pub(super) fn take_waiters(&self) -> Waiters {
-        Waiters { waker: self.reader.take(), on_ready: self.on_ready.take() }
+    pub(super) fn handler(&self) -> Option<Rc<dyn Handler>> {
+        self.handler.borrow().clone()
     }
 }
 
-/// Something with a descriptor that does not block. One may wait until it can be read, and one until it can
-/// be written; a second one takes the place of the first.
+/// A descriptor that does not block. One task may wait until it is readable and one until it is writable;
+/// a second one replaces the first.
 #[derive(Debug)]
 pub(crate) struct Source<S: AsRawFd> {
     io: S,
@@ -65,13 +64,13 @@ pub(crate) struct Source<S: AsRawFd> {
 pub(crate) type Stream = Source<TcpStream>;
 
 impl<S: AsRawFd> Source<S> {
-    /// Begins to watch it, until it is dropped.
+    /// Registers the descriptor until the source is dropped.
     ///
     /// # Errors
     /// The kernel cannot watch more.
     pub(crate) fn new(reactor: &Rc<Reactor>, io: S) -> io::Result<Self> {
         let key = reactor.watched.borrow_mut().insert(Watched::new());
-        // Made first: what is not registered may be deregistered, and gives its key back.
+        // Made first: dropping it deregisters, which is harmless if registering fails, and frees the key.
         let source = Self { io, key, reactor: Rc::clone(reactor) };
         let fd = source.io.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -85,32 +84,49 @@ impl<S: AsRawFd> Source<S> {
         &self.io
     }
 
-    /// Calls whoever this is when the source can be read, and in the next pass.
-    pub(crate) fn serve_by(&self, on_ready: Box<dyn OnReady>) {
-        let before = self.with(|watched| watched.on_ready.replace(Some(on_ready)));
-        debug_assert!(before.is_none(), "a source is served by one");
-        self.call_again();
+    /// Sets the handler that readiness is dispatched to, and reschedules the source.
+    pub(crate) fn set_handler(&self, handler: Rc<dyn Handler>) {
+        let before = self.with(|watched| watched.handler.replace(Some(handler)));
+        debug_assert!(before.is_none(), "a source has one handler");
+        self.reschedule();
     }
 
-    /// Calls whoever serves the source, or wakes whoever waits to read it, in the next pass though no
-    /// event comes.
-    pub(crate) fn call_again(&self) {
-        if !self.with(|watched| watched.is_called_again.replace(true)) {
-            self.reactor.again.borrow_mut().push(self.key);
+    /// Removes the handler, which may end it: the caller must not rely on it afterwards.
+    pub(crate) fn clear_handler(&self) {
+        drop(self.with(|watched| watched.handler.take()));
+    }
+
+    /// Dispatches the source after the next poll, though no event comes.
+    pub(crate) fn reschedule(&self) {
+        if !self.with(|watched| watched.is_rescheduled.replace(true)) {
+            self.reactor.rescheduled.borrow_mut().push(self.key);
         }
     }
 
-    /// Whether it may be read.
+    /// Reports `owner` to the loop's owner when the source becomes writable.
+    pub(crate) fn want_write(&self, owner: u64) {
+        self.with(|watched| {
+            watched.owner.set(owner);
+            watched.wants_write.set(true);
+        });
+    }
+
+    /// Reports `owner` as writable at once: the next write finds out whether that is so.
+    pub(crate) fn try_soon(&self, owner: u64) {
+        self.reactor.writable.borrow_mut().push(owner);
+    }
+
+    /// Whether it is readable, as far as is known.
     pub(crate) fn is_readable(&self) -> bool {
         self.with(|watched| watched.is_readable.get())
     }
 
-    /// Lets the task be woken when it may be read, or by `call_again`.
+    /// Wakes the task when the source is readable or rescheduled.
     pub(crate) fn register_reader(&self, cx: &Context<'_>) {
         register(self, |watched| &watched.reader, cx);
     }
 
-    /// Waits until it may be read.
+    /// Waits until it is readable.
     pub(crate) async fn readable(&self) {
         poll_fn(|cx| {
             if self.is_readable() {
@@ -122,7 +138,7 @@ impl<S: AsRawFd> Source<S> {
         .await;
     }
 
-    /// Waits until it may be written.
+    /// Waits until it is writable.
     pub(crate) async fn writable(&self) {
         poll_fn(|cx| {
             if self.with(|watched| watched.is_writable.get()) {
@@ -134,7 +150,7 @@ impl<S: AsRawFd> Source<S> {
         .await;
     }
 
-    /// Does what reads it, and notes if there was nothing.
+    /// Runs a read operation, and clears the cached readiness if it would block.
     pub(crate) fn try_read_with<T>(&self, read: impl FnOnce(&S) -> io::Result<T>) -> io::Result<T> {
         if !self.is_readable() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -146,7 +162,7 @@ impl<S: AsRawFd> Source<S> {
         outcome
     }
 
-    /// Does what writes it, and notes if it takes no more.
+    /// Runs a write operation, and clears the cached readiness if it would block.
     pub(crate) fn try_write_with<T>(
         &self,
         write: impl FnOnce(&S) -> io::Result<T>,
@@ -167,19 +183,14 @@ impl<S: AsRawFd> Source<S> {
 }
 
 impl Stream {
-    /// Reads what there is. `WouldBlock` if there is nothing, which is mostly known without asking.
+    /// Reads what there is. `WouldBlock` if there is nothing, usually without a system call.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.try_read_with(|mut stream| stream.read(buffer))?;
         if len < buffer.len() {
-            // It is empty now: that saves the call that would find it out.
+            // A short read means empty: this saves the call that would return `WouldBlock`.
             self.with(|watched| watched.is_readable.set(watched.has_ended.get()));
         }
         Ok(len)
-    }
-
-    /// Writes what it takes.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.try_write_with(|mut stream| stream.write(bytes))
     }
 }
 
@@ -191,7 +202,7 @@ impl<S: AsRawFd> AsRawFd for Source<S> {
 
 impl<S: AsRawFd> Drop for Source<S> {
     fn drop(&mut self) {
-        // By hand, and not by closing it: another process may have inherited it.
+        // Closing it would not do: another process may have inherited the descriptor.
         let fd = self.io.as_raw_fd();
         let _ = self.reactor.poll.borrow().registry().deregister(&mut SourceFd(&fd));
         let watched = self.reactor.watched.borrow_mut().remove(self.key);
@@ -203,7 +214,7 @@ fn is_would_block<T>(outcome: &io::Result<T>) -> bool {
     matches!(outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// Notes who is to be woken.
+/// Stores the task's waker.
 fn register<S: AsRawFd>(
     source: &Source<S>,
     place: impl Fn(&Watched) -> &Cell<Option<Waker>>,

@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-/// A loop that never looks before it sleeps, one that often does in vain, and one that never sleeps.
+/// A loop that never busy polls, one that often does in vain, and one that never parks.
 const BUSY_POLLS: [Duration; 3] =
     [Duration::ZERO, Duration::from_micros(5), Duration::from_secs(3600)];
 
-/// How often a test with another thread repeats. One that never sleeps gives up its core, if there is only
+/// How often a test with another thread repeats. A loop that never parks gives up its core, if there is only
 /// one, every few milliseconds.
 fn repeats(busy_poll: Duration) -> usize {
     if busy_poll < Duration::from_secs(1) { 20_000 } else { 200 }
@@ -46,10 +46,10 @@ impl Loop {
         (Rc::new(Stream::new(&self.reactor, own).unwrap()), other)
     }
 
-    /// Runs until something holds. It is asked in each pass.
+    /// Runs until something holds. It is checked in each iteration.
     fn run_until(&mut self, mut holds: impl FnMut() -> bool) {
-        let turn = || if holds() { Next::End(()) } else { Next::Sleep };
-        self.reactor.run(&mut self.tasks, turn).unwrap();
+        let tick = || if holds() { Next::End(()) } else { Next::Park };
+        self.reactor.run(&mut self.tasks, tick).unwrap();
     }
 
     /// Runs until a task is done, which did not panic.
@@ -86,8 +86,8 @@ impl Said {
     }
 }
 
-impl OnReady for Hearer {
-    fn on_ready(self: Box<Self>) -> Option<Box<dyn OnReady>> {
+impl Handler for Hearer {
+    fn on_readable(self: Rc<Self>) {
         self.said.calls.set(self.said.calls.get() + 1);
         let mut buffer = vec![0; self.size];
         match self.stream.try_read(&mut buffer) {
@@ -99,9 +99,8 @@ impl OnReady for Hearer {
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
         if self.stream.is_readable() && !self.said.has_ended.get() {
-            self.stream.call_again();
+            self.stream.reschedule();
         }
-        Some(self)
     }
 }
 
@@ -109,12 +108,12 @@ impl OnReady for Hearer {
 fn listen(stream: &Rc<Stream>, size: usize) -> Rc<Said> {
     let (stream, said) = (Rc::clone(stream), Rc::<Said>::default());
     let hearer = Hearer { stream: Rc::clone(&stream), size, said: Rc::clone(&said) };
-    stream.serve_by(Box::new(hearer));
+    stream.set_handler(Rc::new(hearer));
     said
 }
 
 #[test]
-fn who_is_called_hears_all_and_the_end_however_they_come() {
+fn a_handler_sees_all_bytes_and_the_end_however_they_come() {
     for size in [4, 5, 100] {
         let mut own = Loop::new();
         let (stream, mut other) = own.pair();
@@ -130,26 +129,26 @@ fn who_is_called_hears_all_and_the_end_however_they_come() {
 }
 
 #[test]
-fn who_has_more_to_read_is_called_once_in_a_pass() {
+fn a_handler_with_more_to_read_is_called_once_in_an_iteration() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
     let said = listen(&stream, 1);
-    let mut passes = 0;
+    let mut iterations = 0;
     own.run_until(|| {
-        passes += 1;
+        iterations += 1;
         let calls = said.calls.get();
-        assert!(calls <= passes, "{calls} calls in {passes} passes");
-        // An event in each pass, beside what is left.
-        if passes <= 100 {
+        assert!(calls <= iterations, "{calls} calls in {iterations} iterations");
+        // An event in each iteration, beside what is left.
+        if iterations <= 100 {
             other.write_all(b"two").unwrap();
-            stream.call_again();
+            stream.reschedule();
         }
         said.len() == 300
     });
 }
 
 #[test]
-fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
+fn a_task_may_wait_for_a_socket_beside_handlers() {
     let mut own = Loop::new();
     let (called, mut to_called) = own.pair();
     let (waiting, mut to_waiting) = own.pair();
@@ -181,32 +180,72 @@ fn a_task_waits_for_a_socket_as_others_are_called_for_theirs() {
 }
 
 #[test]
-fn a_socket_that_takes_no_more_tells_when_it_does() {
+fn a_full_socket_is_reported_to_its_owner_when_it_takes_more() {
+    let mut own = Loop::new();
+    let (stream, mut other) = own.pair();
+    const OWNER: u64 = 7;
+    stream.try_soon(OWNER);
+    let (mut written, mut seen) = (0, 0);
+    let (mut reported, mut is_full) = (0, false);
+    let reactor = Rc::clone(&own.reactor);
+    own.run_until(|| {
+        reactor.take_writable(|owner| {
+            assert_eq!(owner, OWNER);
+            reported += 1;
+            is_full = false;
+        });
+        while !is_full && reported <= 3 {
+            match stream.try_write_with(|mut stream| stream.write(&[0; 1 << 16])) {
+                Ok(taken) => written += taken,
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    stream.want_write(OWNER);
+                    is_full = true;
+                }
+            }
+        }
+        // The other end reads only while the socket is full: nothing races.
+        while is_full && seen < written {
+            seen += other.read(&mut [0; 1 << 16]).unwrap();
+        }
+        reported > 3
+    });
+}
+
+#[test]
+fn a_task_may_wait_until_a_socket_takes_more() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
     const LEN: usize = 8 << 20;
+    let (full, is_full) = std::sync::mpsc::channel();
     let task = own.tasks.spawn_local(async move {
         let mut left = LEN;
         let mut waited = 0;
         while left > 0 {
             stream.writable().await;
-            match stream.try_write(&vec![0; left.min(1 << 20)]) {
+            let bytes = vec![0; left.min(1 << 20)];
+            match stream.try_write_with(|mut stream| stream.write(&bytes)) {
                 Ok(taken) => left -= taken,
                 Err(error) => {
                     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
                     waited += 1;
+                    let _ = full.send(());
                 }
             }
         }
         assert!(waited > 0, "{LEN} bytes did not fill it");
     });
-    let reader = thread::spawn(move || other.read_exact(&mut vec![0; LEN]).unwrap());
+    let reader = thread::spawn(move || {
+        // It reads when the socket is full, and not before.
+        is_full.recv().unwrap();
+        other.read_exact(&mut vec![0; LEN]).unwrap();
+    });
     own.finish(task);
     reader.join().unwrap();
 }
 
 #[test]
-fn who_panics_is_gone_and_the_others_go_on() {
+fn a_handler_that_panics_is_removed_and_the_others_go_on() {
     let mut own = Loop::new();
     let (first, mut to_first) = own.pair();
     let (second, mut to_second) = own.pair();
@@ -220,20 +259,20 @@ fn who_panics_is_gone_and_the_others_go_on() {
 }
 
 #[test]
-fn no_ring_of_another_thread_is_lost() {
-    BUSY_POLLS.into_iter().for_each(rings_of_another_thread);
+fn no_notification_of_another_thread_is_lost() {
+    BUSY_POLLS.into_iter().for_each(notifications_of_another_thread);
 }
 
-fn rings_of_another_thread(busy_poll: Duration) {
-    let rings = repeats(busy_poll);
+fn notifications_of_another_thread(busy_poll: Duration) {
+    let count = repeats(busy_poll);
     let mut own = Loop::busy_polling(busy_poll);
-    let (rung, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (sent, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let waker = own.reactor.waker();
     // The other thread waits for each to be seen, so that a lost one ends both.
     thread::scope(|scope| {
         scope.spawn(|| {
-            for number in 1..=rings {
-                rung.store(number, Ordering::Relaxed);
+            for number in 1..=count {
+                sent.store(number, Ordering::Relaxed);
                 waker.wake_by_ref();
                 while seen.load(Ordering::Relaxed) < number {
                     thread::yield_now();
@@ -241,9 +280,9 @@ fn rings_of_another_thread(busy_poll: Duration) {
             }
         });
         own.run_until(|| {
-            let number = rung.load(Ordering::Relaxed);
+            let number = sent.load(Ordering::Relaxed);
             seen.store(number, Ordering::Relaxed);
-            number == rings
+            number == count
         });
     });
 }
@@ -274,7 +313,7 @@ fn wakes_of_another_thread(busy_poll: Duration) {
 }
 
 #[test]
-fn no_event_is_lost_between_looking_and_sleeping() {
+fn no_event_is_lost_between_polling_and_parking() {
     BUSY_POLLS.into_iter().for_each(echoes_of_another_thread);
 }
 
@@ -293,7 +332,7 @@ fn echoes_of_another_thread(busy_poll: Duration) {
     let mut answered = 0;
     own.run_until(|| {
         for _ in answered..said.len() {
-            stream.try_write(b"x").unwrap();
+            stream.try_write_with(|mut stream| stream.write(b"x")).unwrap();
         }
         answered = said.len();
         answered == bytes
@@ -302,7 +341,7 @@ fn echoes_of_another_thread(busy_poll: Duration) {
 }
 
 #[test]
-fn what_runs_at_once_goes_on_as_a_task_from_where_it_waits() {
+fn a_future_that_is_pending_at_once_is_resumed_as_a_task() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
     let (to_it, mut from_test) = tokio::sync::mpsc::channel(1);
@@ -337,7 +376,7 @@ fn what_runs_at_once_goes_on_as_a_task_from_where_it_waits() {
 }
 
 #[test]
-fn what_runs_at_once_and_panics_is_gone() {
+fn a_future_that_panics_at_once_is_dropped() {
     let own = Loop::new();
     let kept = Rc::new(());
     let given = Rc::clone(&kept);
@@ -349,7 +388,7 @@ fn what_runs_at_once_and_panics_is_gone() {
 }
 
 #[test]
-fn a_task_that_yields_lets_the_sockets_be_looked_at() {
+fn a_task_that_yields_is_resumed_after_a_poll() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
     let said = listen(&stream, 4);
@@ -364,7 +403,7 @@ fn a_task_that_yields_lets_the_sockets_be_looked_at() {
 }
 
 #[test]
-fn the_timer_comes_at_its_time_and_may_be_set_again() {
+fn the_timer_fires_at_its_time_and_may_be_set_again() {
     let mut own = Loop::new();
     let timer = Timer::new(&own.reactor).unwrap();
     let task = own.tasks.spawn_local(async move {
@@ -379,7 +418,7 @@ fn the_timer_comes_at_its_time_and_may_be_set_again() {
 }
 
 #[test]
-fn what_is_dropped_is_not_watched_any_more() {
+fn a_dropped_source_is_deregistered() {
     let own = Loop::new();
     let (stream, _other) = own.pair();
     let said = listen(&stream, 4);

@@ -5,8 +5,7 @@ pub(crate) use self::linux::Timer;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use self::other::Timer;
 
-/// A timer of the kernel's, which is watched as a socket is: a time limit for the loop's sleep would be set
-/// and taken back with each message.
+/// A timerfd, polled like a socket: a time-out of the poll would have to be computed for every poll.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::{
@@ -25,7 +24,7 @@ mod linux {
     pub(crate) struct Timer(Source<OwnedFd>);
 
     impl Timer {
-        /// Makes a timer that the loop watches.
+        /// Makes a timer that the loop polls.
         ///
         /// # Errors
         /// The process or the system has no descriptors left.
@@ -33,10 +32,10 @@ mod linux {
             Source::new(reactor, sys::timer()?).map(Self)
         }
 
-        /// Waits for a time, or less: the one before it may come still. It comes up to a millisecond
-        /// late, so that what comes close together is one.
+        /// Waits until a time. It may return early, when an earlier time still fires, and fires up to a
+        /// millisecond late, so that times close together are one wake-up.
         pub(crate) async fn wait(&self, at: Instant) -> io::Result<()> {
-            // Setting it anew is what empties it; it is not read.
+            // Setting it again clears it; it is not read.
             let _ = self.0.try_read_with(|_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             sys::set_timer(self.0.io(), at)?;
             self.0.readable().await;
@@ -45,14 +44,14 @@ mod linux {
     }
 
     impl Reactor {
-        /// How long the loop may sleep: the timer is a source as any other.
+        /// How long the loop may park: without limit, since the timer is a source.
         #[allow(clippy::unused_self)]
         pub(in crate::reactor) fn timeout(&self) -> Option<Duration> {
             None
         }
 
         #[allow(clippy::unused_self)]
-        pub(in crate::reactor) fn ring_timer(&self) {}
+        pub(in crate::reactor) fn fire_timer(&self) {}
     }
 }
 
@@ -77,12 +76,12 @@ mod other {
             Ok(Self(Rc::clone(reactor)))
         }
 
-        /// Waits for a time.
+        /// Waits until a time.
         pub(crate) async fn wait(&self, at: Instant) -> io::Result<()> {
             poll_fn(|cx| {
                 let is_over = at <= Instant::now();
-                let alarm = (!is_over).then(|| (at, cx.waker().clone()));
-                self.0.alarm_at.set(alarm);
+                let pending = (!is_over).then(|| (at, cx.waker().clone()));
+                self.0.timer.set(pending);
                 if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
             })
             .await
@@ -90,18 +89,18 @@ mod other {
     }
 
     impl Reactor {
-        /// How long the loop may sleep.
+        /// How long the loop may park.
         pub(in crate::reactor) fn timeout(&self) -> Option<Duration> {
-            let (at, waker) = self.alarm_at.take()?;
-            self.alarm_at.set(Some((at, waker)));
+            let (at, waker) = self.timer.take()?;
+            self.timer.set(Some((at, waker)));
             Some(at.saturating_duration_since(Instant::now()))
         }
 
-        /// Wakes whoever waits for the timer if its time has come.
-        pub(in crate::reactor) fn ring_timer(&self) {
-            match self.alarm_at.take() {
+        /// Wakes the task that waits for the timer if its time has come.
+        pub(in crate::reactor) fn fire_timer(&self) {
+            match self.timer.take() {
                 Some((at, waker)) if at <= Instant::now() => waker.wake(),
-                other => self.alarm_at.set(other),
+                other => self.timer.set(other),
             }
         }
     }

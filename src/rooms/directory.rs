@@ -1,5 +1,4 @@
-//! Which rooms there are: by name, by how long they have rested, and where to look for one that keeps
-//! much.
+//! Which rooms there are: by name, by id, and by how long they have been idle.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,27 +6,29 @@ use std::{
     time::Instant,
 };
 
+use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::room::Room;
+use super::room::Room;
+use crate::fanout::command::RoomId;
 
-/// How many rooms are looked at to find one that keeps much.
+/// How many rooms are compared to find one that keeps much.
 const SAMPLE: usize = 64;
 
 /// The rooms of one server, by name.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     /// Where in `rooms` each is.
-    pub(super) by_name: HashMap<Arc<str>, usize>,
+    by_name: HashMap<Arc<str>, usize>,
+    by_id: FxHashMap<RoomId, usize>,
     pub(super) rooms: Slab<Arc<Room>>,
-    /// Where in `rooms` the last one was that was asked for: a host often speaks to one room for a while,
-    /// and finding it by its name is a seventh of what publishing takes.
+    /// Where in `rooms` the last looked-up one is: a host often publishes to one room for a while.
     recent: usize,
-    /// Where in `rooms` the next look for one that keeps much begins.
+    /// Where in `rooms` the next search for one that keeps much begins.
     cursor: usize,
-    /// Rooms without subscribers that have history, the one that has rested for longest first.
+    /// Rooms without subscribers that have history, the longest idle first.
     pub(super) idle: BTreeMap<u64, (Arc<Room>, Instant)>,
-    /// The number of the last room, and of the last rest.
+    /// The last number given to a room, or to an idle time.
     last_number: u64,
     pub(super) stopped: bool,
 }
@@ -41,19 +42,25 @@ impl Directory {
         self.rooms.get(self.recent)
     }
 
+    pub(super) fn get_by_id(&self, id: RoomId) -> Option<&Arc<Room>> {
+        self.rooms.get(*self.by_id.get(&id)?)
+    }
+
     pub(super) fn insert(&mut self, room: &Arc<Room>) {
         let place = self.rooms.insert(Arc::clone(room));
         self.by_name.insert(Arc::clone(room.name()), place);
+        self.by_id.insert(room.id(), place);
     }
 
     pub(super) fn remove(&mut self, room: &Arc<Room>) {
         if let Some(place) = self.by_name.remove(room.name()) {
+            self.by_id.remove(&room.id());
             self.rooms.try_remove(place);
         }
     }
 
-    /// The room that keeps most among the next few: looking at all of them would take too long, and
-    /// in time each has its turn.
+    /// The room that keeps most among the next few. Comparing all of them would take too long; in time each
+    /// has its turn.
     pub(super) fn next_large(&mut self) -> Option<Arc<Room>> {
         let places = self.rooms.capacity().max(1);
         let from = self.cursor;
@@ -73,7 +80,6 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::inbox::RoomId;
 
     #[test]
     fn a_room_is_found_by_its_name_and_by_no_other() {

@@ -1,13 +1,14 @@
 //! All rooms of a server, by name: looked up, made, and forgotten when nobody needs them.
 //!
-//! Lock order: directory, room, the room of everyone, inbox or event queue.
+//! Lock order: directory, room, the room of everyone, a shard's roster, inbox or event queue.
 
+pub(crate) mod client;
 mod directory;
-mod forgetting;
-mod subscription;
+mod eviction;
+mod memberships;
+pub(crate) mod room;
 
 use std::{
-    rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -17,14 +18,18 @@ use std::{
 
 use once_cell::unsync::OnceCell;
 
-pub(crate) use self::subscription::{Audience, Reservation};
-use self::{directory::Directory, subscription::Place};
+use self::{
+    directory::Directory,
+    room::{Messages, ROOM_OVERHEAD, Refused, Room, Sender},
+};
 use crate::{
     context::Context,
     error::{Error, Result},
+    fanout::{
+        command::{Reservation, RoomId},
+        shard_handle::ShardHandle,
+    },
     message::Message,
-    room::{Messages, ROOM_OVERHEAD, Refused, Room, Speaker},
-    shard::{Link, Shard, client::Client, inbox::RoomId},
 };
 
 /// The longest name of a room, in bytes.
@@ -34,7 +39,7 @@ const MAX_NAME: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Rooms {
     context: Arc<Context>,
-    shards: Vec<Arc<Link>>,
+    shards: Arc<[Arc<ShardHandle>]>,
     everyone: Arc<Room>,
     directory: Mutex<Directory>,
     /// Bytes that all rooms' histories keep, with their overhead.
@@ -43,7 +48,7 @@ pub(crate) struct Rooms {
 
 /// How long one call of the host waits, from when it must wait first.
 #[derive(Debug, Default)]
-pub(crate) struct Patience(OnceCell<Instant>);
+pub(crate) struct LazyDeadline(OnceCell<Instant>);
 
 /// Checks a room's name: 1 to 128 bytes, no control characters.
 pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -58,24 +63,24 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 impl Rooms {
-    pub(crate) fn new(context: Arc<Context>, shards: Vec<Arc<Link>>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, shards: Arc<[Arc<ShardHandle>]>) -> Self {
         let everyone = Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len()));
         let directory = Mutex::default();
         Self { context, shards, everyone, directory, kept: AtomicUsize::new(0) }
     }
 
-    /// Publishes what a client sent to a room that it is in. Returns the message's offset.
+    /// Publishes a client's message to a room that it is in. Returns the message's offset.
     ///
     /// # Errors
     /// `Stopped`.
     pub(crate) fn publish_from(
         &self,
-        speaker: Speaker<'_>,
+        sender: &Sender,
         room: &Arc<Room>,
         message: Message,
     ) -> Result<u64> {
         let (context, shards) = (&self.context, &self.shards);
-        let published = room.publish(context, shards, [message], Some(speaker), &self.kept);
+        let published = room.publish(context, shards, [message], Some(sender), &self.kept);
         self.bound_history(room);
         // A room with a subscriber is not retired.
         published.map_err(|_| Error::Stopped)
@@ -90,11 +95,11 @@ impl Rooms {
         &self,
         name: &str,
         mut messages: impl Messages,
-        patience: &Patience,
+        deadline: &LazyDeadline,
     ) -> Result<u64> {
         if self.is_full() {
             check_name(name)?;
-            self.wait_for_space(patience)?;
+            self.wait_for_space(deadline)?;
         }
         loop {
             let room = self.room_for_host(name)?;
@@ -115,146 +120,101 @@ impl Rooms {
     /// # Errors
     /// `QueueFull`, `Stopped`.
     pub(crate) fn broadcast(&self, message: Message) -> Result<()> {
-        self.wait_for_space(&Patience::default())?;
+        self.wait_for_space(&LazyDeadline::default())?;
         let published =
             self.everyone.publish(&self.context, &self.shards, [message], None, &self.kept);
         published.map(drop).map_err(|_| Error::Stopped)
     }
 
-    /// Whether publishers are to wait.
+    /// Whether publishers wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.shards.iter().any(|link| link.inbox.is_full())
+        self.shards.iter().any(|shard| shard.inbox.is_full())
     }
 
     /// Waits until every shard takes more.
-    fn wait_for_space(&self, patience: &Patience) -> Result<()> {
+    fn wait_for_space(&self, deadline: &LazyDeadline) -> Result<()> {
         if !self.is_full() {
             return Ok(());
         }
         let timeout = self.context.options.publish_timeout;
-        let deadline = *patience.0.get_or_init(|| Instant::now() + timeout);
-        self.shards.iter().try_for_each(|link| link.inbox.wait_for_space(deadline))
+        let at = *deadline.0.get_or_init(|| Instant::now() + timeout);
+        self.shards.iter().try_for_each(|shard| shard.inbox.wait_for_space(at))
     }
 
     /// Waits in a task of a connection until every shard takes more.
     pub(crate) async fn space(&self) {
-        for link in &self.shards {
-            link.inbox.space().await;
+        for shard in self.shards.iter() {
+            shard.inbox.space().await;
         }
     }
 
-    /// Adds a client to a room, and gives it up to `history` messages from before.
+    /// Reserves a place in a room for a client of a shard, on any thread, and hands it to `send` while
+    /// nobody can publish: what `send` pushes to the shard's inbox comes before every message that is
+    /// published from here on, and behind every one that was. If `send` fails, the place is given back.
     ///
     /// # Errors
-    /// `Stopped`.
-    pub(crate) fn subscribe(
-        self: &Arc<Self>,
-        shard: &Rc<Shard>,
-        client: &Rc<Client>,
-        name: &str,
-        history: usize,
-    ) -> Result<()> {
-        let mut reserved = None;
-        self.reserve(shard.index, name, history, |reservation| reserved = Some(reservation))?;
-        if let Some(reserved) = reserved {
-            Self::join(shard, client, reserved);
-        }
-        Ok(())
-    }
-
-    /// Makes a place in a room for a client of a shard, on any thread, and hands it to `send`: what
-    /// it puts into the shard's inbox comes before every message that is published from here on, and
-    /// behind every one that was. It must not drop the reservation.
-    ///
-    /// # Errors
-    /// `Stopped`.
-    pub(crate) fn reserve(
-        self: &Arc<Self>,
+    /// `Stopped`, and those of `send`.
+    pub(crate) fn reserve<T>(
+        &self,
         shard: usize,
         name: &str,
         history: usize,
-        send: impl FnOnce(Reservation),
-    ) -> Result<()> {
+        send: impl FnOnce(&Arc<Room>, Reservation) -> Result<T>,
+    ) -> Result<T> {
         let mut directory = self.lock();
         let room = self.look_up(&mut directory, name)?;
-        // The place is made when it counts: dropping it takes the directory's lock.
-        let (rooms, reserved) = (Arc::clone(self), Arc::clone(&room));
-        let then = |from, messages| {
-            let place = Place { rooms, room: reserved, shard };
-            send(Reservation { place, from, messages });
-        };
-        let idle = room.subscribe(shard, history, &self.context, &self.kept, then)?;
+        let then = |from, history| send(&room, Reservation { room: room.id(), from, history });
+        let (sent, idle) = room.subscribe(shard, history, &self.context, &self.kept, then)?;
         if let Some(idle) = idle
             && directory.idle.remove(&idle).is_some()
         {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
         }
-        Ok(())
+        drop(directory);
+        if sent.is_err() {
+            self.leave(&room, shard);
+        }
+        sent
     }
 
-    /// Makes a place among those who receive broadcasts, as `reserve` does in a room.
+    /// Reserves a place among those who receive broadcasts, as `reserve` does in a room. `send` gets the
+    /// offset of the first broadcast that the client receives.
     ///
     /// # Errors
-    /// `Stopped`.
-    pub(crate) fn reserve_audience(
-        self: &Arc<Self>,
+    /// `Stopped`, and those of `send`.
+    pub(crate) fn reserve_broadcasts<T>(
+        &self,
         shard: usize,
-        send: impl FnOnce(Audience),
-    ) -> Result<()> {
-        let rooms = Arc::clone(self);
-        let then = |from, _| send(Audience::new(rooms, shard, from));
-        self.everyone.subscribe(shard, 0, &self.context, &self.kept, then).map(drop)
-    }
-
-    /// Lets a client receive what is broadcast to everyone, until it leaves.
-    ///
-    /// # Errors
-    /// `Stopped`.
-    pub(crate) fn subscribe_to_everyone(
-        self: &Arc<Self>,
-        shard: &Shard,
-        client: &Rc<Client>,
-    ) -> Result<()> {
-        let mut reserved = None;
-        self.reserve_audience(shard.index, |audience| reserved = Some(audience))?;
-        if let Some(audience) = reserved {
-            audience.take(shard, client);
+        send: impl FnOnce(u64) -> Result<T>,
+    ) -> Result<T> {
+        let then = |from, _| send(from);
+        let (sent, _) = self.everyone.subscribe(shard, 0, &self.context, &self.kept, then)?;
+        if sent.is_err() {
+            self.leave_broadcasts(shard);
         }
-        Ok(())
+        sent
     }
 
-    /// Puts a client into a room that was reserved for it, unless it is in it. Returns whether it was
-    /// not.
-    pub(crate) fn join(shard: &Rc<Shard>, client: &Rc<Client>, reserved: Reservation) -> bool {
-        let seats = client.seats();
-        if seats.has(reserved.room()) {
-            return false;
-        }
-        let before = seats.more();
-        seats.add(Box::new(reserved.take(shard, client)));
-        shard.note_seats(before, seats.more());
-        true
+    /// Gives a place among those who receive broadcasts back.
+    pub(crate) fn leave_broadcasts(&self, shard: usize) {
+        self.everyone.unsubscribe(shard);
     }
 
-    /// Takes a client out of a room. Returns whether it was in it.
-    pub(crate) fn part(shard: &Shard, client: &Client, room: &str) -> bool {
-        let before = client.seats().more();
-        let seat = client.seats().remove(room);
-        shard.note_seats(before, client.seats().more());
-        seat.is_some()
+    /// A room in which a place is reserved.
+    pub(crate) fn by_id(&self, room: RoomId) -> Option<Arc<Room>> {
+        self.lock().get_by_id(room).cloned()
     }
 
-    /// Takes a client out of all its rooms.
-    pub(crate) fn leave_all(&self, shard: &Shard, client: &Client) {
-        shard.note_seats(client.seats().more(), 0);
-        client.seats().clear();
-        if let Some(number) = client.seats().set_everyone(None) {
-            shard.unsubscribe(self.everyone.id(), number);
-            self.everyone.unsubscribe(shard.index);
-        }
+    /// The id of a room, if there is one of that name.
+    pub(crate) fn id_of(&self, name: &str) -> Option<RoomId> {
+        self.lock().get(name).map(|room| room.id())
     }
 
-    /// Lets no more messages be published: each that was is in the inboxes when this returns.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Closes all rooms to messages: each that was published is in the inboxes when this returns.
     pub(crate) fn stop(&self) {
         let mut directory = self.lock();
         directory.stopped = true;
@@ -264,7 +224,7 @@ impl Rooms {
         self.everyone.stop();
     }
 
-    /// A room for a message of the host: an idle one if nobody is there to hear it.
+    /// A room for a message of the host: an idle one if it has no subscribers.
     fn room_for_host(&self, name: &str) -> Result<Arc<Room>> {
         let mut directory = self.lock();
         if directory.stopped {
@@ -276,12 +236,12 @@ impl Rooms {
         // The name of a room that exists was checked when it was made.
         check_name(name)?;
         if self.context.options.history_messages == 0 {
-            // Nobody hears the message, now or later: nothing is worth keeping.
+            // No client receives the message, now or later: nothing is worth keeping.
             let id = RoomId(directory.next_number());
             return Ok(Arc::new(Room::new(id, name.into(), self.shards.len())));
         }
         let room = self.look_up(&mut directory, name)?;
-        self.rest(&mut directory, &room);
+        self.note_idle(&mut directory, &room);
         self.forget_expired(&mut directory);
         Ok(room)
     }

@@ -1,34 +1,27 @@
 //! One core's share of a server: a thread with its connections and its part of every room.
 //!
-//! Invariant: everything here lives on the shard's thread, so that it needs no locks; other
-//! threads reach it through the [inbox] alone. Nothing on this thread waits for a client.
+//! Invariant: everything here lives on the shard's thread, so that it needs no locks; other threads reach it
+//! through its [handle](ShardHandle) alone. Nothing on this thread waits for a client.
 //!
-//! Tables by numbers that the server has given out itself need no hash that withstands an attacker: the
-//! cheap one is a twentieth of what a connection costs in user space.
+//! Tables by ids that the server has given out need no hash that withstands an attacker.
 
-pub(crate) mod admission;
-mod backlog;
-mod backlogs;
-pub(crate) mod client;
-mod ending;
-mod frames;
-pub(crate) mod inbox;
-pub(crate) mod lane;
-pub(crate) mod line;
-mod link;
-mod liveness;
-mod outbox;
-pub(crate) mod reviews;
-pub(crate) mod seats;
-mod time_limits;
-mod turns;
+mod admissions;
+mod apply;
+mod deadlines;
+mod memberships;
+mod outboxes;
+mod pings;
+mod reviews;
+mod space_waiters;
+mod stopping;
+mod tick;
 
 use std::{
     cell::{Cell, RefCell},
     io,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures_util::FutureExt;
@@ -38,54 +31,60 @@ use tokio::{
     task::LocalSet,
 };
 
-pub(crate) use self::link::{Link, Load};
 use self::{
-    admission::Answers,
-    backlogs::Backlogs,
-    client::Client,
-    inbox::{Arrival, Call, Item, RoomId},
-    lane::Lane,
-    line::Line,
-    liveness::Liveness,
-    reviews::Reviews,
-    time_limits::TimeLimits,
-    turns::Turns,
+    admissions::Answers, deadlines::Deadlines, memberships::Departures, outboxes::Writable,
+    pings::Pings, reviews::Reviews, space_waiters::SpaceWaiters,
 };
+pub(crate) use self::{admissions::Decision, space_waiters::Ticket, tick::Tick};
 use crate::{
     context::Context,
     event::ClientId,
+    fanout::{
+        Fanout,
+        command::{AcceptedStream, Command},
+        outbound::Shared,
+        shard_handle::ShardHandle,
+    },
     reactor::{Next, Reactor, Timer},
+    rooms::{Rooms, client::Client},
 };
 
 /// The size of the buffer that all connections of a shard are read with.
 const READ_BUFFER: usize = 64 * 1024;
+
+/// How many connections of a shard may hold bytes back that they have read, before none is read.
+const MAX_HELD: usize = 16;
 
 /// A shard, as its own thread sees it.
 #[derive(Debug)]
 pub(crate) struct Shard {
     pub(crate) index: usize,
     pub(crate) context: Arc<Context>,
-    pub(crate) link: Arc<Link>,
+    pub(crate) handle: Arc<ShardHandle>,
+    pub(crate) rooms: Arc<Rooms>,
     pub(crate) reactor: Rc<Reactor>,
-    lanes: RefCell<FxHashMap<RoomId, Lane>>,
+    /// What all outbound halves share.
+    pub(crate) shared: Rc<Shared>,
+    fanout: RefCell<Fanout>,
     clients: RefCell<FxHashMap<ClientId, Rc<Client>>>,
     pub(crate) answers: Answers,
     pub(crate) reviews: Reviews,
-    pub(crate) line: Line,
-    /// How many rooms clients are in beside their first.
-    more_seats: Cell<usize>,
-    backlogs: RefCell<Backlogs>,
+    pub(crate) space_waiters: SpaceWaiters,
+    departures: Departures,
+    writable: Writable,
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
-    pub(crate) liveness: Liveness,
-    pub(crate) time_limits: TimeLimits,
+    pings: Pings,
+    pub(crate) deadlines: Deadlines,
+    /// How many connections hold bytes back.
+    held: Cell<usize>,
     stopping: Cell<bool>,
     /// Whether it cannot go on.
     failed: Cell<bool>,
     last_client: Cell<u64>,
-    /// Wakes those who end when the shard stops.
+    /// Wakes the tasks that end when the shard stops.
     stops: Notify,
-    /// Wakes the shard that ends when a client has left. Not the one above: a thousand handshakes
-    /// listen to that.
+    /// Wakes the shard that ends when a client has left. Not the one above: a thousand handshakes wait for
+    /// that.
     left: Notify,
 }
 
@@ -93,26 +92,43 @@ impl Shard {
     pub(crate) fn new(
         index: usize,
         context: Arc<Context>,
-        link: Arc<Link>,
+        handle: Arc<ShardHandle>,
+        rooms: Arc<Rooms>,
         reactor: Rc<Reactor>,
     ) -> Rc<Self> {
-        link.inbox.wake_by(reactor.waker());
-        let liveness = Liveness::new(context.options.ping_interval);
+        let shared = Shared::new(Arc::clone(&context));
+        Self::with(index, context, handle, rooms, reactor, shared)
+    }
+
+    /// Makes a shard with a clock of its own.
+    pub(crate) fn with(
+        index: usize,
+        context: Arc<Context>,
+        handle: Arc<ShardHandle>,
+        rooms: Arc<Rooms>,
+        reactor: Rc<Reactor>,
+        shared: Rc<Shared>,
+    ) -> Rc<Self> {
+        handle.inbox.set_waker(reactor.waker());
+        let pings = Pings::new(context.options.ping_interval);
         Rc::new(Self {
             index,
             context,
-            link,
+            handle,
+            rooms,
             reactor,
-            lanes: RefCell::default(),
+            shared,
+            fanout: RefCell::new(Fanout::new()),
             clients: RefCell::default(),
             answers: Answers::default(),
             reviews: Reviews::default(),
-            line: Line::default(),
-            more_seats: Cell::new(0),
-            backlogs: RefCell::default(),
+            space_waiters: SpaceWaiters::default(),
+            departures: Departures::default(),
+            writable: Writable::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
-            liveness,
-            time_limits: TimeLimits::default(),
+            pings,
+            deadlines: Deadlines::default(),
+            held: Cell::new(0),
             stopping: Cell::new(false),
             failed: Cell::new(false),
             last_client: Cell::new(0),
@@ -121,8 +137,8 @@ impl Shard {
         })
     }
 
-    /// Works until the shard has ended. Calls `accept` with each connection it is handed. Returns whether
-    /// clients had to be cut at the deadline; `None` if the shard cannot go on.
+    /// Runs until the shard has ended. Calls `accept` with each accepted connection. Returns whether clients
+    /// were aborted at the deadline; `None` if the shard cannot go on.
     ///
     /// # Errors
     /// The event loop's.
@@ -131,15 +147,16 @@ impl Shard {
         tasks: &mut LocalSet,
         mut deadline: watch::Receiver<Option<Instant>>,
         timer: Timer,
-        accept: impl Fn(&Rc<Self>, Arrival),
+        accept: impl Fn(&Rc<Self>, AcceptedStream),
     ) -> io::Result<Option<bool>> {
-        drop(tasks.spawn_local(liveness::run(Rc::clone(self))));
-        drop(tasks.spawn_local(time_limits::run(Rc::clone(self), timer)));
+        drop(tasks.spawn_local(pings::run(Rc::clone(self))));
+        drop(tasks.spawn_local(deadlines::run(Rc::clone(self), timer)));
+        drop(tasks.spawn_local(outboxes::run(Rc::clone(self))));
         if !self.context.options.review_timeout.is_zero() {
             drop(tasks.spawn_local(reviews::run(Rc::clone(self))));
         }
-        let mut turns = Turns::new();
-        self.reactor.run(tasks, || self.turn(&mut turns, &accept))?;
+        let mut tick = Tick::new();
+        self.reactor.run(tasks, || self.tick(&mut tick, &accept))?;
         if self.failed.get() {
             return Ok(None);
         }
@@ -147,50 +164,28 @@ impl Shard {
             tracing::info!(clients = self.context.counters.connections.get(), "stopping");
         }
         let shard = Rc::clone(self);
-        let mut ended = tasks.spawn_local(async move { shard.end(&mut deadline).await });
-        self.reactor.run(tasks, || match (&mut ended).now_or_never() {
-            Some(had_to_cut) => Next::End(had_to_cut.ok()),
-            None if self.failed.get() => Next::End(None),
-            None => Next::Sleep,
-        })
+        let mut ended = tasks.spawn_local(async move { shard.drain(&mut deadline).await });
+        let outcome = self.reactor.run(tasks, || {
+            let has_more = self.tick_outboxes();
+            match (&mut ended).now_or_never() {
+                Some(had_to_abort) => Next::End(had_to_abort.ok()),
+                None if self.failed.get() => Next::End(None),
+                None if has_more => Next::Continue,
+                None => Next::Park,
+            }
+        });
+        self.depart_all();
+        outcome
     }
 
     /// Ends a shard that cannot go on, and its clients with it.
     fn fail(&self) {
         self.failed.set(true);
         // Wakes it, and leaves the inbox open: inboxes close after all rooms. Fails if it ends already.
-        let _ = self.link.inbox.push(Item::Call(Call(Box::new(|_| ()))));
+        let _ = self.handle.inbox.push(Command::Fail);
     }
 
-    /// Notes that clients are in more rooms, or in fewer, beside their first.
-    pub(crate) fn note_seats(&self, before: usize, after: usize) {
-        self.more_seats.set(self.more_seats.get() + after - before);
-    }
-
-    /// Drains a client's outbox in a task of its own, if it has just become non-empty.
-    pub(crate) fn drain_if(self: &Rc<Self>, client: &Rc<Client>, has_outbox: bool) {
-        if has_outbox {
-            drop(tokio::task::spawn_local(drain(Rc::clone(self), Rc::clone(client))));
-        }
-    }
-
-    /// Adds a client to a room from an offset on. Returns the number under which it is removed.
-    pub(crate) fn subscribe(&self, room: RoomId, client: Rc<Client>, from: u64) -> usize {
-        self.lanes.borrow_mut().entry(room).or_default().subscribe(client, from)
-    }
-
-    pub(crate) fn unsubscribe(&self, room: RoomId, number: usize) {
-        let mut lanes = self.lanes.borrow_mut();
-        if let Some(lane) = lanes.get_mut(&room) {
-            lane.unsubscribe(number);
-            if lane.is_empty() {
-                lane.clear(&mut self.backlogs.borrow_mut());
-                lanes.remove(&room);
-            }
-        }
-    }
-
-    /// A new client's id, in which other threads find its shard.
+    /// Makes a new client's id, in which other threads find its shard.
     pub(crate) fn next_client_id(&self) -> ClientId {
         let number = self.last_client.get() + 1;
         self.last_client.set(number);
@@ -201,20 +196,20 @@ impl Shard {
         self.clients.borrow().get(&id).cloned()
     }
 
-    /// Lets a client be reached by its id.
-    pub(crate) fn add_client(&self, client: &Rc<Client>) {
-        self.link.roster().insert(client.id());
+    /// Makes a client reachable by its id. `rooms` is how many rooms it is in, or has asked for.
+    pub(crate) fn add_client(&self, client: &Rc<Client>, rooms: usize) {
+        self.handle.add_client(client.id(), rooms);
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 
     /// Begins to ping a client.
     pub(crate) fn watch(&self, client: ClientId) {
-        self.liveness.watch(client, Instant::now(), &self.clients.borrow());
+        self.pings.watch(client, Instant::now(), &self.clients.borrow());
     }
 
-    /// Lets no more be sent to a client, which is closing or gone.
+    /// Makes a client, which is closing or gone, unreachable for the host.
     pub(crate) fn retire_client(&self, id: ClientId) {
-        self.link.roster().remove(&id);
+        self.handle.remove_client(id);
     }
 
     pub(crate) fn remove_client(&self, id: ClientId) {
@@ -222,19 +217,26 @@ impl Shard {
         self.clients.borrow_mut().remove(&id);
         self.left.notify_waiters();
     }
-}
 
-/// Writes a client's outbox when its socket takes more, until it is empty or the client is gone.
-async fn drain(shard: Rc<Shard>, client: Rc<Client>) {
-    let mut look: Option<Duration> = None;
-    while !client.drain() {
-        let Some(deadline) = client.outbox_deadline() else { return };
-        let deadline = match look.take() {
-            Some(pause) => deadline.max(Instant::now() + pause),
-            None => deadline,
-        };
-        if shard.time_limits.by(deadline, client.stream().writable()).await.is_none() {
-            look = Some(client.expire());
+    /// Whether a connection may be read now. If not, it is rescheduled when it may.
+    pub(crate) fn may_read(&self, client: &Client) -> bool {
+        if !self.handle.holds_any() {
+            return true;
         }
+        if self.handle.holds(client.id()) {
+            // The command that holds it reschedules it.
+            return false;
+        }
+        if self.held.get() >= MAX_HELD {
+            client.out().transport().reschedule();
+            return false;
+        }
+        true
+    }
+
+    /// Counts one more connection that holds bytes back, or one less.
+    pub(crate) fn note_held(&self, is_held: bool) {
+        let held = self.held.get();
+        self.held.set(if is_held { held + 1 } else { held.saturating_sub(1) });
     }
 }

@@ -1,15 +1,15 @@
-//! Messages that the host has not decided on yet.
+//! Messages that wait for the host's review.
 //!
-//! Invariant: one client's messages go on in the order in which it sent them, whatever the order of the
-//! decisions; nobody else waits for them. Whoever takes a decision out of [`Undecided`] makes it: the
-//! host's call, the deadline, or the end of the server.
+//! Invariant: one client's messages are published in the order in which it sent them, whatever the order of
+//! the decisions; no other client waits for them. Whoever takes a message out of the table of
+//! [`decisions`](crate::decisions) decides on it.
 
 use std::{
     cell::RefCell,
     collections::VecDeque,
     future::poll_fn,
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Poll, Waker},
     time::Instant,
 };
@@ -17,47 +17,24 @@ use std::{
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use super::{Shard, client::Client};
+use super::Shard;
 use crate::{
     event::{ClientId, DecisionId, Event},
+    fanout::command::{RoomId, Verdict},
     message::Message,
     options::Overdue,
+    rooms::client::Client,
 };
 
-/// How many messages of a client may be undecided, and of how many bytes, before it is not read any
-/// more. Soft: what one read of its socket held is taken.
+/// From as many undecided messages or bytes on, a client is not read. The bounds are soft: what one read of
+/// its socket held is taken.
 const MAX_MESSAGES: usize = 64;
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// How many deadlines of decided messages are kept at least before they are looked for.
+/// How many deadlines of decided messages are kept before they are removed.
 const MAX_DECIDED: usize = 1024;
 
-/// The decisions of a shard that nobody has made, for all threads.
-#[derive(Debug, Default)]
-pub(crate) struct Undecided(Mutex<FxHashMap<DecisionId, ClientId>>);
-
-impl Undecided {
-    /// Takes a decision, to make it. Returns whose message it is about.
-    pub(crate) fn take(&self, decision: DecisionId) -> Option<ClientId> {
-        self.lock().remove(&decision)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, FxHashMap<DecisionId, ClientId>> {
-        // A std mutex, held for one look-up.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What becomes of a message.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    Allow,
-    /// Another message takes its place.
-    Change(Message),
-    Refuse,
-}
-
-/// The messages of a shard's clients that wait.
+/// The messages of a shard's clients that wait for review.
 #[derive(Debug, Default)]
 pub(crate) struct Reviews {
     state: RefCell<State>,
@@ -68,7 +45,7 @@ pub(crate) struct Reviews {
 #[derive(Debug, Default)]
 struct State {
     clients: FxHashMap<ClientId, Queue>,
-    /// All decisions, the one that is due first: every one has the same time.
+    /// All decisions, the first due first: all have the same time-out.
     due: VecDeque<(Instant, ClientId, DecisionId)>,
     last_number: u64,
 }
@@ -79,32 +56,33 @@ struct Queue {
     client: Rc<Client>,
     waiting: VecDeque<Waiting>,
     bytes: usize,
-    /// The connection's task, if it waits for fewer.
-    reader: Option<Waker>,
+    /// The task that ends the connection, if it waits for all decisions.
+    ending: Option<Waker>,
 }
 
-/// A message, and what was decided on it if those before it are not.
+/// A message, and the decision on it, if that came before those on earlier messages.
 #[derive(Debug)]
 struct Waiting {
     decision: DecisionId,
-    /// The room that it was said in; empty if the client was in none.
-    room: Arc<str>,
+    /// The room that it was sent to, if the client was in one.
+    room: Option<RoomId>,
     message: Message,
     verdict: Option<Verdict>,
 }
 
 impl Reviews {
-    /// Asks the host about a message of a client to the room that it speaks to: that is where it goes,
-    /// whatever room the client speaks to when it is decided.
+    /// Asks the host about a message of a client to its room: that is where it is published, whatever the
+    /// client's room is when the host decides.
     pub(crate) fn ask(&self, shard: &Shard, client: &Rc<Client>, message: Message) {
-        let room = client.seats().first().unwrap_or_default();
+        let room = client.room();
+        let name = room.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
         let mut state = self.state.borrow_mut();
         state.last_number += 1;
         let decision = DecisionId::new(state.last_number, shard.index);
         let event = Event::MessageRequest {
             client: client.id(),
             identity: client.identity(),
-            room: Arc::clone(&room),
+            room: name,
             decision,
             message: message.clone(),
         };
@@ -112,30 +90,34 @@ impl Reviews {
             client: Rc::clone(client),
             waiting: VecDeque::new(),
             bytes: 0,
-            reader: None,
+            ending: None,
         });
         let len = message.data().len();
         queue.bytes += len;
-        queue.waiting.push_back(Waiting { decision, room, message, verdict: None });
+        queue.waiting.push_back(Waiting {
+            decision,
+            room: room.map(|(id, _)| id),
+            message,
+            verdict: None,
+        });
         let at = Instant::now() + shard.context.options.review_timeout;
         state.due.push_back((at, client.id(), decision));
-        let mut undecided = shard.link.undecided.lock();
-        undecided.insert(decision, client.id());
-        // Those that were decided are found when they are due; with long times that is late.
+        let undecided = &shard.handle.undecided.reviews;
+        undecided.add(decision, client.id());
+        // The deadlines of decided messages are removed when they are due; with long times that is late.
         if state.due.len() > 2 * undecided.len() + MAX_DECIDED {
-            state.due.retain(|(_, _, decision)| undecided.contains_key(decision));
+            state.due.retain(|(_, _, decision)| undecided.has(*decision));
         }
-        drop(undecided);
         drop(state);
         if !shard.context.events.push_message(event, len, &shard.context.counters) {
-            // The host will not hear of it, so it cannot decide.
-            shard.link.undecided.take(decision);
+            // The host is not told of it, so it cannot decide.
+            shard.handle.undecided.reviews.take(decision);
             self.decide(shard, client.id(), decision, Verdict::Refuse);
         }
         self.earlier.notify_one();
     }
 
-    /// Notes a decision, and lets the client's messages go on as far as they are decided.
+    /// Notes a decision, and publishes the client's messages up to the first undecided one.
     pub(crate) fn decide(
         &self,
         shard: &Shard,
@@ -155,9 +137,11 @@ impl Reviews {
             queue.bytes -= first.message.data().len();
             decided.push(first);
         }
-        if let Some(reader) = queue.reader.take() {
-            reader.wake();
+        if let Some(ending) = queue.ending.take() {
+            ending.wake();
         }
+        // It may be read again.
+        client.out().transport().reschedule();
         if queue.waiting.is_empty() {
             state.clients.remove(&client.id());
         }
@@ -168,37 +152,28 @@ impl Reviews {
                 Some(Verdict::Change(message)) => Some(message),
                 Some(Verdict::Refuse) | None => None,
             };
-            let is_published = message.is_some_and(|message| client.publish_in(&room, message));
+            let is_published =
+                message.is_some_and(|message| client.publish_in(&shard.rooms, room, message));
             if !is_published {
                 shard.context.counters.messages_refused.add(1);
             }
         }
     }
 
-    /// Whether a client has so many undecided messages that it is not to be read.
+    /// Whether a client has so many undecided messages that it is not read.
     pub(crate) fn is_full(&self, client: ClientId) -> bool {
         let state = self.state.borrow();
         state.clients.get(&client).is_some_and(Queue::is_full)
     }
 
-    /// Waits until a client may be read again.
-    pub(crate) async fn space(&self, client: ClientId) {
-        self.until(client, |queue| !queue.is_full()).await;
-    }
-
     /// Waits until all messages of a client are decided.
-    pub(crate) async fn settled(&self, client: ClientId) {
-        self.until(client, |_| false).await;
-    }
-
-    /// Waits until a condition holds of a client's messages, or none waits.
-    async fn until(&self, client: ClientId, condition: impl Fn(&Queue) -> bool) {
+    pub(crate) async fn all_decided(&self, client: ClientId) {
         poll_fn(|cx| match self.state.borrow_mut().clients.get_mut(&client) {
-            Some(queue) if !condition(queue) => {
-                queue.reader = Some(cx.waker().clone());
+            Some(queue) => {
+                queue.ending = Some(cx.waker().clone());
                 Poll::Pending
             }
-            _ => Poll::Ready(()),
+            None => Poll::Ready(()),
         })
         .await;
     }
@@ -207,7 +182,7 @@ impl Reviews {
     pub(crate) fn forget(&self, shard: &Shard, client: ClientId) {
         let Some(queue) = self.state.borrow_mut().clients.remove(&client) else { return };
         for waiting in &queue.waiting {
-            shard.link.undecided.take(waiting.decision);
+            shard.handle.undecided.reviews.take(waiting.decision);
         }
         shard.context.counters.messages_refused.add(queue.waiting.len() as u64);
     }
@@ -227,17 +202,16 @@ impl Queue {
     }
 }
 
-/// Decides on what the host has not decided on in time, as the option says, for as long as the shard
-/// works.
+/// Decides on what the host has not decided on in time, as the option says, while the shard runs.
 pub(super) async fn run(shard: Rc<Shard>) {
     loop {
         let Some(at) = shard.reviews.first_due() else {
             shard.reviews.earlier.notified().await;
             continue;
         };
-        shard.time_limits.until(at).await;
+        shard.deadlines.until(at).await;
         while let Some((_, client, decision)) = shard.reviews.pop_due(Instant::now()) {
-            if shard.link.undecided.take(decision).is_some() {
+            if shard.handle.undecided.reviews.take(decision).is_some() {
                 shard.context.counters.reviews_timed_out.add(1);
                 let verdict = match shard.context.options.overdue {
                     Overdue::Refuse => Verdict::Refuse,

@@ -23,6 +23,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_echo(NULL, true));
   NO_CONFIG(chat_config_set_max_connections(NULL, 1));
   NO_CONFIG(chat_config_set_max_handshakes(NULL, 1));
+  NO_CONFIG(chat_config_set_max_rooms_per_client(NULL, 1));
   NO_CONFIG(chat_config_set_handshake_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_handshake_size(NULL, 1));
   NO_CONFIG(chat_config_set_max_message_size(NULL, 1));
@@ -88,6 +89,7 @@ static void config_values(void) {
     CHECK_OK(chat_config_set_busy_poll(config, n));
     CHECK_OK(chat_config_set_max_connections(config, n));
     CHECK_OK(chat_config_set_max_handshakes(config, n));
+    CHECK_OK(chat_config_set_max_rooms_per_client(config, n));
     CHECK_OK(chat_config_set_handshake_timeout(config, n));
     CHECK_OK(chat_config_set_handshake_size(config, n ? SIZE_MAX : 0));
     CHECK_OK(chat_config_set_max_message_size(config, n ? SIZE_MAX : 0));

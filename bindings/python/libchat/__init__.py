@@ -24,6 +24,7 @@ from .errors import (
     StoppedError,
     TimedOutError,
     TooLargeError,
+    TooManyRoomsError,
     UnsupportedError,
 )
 from .events import (
@@ -79,6 +80,7 @@ __all__ = [
     "StoppedError",
     "TimedOutError",
     "TooLargeError",
+    "TooManyRoomsError",
     "UnsupportedError",
     "__version__",
 ]

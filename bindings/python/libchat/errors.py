@@ -56,6 +56,10 @@ class UnsupportedError(Error):
     """The server was started without the option that the call needs."""
 
 
+class TooManyRoomsError(Error):
+    """The client is in as many rooms as it may be."""
+
+
 class AddressInUseError(Error, OSError):
     """The port is in use."""
 
@@ -92,6 +96,7 @@ BY_STATUS: dict[str, type[Error]] = {
     "CHAT_ERR_IN_HANDLER": InHandlerError,
     "CHAT_ERR_FORKED": ForkedError,
     "CHAT_ERR_UNSUPPORTED": UnsupportedError,
+    "CHAT_ERR_TOO_MANY_ROOMS": TooManyRoomsError,
     "CHAT_ERR_ADDRESS_IN_USE": AddressInUseError,
     "CHAT_ERR_ADDRESS_UNAVAILABLE": AddressUnavailableError,
     "CHAT_ERR_PERMISSION_DENIED": PermissionDeniedError,

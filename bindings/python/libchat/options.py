@@ -23,6 +23,7 @@ class Options(TypedDict, total=False):
             time to the program.
         max_connections: clients at once, 1 to 100,000,000: 65,536 by default. One more gets HTTP 503.
         max_handshakes: handshakes at once, 1 to 1,000,000: 1,024 by default. One more gets HTTP 503.
+        max_rooms_per_client: rooms that one client is in at once, 1 to 1,000,000: 1,000 by default.
         handshake_timeout: 10 ms to 1 day: 5 s by default. Then HTTP 408.
         handshake_size: of the request's head, 8 KiB to 1 MiB: 16 KiB by default. A longer one gets HTTP 431.
 
@@ -67,6 +68,7 @@ class Options(TypedDict, total=False):
     echo: bool
     max_connections: int
     max_handshakes: int
+    max_rooms_per_client: int
     handshake_timeout: float
     handshake_size: int
     admission_timeout: float

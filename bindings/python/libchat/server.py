@@ -217,7 +217,8 @@ class Server:
         """Puts a client into a room, beside those that it is in.
 
         Raises NotFoundError if it has left, InvalidArgumentError for a name that no room has,
-        InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
+        InvalidUtf8Error, TooLargeError, TooManyRoomsError if it is in max_rooms_per_client rooms,
+        QueueFullError, StoppedError.
         """
         name = encoded(room)
         errors.call(lib.chat_server_join, self._server, client, name, len(name))

@@ -1,6 +1,6 @@
-//! Waiting for the threads of a server to have started.
+//! Waits until the threads of a server have started.
 //!
-//! A channel of std would do; it would be 13 KB of every program with libchat.
+//! A channel of std would do, and would make every program that links libchat larger.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// How the threads that are to start are doing.
 #[derive(Debug, Default)]
-pub(crate) struct Starting {
+pub(crate) struct Startup {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -23,9 +23,9 @@ struct State {
 /// One thread's word, which counts as given when this is dropped: the wait ends also for a thread that
 /// never came to be or panicked.
 #[derive(Debug)]
-pub(crate) struct Word(Arc<Starting>);
+pub(crate) struct Word(Arc<Startup>);
 
-impl Starting {
+impl Startup {
     /// One more thread is to start.
     pub(crate) fn expect(self: &Arc<Self>) -> Word {
         self.update(|state| state.left += 1);
@@ -68,15 +68,15 @@ mod tests {
 
     #[test]
     fn the_wait_ends_when_each_has_started_failed_or_vanished() {
-        let starting = Arc::new(Starting::default());
-        let (started, failed, vanished) = (starting.expect(), starting.expect(), starting.expect());
+        let startup = Arc::new(Startup::default());
+        let (started, failed, vanished) = (startup.expect(), startup.expect(), startup.expect());
         let panicking = std::thread::spawn(move || {
             let _word = vanished;
             panic!("as it may");
         });
         failed.failed(Error::Stopped);
         drop(started);
-        assert!(matches!(starting.wait(), Err(Error::Stopped)));
+        assert!(matches!(startup.wait(), Err(Error::Stopped)));
         assert!(panicking.join().is_err());
     }
 }

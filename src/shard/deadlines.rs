@@ -1,7 +1,5 @@
-//! All times that a shard waits for, behind one timer of the system's.
-//!
-//! With a timer of its own for each handshake and each ending, two of 17 system calls for a connection that
-//! came and went were the timers'.
+//! All times that a shard waits for, behind one timer of the kernel: a timer for each handshake and each
+//! ending would cost system calls.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,22 +17,22 @@ use tokio::sync::Notify;
 use super::Shard;
 use crate::reactor::Timer;
 
-/// What waits for its time. The number tells those of the same time apart.
+/// A deadline. The number tells those of the same time apart.
 type Key = (Instant, u64);
 
-/// The time limits of one shard.
+/// The deadlines of one shard.
 #[derive(Debug, Default)]
-pub(crate) struct TimeLimits {
+pub(crate) struct Deadlines {
     waiting: RefCell<BTreeMap<Key, Waker>>,
     last_number: Cell<u64>,
-    /// When the task wakes up, if it is to. Those who are done in time leave it as it is.
+    /// When the task wakes up, if it does. A future that is done in time leaves it as it is.
     wakes_at: Cell<Option<Instant>>,
-    /// Wakes the task when somebody's time is before that.
+    /// Wakes the task when there is an earlier deadline.
     earlier: Notify,
 }
 
-impl TimeLimits {
-    /// Waits for a future, but not for longer than a time; `None` if it took longer.
+impl Deadlines {
+    /// Waits for a future, at most for a time; `None` if it took longer.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
@@ -45,7 +43,7 @@ impl TimeLimits {
         self.by(at, done).await
     }
 
-    /// Waits for a future, but not beyond a time; `None` if it would have taken longer.
+    /// Waits for a future, at most until a time; `None` if it would have taken longer.
     pub(crate) async fn by<T>(&self, at: Instant, done: impl Future<Output = T>) -> Option<T> {
         match select(pin!(done), pin!(self.until(at))).await {
             Either::Left((output, _)) => Some(output),
@@ -53,23 +51,23 @@ impl TimeLimits {
         }
     }
 
-    /// Waits for a time.
+    /// Waits until a time.
     pub(crate) async fn until(&self, at: Instant) {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
-        let place = Place { limits: self, key: (at, number) };
+        let entry = Entry { deadlines: self, key: (at, number) };
         let mut is_new = true;
         poll_fn(|cx| {
             let mut waiting = self.waiting.borrow_mut();
-            if let Some(waker) = waiting.get_mut(&place.key) {
+            if let Some(waker) = waiting.get_mut(&entry.key) {
                 waker.clone_from(cx.waker());
                 return Poll::Pending;
             }
-            // Not there any more: its time has come.
+            // It is not there any more: its time has come.
             if !std::mem::replace(&mut is_new, false) {
                 return Poll::Ready(());
             }
-            waiting.insert(place.key, cx.waker().clone());
+            waiting.insert(entry.key, cx.waker().clone());
             if self.wakes_at.get().is_none_or(|next| at < next) {
                 self.earlier.notify_one();
             }
@@ -94,25 +92,25 @@ impl TimeLimits {
     }
 }
 
-/// A place among those who wait, given up when this is dropped.
-struct Place<'a> {
-    limits: &'a TimeLimits,
+/// A deadline that is waited for until this is dropped.
+struct Entry<'a> {
+    deadlines: &'a Deadlines,
     key: Key,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        self.limits.waiting.borrow_mut().remove(&self.key);
+        self.deadlines.waiting.borrow_mut().remove(&self.key);
     }
 }
 
-/// Keeps a shard's times for as long as the shard runs.
+/// Wakes what waits for a deadline, while the shard runs.
 pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
-    let limits = &shard.time_limits;
+    let deadlines = &shard.deadlines;
     loop {
-        let next = limits.first();
-        limits.wakes_at.set(next);
-        let earlier = limits.earlier.notified();
+        let next = deadlines.first();
+        deadlines.wakes_at.set(next);
+        let earlier = deadlines.earlier.notified();
         match next {
             None => earlier.await,
             Some(at) => {
@@ -125,7 +123,7 @@ pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
                 }
             }
         }
-        limits.wake_due(Instant::now());
+        deadlines.wake_due(Instant::now());
     }
 }
 
@@ -136,29 +134,29 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn whoever_is_done_in_time_leaves_nothing_behind() {
-        let limits = TimeLimits::default();
+    fn a_future_that_is_done_in_time_leaves_nothing_behind() {
+        let deadlines = Deadlines::default();
         let mut cx = std::task::Context::from_waker(Waker::noop());
-        let mut waiting = pin!(limits.within(LONG, std::future::pending::<()>()));
+        let mut waiting = pin!(deadlines.within(LONG, std::future::pending::<()>()));
         assert!(waiting.as_mut().poll(&mut cx).is_pending());
-        let mut done = pin!(limits.within(LONG, std::future::ready(7)));
+        let mut done = pin!(deadlines.within(LONG, std::future::ready(7)));
         assert_eq!(done.as_mut().poll(&mut cx), Poll::Ready(Some(7)));
-        assert_eq!(limits.waiting.borrow().len(), 1);
+        assert_eq!(deadlines.waiting.borrow().len(), 1);
     }
 
     #[test]
     fn each_limit_ends_at_its_own_time() {
-        let limits = TimeLimits::default();
+        let deadlines = Deadlines::default();
         let mut cx = std::task::Context::from_waker(Waker::noop());
         let start = Instant::now();
-        let mut long = pin!(limits.within(LONG, std::future::pending::<()>()));
-        let mut short = pin!(limits.within(LONG / 2, std::future::pending::<()>()));
+        let mut long = pin!(deadlines.within(LONG, std::future::pending::<()>()));
+        let mut short = pin!(deadlines.within(LONG / 2, std::future::pending::<()>()));
         assert!(long.as_mut().poll(&mut cx).is_pending());
         assert!(short.as_mut().poll(&mut cx).is_pending());
-        assert!(limits.first().unwrap() < start + LONG);
-        limits.wake_due(start + LONG / 2 + Duration::from_secs(60));
+        assert!(deadlines.first().unwrap() < start + LONG);
+        deadlines.wake_due(start + LONG / 2 + Duration::from_secs(60));
         assert!(long.as_mut().poll(&mut cx).is_pending());
         assert_eq!(short.as_mut().poll(&mut cx), Poll::Ready(None));
-        assert!(limits.first().unwrap() >= start + LONG);
+        assert!(deadlines.first().unwrap() >= start + LONG);
     }
 }

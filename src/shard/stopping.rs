@@ -1,14 +1,14 @@
-//! How clients are closed in their turn, and how a shard comes to its end with all of them.
+//! How clients are closed in their order, and how a shard drains when the server stops.
 
 use std::{pin::pin, rc::Rc, time::Instant};
 
 use futures_util::future::{Either, select};
 use tokio::sync::watch;
 
-use super::{
-    Shard,
-    client::Client,
-    inbox::{Closing, Item},
+use super::Shard;
+use crate::{
+    fanout::command::{CloseFrame, Command},
+    rooms::client::Client,
 };
 
 /// Close code of a server that ends.
@@ -26,23 +26,22 @@ impl Shard {
         }
     }
 
-    /// Closes a client after what was published to it before: that waits in the inbox.
-    pub(crate) fn close_in_turn(self: &Rc<Self>, client: &Rc<Client>, closing: Closing) {
-        if self.link.inbox.push(Item::Close(client.id(), closing)).is_err() {
-            // The inbox has been worked off, since the server stops.
+    /// Closes a client behind what was published to it before, which waits in the inbox.
+    pub(crate) fn close_in_turn(&self, client: &Client, close: CloseFrame) {
+        if self.handle.inbox.push(Command::Close(client.id(), close)).is_err() {
+            // The inbox was worked off: the server stops.
             self.go_away(client);
         }
     }
 
     /// Closes a client because the server stops.
-    pub(crate) fn go_away(self: &Rc<Self>, client: &Rc<Client>) {
-        let closing = Closing::new(GOING_AWAY, "the server is stopping");
-        self.drain_if(client, client.close(closing));
+    pub(crate) fn go_away(&self, client: &Client) {
+        client.out().close(CloseFrame::new(GOING_AWAY, "the server is stopping"));
     }
 
-    /// Closes every client, waits for their answers up to the deadline, which may be brought
-    /// forward meanwhile, and cuts the rest.
-    pub(super) async fn end(
+    /// Closes every client, waits for their answers up to the deadline, which may be brought forward
+    /// meanwhile, and aborts the rest. Returns whether there were any.
+    pub(super) async fn drain(
         self: &Rc<Self>,
         deadline: &mut watch::Receiver<Option<Instant>>,
     ) -> bool {
@@ -53,22 +52,22 @@ impl Shard {
         }
         loop {
             let at = deadline.borrow_and_update().unwrap_or_else(Instant::now);
-            let gone = self.time_limits.by(at, self.everyone_gone());
+            let gone = self.deadlines.by(at, self.everyone_gone());
             match select(pin!(gone), pin!(deadline.changed())).await {
                 Either::Left((Some(()), _)) => return false,
                 Either::Left((None, _)) => break,
                 Either::Right(_) => {}
             }
         }
-        let mut had_to_cut = false;
+        let mut had_to_abort = false;
         for client in self.all_clients() {
-            // One that has already been cut is on its way out.
-            had_to_cut |= !client.is_cut();
-            client.cut(1006, "cut when the server stopped");
+            // One that was aborted before is ending already.
+            had_to_abort |= !client.out().is_aborted();
+            client.out().abort(1006, "cut when the server stopped");
         }
-        // They end at once: what is cut waits for nothing.
+        // They end at once: what is aborted waits for nothing.
         self.everyone_gone().await;
-        had_to_cut
+        had_to_abort
     }
 
     async fn everyone_gone(&self) {

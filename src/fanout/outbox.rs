@@ -144,7 +144,7 @@ impl Outbox {
     }
 
     /// Notes that the socket took the first bytes of `front`.
-    pub(crate) fn advance(&mut self, mut taken: usize) {
+    pub(crate) fn advance(&mut self, mut taken: usize, now: Instant) {
         while let Some(chunk) = self.chunks.front_mut() {
             if taken < chunk.bytes.len() {
                 break;
@@ -168,7 +168,7 @@ impl Outbox {
             self.size -= taken;
         }
         if self.pongs == 0 && self.last_pong.is_some() {
-            self.push_last_pong(Instant::now());
+            self.push_last_pong(now);
         }
     }
 
@@ -265,7 +265,7 @@ mod tests {
         let mut bytes = Vec::new();
         while !outbox.is_empty() {
             let front = outbox.front().iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>();
-            outbox.advance(front.len());
+            outbox.advance(front.len(), Instant::now());
             bytes.extend(front);
         }
         assert_eq!((outbox.size(), outbox.controls(), outbox.pongs), (0, 0, 0));
@@ -303,7 +303,7 @@ mod tests {
             for second in 0..all.len() - first {
                 let mut outbox = Outbox::default();
                 outbox.push(&all, first, false, Instant::now());
-                outbox.advance(second);
+                outbox.advance(second, Instant::now());
                 outbox.drop_all();
                 let taken = first + second;
                 assert_eq!(rest(&mut outbox), &all[taken..frame_end(&all, taken)]);
@@ -321,7 +321,7 @@ mod tests {
             for chunk in &chunks {
                 outbox.push(chunk, 0, false, Instant::now());
             }
-            outbox.advance(first);
+            outbox.advance(first, Instant::now());
             outbox.drop_all();
             assert_eq!(rest(&mut outbox), &all[first..frame_end(&all, first)]);
         }

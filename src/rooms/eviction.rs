@@ -1,25 +1,26 @@
-//! What rooms keep when nobody is in them, and when it is forgotten.
+//! What rooms keep while they have no subscribers, and when it is forgotten.
 
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
-use super::{Rooms, directory::Directory};
-use crate::{
+use super::{
+    Rooms,
+    directory::Directory,
     room::{ROOM_OVERHEAD, Room},
-    shard::inbox::RoomId,
 };
+use crate::fanout::command::RoomId;
 
 impl Rooms {
-    /// Notes that a subscriber of a shard has left a room.
-    pub(super) fn leave(&self, room: &Arc<Room>, shard: usize) {
+    /// Notes that a shard has a subscriber less in a room.
+    pub(crate) fn leave(&self, room: &Arc<Room>, shard: usize) {
         let mut directory = self.lock();
         if !room.unsubscribe(shard) || room.id() == RoomId::EVERYONE {
             return;
         }
         if room.has_history(&self.context, &self.kept) {
-            self.rest(&mut directory, room);
+            self.note_idle(&mut directory, room);
         } else {
             self.forget(&mut directory, room);
         }
@@ -27,14 +28,14 @@ impl Rooms {
     }
 
     /// Notes that a room has no subscribers.
-    pub(super) fn rest(&self, directory: &mut Directory, room: &Arc<Room>) {
+    pub(super) fn note_idle(&self, directory: &mut Directory, room: &Arc<Room>) {
         let idle = directory.next_number();
-        room.rest(idle);
+        room.set_idle(idle);
         directory.idle.insert(idle, (Arc::clone(room), Instant::now()));
         self.kept.fetch_add(ROOM_OVERHEAD, Ordering::Relaxed);
     }
 
-    /// Forgets idle rooms whose last message is too old by now.
+    /// Forgets idle rooms whose last message is too old.
     pub(super) fn forget_expired(&self, directory: &mut Directory) {
         let age = self.context.options.history_age;
         while let Some(longest) = directory.idle.first_entry() {
@@ -45,7 +46,7 @@ impl Rooms {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
             // The host may have published to it since.
             if room.has_history(&self.context, &self.kept) {
-                self.rest(directory, &room);
+                self.note_idle(directory, &room);
             } else {
                 self.forget(directory, &room);
             }
@@ -58,8 +59,8 @@ impl Rooms {
         self.context.counters.rooms.sub(1);
     }
 
-    /// Keeps all rooms' histories within their bound: idle rooms are forgotten first, then rooms that
-    /// keep much forget their oldest messages, whoever made the last one.
+    /// Keeps all rooms' histories within their bound: idle rooms are forgotten first, then the rooms that
+    /// keep most forget their oldest messages.
     pub(super) fn bound_history(&self, grown: &Arc<Room>) {
         let bound = self.context.options.history_total;
         if self.kept.load(Ordering::Relaxed) <= bound {
@@ -75,7 +76,7 @@ impl Rooms {
         if self.kept.load(Ordering::Relaxed) > bound {
             let large = directory.next_large();
             drop(directory);
-            // Somewhat below the bound, so that the next message does not look again.
+            // Somewhat below the bound, so that the next message does not search again.
             let slack = bound - bound / 64;
             if let Some(large) = large {
                 large.shrink(&self.kept, slack);

@@ -1,8 +1,8 @@
 //! One room: the one place that orders its messages.
 //!
-//! Invariant: under its lock a message gets the next offset, goes into the history and into the
-//! inbox of every shard that has subscribers, all or nothing. So all subscribers see one order, and
-//! whoever subscribes gets the history up to an offset and every message after it.
+//! Invariant: under the room's lock a message gets the next offset, goes into the history and into the
+//! inbox of every shard that has subscribers, all or nothing. So all subscribers see one order, and a new
+//! subscriber gets the history up to an offset and every message after it.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -12,13 +12,13 @@ use std::sync::{
 use crate::{
     context::Context,
     error::{Error, Result},
+    event::{ClientId, Event},
+    fanout::{
+        command::{Delivery, RoomId},
+        shard_handle::ShardHandle,
+    },
     history::History,
     message::Message,
-    shard::{
-        Link,
-        client::Client,
-        inbox::{Delivery, RoomId},
-    },
     sys,
 };
 
@@ -26,8 +26,8 @@ use crate::{
 /// are counted for what they are.
 pub(crate) const ROOM_OVERHEAD: usize = 512;
 
-/// Messages that are published together. They are moved into the history, which comes last: a clone
-/// more would be a sixth of what publishing takes in batches.
+/// Messages that are published together. They are moved into the history, which comes last: that saves a
+/// clone of each.
 pub(crate) trait Messages: AsRef<[Message]> + IntoIterator<Item = Message> {}
 
 impl<M: AsRef<[Message]> + IntoIterator<Item = Message>> Messages for M {}
@@ -55,18 +55,20 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Forgotten by the directory: whoever looked it up earlier must look again.
+    /// Forgotten by the directory: a caller that looked it up earlier must look again.
     Retired,
     /// The server stops.
     Stopped,
 }
 
 /// A client that publishes to a room that it is in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Speaker<'a> {
-    pub(crate) client: &'a Client,
-    /// Its number among the room's subscribers on its shard.
-    pub(crate) number: usize,
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    pub(crate) id: ClientId,
+    /// Whether it does not receive its own message.
+    pub(crate) is_excluded: bool,
+    /// What the host calls it; not needed if the host wants no events.
+    pub(crate) identity: Option<Arc<str>>,
 }
 
 /// Why a room did not take a message.
@@ -96,15 +98,15 @@ impl Room {
         &self.name
     }
 
-    /// Gives messages their places, one behind the other, and sends them on their way: all of them or
-    /// none, which are then given back. Returns the offset of the last. `speaker` is the client that
+    /// Gives messages their offsets, one behind the other, and pushes them to the shards: all of them or
+    /// none, which are then given back. Returns the offset of the last. `sender` is the client that
     /// published them: the host is told of a client's messages in the room's order.
     pub(crate) fn publish<M: Messages>(
         &self,
         context: &Context,
-        shards: &[Arc<Link>],
+        shards: &[Arc<ShardHandle>],
         messages: M,
-        speaker: Option<Speaker<'_>>,
+        sender: Option<&Sender>,
         kept: &AtomicUsize,
     ) -> Result<u64, (Refused, M)> {
         let mut state = self.lock();
@@ -118,31 +120,27 @@ impl Room {
         let count = messages.as_ref().len() as u64;
         state.offset += count;
         let last = state.offset;
-        let hearing = speaker.filter(|speaker| speaker.client.has_echo());
-        let exclude = speaker.map(|speaker| speaker.client.id()).filter(|_| hearing.is_none());
-        for (shard, link) in shards.iter().enumerate() {
-            if state.subscribers[shard] == 0 {
+        let exclude = sender.filter(|sender| sender.is_excluded).map(|sender| sender.id);
+        for (handle, subscribers) in shards.iter().zip(&state.subscribers) {
+            if *subscribers == 0 {
                 continue;
             }
-            let hearing = hearing.filter(|speaker| speaker.client.id().shard() == shard);
-            let speaker = hearing.and_then(|speaker| u32::try_from(speaker.number).ok());
             let deliveries = numbered().map(|(offset, message)| Delivery {
                 room: self.id,
                 offset,
                 message: message.clone(),
                 exclude,
-                speaker,
             });
             // Inboxes close after all rooms, so this does not fail.
-            let pushed = link.inbox.deliver(deliveries);
+            let pushed = handle.inbox.deliver(deliveries);
             debug_assert!(pushed.is_ok(), "an inbox closed before a room");
         }
         context.counters.messages_published.add(count);
-        if let Some(speaker) = speaker
+        if let Some(sender) = sender
             && context.events.is_enabled()
         {
             for (offset, message) in numbered() {
-                speaker.client.report_message(&self.name, offset, message);
+                report_message(context, sender, &self.name, offset, message);
             }
         }
         if self.id != RoomId::EVERYONE && context.options.history_messages > 0 {
@@ -154,17 +152,17 @@ impl Room {
         Ok(last)
     }
 
-    /// Adds a subscriber on a shard. Calls `then`, while nobody can publish, with the offset of the
-    /// first message that it is to see and up to `count` messages from before it. Returns what the
-    /// directory knew the room by if it was idle.
-    pub(crate) fn subscribe(
+    /// Adds a subscriber on a shard. Calls `then`, while nobody can publish, with the offset of the first
+    /// message that it receives and up to `count` messages from before it. Returns what that returned, and
+    /// what the directory knew the room by if it was idle.
+    pub(crate) fn subscribe<T>(
         &self,
         shard: usize,
         count: usize,
         context: &Context,
         kept: &AtomicUsize,
-        then: impl FnOnce(u64, Vec<Message>),
-    ) -> Result<Option<u64>> {
+        then: impl FnOnce(u64, Vec<Message>) -> T,
+    ) -> Result<(T, Option<u64>)> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(Error::Stopped);
@@ -173,8 +171,8 @@ impl Room {
         let before = state.history.bytes();
         let history = state.history.last(count, sys::coarse_now(), context.options.history_age);
         note_kept(kept, before, state.history.bytes());
-        then(state.offset + 1, history);
-        Ok(state.idle.take())
+        let then = then(state.offset + 1, history);
+        Ok((then, state.idle.take()))
     }
 
     /// Removes a subscriber. Returns whether it was the last.
@@ -185,7 +183,7 @@ impl Room {
     }
 
     /// Notes what the directory knows the room by while it has no subscribers.
-    pub(crate) fn rest(&self, idle: u64) {
+    pub(crate) fn set_idle(&self, idle: u64) {
         self.lock().idle = Some(idle);
     }
 
@@ -203,7 +201,7 @@ impl Room {
         self.lock().history.bytes()
     }
 
-    /// Lets the room take no more messages, since the directory has forgotten it.
+    /// Closes the room to messages, since the directory has forgotten it.
     pub(crate) fn retire(&self, kept: &AtomicUsize) {
         let mut state = self.lock();
         if state.phase == Phase::Open {
@@ -214,7 +212,7 @@ impl Room {
         note_kept(kept, before, 0);
     }
 
-    /// Lets the room take no more messages, since the server stops.
+    /// Closes the room to messages, since the server stops.
     pub(crate) fn stop(&self) {
         self.lock().phase = Phase::Stopped;
     }
@@ -237,7 +235,20 @@ impl Room {
     }
 }
 
-/// Corrects the sum of what all rooms keep.
+/// Tells the host of a client's message, in the room of that name; empty if the client is in none.
+pub(crate) fn report_message(
+    context: &Context,
+    sender: &Sender,
+    room: &Arc<str>,
+    offset: u64,
+    message: &Message,
+) {
+    let (client, room, identity) = (sender.id, Arc::clone(room), sender.identity.clone());
+    let event = Event::Message { client, identity, room, offset, message: message.clone() };
+    context.events.push_message(event, message.data().len(), &context.counters);
+}
+
+/// Updates the sum of what all rooms keep.
 fn note_kept(kept: &AtomicUsize, before: usize, after: usize) {
     if after == before {
         // As a rule: a room that keeps as many as it may forgets one for each.

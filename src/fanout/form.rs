@@ -1,0 +1,95 @@
+//! Wire forms: what a publication looks like to one kind of subscriber.
+
+use bytes::Bytes;
+
+use super::command::RoomId;
+use crate::{event::ClientId, message::Message};
+
+/// A message as its room published it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Publication<'a> {
+    #[allow(dead_code, reason = "the plain form is the message alone")]
+    pub(crate) room: RoomId,
+    #[allow(dead_code, reason = "the plain form is the message alone")]
+    pub(crate) offset: u64,
+    #[allow(dead_code, reason = "the plain form is the message alone")]
+    pub(crate) sender: Option<ClientId>,
+    pub(crate) message: &'a Message,
+}
+
+impl<'a> Publication<'a> {
+    /// A message to one client, which no room published.
+    pub(crate) fn direct(message: &'a Message) -> Self {
+        Self { room: RoomId::EVERYONE, offset: 0, sender: None, message }
+    }
+}
+
+/// How the messages of a lane are encoded: once for all its subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// A WebSocket frame with the message as its payload.
+    Plain,
+    /// A WebSocket frame with the room, the offset and the payload.
+    #[cfg(test)]
+    Numbered,
+}
+
+/// Where the encoded publication is.
+#[derive(Debug)]
+pub(crate) enum Encoded {
+    /// At the end of the buffer.
+    Appended,
+    /// In memory of its own: it is long, and is written by itself.
+    Whole(Bytes),
+}
+
+impl Form {
+    /// All forms that a room's subscribers may have.
+    pub(super) const ALL: &[Self] = &[
+        Self::Plain,
+        #[cfg(test)]
+        Self::Numbered,
+    ];
+
+    /// Encodes a publication, at the end of a buffer unless it is long.
+    pub(crate) fn encode(self, publication: &Publication<'_>, buffer: &mut Vec<u8>) -> Encoded {
+        let Publication { message, .. } = publication;
+        match self {
+            Self::Plain => match message.long_frame() {
+                Some(frame) => return Encoded::Whole(frame.clone()),
+                None => message.append_frame(buffer),
+            },
+            #[cfg(test)]
+            Self::Numbered => {
+                let Publication { room, offset, .. } = publication;
+                let mut text = format!("{}/{offset} ", room.0).into_bytes();
+                text.extend_from_slice(message.data());
+                crate::frame::append_data(buffer, message.kind(), &text);
+            }
+        }
+        Encoded::Appended
+    }
+
+    /// Encodes a publication for one client.
+    pub(crate) fn encode_one(self, publication: &Publication<'_>) -> Bytes {
+        let mut buffer = Vec::new();
+        match self.encode(publication, &mut buffer) {
+            Encoded::Appended => buffer.into(),
+            Encoded::Whole(frame) => frame,
+        }
+    }
+
+    /// Encodes messages of a room for one subscriber, in one piece.
+    pub(crate) fn encode_all<'a>(
+        self,
+        publications: impl Iterator<Item = Publication<'a>>,
+    ) -> Bytes {
+        let mut buffer = Vec::new();
+        for publication in publications {
+            if let Encoded::Whole(frame) = self.encode(&publication, &mut buffer) {
+                buffer.extend_from_slice(&frame);
+            }
+        }
+        buffer.into()
+    }
+}

@@ -1,0 +1,302 @@
+//! Brings one client up to date: writes what it lacks of all its lanes, in the shard's sequence.
+//!
+//! What one lane has is written from the lane's own buffer. What several have is merged into a buffer first;
+//! clients in the same lanes share the last merge.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use once_cell::unsync::OnceCell;
+use slab::Slab;
+
+use super::{
+    command::{Cost, WRITE, write_cost},
+    frames::Frames,
+    lane::Lane,
+    outbound::{Delivered, Outbound},
+    segments::{MAX_WRITE, Run, Segments},
+    slot::{LaneKey, Slot},
+};
+
+/// What a visit to a client costs that lacks nothing.
+const VISIT: Cost = WRITE / 32;
+
+/// Memory for bringing clients up to date, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    /// The parts of the client at hand.
+    parts: Vec<Part>,
+    pieces: Vec<Piece>,
+    merged: Merged,
+    /// What was found for the client before, which lacked everything from a place in the sequence on.
+    known: Option<(u64, Run)>,
+    pub(super) delivered: Delivered,
+}
+
+/// What a client lacks of one lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    lane: LaneKey,
+    entries: Range<u64>,
+    /// The places of the first and the last entry in the shard's sequence. No other entries have them, so
+    /// they tell what is in the part.
+    sequences: (u64, u64),
+}
+
+/// One message of a merge: its place in the shard's sequence, its part, its entry.
+type Piece = (u64, u32, u64);
+
+/// Messages of several lanes in one buffer.
+#[derive(Debug, Default)]
+struct Merged {
+    /// The parts that are merged; empty if the buffer is only one client's.
+    parts: Vec<Part>,
+    frames: Vec<u8>,
+    messages: u64,
+    kept: OnceCell<Bytes>,
+}
+
+impl Merged {
+    fn clear(&mut self) {
+        self.parts.clear();
+        self.frames.clear();
+        self.messages = 0;
+        self.kept = OnceCell::new();
+    }
+
+    fn append(&mut self, frame: &[u8]) {
+        self.frames.extend_from_slice(frame);
+        self.messages += 1;
+    }
+
+    /// Writes what is merged. Returns the cost.
+    fn write(&self, out: &Outbound, delivered: &mut Delivered) -> Cost {
+        if self.messages == 0 {
+            return 0;
+        }
+        let frames = Frames::merged(&self.frames, &self.kept);
+        out.deliver_uncounted(&frames, self.messages, delivered);
+        write_cost(self.frames.len())
+    }
+}
+
+impl Gather {
+    /// Forgets what was found for the last client: lanes have changed.
+    pub(super) fn reset(&mut self) {
+        self.known = None;
+    }
+
+    /// Writes what a client lacks of the one lane in which something waits for it.
+    pub(super) fn write_lane(
+        &mut self,
+        segments: &Segments,
+        out: &Outbound,
+        from: u64,
+        tail: u64,
+    ) -> Cost {
+        let written = out.written();
+        out.set_written(tail);
+        if segments.tail() <= written || !out.is_open() {
+            return VISIT;
+        }
+        // From the first offset on, clients that have the same lack the same.
+        let is_usual = from <= segments.first_offset();
+        let known = self.known.take_if(|(sequence, _)| is_usual && *sequence == written);
+        let run = match known {
+            Some((_, run)) => Some(run),
+            None => segments.run(segments.find(written, from)),
+        };
+        let Some(mut run) = run else { return VISIT };
+        if segments.hides(out.id(), &(run.entries.start..segments.end())) {
+            return self.write_selected(segments, out, run.entries.start);
+        }
+        let mut cost = self.write_run(segments, out, &run);
+        if is_usual {
+            self.known = Some((written, run.clone()));
+        }
+        while let Some(next) = segments.run(run.entries.end) {
+            cost += self.write_run(segments, out, &next);
+            run = next;
+        }
+        cost
+    }
+
+    fn write_run(&mut self, segments: &Segments, out: &Outbound, run: &Run) -> Cost {
+        let frames = Frames::of(segments, run);
+        out.deliver_uncounted(&frames, run.messages(), &mut self.delivered);
+        write_cost(frames.len())
+    }
+
+    /// Writes the messages of one lane that are for a client.
+    #[cold]
+    fn write_selected(&mut self, segments: &Segments, out: &Outbound, from: u64) -> Cost {
+        self.merged.clear();
+        let mut hidden = segments.hidden(out.id(), from..segments.end()).peekable();
+        let mut cost = VISIT;
+        for entry in from..segments.end() {
+            if hidden.next_if_eq(&entry).is_none() {
+                cost += self.merged_push(out, segments, entry);
+            }
+        }
+        cost += self.merged.write(out, &mut self.delivered);
+        self.merged.clear();
+        cost
+    }
+
+    /// Writes everything that a client lacks, and then a frame, if there is one. `dirty` are the lanes in
+    /// which something waits, `tail` is the end of the shard's sequence.
+    pub(super) fn write_all(
+        &mut self,
+        lanes: &Slab<Lane>,
+        dirty: impl ExactSizeIterator<Item = LaneKey> + Clone,
+        tail: u64,
+        out: &Outbound,
+        last: Option<&Bytes>,
+    ) -> Cost {
+        let written = out.written();
+        out.set_written(tail);
+        if !out.is_open() {
+            return VISIT;
+        }
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.clear();
+        if written < tail {
+            out.each_slot(dirty, |slot| parts.extend(Part::of(lanes, slot, written)));
+        }
+        let cost = self.write_parts(lanes, out, &parts, last);
+        self.parts = parts;
+        VISIT + cost
+    }
+
+    fn write_parts(
+        &mut self,
+        lanes: &Slab<Lane>,
+        out: &Outbound,
+        parts: &[Part],
+        last: Option<&Bytes>,
+    ) -> Cost {
+        let hides = |part: &Part| part.segments(lanes).hides(out.id(), &part.entries);
+        match (parts, last) {
+            ([], None) => 0,
+            ([], Some(frame)) => {
+                out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
+                write_cost(frame.len())
+            }
+            ([part], None) if !hides(part) => {
+                let (segments, mut cost, mut from) = (part.segments(lanes), 0, part.entries.start);
+                while let Some(run) = segments.run(from) {
+                    cost += self.write_run(segments, out, &run);
+                    from = run.entries.end;
+                }
+                cost
+            }
+            _ if last.is_none() && self.merged.parts == parts && !parts.iter().any(hides) => {
+                self.merged.write(out, &mut self.delivered)
+            }
+            _ => self.write_merged(lanes, out, parts, last),
+        }
+    }
+
+    /// Merges the parts of a client and writes them, and the frame behind them in the same write.
+    fn write_merged(
+        &mut self,
+        lanes: &Slab<Lane>,
+        out: &Outbound,
+        parts: &[Part],
+        last: Option<&Bytes>,
+    ) -> Cost {
+        self.merged.clear();
+        let hides_any = self.collect(lanes, out, parts);
+        let pieces = std::mem::take(&mut self.pieces);
+        let mut cost = 0;
+        for (_, part, entry) in &pieces {
+            cost += self.merged_push(out, parts[*part as usize].segments(lanes), *entry);
+        }
+        let is_shared = cost == 0 && !hides_any;
+        self.pieces = pieces;
+        if let Some(frame) = last {
+            if self.merged.frames.len() + frame.len() > MAX_WRITE {
+                cost += self.merged.write(out, &mut self.delivered);
+                self.merged.clear();
+            }
+            self.merged.append(frame);
+        }
+        cost += self.merged.write(out, &mut self.delivered);
+        if is_shared && last.is_none() {
+            self.merged.parts.extend_from_slice(parts);
+        }
+        cost
+    }
+
+    /// Collects the messages of all parts that are for the client, in the shard's sequence. Returns whether
+    /// some are not.
+    fn collect(&mut self, lanes: &Slab<Lane>, out: &Outbound, parts: &[Part]) -> bool {
+        self.pieces.clear();
+        let mut hides_any = false;
+        for (number, part) in (0..).zip(parts) {
+            let segments = part.segments(lanes);
+            if !segments.hides(out.id(), &part.entries) {
+                let sequences = segments.sequences(&part.entries);
+                self.pieces.extend(
+                    sequences
+                        .zip(part.entries.clone())
+                        .map(|(place, entry)| (place, number, entry)),
+                );
+                continue;
+            }
+            hides_any = true;
+            let mut hidden = segments.hidden(out.id(), part.entries.clone()).peekable();
+            for (place, entry) in segments.sequences(&part.entries).zip(part.entries.clone()) {
+                if hidden.next_if_eq(&entry).is_none() {
+                    self.pieces.push((place, number, entry));
+                }
+            }
+        }
+        if parts.len() > 1 {
+            // The parts are in order: this merges them.
+            self.pieces.sort();
+        }
+        hides_any
+    }
+
+    /// Adds a message to the merge, and writes what is merged if it does not fit beside it. Returns the cost
+    /// of that.
+    fn merged_push(&mut self, out: &Outbound, segments: &Segments, entry: u64) -> Cost {
+        let mut cost = 0;
+        let frame = segments.frame(entry);
+        let long = segments.long(entry);
+        if long.is_some() || self.merged.frames.len() + frame.len() > MAX_WRITE {
+            cost += self.merged.write(out, &mut self.delivered);
+            self.merged.clear();
+        }
+        match long {
+            Some(frame) => {
+                out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
+                cost += write_cost(frame.len());
+            }
+            None => self.merged.append(frame),
+        }
+        cost
+    }
+}
+
+impl Part {
+    /// What a client lacks of a lane, if anything.
+    fn of(lanes: &Slab<Lane>, slot: Slot, written: u64) -> Option<Self> {
+        let lane = lanes.get(slot.lane.0 as usize)?;
+        let segments = lane.segments.as_ref().filter(|segments| segments.tail() > written)?;
+        let from = lane.subscribers.get(slot.number as usize)?.from;
+        let entries = segments.find(written, from)..segments.end();
+        let sequences = {
+            let mut sequences = segments.sequences(&entries);
+            let first = sequences.next()?;
+            (first, sequences.next_back().unwrap_or(first))
+        };
+        Some(Self { lane: slot.lane, entries, sequences })
+    }
+
+    fn segments<'a>(&self, lanes: &'a Slab<Lane>) -> &'a Segments {
+        let segments = lanes[self.lane.0 as usize].segments.as_ref();
+        segments.expect("a part is of a lane in which something waits")
+    }
+}

@@ -1,0 +1,227 @@
+//! A shard's inbox: the one way by which other threads reach its connections.
+//!
+//! Invariant: commands are taken in the order in which they were pushed, and a push that succeeded is taken
+//! before the shard ends. A shard is woken once for all that came while it was parked.
+
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
+    time::Instant,
+};
+
+use once_cell::sync::OnceCell;
+use tokio::sync::Notify;
+
+use super::command::{Command, Delivery};
+use crate::error::{Error, Result};
+
+/// Beyond as many commands or bytes, publishers wait. The bound is soft: each of them checks before it
+/// pushes, so one message a publisher, or what one read of a client's socket held, can pass it.
+const MAX_COMMANDS: usize = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// A shard's queue of commands.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    // A std mutex: it is never held across an await, and the critical section is a push or a swap.
+    queue: Mutex<Queue>,
+    /// Whether publishers wait; set and cleared under the lock, read without it.
+    full: AtomicBool,
+    /// Wakes the host's threads that wait for space.
+    space: Condvar,
+    /// Wakes the connections that wait for space.
+    space_for_tasks: Notify,
+    /// Wakes the shard.
+    waker: OnceCell<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    commands: Vec<Command>,
+    bytes: usize,
+    /// Whether the shard must be woken: it found nothing and parked.
+    is_parked: bool,
+    closed: bool,
+}
+
+impl Queue {
+    fn append(&mut self, command: Command) {
+        self.bytes += command.bytes();
+        self.commands.push(command);
+    }
+}
+
+impl Inbox {
+    /// Adds a command, and wakes the shard if it is parked.
+    ///
+    /// # Errors
+    /// The command itself, if the shard takes no more.
+    pub(crate) fn push(&self, command: Command) -> Result<(), Command> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(command);
+        }
+        queue.closed = matches!(command, Command::Stop);
+        if queue.closed {
+            // No push succeeds any more, so nothing is left to wait for.
+            self.space.notify_all();
+        }
+        queue.append(command);
+        self.note_pushed(queue);
+        Ok(())
+    }
+
+    /// Adds deliveries, as `push` does.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub(crate) fn deliver(&self, deliveries: impl Iterator<Item = Delivery>) -> Result<()> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(Error::Stopped);
+        }
+        for delivery in deliveries {
+            queue.append(Command::Deliver(delivery));
+        }
+        self.note_pushed(queue);
+        Ok(())
+    }
+
+    /// Notes whether publishers wait from now on, and wakes the shard if it is parked.
+    fn note_pushed(&self, mut queue: MutexGuard<'_, Queue>) {
+        if queue.commands.len() >= MAX_COMMANDS || queue.bytes >= MAX_BYTES {
+            self.full.store(true, Ordering::Relaxed);
+        }
+        let is_parked = std::mem::take(&mut queue.is_parked);
+        drop(queue);
+        if is_parked && let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Sets what wakes the shard, once it runs.
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        let _ = self.waker.set(waker);
+    }
+
+    /// Swaps all waiting commands into `commands`, which must be empty.
+    pub(crate) fn take(&self, commands: &mut Vec<Command>) {
+        debug_assert!(commands.is_empty(), "what was taken is carried out first");
+        let mut queue = self.lock();
+        if queue.commands.is_empty() {
+            return;
+        }
+        std::mem::swap(&mut queue.commands, commands);
+        queue.bytes = 0;
+        if self.full.swap(false, Ordering::Relaxed) {
+            // At once: until the waiting connections know, others of their shards would let them go first
+            // in vain.
+            self.space_for_tasks.notify_waiters();
+            drop(queue);
+            self.space.notify_all();
+        }
+    }
+
+    /// Whether nothing waits. If so, the next push wakes the shard.
+    pub(crate) fn may_park(&self) -> bool {
+        let mut queue = self.lock();
+        queue.is_parked = queue.commands.is_empty();
+        queue.is_parked
+    }
+
+    /// Whether publishers wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Waits for space on a thread of the host.
+    ///
+    /// # Errors
+    /// `QueueFull` at the deadline.
+    pub(crate) fn wait_for_space(&self, deadline: Instant) -> Result<()> {
+        let mut queue = self.lock();
+        while self.is_full() && !queue.closed {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::QueueFull);
+            }
+            queue = self.space.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    /// Waits for space in a task of a shard. It ends: a shard waits for no client.
+    pub(crate) async fn space(&self) {
+        while self.is_full() {
+            let space = self.space_for_tasks.notified();
+            // Checked again: the shard may have made space before this task was registered.
+            if !self.is_full() {
+                return;
+            }
+            space.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is consistent at every point where a panic could be thrown.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{event::ClientId, frame::Kind, message::Message};
+
+    fn send(size: usize) -> Command {
+        Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]))
+    }
+
+    fn take(inbox: &Inbox) -> usize {
+        let mut commands = Vec::new();
+        inbox.take(&mut commands);
+        commands.len()
+    }
+
+    #[test]
+    fn publishers_are_told_when_too_much_waits_by_count_and_by_bytes() {
+        for (size, count) in [(0, MAX_COMMANDS), (MAX_BYTES / 16, 16)] {
+            let inbox = Inbox::default();
+            for _ in 0..count {
+                assert!(inbox.wait_for_space(Instant::now()).is_ok());
+                inbox.push(send(size)).unwrap();
+            }
+            let waited = inbox.wait_for_space(Instant::now() + Duration::from_millis(1));
+            assert!(matches!(waited, Err(Error::QueueFull)));
+            assert_eq!(take(&inbox), count);
+            assert!(inbox.wait_for_space(Instant::now()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_publisher_that_waits_goes_on_when_there_is_space() {
+        let inbox = Inbox::default();
+        for _ in 0..MAX_COMMANDS {
+            inbox.push(send(0)).unwrap();
+        }
+        std::thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| inbox.wait_for_space(Instant::now() + Duration::from_secs(60)));
+            assert_eq!(take(&inbox), MAX_COMMANDS);
+            assert!(waiting.join().unwrap().is_ok());
+        });
+    }
+
+    #[test]
+    fn nothing_follows_the_stop() {
+        let inbox = Inbox::default();
+        inbox.push(Command::Stop).unwrap();
+        assert!(matches!(inbox.push(send(1)), Err(Command::Send(..))), "it comes back");
+        assert_eq!(take(&inbox), 1);
+    }
+}

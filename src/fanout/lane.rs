@@ -1,0 +1,55 @@
+//! A room in one wire form on one shard: its subscribers, and the messages that wait for them.
+
+use std::rc::Rc;
+
+use slab::Slab;
+
+use super::{command::RoomId, form::Form, outbound::Outbound, segments::Segments};
+
+/// One lane.
+///
+/// Invariant: the subscribers in front of `next` have every entry before `round`.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) room: RoomId,
+    pub(super) form: Form,
+    pub(super) subscribers: Slab<Subscriber>,
+    /// No subscriber has this number or a larger one.
+    pub(super) end: usize,
+    /// The subscriber that is visited next.
+    pub(super) next: usize,
+    /// The entry behind the last when the round over all subscribers began: at its end all have those
+    /// before it.
+    pub(super) round: u64,
+    // Boxed: a lane in which nothing waits has a pointer.
+    pub(super) segments: Option<Box<Segments>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) out: Rc<Outbound>,
+    /// The room's offset of the first message that it receives.
+    pub(super) from: u64,
+}
+
+impl Lane {
+    pub(super) fn new(room: RoomId, form: Form) -> Self {
+        let subscribers = Slab::new();
+        Self { room, form, subscribers, end: 0, next: 0, round: 0, segments: None }
+    }
+
+    /// Adds a subscriber that receives the messages from an offset on. Returns its number.
+    pub(super) fn subscribe(&mut self, out: &Rc<Outbound>, from: u64) -> usize {
+        let number = self.subscribers.insert(Subscriber { out: Rc::clone(out), from });
+        self.end = self.end.max(number + 1);
+        number
+    }
+
+    pub(super) fn unsubscribe(&mut self, number: usize) {
+        self.subscribers.try_remove(number);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.subscribers.is_empty()
+    }
+}

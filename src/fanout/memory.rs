@@ -1,0 +1,98 @@
+//! How much waits in all lanes of one shard, and buffers for those to come.
+
+use super::{command::Delivery, form::Form, segments::Segments};
+
+/// From as many waiting bytes on, the inbox is not taken: its commands would wait behind them.
+const ENOUGH: usize = 128 * 1024;
+
+/// From as many waiting bytes on, nothing is added.
+const FULL: usize = 256 * 1024;
+
+/// How many buffers a shard keeps for lanes that will need one.
+const MAX_SPARE: usize = 8;
+
+/// The largest buffer that is kept, in bytes.
+const MAX_MEMORY: usize = 384 * 1024;
+
+/// The buffers of a shard's lanes: the used ones by their size, and some spare ones.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    // Boxed: a lane in which nothing waits has a pointer.
+    #[allow(clippy::vec_box)]
+    spare: Vec<Box<Segments>>,
+    size: usize,
+}
+
+impl Memory {
+    /// Appends a message to a lane's buffer. Returns whether the lane had none.
+    pub(super) fn push(
+        &mut self,
+        slot: &mut Option<Box<Segments>>,
+        form: Form,
+        delivery: &Delivery,
+        sequence: u64,
+    ) -> bool {
+        let is_first = slot.is_none();
+        let segments = slot.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
+        let before = segments.size();
+        segments.push(form, delivery, sequence);
+        self.size += segments.size() - before;
+        is_first
+    }
+
+    /// Forgets the entries of a lane before one, and the lane's buffer if none are left.
+    pub(super) fn forget(&mut self, slot: &mut Option<Box<Segments>>, before: u64) {
+        let Some(segments) = slot else { return };
+        let size = segments.size();
+        segments.forget(before);
+        self.size -= size - segments.size();
+        if segments.is_empty()
+            && let Some(segments) = slot.take()
+            && segments.memory() <= MAX_MEMORY
+            && self.spare.len() < MAX_SPARE
+        {
+            self.spare.push(segments);
+        }
+    }
+
+    /// Whether nothing waits.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Whether so much waits that the inbox is not taken.
+    pub(super) fn has_enough(&self) -> bool {
+        self.size >= ENOUGH
+    }
+
+    /// Whether so much waits that nothing is added.
+    pub(super) fn is_full(&self) -> bool {
+        self.size >= FULL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fanout::command::RoomId, frame::Kind, message::Message};
+
+    fn delivery(offset: u64, len: usize) -> Delivery {
+        let message = Message::new(Kind::Binary, &vec![0; len]);
+        Delivery { room: RoomId(1), offset, message, exclude: None }
+    }
+
+    #[test]
+    fn a_lane_in_which_nothing_waits_has_no_buffer_and_those_of_others_are_used_again() {
+        let mut memory = Memory::default();
+        let (mut one, mut other) = (None, None);
+        assert!(memory.push(&mut one, Form::Plain, &delivery(1, 5), 0));
+        assert!(!memory.push(&mut one, Form::Plain, &delivery(2, 5), 1));
+        let segments = std::ptr::from_ref(&**one.as_ref().unwrap());
+        memory.forget(&mut one, u64::MAX);
+        assert!(one.is_none() && memory.is_empty());
+        assert!(memory.push(&mut other, Form::Plain, &delivery(1, ENOUGH), 2));
+        assert!(std::ptr::eq(&**other.as_ref().unwrap(), segments));
+        assert!(memory.has_enough() && !memory.is_full());
+    }
+}

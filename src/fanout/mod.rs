@@ -1,0 +1,243 @@
+//! One shard's part of every room: what was published, and who was written what.
+//!
+//! Each delivery gets a place in the shard's sequence, and each client has one cursor in it. A round over a
+//! lane's subscribers brings one client after the other up to date, in all its lanes at once. So a client
+//! that must be up to date at once (something is sent to it, it leaves, it is closed) costs one write, its
+//! own.
+//!
+//! Invariant: everything here lives on the shard's thread, except [`Inbox`](inbox::Inbox) and
+//! [`ShardHandle`](shard_handle::ShardHandle). [`Fanout`] is owned, so that nothing can change lanes while
+//! they are written.
+
+pub(crate) mod command;
+pub(crate) mod form;
+mod frames;
+mod gather;
+pub(crate) mod inbox;
+mod lagging;
+mod lane;
+mod memory;
+pub(crate) mod outbound;
+mod outbox;
+mod segments;
+pub(crate) mod shard_handle;
+mod slot;
+
+use std::{collections::VecDeque, rc::Rc};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+pub(crate) use self::slot::Slot;
+use self::{
+    command::{Cost, Delivery, RoomId},
+    form::Form,
+    gather::Gather,
+    lane::Lane,
+    memory::Memory,
+    outbound::Outbound,
+    slot::LaneKey,
+};
+use crate::{context::Context, sys};
+
+/// The lanes of one shard.
+#[derive(Debug)]
+pub(crate) struct Fanout {
+    lanes: Slab<Lane>,
+    by_room: FxHashMap<(RoomId, Form), LaneKey>,
+    /// The lanes in which something waits, in the order of their turns. Each is there once.
+    dirty: VecDeque<LaneKey>,
+    /// The place of the next delivery in the shard's sequence.
+    tail: u64,
+    memory: Memory,
+    gather: Gather,
+}
+
+impl Fanout {
+    pub(crate) fn new() -> Self {
+        Self {
+            lanes: Slab::new(),
+            by_room: FxHashMap::default(),
+            dirty: VecDeque::new(),
+            // Behind a client that has received nothing.
+            tail: 1,
+            memory: Memory::default(),
+            gather: Gather::default(),
+        }
+    }
+
+    /// Adds a client to a room's subscribers, from an offset on. Returns the place by which it is removed.
+    pub(crate) fn subscribe(&mut self, room: RoomId, out: &Rc<Outbound>, from: u64) -> Slot {
+        let slot = self.add(room, out, from);
+        out.add_slot(slot);
+        slot
+    }
+
+    /// Removes a client from a room's subscribers. What it lacks is not written any more.
+    pub(crate) fn unsubscribe(&mut self, out: &Outbound, slot: Slot) {
+        out.remove_slot(slot);
+        self.remove(slot);
+    }
+
+    fn add(&mut self, room: RoomId, out: &Rc<Outbound>, from: u64) -> Slot {
+        let (lanes, form) = (&mut self.lanes, out.form());
+        // There are fewer connections, and so fewer lanes, than a u32 holds.
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let lane = *self
+            .by_room
+            .entry((room, form))
+            .or_insert_with(|| LaneKey(narrow(lanes.insert(Lane::new(room, form)))));
+        Slot { lane, number: narrow(lanes[lane.0 as usize].subscribe(out, from)) }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        let Some(lane) = self.lanes.get_mut(slot.lane.0 as usize) else { return };
+        lane.unsubscribe(slot.number as usize);
+        if !lane.is_empty() {
+            return;
+        }
+        if lane.segments.is_some() {
+            self.memory.forget(&mut lane.segments, u64::MAX);
+            self.dirty.retain(|dirty| *dirty != slot.lane);
+        }
+        self.by_room.remove(&(lane.room, lane.form));
+        self.lanes.remove(slot.lane.0 as usize);
+    }
+
+    /// Adds a client to those that receive broadcasts, from an offset on.
+    pub(crate) fn subscribe_to_broadcasts(&mut self, out: &Rc<Outbound>, from: u64) {
+        let slot = self.add(RoomId::EVERYONE, out, from);
+        out.set_broadcasts(Some(slot));
+    }
+
+    /// Removes a client from those that receive broadcasts. Returns whether it was among them.
+    pub(crate) fn unsubscribe_from_broadcasts(&mut self, out: &Outbound) -> bool {
+        let slot = out.set_broadcasts(None);
+        if let Some(slot) = slot {
+            self.remove(slot);
+        }
+        slot.is_some()
+    }
+
+    /// Puts a message into the lanes of its room.
+    pub(crate) fn push(&mut self, delivery: &Delivery) {
+        for form in Form::ALL {
+            let Some(key) = self.by_room.get(&(delivery.room, *form)) else { continue };
+            let lane = &mut self.lanes[key.0 as usize];
+            if self.memory.push(&mut lane.segments, *form, delivery, self.tail) {
+                self.dirty.push_back(*key);
+            }
+        }
+        self.tail += 1;
+    }
+
+    /// Writes everything that a client lacks. Returns the cost.
+    pub(crate) fn flush(&mut self, out: &Outbound) -> Cost {
+        self.write_all(out, None)
+    }
+
+    /// Writes everything that a client lacks, and a frame behind it, in one write where that is possible.
+    /// Returns the cost.
+    pub(crate) fn send(&mut self, out: &Outbound, frame: &Bytes) -> Cost {
+        self.write_all(out, Some(frame))
+    }
+
+    fn write_all(&mut self, out: &Outbound, last: Option<&Bytes>) -> Cost {
+        let Self { lanes, dirty, tail, gather, .. } = self;
+        for lane in dirty.iter() {
+            sort_hidden(&mut lanes[lane.0 as usize]);
+        }
+        gather.write_all(lanes, dirty.iter().copied(), *tail, out, last)
+    }
+
+    /// Whether so much waits that the inbox is not taken.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.memory.has_enough()
+    }
+
+    /// Whether so much waits that nothing is added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.memory.is_full()
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
+    /// Goes on with the rounds over the lanes in which something waits, up to a budget. A lane that is not
+    /// done comes behind the others. Returns what is left of the budget.
+    pub(crate) fn write(&mut self, mut budget: Cost) -> Cost {
+        let mut has_broadcasts = false;
+        for lane in &self.dirty {
+            let lane = &mut self.lanes[lane.0 as usize];
+            sort_hidden(lane);
+            has_broadcasts |= lane.room == RoomId::EVERYONE;
+        }
+        while budget > 0
+            && let Some(lane) = self.dirty.front().copied()
+        {
+            let is_done = self.write_lane(lane, has_broadcasts, &mut budget);
+            self.dirty.pop_front();
+            if !is_done {
+                self.dirty.push_back(lane);
+            }
+        }
+        budget
+    }
+
+    /// Adds what was delivered to the counters.
+    pub(crate) fn count_delivered(&mut self, context: &Context) {
+        self.gather.delivered.count(context);
+    }
+
+    /// Goes on with the round over a lane's subscribers, which is the first of the dirty ones. Returns
+    /// whether nothing waits in it any more.
+    fn write_lane(&mut self, key: LaneKey, has_broadcasts: bool, budget: &mut Cost) -> bool {
+        let Self { lanes, dirty, tail, memory, gather, .. } = self;
+        gather.reset();
+        let is_alone = dirty.len() == 1;
+        loop {
+            let lane = &mut lanes[key.0 as usize];
+            let Some(segments) = &lane.segments else { return true };
+            if lane.next == 0 {
+                lane.round = segments.end();
+            }
+            let (end, mut next) = (lane.end, lane.next);
+            let lane = &lanes[key.0 as usize];
+            while next < end && *budget > 0 {
+                let number = next;
+                next += 1;
+                // While this one is written: the kernel leaves little in the cache.
+                if let Some(following) = lane.subscribers.get(next) {
+                    sys::prefetch(&*following.out);
+                }
+                let Some(subscriber) = lane.subscribers.get(number) else { continue };
+                let out = &subscriber.out;
+                let cost = if is_alone || (!has_broadcasts && out.is_in_one_room()) {
+                    let Some(segments) = &lane.segments else { break };
+                    gather.write_lane(segments, out, subscriber.from, *tail)
+                } else {
+                    gather.write_all(lanes, dirty.iter().copied(), *tail, out, None)
+                };
+                *budget = budget.saturating_sub(cost);
+            }
+            let lane = &mut lanes[key.0 as usize];
+            lane.next = next;
+            if next < end {
+                return false;
+            }
+            lane.next = 0;
+            gather.reset();
+            memory.forget(&mut lane.segments, lane.round);
+        }
+    }
+}
+
+/// Sorts what a lane hides from its senders, before it is looked up.
+fn sort_hidden(lane: &mut Lane) {
+    if let Some(segments) = &mut lane.segments {
+        segments.sort_hidden();
+    }
+}

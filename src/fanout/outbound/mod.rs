@@ -1,0 +1,269 @@
+//! The outbound half of one connection: its transport, what waits for it, and where it stands in the
+//! shard's sequence.
+//!
+//! Lives on its shard's thread alone. It knows no room: what the client is in is above.
+
+mod writing;
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use once_cell::unsync::OnceCell;
+
+pub(crate) use self::writing::{Delivered, Flushed};
+use super::{
+    command::Disconnect,
+    form::Form,
+    lagging::Lagging,
+    outbox::Outbox,
+    slot::{LaneKey, Slot},
+};
+use crate::{context::Context, event::ClientId, transport::Transport};
+
+/// How far a connection is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Messages pass.
+    Open,
+    /// A close frame is sent or queued; the peer's answer is awaited.
+    Closing,
+    /// Nothing can be written any more; the connection ends.
+    Aborted,
+}
+
+/// What all outbound halves of a shard share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) context: Arc<Context>,
+    pub(crate) lagging: Lagging,
+    clock: Clock,
+    /// The time of the current tick: one look at the clock for all that happens in it.
+    now: Cell<Instant>,
+}
+
+/// Where the time comes from.
+#[derive(Debug, Default)]
+pub(crate) enum Clock {
+    #[default]
+    System,
+    /// A test's clock, which stands still between its steps.
+    #[cfg(test)]
+    Scripted(Cell<Instant>),
+}
+
+impl Shared {
+    pub(crate) fn new(context: Arc<Context>) -> Rc<Self> {
+        Self::with_clock(context, Clock::default())
+    }
+
+    pub(crate) fn with_clock(context: Arc<Context>, clock: Clock) -> Rc<Self> {
+        let now = Cell::new(Instant::now());
+        Rc::new(Self { context, lagging: Lagging::default(), clock, now })
+    }
+
+    /// The time of the current tick.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// Looks at the clock: its time is that of the tick from here on.
+    pub(crate) fn look(&self) -> Instant {
+        let now = match &self.clock {
+            Clock::System => Instant::now(),
+            #[cfg(test)]
+            Clock::Scripted(now) => now.get(),
+        };
+        self.now.set(now);
+        now
+    }
+
+    /// Advances a test's clock.
+    #[cfg(test)]
+    pub(crate) fn advance(&self, time: std::time::Duration) {
+        match &self.clock {
+            Clock::System => panic!("the system's clock advances by itself"),
+            Clock::Scripted(now) => now.set(now.get() + time),
+        }
+    }
+}
+
+/// One connection's outbound half. There may be very many, most of them idle: what is rarely there is
+/// behind a pointer.
+// In this order: what a delivery reads is in the first cache line.
+#[repr(C)]
+pub(crate) struct Outbound {
+    transport: Transport,
+    id: ClientId,
+    form: Form,
+    /// Everything before this place in the shard's sequence was written, or is not for the client.
+    written: Cell<u64>,
+    phase: Cell<Phase>,
+    /// Whether the deadlines of its outbox are watched.
+    is_watched: Cell<bool>,
+    /// Its place among the subscribers to broadcasts.
+    broadcasts: Cell<Option<Slot>>,
+    // Boxed, and absent while it is empty: nearly all clients have none at any time.
+    outbox: RefCell<Option<Box<Outbox>>>,
+    slots: RefCell<Slots>,
+    shared: Rc<Shared>,
+    /// Why it ends: what was said first.
+    disconnect: OnceCell<Box<Disconnect>>,
+    /// Dropped messages that the host was not told of yet.
+    unreported: Cell<u64>,
+    /// The ping round whose answer is awaited; 0 if none is.
+    pinged: Cell<u32>,
+}
+
+/// Where a client's rooms are among the shard's lanes.
+#[derive(Debug, Default)]
+struct Slots {
+    first: Option<Slot>,
+    // Boxed: nearly all clients are in one room.
+    #[allow(clippy::box_collection)]
+    more: Option<Box<rustc_hash::FxHashMap<LaneKey, u32>>>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("id", &self.id)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outbound {
+    /// Makes the outbound half of a connection whose handshake is not answered yet: what is written waits
+    /// in the outbox until `open`.
+    pub(crate) fn new(
+        id: ClientId,
+        shared: Rc<Shared>,
+        transport: Transport,
+        form: Form,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            transport,
+            id,
+            form,
+            written: Cell::new(0),
+            phase: Cell::new(Phase::Open),
+            is_watched: Cell::new(false),
+            broadcasts: Cell::new(None),
+            // Holds everything back until the handshake's answer is written.
+            outbox: RefCell::new(Some(Box::default())),
+            slots: RefCell::default(),
+            shared,
+            disconnect: OnceCell::new(),
+            unreported: Cell::new(0),
+            pinged: Cell::new(0),
+        })
+    }
+
+    pub(crate) fn id(&self) -> ClientId {
+        self.id
+    }
+
+    /// The wire form that it receives.
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
+    pub(super) fn set_written(&self, sequence: u64) {
+        self.written.set(sequence);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase() == Phase::Open
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.phase() == Phase::Aborted
+    }
+
+    /// Why the connection ends, if it does.
+    pub(crate) fn disconnect(&self) -> Option<&Disconnect> {
+        self.disconnect.get().map(|disconnect| &**disconnect)
+    }
+
+    /// Notes that bytes of the client arrived: any are an answer to a ping.
+    pub(crate) fn note_heard(&self) {
+        self.pinged.set(0);
+    }
+
+    /// The first ping round that it has not answered.
+    pub(crate) fn unanswered(&self) -> Option<u32> {
+        Some(self.pinged.get()).filter(|round| *round > 0)
+    }
+
+    /// Notes a place among the subscribers to broadcasts, or that there is none.
+    pub(super) fn set_broadcasts(&self, slot: Option<Slot>) -> Option<Slot> {
+        self.broadcasts.replace(slot)
+    }
+
+    /// Notes a place among a room's subscribers.
+    pub(super) fn add_slot(&self, slot: Slot) {
+        let mut slots = self.slots.borrow_mut();
+        if slots.first.is_none() {
+            slots.first = Some(slot);
+        } else {
+            slots.more.get_or_insert_default().insert(slot.lane, slot.number);
+        }
+    }
+
+    /// Forgets a place among a room's subscribers.
+    pub(super) fn remove_slot(&self, slot: Slot) {
+        let mut slots = self.slots.borrow_mut();
+        if slots.first == Some(slot) {
+            slots.first = None;
+        } else if let Some(more) = &mut slots.more {
+            more.remove(&slot.lane);
+            if more.is_empty() {
+                slots.more = None;
+            }
+        }
+    }
+
+    /// Whether it is in one room at most, beside broadcasts.
+    pub(super) fn is_in_one_room(&self) -> bool {
+        let slots = self.slots.borrow();
+        slots.more.is_none()
+    }
+
+    /// Calls `each` with its places among the lanes of `dirty`, once each in any order, and possibly with
+    /// other places. `dirty` has no lane twice.
+    pub(super) fn each_slot(
+        &self,
+        dirty: impl ExactSizeIterator<Item = LaneKey>,
+        mut each: impl FnMut(Slot),
+    ) {
+        let slots = self.slots.borrow();
+        self.broadcasts.get().into_iter().chain(slots.first).for_each(&mut each);
+        let Some(more) = &slots.more else { return };
+        if more.len() <= dirty.len() {
+            more.iter().for_each(|(lane, number)| each(Slot { lane: *lane, number: *number }));
+        } else {
+            for lane in dirty {
+                if let Some(number) = more.get(&lane) {
+                    each(Slot { lane, number: *number });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Writing to one connection: onto the socket, or into the outbox.
+//!
+//! Invariant: bytes reach the client in the order in which they were delivered, frames stay whole, and
+//! nothing follows a close frame. Never waits.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{Outbound, Phase};
+use crate::{
+    context::Context,
+    event::Event,
+    fanout::{
+        command::{CloseFrame, Disconnect},
+        frames::Frames,
+        outbox::Outbox,
+    },
+    frame,
+    options::SlowConsumer,
+};
+
+/// Stop queueing pings once as many control frames wait: the queued ones already probe the peer. No bound
+/// in bytes drops control frames.
+const MAX_WAITING_PINGS: usize = 64;
+
+/// How much of one client's outbox a tick writes, in bytes: others of the shard lag too.
+const MAX_FLUSH: usize = 64 * 1024;
+
+/// Close code of a slow consumer: "try again later".
+const TRY_AGAIN_LATER: u16 = 1013;
+
+/// What was delivered and is not counted yet.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    messages: u64,
+    bytes: u64,
+}
+
+impl Delivered {
+    /// Adds it to the counters, and begins again at 0.
+    pub(crate) fn count(&mut self, context: &Context) {
+        if self.messages > 0 {
+            context.counters.messages_delivered.add(std::mem::take(&mut self.messages));
+            context.counters.bytes_delivered.add(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+/// How far an outbox was flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Nothing is left, or nothing can be written any more.
+    All,
+    /// The tick's share was written, of so many bytes: the socket may take more.
+    Part(usize),
+    /// The socket takes no more.
+    Blocked,
+}
+
+impl Outbound {
+    /// Writes whole data frames, `messages` of them.
+    pub(crate) fn deliver(&self, frames: &Bytes, messages: u64) {
+        let mut delivered = Delivered::default();
+        self.deliver_uncounted(&Frames::from(frames), messages, &mut delivered);
+        delivered.count(&self.shared.context);
+    }
+
+    /// Does what `deliver` does, and leaves the counting to the caller: once for many clients.
+    pub(crate) fn deliver_uncounted(
+        &self,
+        frames: &Frames<'_>,
+        messages: u64,
+        delivered: &mut Delivered,
+    ) {
+        if self.is_open() {
+            delivered.messages += messages;
+            delivered.bytes += frames.len() as u64;
+            self.write(frames, false);
+        }
+    }
+
+    /// Starts to write, now that the handshake is answered.
+    pub(crate) fn open(&self) {
+        let mut slot = self.outbox.borrow_mut();
+        slot.take_if(|outbox| outbox.is_empty());
+        if let Some(outbox) = slot.as_mut() {
+            // The client could not have read any of it before.
+            outbox.restart(self.shared.now());
+            drop(slot);
+            self.start_lagging();
+        }
+    }
+
+    /// Answers a ping. Of several that come while an answer waits in the outbox, only the last is answered.
+    pub(crate) fn pong(&self, frame: &Bytes) {
+        if !self.is_open() {
+            return;
+        }
+        if let Some(outbox) = self.outbox.borrow_mut().as_mut() {
+            outbox.push_pong(frame, self.shared.now());
+            return;
+        }
+        self.write(&Frames::from(frame), true);
+    }
+
+    /// Sends a ping of a round, unless the client is closing.
+    pub(crate) fn ping(&self, round: u32) {
+        if !self.is_open() {
+            // Its ending has a deadline of its own.
+            return;
+        }
+        if self.pinged.get() == 0 {
+            self.pinged.set(round);
+        }
+        let waiting = self.outbox.borrow().as_ref().map_or(0, |outbox| outbox.controls());
+        if waiting < MAX_WAITING_PINGS {
+            self.write(&Frames::from(&Bytes::from_static(frame::PING)), true);
+        }
+    }
+
+    /// Sends a close frame behind everything that waits. Nothing follows it.
+    pub(crate) fn close(&self, close: CloseFrame) {
+        if !self.is_open() {
+            return;
+        }
+        self.write(&Frames::from(&close.frame), true);
+        // The write may have found the connection broken.
+        if self.is_open() {
+            self.enter(Phase::Closing, close.disconnect);
+        }
+    }
+
+    /// Ends the connection without a close frame, or without waiting for the answer to it.
+    pub(crate) fn abort(&self, code: u16, reason: &str) {
+        if self.outbox.take().is_some() {
+            // The peer reads no more than the socket has taken, and whatever waits for the socket ends.
+            self.transport.abort();
+        }
+        self.enter(Phase::Aborted, Disconnect { code, reason: reason.into() });
+    }
+
+    fn enter(&self, phase: Phase, disconnect: Disconnect) {
+        self.phase.set(phase);
+        self.disconnect.get_or_init(|| Box::new(disconnect));
+        self.transport.reschedule();
+    }
+
+    fn write(&self, frames: &Frames<'_>, is_control: bool) {
+        if self.outbox.borrow().is_some() {
+            self.queue(frames, 0, is_control);
+            return;
+        }
+        match self.transport.send(frames) {
+            Ok(taken) if taken == frames.len() && self.transport.owed() == 0 => {}
+            Ok(taken) => self.begin_outbox(frames, taken, is_control),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.begin_outbox(frames, 0, is_control);
+            }
+            Err(error) => self.abort(1006, &format!("the connection broke: {error}")),
+        }
+    }
+
+    fn begin_outbox(&self, frames: &Frames<'_>, taken: usize, is_control: bool) {
+        self.queue(frames, taken, is_control);
+        self.start_lagging();
+    }
+
+    /// Flushes the outbox when the socket takes more, and judges it when it is too old.
+    fn start_lagging(&self) {
+        self.transport.want_write(self.id);
+        if !self.is_watched.replace(true) {
+            self.shared.lagging.watch(self.id, self.shared.now() + self.outbox_age());
+        }
+    }
+
+    fn outbox_age(&self) -> Duration {
+        self.shared.context.options.outbox_age
+    }
+
+    /// What the outbox counts as: what waits, and what the transport owes.
+    fn outbox_len(&self, outbox: &Outbox) -> usize {
+        outbox.size() + self.transport.owed()
+    }
+
+    /// Queues what the socket did not take.
+    fn queue(&self, frames: &Frames<'_>, taken: usize, is_control: bool) {
+        let options = &self.shared.context.options;
+        let mut slot = self.outbox.borrow_mut();
+        let outbox = slot.get_or_insert_default();
+        // First queued, then judged: a frame that was begun must be among what is kept.
+        let now = self.shared.now();
+        frames.keep(taken, |bytes, taken| outbox.push(bytes, taken, is_control, now));
+        if is_control || self.outbox_len(outbox) <= options.outbox_size {
+            return;
+        }
+        match options.slow_consumer {
+            SlowConsumer::Disconnect => {
+                drop(slot);
+                self.close_slow("its outbox is full");
+            }
+            SlowConsumer::DropOldest => {
+                let dropped =
+                    outbox.trim(options.outbox_size.saturating_sub(self.transport.owed()));
+                drop(slot);
+                self.note_dropped(dropped);
+            }
+        }
+    }
+
+    /// Closes the client as a slow consumer. What it has not begun to receive is dropped, so that the close
+    /// frame is what it reads next.
+    fn close_slow(&self, why: &str) {
+        let context = &self.shared.context;
+        context.counters.slow_consumers.add(1);
+        let unsent = self.outbox.borrow_mut().as_mut().map_or(0, |outbox| outbox.drop_all());
+        context.counters.messages_dropped.add(unsent);
+        if let Some(others) = context.throttles.slow_consumers.pass() {
+            tracing::info!(client = %self.id, why, others, "slow consumer disconnected");
+        }
+        let close = CloseFrame::new(TRY_AGAIN_LATER, &format!("slow consumer: {why}"));
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.get_or_insert_default().push(&close.frame, 0, true, self.shared.now());
+        drop(outbox);
+        self.enter(Phase::Closing, close.disconnect);
+    }
+
+    /// Writes the outbox, up to a tick's share.
+    pub(crate) fn flush(&self) -> Flushed {
+        let mut written = 0;
+        loop {
+            let mut slot = self.outbox.borrow_mut();
+            let Some(outbox) = slot.as_mut() else { return Flushed::All };
+            if written >= MAX_FLUSH {
+                return Flushed::Part(written);
+            }
+            let sent = match self.transport.flush() {
+                Ok(()) if outbox.is_empty() => Ok(0),
+                Ok(()) => self.transport.send_slices(&outbox.front()),
+                Err(error) => Err(error),
+            };
+            match sent {
+                Ok(taken) => {
+                    outbox.advance(taken, self.shared.now());
+                    written += taken;
+                    if outbox.is_empty() && self.transport.owed() == 0 {
+                        *slot = None;
+                        drop(slot);
+                        self.note_flushed();
+                        return Flushed::All;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.transport.await_write(self.id);
+                    return Flushed::Blocked;
+                }
+                Err(error) => {
+                    drop(slot);
+                    self.abort(1006, &format!("the connection broke: {error}"));
+                    return Flushed::All;
+                }
+            }
+        }
+    }
+
+    fn note_flushed(&self) {
+        self.report_dropped(false);
+        if !self.is_open() {
+            // Its ending waits for that.
+            self.transport.reschedule();
+        }
+    }
+
+    /// Whether something waits for the socket to take it.
+    pub(crate) fn has_outbox(&self) -> bool {
+        self.outbox.borrow().is_some()
+    }
+
+    /// Judges the outbox: tries the socket first, then applies the policy to what has waited for too long.
+    pub(crate) fn judge(&self, now: Instant) {
+        self.is_watched.set(false);
+        let flushed = self.flush();
+        let next = match self.oldest() {
+            None => return,
+            // The socket takes more: it is judged when that has been tried.
+            Some(_) if matches!(flushed, Flushed::Part(_)) => now,
+            Some(oldest) if oldest + self.outbox_age() > now => oldest + self.outbox_age(),
+            Some(_) => now + self.expire(now),
+        };
+        // The policy may have left nothing.
+        if self.has_outbox() {
+            self.is_watched.set(true);
+            self.shared.lagging.watch(self.id, next);
+        }
+    }
+
+    /// Since when the oldest byte waits.
+    fn oldest(&self) -> Option<Instant> {
+        let outbox = self.outbox.borrow();
+        // What the transport owes alone has no age of its own: it is as old as the look at it.
+        outbox.as_ref().map(|outbox| outbox.oldest().unwrap_or(self.shared.now()))
+    }
+
+    /// Applies the policy to what has waited for too long. Returns the pause before the next look.
+    fn expire(&self, now: Instant) -> Duration {
+        let age = self.outbox_age();
+        if !self.is_open() {
+            return age;
+        }
+        match self.shared.context.options.slow_consumer {
+            SlowConsumer::Disconnect => {
+                self.close_slow("it did not read for too long");
+                age
+            }
+            SlowConsumer::DropOldest => {
+                let mut slot = self.outbox.borrow_mut();
+                let dropped = slot.as_mut().map_or(0, |outbox| outbox.drop_older_than(age, now));
+                let owed = self.transport.owed();
+                slot.take_if(|outbox| outbox.is_empty() && owed == 0);
+                drop(slot);
+                self.note_dropped(dropped);
+                // A frame that was begun may be all that is left. It waits for the socket; what has come
+                // behind it by the next look is judged then.
+                age / 8
+            }
+        }
+    }
+
+    fn note_dropped(&self, count: u64) {
+        self.shared.context.counters.messages_dropped.add(count);
+        self.unreported.set(self.unreported.get() + count);
+        self.report_dropped(false);
+    }
+
+    /// Tells the host how many messages were dropped; later, unless it `must`, if events wait.
+    pub(crate) fn report_dropped(&self, must: bool) {
+        let count = self.unreported.get();
+        if count > 0 && (must || !self.shared.context.events.is_full()) {
+            self.unreported.set(0);
+            self.shared.context.events.push(Event::MessagesDropped { client: self.id, count });
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The messages of one lane that not all its subscribers were written: frames, one behind the other, so
+//! that what a subscriber lacks is one run of bytes.
+//!
+//! Invariant: entries are in the order of the shard's sequence, and of the room's offsets. Entries and bytes
+//! are counted from when the buffer was new, so that dropping the first ones moves no number.
+
+use std::{collections::VecDeque, ops::Range};
+
+use bytes::Bytes;
+use once_cell::unsync::OnceCell;
+
+use super::{
+    command::Delivery,
+    form::{Encoded, Form, Publication},
+};
+use crate::event::ClientId;
+
+/// How many bytes of frames one write takes at most, unless a single message is longer.
+pub(super) const MAX_WRITE: usize = 256 * 1024;
+
+/// What it costs to note that a message is not for its sender, in bytes.
+const HIDDEN_COST: usize = size_of::<(ClientId, u64)>();
+
+/// The messages that wait in one lane.
+#[derive(Debug, Default)]
+pub(crate) struct Segments {
+    /// The frames of all short messages, from `start` on.
+    frames: Vec<u8>,
+    start: u64,
+    /// One for each message, from `first` on.
+    entries: VecDeque<Entry>,
+    first: u64,
+    segments: Vec<Segment>,
+    /// The clients that messages are not for, and the entries.
+    hidden: Vec<(ClientId, u64)>,
+    is_hidden_sorted: bool,
+    /// What waits, in bytes: frames, and what is noted about them.
+    size: usize,
+}
+
+/// A message's place in the shard's sequence, and where its frame ends.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    sequence: u64,
+    end: u64,
+}
+
+/// Messages whose bytes are kept together. Their offsets follow each other; those of two segments need
+/// not, since a message is not sent to a shard without subscribers.
+#[derive(Debug)]
+struct Segment {
+    first: u64,
+    start: u64,
+    /// The room's offset of the first message.
+    offset: u64,
+    /// A copy, counted by reference, for all who cannot take the bytes at once. It seals the segment: a
+    /// message that came later would not be in it.
+    kept: OnceCell<Bytes>,
+    /// Whether it is one long message, which `kept` holds and `frames` does not.
+    is_long: bool,
+}
+
+/// What a subscriber lacks, up to one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(super) entries: Range<u64>,
+    bytes: Range<u64>,
+    /// The number of the segment, if it is a long message.
+    long: Option<usize>,
+}
+
+impl Run {
+    /// How many messages it holds.
+    pub(super) fn messages(&self) -> u64 {
+        self.entries.end - self.entries.start
+    }
+}
+
+impl Segments {
+    /// Appends a message at a place of the shard's sequence.
+    pub(super) fn push(&mut self, form: Form, delivery: &Delivery, sequence: u64) {
+        let Delivery { room, offset, message, exclude } = delivery;
+        let (entry, start) = (self.end(), self.frames.len());
+        let publication = Publication { room: *room, offset: *offset, sender: *exclude, message };
+        let encoded = form.encode(&publication, &mut self.frames);
+        let len = match &encoded {
+            Encoded::Appended => self.frames.len() - start,
+            Encoded::Whole(frame) => frame.len(),
+        };
+        self.begin_segment(entry, start, *offset, len, encoded);
+        let end = self.start + self.frames.len() as u64;
+        self.entries.push_back(Entry { sequence, end });
+        self.size += len + size_of::<Entry>();
+        if let Some(client) = exclude {
+            self.hidden.push((*client, entry));
+            self.is_hidden_sorted = false;
+            self.size += HIDDEN_COST;
+        }
+    }
+
+    /// Begins a segment with an entry, unless it belongs to the last one.
+    fn begin_segment(
+        &mut self,
+        entry: u64,
+        start: usize,
+        offset: u64,
+        len: usize,
+        encoded: Encoded,
+    ) {
+        let start = self.start + start as u64;
+        let is_long = matches!(encoded, Encoded::Whole(_));
+        if let Some(last) = self.segments.last() {
+            let is_sealed = last.kept.get().is_some();
+            let is_full = (start - last.start) as usize + len > MAX_WRITE;
+            let is_behind_a_gap = last.offset + (entry - last.first) != offset;
+            if !(is_sealed || is_full || is_behind_a_gap || is_long) {
+                return;
+            }
+        }
+        let kept = match encoded {
+            Encoded::Appended => OnceCell::new(),
+            Encoded::Whole(frame) => OnceCell::with_value(frame),
+        };
+        self.segments.push(Segment { first: entry, start, offset, kept, is_long });
+    }
+
+    /// What waits, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What it takes, whether or not something waits, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.frames.capacity()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.segments.capacity() * size_of::<Segment>()
+            + self.hidden.capacity() * HIDDEN_COST
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number behind the last entry.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// The place in the sequence behind the last message; 0 if there is none.
+    pub(super) fn tail(&self) -> u64 {
+        self.entries.back().map_or(0, |entry| entry.sequence + 1)
+    }
+
+    /// The first entry from a place in the sequence and an offset of the room on; `end` if there is none.
+    pub(super) fn find(&self, sequence: u64, offset: u64) -> u64 {
+        // Most subscribers have everything from before the first entry.
+        let index = match self.entries.front() {
+            Some(first) if first.sequence >= sequence => 0,
+            _ => self.entries.partition_point(|entry| entry.sequence < sequence),
+        };
+        let mut entry = self.first + index as u64;
+        if entry == self.end() {
+            return entry;
+        }
+        let mut number = self.segment_of(entry);
+        // A subscriber that joined meanwhile lacks nothing from before its first offset.
+        while let Some(segment) = self.segments.get(number) {
+            let end = self.entries_of(number).end;
+            let first = segment.first + offset.saturating_sub(segment.offset);
+            if first < end {
+                return entry.max(first);
+            }
+            number += 1;
+            entry = end;
+        }
+        entry
+    }
+
+    /// What follows from an entry on, up to one write; `None` if nothing does.
+    pub(super) fn run(&self, from: u64) -> Option<Run> {
+        if from >= self.end() {
+            return None;
+        }
+        let number = self.segment_of(from);
+        if self.segments[number].is_long {
+            let start = self.segments[number].start;
+            return Some(Run { entries: from..from + 1, bytes: start..start, long: Some(number) });
+        }
+        let start = self.start_of(from);
+        let mut run = Run { entries: from..from, bytes: start..start, long: None };
+        for number in number..self.segments.len() {
+            let end = self.bytes_of(number).end;
+            let is_full = (end - start) as usize > MAX_WRITE && !run.entries.is_empty();
+            if is_full || self.segments[number].is_long {
+                break;
+            }
+            run.entries.end = self.entries_of(number).end;
+            run.bytes.end = end;
+        }
+        Some(run)
+    }
+
+    /// The frames of a run.
+    pub(super) fn frames(&self, run: &Run) -> &[u8] {
+        match run.long {
+            Some(number) => self.segments[number].kept.get().map_or(&[], |frame| frame),
+            None => &self.frames[self.range(&run.bytes)],
+        }
+    }
+
+    /// Calls `each` with what is left of a run's frames when the first `taken` bytes are sent, counted by
+    /// reference, and with how many bytes of it are sent. Subscribers that keep the same frames share them.
+    pub(super) fn keep(&self, run: &Run, taken: usize, mut each: impl FnMut(&Bytes, usize)) {
+        if let Some(frame) = run.long.and_then(|number| self.segments[number].kept.get()) {
+            return each(frame, taken);
+        }
+        let sent = run.bytes.start + taken as u64;
+        let mut number = self.segment_of(run.entries.start);
+        while number < self.segments.len() && self.segments[number].first < run.entries.end {
+            let bytes = self.bytes_of(number);
+            let part = bytes.start.max(run.bytes.start)..bytes.end.min(run.bytes.end);
+            if part.end > sent {
+                let copy = || Bytes::copy_from_slice(&self.frames[self.range(&bytes)]);
+                let kept = self.segments[number].kept.get_or_init(copy);
+                let part_of =
+                    (part.start - bytes.start) as usize..(part.end - bytes.start) as usize;
+                each(&kept.slice(part_of), sent.saturating_sub(part.start) as usize);
+            }
+            number += 1;
+        }
+    }
+
+    /// The places of entries in the shard's sequence.
+    pub(super) fn sequences(&self, entries: &Range<u64>) -> impl DoubleEndedIterator<Item = u64> {
+        let index = |entry: u64| (entry - self.first) as usize;
+        let entries = index(entries.start)..index(entries.end);
+        self.entries.range(entries).map(|entry| entry.sequence)
+    }
+
+    /// The frame of an entry.
+    pub(super) fn frame(&self, entry: u64) -> &[u8] {
+        match self.long(entry) {
+            Some(frame) => frame,
+            None => &self.frames[self.range(&(self.start_of(entry)..self.end_of(entry)))],
+        }
+    }
+
+    /// The frame of an entry, if it is a long message.
+    pub(super) fn long(&self, entry: u64) -> Option<&Bytes> {
+        let segment = &self.segments[self.segment_of(entry)];
+        segment.kept.get().filter(|_| segment.is_long)
+    }
+
+    /// The offset of the first message; 0 if there is none.
+    pub(super) fn first_offset(&self) -> u64 {
+        self.segments.first().map_or(0, |segment| segment.offset)
+    }
+
+    /// Whether some of the entries are not for a client.
+    pub(super) fn hides(&self, client: ClientId, entries: &Range<u64>) -> bool {
+        !self.hidden.is_empty() && self.hidden(client, entries.clone()).next().is_some()
+    }
+
+    /// Sorts what is hidden, before it is looked up.
+    pub(super) fn sort_hidden(&mut self) {
+        if !self.is_hidden_sorted {
+            self.is_hidden_sorted = true;
+            // What was there before is in order: this merges.
+            self.hidden.sort();
+        }
+    }
+
+    /// The entries, from one on, that are not for a client.
+    pub(super) fn hidden(
+        &self,
+        client: ClientId,
+        entries: Range<u64>,
+    ) -> impl Iterator<Item = u64> {
+        debug_assert!(self.is_hidden_sorted, "it is looked up in order");
+        let next = self.hidden.partition_point(|hidden| *hidden < (client, entries.start));
+        let own = self.hidden[next..].iter().take_while(move |(other, _)| *other == client);
+        own.map(|(_, entry)| *entry).take_while(move |entry| *entry < entries.end)
+    }
+
+    /// Forgets all entries before one.
+    pub(super) fn forget(&mut self, before: u64) {
+        if before >= self.end() {
+            return self.clear();
+        }
+        let count = before.saturating_sub(self.first) as usize;
+        if count == 0 {
+            return;
+        }
+        let number = self.segment_of(before);
+        let end = self.start_of(before);
+        for long in self.segments.drain(..number).filter(|segment| segment.is_long) {
+            self.size -= long.kept.get().map_or(0, Bytes::len);
+        }
+        let segment = &mut self.segments[0];
+        if segment.first < before {
+            let sent = (end - segment.start) as usize;
+            if let Some(kept) = segment.kept.take() {
+                segment.kept = OnceCell::with_value(kept.slice(sent..));
+            }
+            segment.offset += before - segment.first;
+            segment.first = before;
+            segment.start = end;
+        }
+        self.entries.drain(..count);
+        self.first = before;
+        let dropped = (end - self.start) as usize;
+        self.frames.drain(..dropped);
+        self.start = end;
+        self.size -= dropped + count * size_of::<Entry>();
+        let hidden = self.hidden.len();
+        self.hidden.retain(|(_, entry)| *entry >= before);
+        self.size -= (hidden - self.hidden.len()) * HIDDEN_COST;
+    }
+
+    fn clear(&mut self) {
+        self.first = self.end();
+        self.start += self.frames.len() as u64;
+        self.frames.clear();
+        self.entries.clear();
+        self.segments.clear();
+        self.hidden.clear();
+        self.is_hidden_sorted = true;
+        self.size = 0;
+    }
+
+    /// The segment of an entry that exists.
+    fn segment_of(&self, entry: u64) -> usize {
+        match &self.segments[..] {
+            [_] => 0,
+            // Most subscribers lack the newest.
+            [.., last] if entry >= last.first => self.segments.len() - 1,
+            all => all.partition_point(|segment| segment.first <= entry) - 1,
+        }
+    }
+
+    fn entries_of(&self, number: usize) -> Range<u64> {
+        let end = self.segments.get(number + 1).map_or(self.end(), |next| next.first);
+        self.segments[number].first..end
+    }
+
+    fn bytes_of(&self, number: usize) -> Range<u64> {
+        let all = self.start + self.frames.len() as u64;
+        let end = self.segments.get(number + 1).map_or(all, |next| next.start);
+        self.segments[number].start..end
+    }
+
+    /// Where the frame of an entry begins.
+    fn start_of(&self, entry: u64) -> u64 {
+        match entry.checked_sub(self.first + 1) {
+            Some(before) => self.entries[before as usize].end,
+            None => self.start,
+        }
+    }
+
+    fn end_of(&self, entry: u64) -> u64 {
+        self.entries[(entry - self.first) as usize].end
+    }
+
+    fn range(&self, bytes: &Range<u64>) -> Range<usize> {
+        (bytes.start - self.start) as usize..(bytes.end - self.start) as usize
+    }
+}
+
+#[cfg(test)]
+#[path = "segments_tests.rs"]
+mod tests;

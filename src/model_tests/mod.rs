@@ -1,0 +1,38 @@
+//! Random hosts and clients against a model of what is promised, in one thread, with scripted sockets and a
+//! scripted clock: thousands of runs in seconds.
+//!
+//! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
+
+mod expected;
+mod random;
+mod world;
+
+use self::{random::Random, world::World};
+
+/// How many worlds one run of the tests goes through; `MODEL_RUNS` says otherwise.
+const RUNS: u64 = 1_500;
+
+/// How many steps there are in a world.
+const STEPS: usize = 300;
+
+#[test]
+fn every_client_receives_what_the_model_promises() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let first = number("MODEL_SEED").unwrap_or(clock.map_or(1, |time| time.as_nanos() as u64));
+    let runs =
+        if number("MODEL_SEED").is_some() { 1 } else { number("MODEL_RUNS").unwrap_or(RUNS) };
+    for seed in (0..runs).map(|run| first.wrapping_add(run)) {
+        let outcome = std::panic::catch_unwind(|| {
+            let mut world = World::new(Random::new(seed));
+            for _ in 0..STEPS {
+                world.step();
+            }
+            world.finish();
+        });
+        if let Err(panic) = outcome {
+            eprintln!("the model failed: repeat it with MODEL_SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}

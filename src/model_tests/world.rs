@@ -1,0 +1,417 @@
+//! A server without threads: shards whose ticks the test calls, clients on scripted sockets.
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use once_cell::sync::OnceCell;
+use tokio::sync::watch;
+
+use super::{
+    expected::{End, Expected, text},
+    random::Random,
+};
+use crate::{
+    batch::Publication,
+    context::Context,
+    event::{ClientId, Event},
+    fanout::{
+        command::{AcceptedStream, CloseFrame},
+        form::Form,
+        outbound::{Clock, Outbound, Shared as OutboundShared},
+        shard_handle::ShardHandle,
+    },
+    frame::Kind,
+    handle::{Handle, Shared},
+    options::{Options, SlowConsumer},
+    protocol::{Plain, Protocol},
+    reactor::{Next, Reactor},
+    rooms::{Rooms, client::Client},
+    shard::{Shard, Tick},
+    transport::{Transport, scripted::Scripted},
+};
+
+const ROOMS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// The longest message, in bytes: longer than what is copied into a lane's buffer.
+const MAX_MESSAGE: usize = 40_000;
+
+pub(super) struct World {
+    random: Random,
+    shards: Vec<(Rc<Shard>, Tick)>,
+    handle: Handle,
+    clients: BTreeMap<ClientId, Peer>,
+    gone: Vec<Peer>,
+    last_number: u64,
+    /// Dropped messages that the host was told of.
+    dropped: BTreeMap<ClientId, u64>,
+    policy: SlowConsumer,
+}
+
+/// A client, as the test sees it.
+struct Peer {
+    client: Rc<Client>,
+    script: Rc<Scripted>,
+    shard: usize,
+    expected: Expected,
+    bytes: Vec<u8>,
+    echo: bool,
+    /// Its rooms, in the order of joining.
+    rooms: Vec<&'static str>,
+    is_reader: bool,
+}
+
+impl World {
+    pub(super) fn new(mut random: Random) -> Self {
+        let policy = random.pick(&[SlowConsumer::Disconnect, SlowConsumer::DropOldest]);
+        let options = Options {
+            workers: 1 + random.below(2),
+            max_message_size: MAX_MESSAGE + 100,
+            outbox_size: MAX_MESSAGE + 100 + 4096 + random.below(200_000),
+            outbox_age: Duration::from_millis(50),
+            slow_consumer: policy,
+            publish_timeout: Duration::ZERO,
+            event_queue: 1 << 20,
+            history_messages: 0,
+            ..Options::default()
+        };
+        let context = Context::new(options);
+        let handles: Arc<[_]> =
+            (0..context.options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
+        let rooms = Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&handles)));
+        let shards = handles.iter().enumerate().map(|(index, handle)| {
+            let clock = Clock::Scripted(Cell::new(Instant::now()));
+            let shared = OutboundShared::with_clock(Arc::clone(&context), clock);
+            let reactor = Reactor::new(Duration::ZERO).expect("an event loop");
+            let (context, rooms) = (Arc::clone(&context), Arc::clone(&rooms));
+            let shard = Shard::with(index, context, Arc::clone(handle), rooms, reactor, shared);
+            (shard, Tick::new())
+        });
+        let shards = shards.collect();
+        let shared = Arc::new(Shared {
+            context,
+            rooms,
+            shards: handles,
+            addrs: Vec::new(),
+            has_handler: false,
+            dispatcher: OnceCell::new(),
+            deadline: watch::Sender::new(None),
+            had_to_cut: AtomicBool::new(false),
+        });
+        let handle = Handle { shared };
+        Self {
+            random,
+            shards,
+            handle,
+            clients: BTreeMap::new(),
+            gone: Vec::new(),
+            last_number: 0,
+            dropped: BTreeMap::new(),
+            policy,
+        }
+    }
+
+    /// Does something.
+    pub(super) fn step(&mut self) {
+        match self.random.below(28) {
+            0..=5 => self.publish(),
+            6 => self.publish_batch(),
+            7 | 8 => self.broadcast(),
+            9 | 10 => self.send(),
+            11 | 12 => self.join(),
+            13 => self.leave(),
+            14 => self.set_echo(),
+            15 => self.disconnect(),
+            16 | 17 => self.client_publishes(),
+            18 => self.client_closes(),
+            19 => self.client_breaks(),
+            20 | 21 => self.connect(),
+            22 => self.ping(),
+            23 => self.pass_time(),
+            _ => self.tick(),
+        }
+        for id in self.clients.keys().copied().collect::<Vec<_>>() {
+            if self.random.once_in(4) {
+                let bytes = 1 << self.random.below(18);
+                self.read(id, bytes);
+            }
+        }
+        self.notice_ends();
+    }
+
+    /// Stops the server, lets everyone read, and checks what each client received.
+    pub(super) fn finish(mut self) {
+        self.settle();
+        self.handle.stop_by(Instant::now());
+        for (shard, tick) in &mut self.shards {
+            let mut ticks = 0;
+            while !matches!(shard.tick(tick, &no_accept), Next::End(())) {
+                ticks += 1;
+                assert!(ticks < 10_000, "the shard does not stop");
+            }
+        }
+        for peer in self.clients.values_mut() {
+            self.shards[peer.shard].0.go_away(&peer.client);
+            peer.expected.end(End::Closed(1001));
+        }
+        for _ in 0..3 {
+            for id in self.clients.keys().copied().collect::<Vec<_>>() {
+                self.read(id, usize::MAX / 4);
+            }
+            self.shards.iter().for_each(|(shard, _)| while shard.tick_outboxes() {});
+        }
+        self.take_events();
+        for peer in self.clients.values().chain(&self.gone) {
+            let id = peer.client.id();
+            peer.client.out().report_dropped(true);
+            let bytes = [&peer.bytes[..], &peer.script.received()].concat();
+            let dropped = self.dropped.get(&id).copied().unwrap_or(0);
+            let is_slow = self.policy == SlowConsumer::Disconnect;
+            peer.expected.check(&bytes, dropped, is_slow, &id.to_string());
+        }
+    }
+
+    fn next_message(&mut self) -> (u64, String) {
+        self.last_number += 1;
+        let len = match self.random.below(20) {
+            0 => MAX_MESSAGE,
+            1 | 2 => 10_000,
+            3..=6 => 200,
+            _ => 3,
+        };
+        (self.last_number, text(self.last_number, len))
+    }
+
+    fn a_client(&mut self) -> Option<ClientId> {
+        let open = |peer: &&Peer| peer.expected.end == End::Open;
+        let ids: Vec<_> = self.clients.values().filter(open).map(|peer| peer.client.id()).collect();
+        (!ids.is_empty()).then(|| self.random.pick(&ids))
+    }
+
+    fn promise(&mut self, room: &str, number: u64, except: Option<ClientId>) {
+        for (id, peer) in &mut self.clients {
+            if peer.rooms.contains(&room) && Some(*id) != except {
+                peer.expected.push(number);
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let room = self.random.pick(&ROOMS);
+        let (number, text) = self.next_message();
+        if self.handle.publish(room, Kind::Text, text.as_bytes()).is_ok() {
+            self.promise(room, number, None);
+        }
+    }
+
+    fn publish_batch(&mut self) {
+        let count = 1 + self.random.below(40);
+        let batch: Vec<_> =
+            (0..count).map(|_| (self.random.pick(&ROOMS), self.next_message())).collect();
+        let publications: Vec<_> = batch
+            .iter()
+            .map(|(room, (_, text))| Publication { room, kind: Kind::Text, data: text.as_bytes() })
+            .collect();
+        let published = match self.handle.publish_batch(&publications) {
+            Ok(()) => count,
+            Err(error) => error.published,
+        };
+        for (room, (number, _)) in &batch[..published] {
+            self.promise(room, *number, None);
+        }
+    }
+
+    fn broadcast(&mut self) {
+        let (number, text) = self.next_message();
+        if self.handle.broadcast(Kind::Text, text.as_bytes()).is_ok() {
+            self.clients.values_mut().for_each(|peer| peer.expected.push(number));
+        }
+    }
+
+    fn send(&mut self) {
+        let Some(id) = self.a_client() else { return };
+        let (number, text) = self.next_message();
+        if self.handle.send(id, Kind::Text, text.as_bytes()).is_ok() {
+            self.peer(id).expected.push(number);
+        }
+    }
+
+    fn join(&mut self) {
+        let Some(id) = self.a_client() else { return };
+        let room = self.random.pick(&ROOMS);
+        if self.handle.join(id, room).is_ok() && !self.peer(id).rooms.contains(&room) {
+            self.peer(id).rooms.push(room);
+        }
+    }
+
+    fn leave(&mut self) {
+        let Some(id) = self.a_client() else { return };
+        let room = self.random.pick(&ROOMS);
+        if self.handle.leave(id, room).is_ok() {
+            self.peer(id).rooms.retain(|other| *other != room);
+        }
+    }
+
+    fn set_echo(&mut self) {
+        let Some(id) = self.a_client() else { return };
+        let echo = self.random.once_in(2);
+        if self.handle.set_echo(id, echo).is_ok() {
+            self.peer(id).echo = echo;
+        }
+    }
+
+    fn disconnect(&mut self) {
+        let Some(id) = self.a_client().filter(|_| self.random.once_in(4)) else { return };
+        if self.handle.disconnect(id, 4000, "enough").is_ok() {
+            self.peer(id).expected.end(End::Closed(4000));
+        }
+    }
+
+    fn client_publishes(&mut self) {
+        let Some(id) = self.a_client() else { return };
+        let (index, client) = (self.peer(id).shard, Rc::clone(&self.peer(id).client));
+        let shard = Rc::clone(&self.shards[index].0);
+        // As its connection does: what it sends behind a call of the host waits for it.
+        if !client.out().is_open() || !shard.may_read(&client) || shard.rooms.is_full() {
+            return;
+        }
+        for _ in 0..1 + self.random.below(5) {
+            let (number, text) = self.next_message();
+            Plain.message(&shard, &client, Kind::Text, text.as_bytes());
+            let (room, echo) = (self.peer(id).rooms.first().copied(), self.peer(id).echo);
+            if let Some(room) = room {
+                self.promise(room, number, (!echo).then_some(id));
+            }
+        }
+    }
+
+    fn client_closes(&mut self) {
+        let Some(id) = self.a_client().filter(|_| self.random.once_in(4)) else { return };
+        let peer = self.peer(id);
+        let (client, shard) = (Rc::clone(&peer.client), peer.shard);
+        peer.expected.end(End::Closed(1000));
+        self.shards[shard].0.close_in_turn(&client, CloseFrame::new(1000, ""));
+    }
+
+    fn client_breaks(&mut self) {
+        let Some(id) = self.a_client().filter(|_| self.random.once_in(6)) else { return };
+        let peer = self.peer(id);
+        peer.script.is_reset.set(true);
+        peer.expected.end(End::Broken);
+    }
+
+    fn connect(&mut self) {
+        if self.clients.len() >= 12 {
+            return;
+        }
+        let index = self.random.below(self.shards.len());
+        let shard = Rc::clone(&self.shards[index].0);
+        let is_reader = !self.random.once_in(4);
+        let script = Scripted::new(self.random.below(2000));
+        script.most.set(self.random.pick(&[0, 0, 100, 1000]));
+        script.owes.set(self.random.once_in(3));
+        let form = self.random.pick(&[Form::Plain, Form::Plain, Form::Numbered]);
+        let transport = Transport::Scripted(Rc::clone(&script));
+        let shared = Rc::clone(&shard.shared);
+        let out = Outbound::new(shard.next_client_id(), shared, transport, form);
+        let echo = self.random.once_in(2);
+        let client = Client::new(out, echo);
+        let room = self.random.pick(&ROOMS);
+        shard.subscribe(&client, Some(room), 0).expect("the server runs");
+        shard.add_client(&client, client.rooms());
+        client.out().open();
+        let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
+        let id = client.id();
+        let peer = Peer { client, script, shard: index, expected, bytes, echo, rooms, is_reader };
+        self.clients.insert(id, peer);
+    }
+
+    fn ping(&mut self) {
+        let Some(id) = self.a_client() else { return };
+        let client = Rc::clone(&self.peer(id).client);
+        client.out().ping(1);
+    }
+
+    fn pass_time(&mut self) {
+        let time = Duration::from_millis(self.random.next() % 40);
+        for (shard, _) in &self.shards {
+            shard.shared.advance(time);
+            shard.judge_due();
+        }
+    }
+
+    fn tick(&mut self) {
+        for (shard, tick) in &mut self.shards {
+            for _ in 0..1 + self.random.below(3) {
+                drop(shard.tick(tick, &no_accept));
+            }
+        }
+    }
+
+    /// Lets a client read, and its socket be written to again.
+    fn read(&mut self, id: ClientId, bytes: usize) {
+        let peer = self.peer(id);
+        if peer.is_reader {
+            peer.script.add_room(bytes);
+            let received = peer.script.received();
+            peer.bytes.extend(received);
+            if peer.script.wants_write.take() {
+                let shard = peer.shard;
+                self.shards[shard].0.note_writable(id);
+            }
+        }
+    }
+
+    /// Takes clients out of their rooms that were closed or have broken, as their connections do.
+    fn notice_ends(&mut self) {
+        self.take_events();
+        let ended = |peer: &&Peer| !peer.client.out().is_open() && !peer.client.out().has_outbox();
+        let ended: Vec<_> =
+            self.clients.values().filter(ended).map(|peer| peer.client.id()).collect();
+        for id in ended {
+            let peer = self.clients.remove(&id).expect("it is there");
+            let shard = &self.shards[peer.shard].0;
+            shard.depart(&peer.client);
+            peer.client.out().report_dropped(true);
+            shard.remove_client(id);
+            self.gone.push(peer);
+        }
+    }
+
+    fn take_events(&mut self) {
+        let mut events = Vec::new();
+        let _ = self.handle.shared.context.events.take(Duration::ZERO, &mut events);
+        for event in events {
+            if let Event::MessagesDropped { client, count } = event {
+                *self.dropped.entry(client).or_default() += count;
+            }
+        }
+    }
+
+    /// Works until nothing is left to do, while the readers read all.
+    fn settle(&mut self) {
+        let mut is_idle = false;
+        while !is_idle {
+            for id in self.clients.keys().copied().collect::<Vec<_>>() {
+                self.peer(id).is_reader = true;
+                self.read(id, usize::MAX / 4);
+            }
+            is_idle = true;
+            for (shard, tick) in &mut self.shards {
+                is_idle &= matches!(shard.tick(tick, &no_accept), Next::Park);
+            }
+        }
+    }
+
+    fn peer(&mut self, id: ClientId) -> &mut Peer {
+        self.clients.get_mut(&id).expect("it is there")
+    }
+}
+
+fn no_accept(_: &Rc<Shard>, _: AcceptedStream) {
+    panic!("nothing connects by TCP")
+}

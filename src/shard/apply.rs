@@ -1,0 +1,70 @@
+//! Carries out what the host, and a client's own close, ask for.
+
+use std::rc::Rc;
+
+use super::Shard;
+use crate::{
+    event::ClientId,
+    fanout::{
+        command::{Command, Cost},
+        form::Publication,
+    },
+};
+
+impl Shard {
+    /// Carries out a command on a client, behind everything that it must be behind. Returns what that cost
+    /// beside the command's own cost.
+    #[cold] // So that the code for messages lies together.
+    pub(super) fn apply(self: &Rc<Self>, command: Command) -> Cost {
+        let held = command.holds();
+        // What a send flushes goes out in the same write.
+        let is_send = matches!(command, Command::Send(..));
+        let flushed = command.flushes().filter(|_| !is_send).and_then(|id| self.client(id));
+        let cost = flushed.map_or(0, |client| self.fanout.borrow_mut().flush(client.out()));
+        match command {
+            Command::Send(id, message) => {
+                if let Some(client) = self.client(id) {
+                    let frame = client.out().form().encode_one(&Publication::direct(&message));
+                    return self.fanout.borrow_mut().send(client.out(), &frame);
+                }
+            }
+            Command::Close(id, close) | Command::Disconnect(id, close) => {
+                if let Some(client) = self.client(id) {
+                    client.out().close(close);
+                }
+            }
+            Command::Join(id, reservation) => self.carry_out_join(id, *reservation),
+            Command::Leave(id, room) => self.carry_out_leave(id, room),
+            Command::SetEcho(id, echo) => {
+                if let Some(client) = self.client(id) {
+                    client.set_echo(echo);
+                }
+            }
+            Command::SetIdentity(id, identity) => {
+                if let Some(client) = self.client(id) {
+                    client.set_identity(identity);
+                }
+            }
+            Command::Admit(id, reservation, broadcasts) => {
+                self.admit(id, reservation.map(|reservation| *reservation), broadcasts);
+            }
+            Command::Reject(id, rejection) => self.reject(id, *rejection),
+            Command::Decide(id, decision, verdict) => {
+                self.reviews.decide(self, id, decision, verdict);
+            }
+            Command::Deliver(_) | Command::Accept(_) | Command::Fail | Command::Stop => {}
+        }
+        if let Some(id) = held {
+            self.release(id);
+        }
+        cost
+    }
+
+    /// Notes that a command was carried out that held a client's bytes back.
+    fn release(&self, id: ClientId) {
+        self.handle.note_applied(id);
+        if let Some(client) = self.client(id) {
+            client.out().transport().reschedule();
+        }
+    }
+}

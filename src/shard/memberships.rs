@@ -1,0 +1,207 @@
+//! How clients get into rooms and out of them, on their shard's thread.
+
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc};
+
+use super::Shard;
+use crate::{
+    error::Result,
+    event::{ClientId, Event},
+    fanout::{
+        command::{Cost, Rejection, Reservation, WRITE},
+        form::Publication,
+    },
+    message::Message,
+    rooms::{client::Client, room::Room},
+};
+
+/// How many rooms a client leaves at once. One that is in more leaves them over several ticks.
+const MAX_AT_ONCE: usize = 32;
+
+/// What a tick spends on clients that leave many rooms.
+const SHARE: Cost = 16 * WRITE;
+
+/// What leaving a room costs.
+const LEAVE: Cost = WRITE / 4;
+
+/// The clients that are leaving many rooms, first come, first served.
+#[derive(Debug, Default)]
+pub(super) struct Departures(RefCell<VecDeque<Departure>>);
+
+/// A client that is leaving its rooms.
+#[derive(Debug)]
+struct Departure {
+    client: Rc<Client>,
+    /// What the host is told when it has left them.
+    event: Option<Event>,
+}
+
+impl Shard {
+    /// Puts a client into the room that its request asks for, and gives it up to `history` messages from
+    /// before. It receives broadcasts from here on.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub(crate) fn subscribe(
+        &self,
+        client: &Rc<Client>,
+        room: Option<&str>,
+        history: usize,
+    ) -> Result<()> {
+        self.rooms.reserve_broadcasts(self.index, |from| {
+            self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), from);
+            Ok(())
+        })?;
+        let Some(room) = room else { return Ok(()) };
+        // The place is taken after the locks: what is published meanwhile waits in the inbox.
+        let reserved = self.rooms.reserve(self.index, room, history, |room, reservation| {
+            Ok((Arc::clone(room), reservation))
+        });
+        let (room, reservation) = reserved?;
+        self.enter(client, room, reservation);
+        Ok(())
+    }
+
+    /// Puts a client into a room in which it has a place. Returns false, and gives the place back, if it is
+    /// in the room already or is closing.
+    fn enter(&self, client: &Rc<Client>, room: Arc<Room>, reservation: Reservation) -> bool {
+        let Reservation { room: id, from, history } = reservation;
+        if client.is_in(id) || !client.out().is_open() {
+            self.rooms.leave(&room, self.index);
+            return false;
+        }
+        self.replay(client, &room, from, &history);
+        client.enter(&mut self.fanout.borrow_mut(), room, from);
+        true
+    }
+
+    /// Sends a client the last of a room's messages, as many as half its outbox may hold, in one write.
+    fn replay(&self, client: &Client, room: &Room, from: u64, history: &[Message]) {
+        let mut len = 0;
+        let fits = history.iter().rev().take_while(|message| {
+            len += message.frame_len();
+            len <= self.context.options.outbox_size / 2
+        });
+        let count = fits.count();
+        if count == 0 {
+            return;
+        }
+        let numbered = (from - count as u64..from).zip(&history[history.len() - count..]);
+        let publications = numbered.map(|(offset, message)| Publication {
+            room: room.id(),
+            offset,
+            sender: None,
+            message,
+        });
+        let frames = client.out().form().encode_all(publications);
+        client.out().deliver(&frames, count as u64);
+    }
+
+    /// Carries out the host's `join`.
+    pub(super) fn carry_out_join(&self, id: ClientId, reservation: Reservation) {
+        // A room in which a place is reserved is not forgotten.
+        let Some(room) = self.rooms.by_id(reservation.room) else { return };
+        let name = Arc::clone(room.name());
+        let Some(client) = self.client(id) else {
+            return self.rooms.leave(&room, self.index);
+        };
+        if self.enter(&client, room, reservation) {
+            let identity = client.identity();
+            self.context.events.push(Event::Joined { client: id, identity, room: name });
+        } else {
+            self.handle.remove_room(id);
+        }
+    }
+
+    /// Carries out the host's `leave`.
+    pub(super) fn carry_out_leave(&self, id: ClientId, room: crate::fanout::command::RoomId) {
+        let Some(client) = self.client(id) else { return };
+        let Some(room) = client.exit(&mut self.fanout.borrow_mut(), room) else { return };
+        self.rooms.leave(&room, self.index);
+        self.handle.remove_room(id);
+        let (identity, room) = (client.identity(), Arc::clone(room.name()));
+        self.context.events.push(Event::Left { client: id, identity, room });
+    }
+
+    /// Puts an admitted client into its rooms and resumes its handshake.
+    pub(super) fn admit(&self, id: ClientId, reservation: Option<Reservation>, broadcasts: u64) {
+        let room = reservation.as_ref().and_then(|reservation| self.rooms.by_id(reservation.room));
+        let (Some(answer), Some(client)) = (self.answers.take(id), self.client(id)) else {
+            // It has left meanwhile.
+            room.inspect(|room| self.rooms.leave(room, self.index));
+            return self.rooms.leave_broadcasts(self.index);
+        };
+        if let (Some(room), Some(reservation)) = (room, reservation)
+            && !self.enter(&client, room, reservation)
+        {
+            self.handle.remove_room(id);
+        }
+        self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), broadcasts);
+        // It fails if the handshake has ended.
+        let _ = answer.send(Ok(()));
+    }
+
+    /// Ends the handshake of a client that the host has rejected.
+    pub(super) fn reject(&self, id: ClientId, rejection: Rejection) {
+        if let Some(answer) = self.answers.take(id) {
+            // It fails if the handshake has ended.
+            let _ = answer.send(Err(rejection));
+        }
+    }
+
+    /// Takes a client out of all its rooms; over several ticks, if they are many. It receives nothing more.
+    pub(crate) fn depart(&self, client: &Rc<Client>) {
+        if self.fanout.borrow_mut().unsubscribe_from_broadcasts(client.out()) {
+            self.rooms.leave_broadcasts(self.index);
+        }
+        if client.rooms() <= MAX_AT_ONCE {
+            while self.leave_first(client) {}
+        } else {
+            let departure = Departure { client: Rc::clone(client), event: None };
+            self.departures.0.borrow_mut().push_back(departure);
+            // The next tick goes on with it.
+            self.reactor.waker().wake();
+        }
+    }
+
+    /// Tells the host that a client has left, when it is in no room any more.
+    pub(crate) fn report_left(&self, client: ClientId, event: Event) {
+        let mut departures = self.departures.0.borrow_mut();
+        let departing = departures.iter_mut().find(|departure| departure.client.id() == client);
+        match departing {
+            Some(departure) => departure.event = Some(event),
+            None => self.context.events.push(event),
+        }
+    }
+
+    fn leave_first(&self, client: &Client) -> bool {
+        let room = client.exit_first(&mut self.fanout.borrow_mut());
+        let is_left = room.is_some();
+        if let Some(room) = room {
+            self.rooms.leave(&room, self.index);
+        }
+        is_left
+    }
+
+    /// Takes clients that are leaving out of some of their rooms. Returns whether some are left.
+    pub(super) fn depart_some(&self) -> bool {
+        let mut budget = SHARE;
+        while budget > 0 {
+            let first = self.departures.0.borrow().front().map(|first| Rc::clone(&first.client));
+            let Some(client) = first else { return false };
+            budget = budget.saturating_sub(LEAVE);
+            if self.leave_first(&client) {
+                continue;
+            }
+            let departed = self.departures.0.borrow_mut().pop_front();
+            if let Some(event) = departed.and_then(|departed| departed.event) {
+                self.context.events.push(event);
+            }
+        }
+        !self.departures.0.borrow().is_empty()
+    }
+
+    /// Takes all clients that are leaving out of their rooms: the shard ends.
+    pub(super) fn depart_all(&self) {
+        while self.depart_some() {}
+    }
+}

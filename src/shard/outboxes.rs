@@ -1,0 +1,84 @@
+//! What sockets did not take: written when they take more, and judged when it is too old.
+
+use std::{cell::RefCell, collections::VecDeque, pin::pin, rc::Rc};
+
+use futures_util::future::select;
+
+use super::Shard;
+use crate::{
+    event::ClientId,
+    fanout::{
+        command::{Cost, WRITE, write_cost},
+        outbound::Flushed,
+    },
+};
+
+/// What is written at once while the shard drains.
+const DRAIN_SHARE: Cost = 256 * WRITE;
+
+/// The clients whose sockets may take more, in the order of their turns.
+#[derive(Debug, Default)]
+pub(super) struct Writable(RefCell<VecDeque<ClientId>>);
+
+impl Shard {
+    /// Writes the outboxes of clients whose sockets take more, up to a budget. Returns what it cost, and
+    /// whether more can be written.
+    pub(super) fn flush_writable(&self, budget: Cost) -> (Cost, bool) {
+        let mut writable = self.writable.0.borrow_mut();
+        self.reactor.take_writable(|id| writable.push_back(ClientId::from_u64(id)));
+        let mut spent = 0;
+        while spent < budget
+            && let Some(id) = writable.pop_front()
+        {
+            let Some(client) = self.client(id) else { continue };
+            spent += match client.out().flush() {
+                Flushed::Part(len) => {
+                    writable.push_back(id);
+                    write_cost(len)
+                }
+                Flushed::All | Flushed::Blocked => WRITE,
+            };
+        }
+        (spent, !writable.is_empty())
+    }
+
+    /// Judges the outboxes that are due.
+    pub(crate) fn judge_due(&self) {
+        let now = self.shared.look();
+        let lagging = &self.shared.lagging;
+        // Collected first: one that is to be judged again at once waits for the next poll.
+        let due: Vec<_> = std::iter::from_fn(|| lagging.pop_due(now)).collect();
+        for client in due.into_iter().filter_map(|id| self.client(id)) {
+            client.out().judge(now);
+        }
+    }
+
+    /// Notes that a client's socket may take more.
+    #[cfg(test)]
+    pub(crate) fn note_writable(&self, client: ClientId) {
+        self.writable.0.borrow_mut().push_back(client);
+    }
+
+    /// Writes outboxes while the shard drains. Returns whether more can be written, or clients are still
+    /// leaving their rooms.
+    pub(crate) fn tick_outboxes(&self) -> bool {
+        self.shared.look();
+        let (_, has_writable) = self.flush_writable(DRAIN_SHARE);
+        has_writable | self.depart_some()
+    }
+}
+
+/// Judges outboxes when they are due, while the shard runs.
+pub(super) async fn run(shard: Rc<Shard>) {
+    let lagging = &shard.shared.lagging;
+    loop {
+        let earlier = lagging.earlier();
+        match lagging.first() {
+            None => earlier.await,
+            Some(at) => {
+                select(pin!(shard.deadlines.until(at)), pin!(earlier)).await;
+            }
+        }
+        shard.judge_due();
+    }
+}

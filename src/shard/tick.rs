@@ -1,0 +1,124 @@
+//! A shard's work, in ticks: commands are carried out, then a share of what waits is written.
+
+use std::{rc::Rc, time::Instant};
+
+use super::Shard;
+use crate::{
+    fanout::command::{AcceptedStream, Command, Cost, WRITE},
+    reactor::Next,
+};
+
+/// What a tick writes at first and at most: a quarter of a millisecond, and two. Shares double from tick to
+/// tick while something waits: a poll of the sockets costs a quarter of a write.
+const FIRST_SHARE: Cost = 32 * WRITE;
+const MAX_SHARE: Cost = 256 * WRITE;
+
+/// What a tick spends on commands: so many sends, or eight new connections.
+const COMMANDS: Cost = 64 * WRITE;
+
+/// Roughly how long one write takes, in nanoseconds.
+const WRITE_NANOS: u128 = 5_000;
+
+/// A tick may write for at least 4 times the duration of the poll before it, so that clients that flood
+/// cannot starve rooms.
+const POLL_RATIO: u128 = 4;
+
+/// How many parks behind a new connection come without busy polling: in a crowd of new connections, each of
+/// which does one thing next, it costs more than it saves.
+const SKIPPED: u32 = 8;
+
+/// What a shard carries from tick to tick.
+#[derive(Debug)]
+pub(crate) struct Tick {
+    /// What was taken of the inbox, the last first.
+    commands: Vec<Command>,
+    share: Cost,
+    /// When the shard began to poll the sockets, if something waited meanwhile.
+    polled_from: Option<Instant>,
+}
+
+impl Tick {
+    pub(crate) fn new() -> Self {
+        Self { commands: Vec::new(), share: FIRST_SHARE, polled_from: None }
+    }
+}
+
+impl Shard {
+    /// Carries out what has come, and writes a share of what waits. The sockets that are ready were read
+    /// before: what arrived together leaves together.
+    pub(crate) fn tick(
+        self: &Rc<Self>,
+        tick: &mut Tick,
+        accept: &impl Fn(&Rc<Self>, AcceptedStream),
+    ) -> Next<()> {
+        let now = self.shared.look();
+        if self.fanout.borrow().is_clean() {
+            tick.share = FIRST_SHARE;
+        }
+        if tick.commands.is_empty() && !self.fanout.borrow().has_enough() {
+            self.handle.inbox.take(&mut tick.commands);
+            tick.commands.reverse();
+        }
+        if self.failed.get() {
+            return Next::End(());
+        }
+        if self.carry_out(&mut tick.commands, accept) {
+            self.finish_ticks();
+            return Next::End(());
+        }
+        let polled = tick.polled_from.take().map_or(0, |begun| (now - begun).as_nanos());
+        let weighed = usize::try_from(POLL_RATIO * polled / WRITE_NANOS).unwrap_or(usize::MAX);
+        let share = tick.share.max(weighed.saturating_mul(WRITE));
+        let has_more = self.write(share) | self.depart_some();
+        tick.share = MAX_SHARE.min(2 * tick.share);
+        self.context.events.wake();
+        tick.polled_from = has_more.then(|| self.shared.look());
+        let is_over = !has_more && tick.commands.is_empty();
+        if is_over && self.handle.inbox.may_park() { Next::Park } else { Next::Continue }
+    }
+
+    /// Carries out commands, up to a tick's budget. Returns whether the shard stops.
+    fn carry_out(
+        self: &Rc<Self>,
+        commands: &mut Vec<Command>,
+        accept: &impl Fn(&Rc<Self>, AcceptedStream),
+    ) -> bool {
+        let mut budget = COMMANDS;
+        while budget > 0
+            && !self.fanout.borrow().is_full()
+            && let Some(command) = commands.pop()
+        {
+            budget = budget.saturating_sub(command.cost());
+            match command {
+                Command::Deliver(delivery) => self.fanout.borrow_mut().push(&delivery),
+                Command::Accept(stream) => {
+                    self.reactor.skip_busy_poll(SKIPPED);
+                    accept(self, *stream);
+                }
+                Command::Stop => return true,
+                command => budget = budget.saturating_sub(self.apply(command)),
+            }
+        }
+        false
+    }
+
+    /// Writes a share of what waits: what sockets did not take before, then the rounds over the lanes.
+    /// Returns whether more waits that can be written.
+    fn write(&self, share: Cost) -> bool {
+        // Clients that lag have at most half of it.
+        let (spent, has_writable) = self.flush_writable(share / 2);
+        let mut fanout = self.fanout.borrow_mut();
+        fanout.write(share.saturating_sub(spent).max(1));
+        fanout.count_delivered(&self.context);
+        has_writable || !fanout.is_clean()
+    }
+
+    /// Writes all that waits in the lanes: the shard stops.
+    fn finish_ticks(&self) {
+        let mut fanout = self.fanout.borrow_mut();
+        fanout.write(Cost::MAX);
+        fanout.count_delivered(&self.context);
+        drop(fanout);
+        self.context.events.wake();
+    }
+}

@@ -55,34 +55,47 @@ VARIANTS = [
 ]
 
 
-def fan_out(subscribers: int, size: int, window: int, publishers: int = 1) -> Scenario:
-    of, bound = {1: ("limit1", 0.95), 16: ("limitB", 1.0), 64: ("limitB", 0.9)}[window]
+# What a publisher waits for before it sends the next message.
+SLOWEST, ECHO = "all", "echo"
+
+
+def fan_out(subscribers: int, size: int, window: int, publishers: int = 1, by: str = SLOWEST) -> Scenario:
+    one = 0.9 if by == SLOWEST else 0.95
+    of, bound = {1: ("limit1", one), 16: ("limitB", 1.0), 64: ("limitB", 0.9)}[window]
     if publishers > 1:
         bound = 0.9
-    name = f"fan-{subscribers}-{size}-w{window}" + (f"-p{publishers}" if publishers > 1 else "")
+    name = f"{subscribers}-{size}-w{window}" + (f"-p{publishers}" if publishers > 1 else "")
     is_main = subscribers == 1000 and size == 32 and publishers == 1
-    # How many messages go into a write depends on how soon the publisher hears itself: so these are held
-    # against what libchat is to reach, not against what it happens to.
+    # How many messages go into a write depends on when the publisher sends the next: so these are held against
+    # what libchat is to reach, not against what it happens to.
     variants = [
         Goal(EFFICIENCY, round(EVENTS * bound, 3), of=of, server="libchat-events"),
         Goal(EFFICIENCY, round(WORKERS * bound, 3), of=of, server="libchat-2"),
     ]
     who = "publisher" if publishers == 1 else "publishers"
+    until = "" if by == SLOWEST else " until the echo"
     return Scenario(
-        name,
-        f"{publishers} {who}, {subscribers} subscribers, {size} B, {window} in flight",
-        {"subscribers": subscribers, "publishers": publishers, "size": size, "window": window},
+        f"fan-{name}" if by == SLOWEST else f"fan-echo-{name}",
+        f"{publishers} {who}, {subscribers} subscribers, {size} B, {window} in flight{until}",
+        {"subscribers": subscribers, "publishers": publishers, "size": size, "window": window, "in-flight": by},
         [Goal(EFFICIENCY, bound, of=of), *(variants if is_main else [])],
         has_peers=is_main,
-        is_short=is_main,
+        is_short=is_main and (by == SLOWEST or window == 16),
     )
 
 
+def fan_outs(by: str) -> list[Scenario]:
+    return [
+        *(fan_out(n, size, w, by=by) for n in (100, 1000, 5000) for size in (32, 512) for w in (64, 16, 1)),
+        fan_out(1000, 4096, 16, by=by),
+        fan_out(1000, 32, 16, publishers=8, by=by),
+        fan_out(1000, 4096, 16, publishers=8, by=by),
+    ]
+
+
 SCENARIOS: list[Scenario] = [
-    *(fan_out(n, size, w) for n in (100, 1000, 5000) for size in (32, 512) for w in (64, 16, 1)),
-    fan_out(1000, 4096, 16),
-    fan_out(1000, 32, 16, publishers=8),
-    fan_out(1000, 4096, 16, publishers=8),
+    *fan_outs(SLOWEST),
+    *fan_outs(ECHO),
     Scenario(
         "talk",
         "200 clients all talking, 32 B, 4 in flight each",

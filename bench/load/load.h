@@ -1,5 +1,5 @@
-// The load generator's parts: wire.c (bytes), centrifuge.c (a protocol on top), clients.c (connections), traffic.c, hold.c and churn.c
-// (what is measured), process.c (what it costs the server), report.c (numbers to JSON).
+// The load generator's parts: wire.c (bytes), centrifuge.c (a protocol on top), clients.c (connections), window.c (messages
+// in flight), traffic.c, hold.c and churn.c (what is measured), process.c (what it costs the server), report.c (numbers to JSON).
 //
 // One thread and one epoll: it must be cheaper than any server, or it is the generator that is
 // measured. Whatever is not as promised makes the figure void.
@@ -23,6 +23,7 @@ struct options {
   int rooms, subscribers, publishers; // the last two for each room
   int stalled;                        // of the subscribers of room 0: they never read
   int window;                         // messages in flight for each publisher
+  bool is_fair;                       // in flight until every subscriber has it, not only its publisher
   int size;                           // bytes of a message
   double rate;                        // messages a second for each publisher; 0: as fast as they come back
   double seconds;
@@ -107,6 +108,8 @@ struct client {
   int room;
   int publisher; // its number in the room; -1: it only listens
   int in_flight; // own messages that have not come back
+  int arrived;   // those that came back in the bytes at hand
+  struct window *window; // of a publisher that waits for the slowest subscriber
   uint32_t next; // the sequence number of its next message
   uint32_t probes;
   uint32_t tail_len; // half a frame, kept until the rest comes
@@ -143,6 +146,15 @@ void client_close(struct clients *clients, struct client *client);
 // Takes what a frame of Centrifuge's holds (centrifuge.c).
 void centrifuge_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now);
 bool is_void(const struct clients *clients);
+
+// --- window.c
+
+// A publisher's messages in flight, and how many subscribers have received each of them.
+struct window;
+
+struct window *window_new(int size, int readers);
+// Counts a message that a subscriber has received. Tells whether it was the last to receive it.
+bool window_received(struct window *window, uint32_t sequence);
 
 // --- what is measured
 

@@ -10,7 +10,7 @@
 
 static const char USAGE[] =
   "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn] [--rooms N] [--subscribers N]\n"
-  "            [--publishers N] [--stalled N] [--window N] [--size BYTES] [--rate PER_SECOND]\n"
+  "            [--publishers N] [--stalled N] [--window N] [--in-flight echo|all] [--size BYTES] [--rate PER_SECOND]\n"
   "            [--seconds N] [--messages N] [--protocol plain|centrifuge]\n";
 
 static bool parse(int argc, char **argv, struct options *options) {
@@ -18,7 +18,8 @@ static bool parse(int argc, char **argv, struct options *options) {
     {"mode", 1, NULL, 'm'},      {"pid", 1, NULL, 'p'},     {"port", 1, NULL, 'P'},  {"rooms", 1, NULL, 'r'},
     {"subscribers", 1, NULL, 's'}, {"publishers", 1, NULL, 'u'}, {"stalled", 1, NULL, 'S'}, {"window", 1, NULL, 'w'},
     {"size", 1, NULL, 'b'},      {"rate", 1, NULL, 'R'},    {"seconds", 1, NULL, 't'},
-    {"messages", 1, NULL, 'M'},  {"protocol", 1, NULL, 'c'}, {NULL, 0, NULL, 0},
+    {"messages", 1, NULL, 'M'},  {"protocol", 1, NULL, 'c'}, {"in-flight", 1, NULL, 'f'},
+    {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
@@ -34,6 +35,10 @@ static bool parse(int argc, char **argv, struct options *options) {
     case 'R': options->rate = atof(optarg); break;
     case 't': options->seconds = atof(optarg); break;
     case 'M': options->messages = atoi(optarg); break;
+    case 'f':
+      options->is_fair = strcmp(optarg, "all") == 0;
+      if (!options->is_fair && strcmp(optarg, "echo") != 0) return false;
+      break;
     case 'c':
       options->is_centrifuge = strcmp(optarg, "centrifuge") == 0;
       if (!options->is_centrifuge && strcmp(optarg, "plain") != 0) return false;
@@ -41,6 +46,8 @@ static bool parse(int argc, char **argv, struct options *options) {
     default: return false;
     }
   }
+  // A paced publisher waits for nobody.
+  if (options->is_fair && (options->rate > 0 || strcmp(options->mode, "traffic") != 0)) return false;
   return optind == argc && options->port > 0 && options->port < 65536 && options->rooms > 0 &&
          options->subscribers >= 0 && options->publishers > 0 && options->stalled >= 0 &&
          options->stalled <= options->subscribers && options->window > 0 && options->window <= 4096 &&

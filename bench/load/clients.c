@@ -16,7 +16,7 @@
 // Handshakes under way at once: enough to keep a server busy, few enough for any bound and backlog.
 #define UPGRADES 128
 #define EVENTS 1024
-// How many clients are read between two reads of the one that is urgent.
+// How many clients are read between two pauses.
 #define BETWEEN 8
 // More than a server writes at once, so that one read takes all that is there.
 #define READ_SIZE (512 * 1024)
@@ -211,7 +211,7 @@ static size_t take(struct clients *clients, struct client *client, const uint8_t
   return used;
 }
 
-static void read_some(struct clients *clients, struct client *client) {
+void client_read(struct clients *clients, struct client *client) {
   if (client->tail_len > 0) memcpy(buffer, client->tail, client->tail_len);
   ssize_t got = recv(client->fd, buffer + client->tail_len, READ_SIZE, MSG_DONTWAIT);
   if (got <= 0) {
@@ -240,7 +240,8 @@ void clients_turn(struct clients *clients, uint64_t deadline) {
   for (int i = 0; i < count && !is_void(clients); i++) {
     struct client *client = events[i].data.ptr;
     if (events[i].events & EPOLLOUT) flush(clients, client);
-    if (events[i].events & ~(uint32_t)EPOLLOUT) read_some(clients, client);
-    if (i % BETWEEN == 0 && clients->urgent != NULL && clients->urgent->fd >= 0) read_some(clients, clients->urgent);
+    if (events[i].events & ~(uint32_t)EPOLLOUT) client_read(clients, client);
+    if (i % BETWEEN == 0 && clients->on_pause != NULL) clients->on_pause(clients);
   }
+  if (clients->on_pause != NULL) clients->on_pause(clients);
 }

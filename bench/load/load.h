@@ -161,8 +161,8 @@ struct clients {
   bool is_spinning;
   int count, upgraded;
   struct client *all;
-  // Read in between, so that its times do not depend on how long the generator reads the others.
-  struct client *urgent;
+  // Called between reading some clients and the next.
+  void (*on_pause)(struct clients *);
   // A close frame with this code is expected, and answered; 0: none is.
   int closing_code;
   // Writes the path that a client asks for; NULL: the room's, or /.
@@ -180,6 +180,8 @@ bool clients_connect(struct clients *clients);
 bool client_start(struct clients *clients, struct client *client);
 // Handles what comes until `deadline`, or for one turn if something came earlier.
 void clients_turn(struct clients *clients, uint64_t deadline);
+// Reads what has come, if something has.
+void client_read(struct clients *clients, struct client *client);
 void client_send(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len);
 // Sends a close frame: the server is to answer it and to end the stream.
 void client_leave(struct clients *clients, struct client *client);
@@ -199,7 +201,7 @@ bool window_received(struct window *window, uint32_t sequence);
 
 // --- aside.c
 
-// Makes a client of a small room send its first message. It sends the next when it has received it.
+// Makes the client of a small room send: every half millisecond, if its last message is back.
 void aside_start(struct clients *clients, struct client *client);
 // Times a message of the small room's client.
 void aside_message(struct clients *clients, const struct stamp *stamp, uint64_t now);

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 EFFICIENCY = "deliveries_per_cpu_second"
 
+Arguments = dict[str, float | str]
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -29,7 +31,7 @@ class Goal:
 class Scenario:
     name: str
     title: str
-    arguments: dict[str, float | str]
+    arguments: Arguments
     goals: list[Goal]
     seconds: float = 3
     # How often it is run in a round, in turns with the others: what is over in half a second meets the machine
@@ -39,8 +41,11 @@ class Scenario:
     is_short: bool = False
     # Servers that can do it; None: all.
     only: list[str] | None = None
-    # A server that is measured under other arguments, for a comparison with itself.
-    baseline: dict[str, float | str] = field(default_factory=dict)
+    # libchat is measured under other arguments as well, for a comparison with itself.
+    baseline: Arguments = field(default_factory=dict)
+    # A program of bench/embed that libchat runs in. It gets the arguments, and these.
+    host: str = ""
+    host_arguments: Arguments = field(default_factory=dict)
 
     def needs(self, server: str) -> bool:
         return any(server in (goal.server, goal.of) for goal in self.goals)
@@ -82,6 +87,10 @@ def fan_out(subscribers: int, size: int, window: int, publishers: int = 1, by: s
         has_peers=is_main,
         is_short=is_main and (by == SLOWEST or window == 16),
     )
+
+
+# What a small room may suffer from what happens beside it.
+BESIDE = [Goal("p999_us", 2, False, of="itself"), Goal("max_us", 30_000, False)]
 
 
 def fan_outs(by: str) -> list[Scenario]:
@@ -181,5 +190,26 @@ SCENARIOS: list[Scenario] = [
         seconds=6,
         has_peers=True,
         is_short=True,
+    ),
+    Scenario(
+        "beside-churn",
+        "a small room's round trip beside 5,000 subscribers, 15 messages a second; 300 clients a second come and go",
+        {"mode": "beside", "subscribers": 5000, "rate": 15, "churn": 300},
+        BESIDE,
+        seconds=10,
+        is_short=True,
+        only=["libchat"],
+        baseline={"churn": 0},
+    ),
+    Scenario(
+        "beside-host",
+        "the same beside a host's 1,000 sends, 100 joins and 100 disconnects a second",
+        {"mode": "beside", "subscribers": 5000, "rate": 15, "sends": 1000, "disconnects": 100},
+        BESIDE,
+        seconds=10,
+        only=["libchat"],
+        baseline={"sends": 0, "joins": 0, "disconnects": 0},
+        host="beside",
+        host_arguments={"joins": 100},
     ),
 ]

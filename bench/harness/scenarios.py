@@ -102,6 +102,25 @@ def fan_outs(by: str) -> list[Scenario]:
     ]
 
 
+def calls(mix: str, what: str, count: int = 10_000, size: int = 100) -> Scenario:
+    room: Arguments = {"rooms": 1, "bridges": 0}
+    alone: Arguments = {**room, "mix": "publish"}
+    # Half of the readers in either room, so that there is as much to deliver; one of them is in both.
+    rooms: Arguments = {"rooms": 2, "bridges": 1} if mix == "rooms" else room
+    is_alone = mix == "publish"
+    return Scenario(
+        f"calls-{mix}" if size == 100 else f"calls-{mix}-{size}",
+        f"host {what}, {count:,} times, {size:,} B, 200 readers",
+        {"mode": "follow", "subscribers": 200, "joins": 1, "aside": 1, "size": size, **rooms},
+        [*([] if is_alone else [Goal("seconds", 2, False, of="itself")]), Goal("max_us", 50_000, False)],
+        is_short=mix == "send" and size == 100,
+        only=["libchat"],
+        baseline={} if is_alone else alone,
+        host="calls",
+        host_arguments={"calls": count, "mix": mix},
+    )
+
+
 SCENARIOS: list[Scenario] = [
     *fan_outs(SLOWEST),
     *fan_outs(ECHO),
@@ -212,4 +231,22 @@ SCENARIOS: list[Scenario] = [
         host="beside",
         host_arguments={"joins": 100},
     ),
+    Scenario(
+        "many-rooms",
+        "1,000 clients, each in 5 of 100 rooms, 10 messages of 64 B to each room at a time",
+        {"mode": "follow", "subscribers": 1000, "rooms": 100, "joins": 5, "bridges": 0, "size": 64, "batch": 1000},
+        [Goal(EFFICIENCY, 2, of="itself"), Goal(EFFICIENCY, WORKERS, of="libchat", server="libchat-2")],
+        is_short=True,
+        only=["libchat", "libchat-2"],
+        # Each in one room, with as many subscribers and as many messages at a time.
+        baseline={"rooms": 20, "joins": 1, "batch": 200},
+        host="batches",
+    ),
+    calls("publish", "publishes"),
+    calls("broadcast", "publishes and broadcasts in turn"),
+    calls("send", "publishes and sends to one reader in turn"),
+    calls("echo", "publishes and sets the echo of one reader in turn"),
+    calls("rooms", "publishes to two rooms in turn, one reader in both"),
+    calls("publish", "publishes", 16_000, 1000),
+    calls("send", "publishes and sends to one reader in turn", 16_000, 1000),
 ]

@@ -47,8 +47,12 @@ class Scenario:
     host: str = ""
     host_arguments: Arguments = field(default_factory=dict)
 
+    def compared(self) -> list[str]:
+        """The servers that a goal is about, or compares with."""
+        return [server for goal in self.goals for server in (goal.server, goal.of) if server is not None]
+
     def needs(self, server: str) -> bool:
-        return any(server in (goal.server, goal.of) for goal in self.goals)
+        return server in self.compared()
 
 
 # What events may cost, and what a second worker may.

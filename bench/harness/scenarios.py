@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Dict, Union
 
 EFFICIENCY = "deliveries_per_cpu_second"
 
-Arguments = dict[str, float | str]
+Arguments = Dict[str, Union[float, str]]
 
 
 @dataclass(frozen=True)

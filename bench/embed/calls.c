@@ -23,8 +23,8 @@ static void broadcast(uint32_t flag) {
 static void send_to(int number, uint32_t sequence, uint32_t flag) {
   struct stamp stamp = {.publisher = SENT | flag, .sequence = sequence, .time_ns = now_ns()};
   wire_payload(rooms.payload, &stamp, rooms.size);
-  host_check(chat_server_send(rooms.host->server, host_client(rooms.host, number), CHAT_TEXT, rooms.payload, rooms.size),
-             "chat_server_send");
+  chat_client_id client = host_client(rooms.host, number);
+  host_check(chat_server_send(rooms.host->server, client, CHAT_TEXT, rooms.payload, rooms.size), "chat_server_send");
 }
 
 static void begin_or_end(const char *mix, int calls, uint32_t flag) {

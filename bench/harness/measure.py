@@ -64,9 +64,10 @@ def rank(result: Result) -> tuple[bool, float]:
 
 def measure(server: Server, scenario: Scenario, changes: Arguments, seconds: float, settings: Settings) -> Result:
     """The least disturbed of a bounded number of runs; the first that was not disturbed ends it."""
-    arguments = scenario.arguments | {key: value for key, value in changes.items() if key not in scenario.host_arguments}
+    of_host = scenario.host_arguments
+    arguments = scenario.arguments | {key: value for key, value in changes.items() if key not in of_host}
     if scenario.host:
-        server = hosted(server, scenario.host, {**arguments, **scenario.host_arguments, **changes, "seconds": seconds})
+        server = hosted(server, scenario.host, {**arguments, **of_host, **changes, "seconds": seconds})
     best: Result | None = None
     # libchat waits for its core while the host's own thread has it: to repeat that would not help.
     for attempt in range(1 + (0 if scenario.host else settings.repeats)):

@@ -39,7 +39,8 @@ void aside_start(struct clients *clients, struct client *client) {
 
 void aside_message(struct clients *clients, const struct stamp *stamp, uint64_t now) {
   if (!aside.is_in_flight || stamp->publisher != ASIDE || stamp->sequence != aside.client->next) {
-    report_void(clients->report, "message %u of publisher %u came to the small room", stamp->sequence, stamp->publisher);
+    report_void(clients->report, "message %u of publisher %u came to the small room", stamp->sequence,
+                stamp->publisher);
     return;
   }
   aside.client->next++;

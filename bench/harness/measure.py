@@ -7,7 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from .scenarios import Scenario
+from .hosts import hosted
+from .scenarios import Arguments, Scenario
 from .servers import LOAD, Running, Server
 
 Result = dict[str, Any]
@@ -27,7 +28,7 @@ def prefix(settings: Settings, core: int) -> list[str]:
     return ["taskset", "-c", str(core)] if settings.pinned else []
 
 
-def once(server: Server, arguments: dict[str, float | str], seconds: float, settings: Settings) -> Result:
+def once(server: Server, arguments: Arguments, seconds: float, settings: Settings) -> Result:
     """One run of a fresh server."""
     with Running(server, prefix(settings, 0)) as running:
         command = [*prefix(settings, 1), str(LOAD), "--pid", str(running.process.pid), "--port", str(running.port)]
@@ -61,10 +62,15 @@ def rank(result: Result) -> tuple[bool, float]:
     return bool(result["void"]), result["disturbed"]
 
 
-def measure(server: Server, arguments: dict[str, float | str], seconds: float, settings: Settings) -> Result:
+def measure(server: Server, scenario: Scenario, changes: Arguments, seconds: float, settings: Settings) -> Result:
     """The least disturbed of a bounded number of runs; the first that was not disturbed ends it."""
+    of_host = scenario.host_arguments
+    arguments = scenario.arguments | {key: value for key, value in changes.items() if key not in of_host}
+    if scenario.host:
+        server = hosted(server, scenario.host, {**arguments, **of_host, **changes, "seconds": seconds})
     best: Result | None = None
-    for attempt in range(1 + settings.repeats):
+    # libchat waits for its core while the host's own thread has it: to repeat that would not help.
+    for attempt in range(1 + (0 if scenario.host else settings.repeats)):
         result = once(server, arguments, seconds, settings)
         result["attempts"] = attempt + 1
         if best is None or rank(result) < rank(best):
@@ -78,8 +84,8 @@ def measure(server: Server, arguments: dict[str, float | str], seconds: float, s
 
 
 def takes_part(server: Server, scenario: Scenario) -> bool:
-    if scenario.only is not None and server.name not in scenario.only:
-        return False
+    if scenario.only is not None:
+        return server.name in scenario.only
     if (server.is_peer or server.is_variant) and not scenario.has_peers:
         return False
     return not server.is_variant or scenario.needs(server.name)
@@ -96,11 +102,11 @@ def rounds(
             seconds = max(0.3, scenario.seconds * settings.seconds_factor)
             taking_part = [server for server in servers if takes_part(server, scenario)]
             for server in taking_part * scenario.samples:
-                runs = {server.name: scenario.arguments}
-                if scenario.baseline:
-                    runs = {"itself": {**scenario.arguments, **scenario.baseline}, **runs}
-                for name, arguments in runs.items():
-                    result = measure(server, arguments, seconds, settings)
+                runs: dict[str, Arguments] = {server.name: {}}
+                if scenario.baseline and server.name == "libchat":
+                    runs = {"itself": scenario.baseline, **runs}
+                for name, changes in runs.items():
+                    result = measure(server, scenario, changes, seconds, settings)
                     of_scenario.setdefault(name, []).append(result)
                     note(number, scenario, name, result)
     return results

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Dict, Union
 
 EFFICIENCY = "deliveries_per_cpu_second"
+
+Arguments = Dict[str, Union[float, str]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Goal:
 class Scenario:
     name: str
     title: str
-    arguments: dict[str, float | str]
+    arguments: Arguments
     goals: list[Goal]
     seconds: float = 3
     # How often it is run in a round, in turns with the others: what is over in half a second meets the machine
@@ -39,11 +42,18 @@ class Scenario:
     is_short: bool = False
     # Servers that can do it; None: all.
     only: list[str] | None = None
-    # A server that is measured under other arguments, for a comparison with itself.
-    baseline: dict[str, float | str] = field(default_factory=dict)
+    # libchat is measured under other arguments as well, for a comparison with itself.
+    baseline: Arguments = field(default_factory=dict)
+    # A program of bench/embed that libchat runs in. It gets the arguments, and these.
+    host: str = ""
+    host_arguments: Arguments = field(default_factory=dict)
+
+    def compared(self) -> list[str]:
+        """The servers that a goal is about, or compares with."""
+        return [server for goal in self.goals for server in (goal.server, goal.of) if server is not None]
 
     def needs(self, server: str) -> bool:
-        return any(server in (goal.server, goal.of) for goal in self.goals)
+        return server in self.compared()
 
 
 # What events may cost, and what a second worker may.
@@ -55,34 +65,70 @@ VARIANTS = [
 ]
 
 
-def fan_out(subscribers: int, size: int, window: int, publishers: int = 1) -> Scenario:
-    of, bound = {1: ("limit1", 0.95), 16: ("limitB", 1.0), 64: ("limitB", 0.9)}[window]
+# What a publisher waits for before it sends the next message.
+SLOWEST, ECHO = "all", "echo"
+
+
+def fan_out(subscribers: int, size: int, window: int, publishers: int = 1, by: str = SLOWEST) -> Scenario:
+    one = 0.9 if by == SLOWEST else 0.95
+    of, bound = {1: ("limit1", one), 16: ("limitB", 1.0), 64: ("limitB", 0.9)}[window]
     if publishers > 1:
         bound = 0.9
-    name = f"fan-{subscribers}-{size}-w{window}" + (f"-p{publishers}" if publishers > 1 else "")
+    name = f"{subscribers}-{size}-w{window}" + (f"-p{publishers}" if publishers > 1 else "")
     is_main = subscribers == 1000 and size == 32 and publishers == 1
-    # How many messages go into a write depends on how soon the publisher hears itself: so these are held
-    # against what libchat is to reach, not against what it happens to.
+    # How many messages go into a write depends on when the publisher sends the next: so these are held against
+    # what libchat is to reach, not against what it happens to.
     variants = [
         Goal(EFFICIENCY, round(EVENTS * bound, 3), of=of, server="libchat-events"),
         Goal(EFFICIENCY, round(WORKERS * bound, 3), of=of, server="libchat-2"),
     ]
     who = "publisher" if publishers == 1 else "publishers"
+    until = "" if by == SLOWEST else " until the echo"
     return Scenario(
-        name,
-        f"{publishers} {who}, {subscribers} subscribers, {size} B, {window} in flight",
-        {"subscribers": subscribers, "publishers": publishers, "size": size, "window": window},
+        f"fan-{name}" if by == SLOWEST else f"fan-echo-{name}",
+        f"{publishers} {who}, {subscribers} subscribers, {size} B, {window} in flight{until}",
+        {"subscribers": subscribers, "publishers": publishers, "size": size, "window": window, "in-flight": by},
         [Goal(EFFICIENCY, bound, of=of), *(variants if is_main else [])],
         has_peers=is_main,
-        is_short=is_main,
+        is_short=is_main and (by == SLOWEST or window == 16),
+    )
+
+
+# What a small room may suffer from what happens beside it.
+BESIDE = [Goal("p999_us", 2, False, of="itself"), Goal("max_us", 30_000, False)]
+
+
+def fan_outs(by: str) -> list[Scenario]:
+    return [
+        *(fan_out(n, size, w, by=by) for n in (100, 1000, 5000) for size in (32, 512) for w in (64, 16, 1)),
+        fan_out(1000, 4096, 16, by=by),
+        fan_out(1000, 32, 16, publishers=8, by=by),
+        fan_out(1000, 4096, 16, publishers=8, by=by),
+    ]
+
+
+def calls(mix: str, what: str, count: int = 10_000, size: int = 100) -> Scenario:
+    room: Arguments = {"rooms": 1, "bridges": 0}
+    alone: Arguments = {**room, "mix": "publish"}
+    # Half of the readers in either room, so that there is as much to deliver; one of them is in both.
+    rooms: Arguments = {"rooms": 2, "bridges": 1} if mix == "rooms" else room
+    is_alone = mix == "publish"
+    return Scenario(
+        f"calls-{mix}" if size == 100 else f"calls-{mix}-{size}",
+        f"host {what}, {count:,} times, {size:,} B, 200 readers",
+        {"mode": "follow", "subscribers": 200, "joins": 1, "aside": 1, "size": size, **rooms},
+        [*([] if is_alone else [Goal("seconds", 2, False, of="itself")]), Goal("max_us", 50_000, False)],
+        is_short=mix == "send" and size == 100,
+        only=["libchat"],
+        baseline={} if is_alone else alone,
+        host="calls",
+        host_arguments={"calls": count, "mix": mix},
     )
 
 
 SCENARIOS: list[Scenario] = [
-    *(fan_out(n, size, w) for n in (100, 1000, 5000) for size in (32, 512) for w in (64, 16, 1)),
-    fan_out(1000, 4096, 16),
-    fan_out(1000, 32, 16, publishers=8),
-    fan_out(1000, 4096, 16, publishers=8),
+    *fan_outs(SLOWEST),
+    *fan_outs(ECHO),
     Scenario(
         "talk",
         "200 clients all talking, 32 B, 4 in flight each",
@@ -169,4 +215,43 @@ SCENARIOS: list[Scenario] = [
         has_peers=True,
         is_short=True,
     ),
+    Scenario(
+        "beside-churn",
+        "a small room's round trip beside 5,000 subscribers, 15 messages a second; 300 clients a second come and go",
+        {"mode": "beside", "subscribers": 5000, "rate": 15, "churn": 300},
+        BESIDE,
+        seconds=10,
+        is_short=True,
+        only=["libchat"],
+        baseline={"churn": 0},
+    ),
+    Scenario(
+        "beside-host",
+        "the same beside a host's 1,000 sends, 100 joins and 100 disconnects a second",
+        {"mode": "beside", "subscribers": 5000, "rate": 15, "sends": 1000, "disconnects": 100},
+        BESIDE,
+        seconds=10,
+        only=["libchat"],
+        baseline={"sends": 0, "joins": 0, "disconnects": 0},
+        host="beside",
+        host_arguments={"joins": 100},
+    ),
+    Scenario(
+        "many-rooms",
+        "1,000 clients, each in 5 of 100 rooms, 10 messages of 64 B to each room at a time",
+        {"mode": "follow", "subscribers": 1000, "rooms": 100, "joins": 5, "bridges": 0, "size": 64, "batch": 1000},
+        [Goal(EFFICIENCY, 2, of="itself"), Goal(EFFICIENCY, WORKERS, of="libchat", server="libchat-2")],
+        is_short=True,
+        only=["libchat", "libchat-2"],
+        # Each in one room, with as many subscribers and as many messages at a time.
+        baseline={"rooms": 20, "joins": 1, "batch": 200},
+        host="batches",
+    ),
+    calls("publish", "publishes"),
+    calls("broadcast", "publishes and broadcasts in turn"),
+    calls("send", "publishes and sends to one reader in turn"),
+    calls("echo", "publishes and sets the echo of one reader in turn"),
+    calls("rooms", "publishes to two rooms in turn, one reader in both"),
+    calls("publish", "publishes", 16_000, 1000),
+    calls("send", "publishes and sends to one reader in turn", 16_000, 1000),
 ]

@@ -33,6 +33,7 @@ class Server:
     is_peer: bool = False
     # libchat with an option that costs something: measured where peers are, if messages pass.
     is_variant: bool = False
+    workers: int = 1
     # What the load generator speaks to it.
     protocol: str = "plain"
 
@@ -58,13 +59,16 @@ CARGO_BUILD = ["cargo", "build", "--release", "--locked", "--quiet", "--manifest
 ARCHIVE = [str(TARGET / "release" / "libchat.a"), "-lm", "-ldl", "-lpthread"]
 
 
-def libchat(name: str, *flags: str, is_variant: bool = False) -> Server:
+# One worker: a server that is pinned to one core has no use for more.
+def libchat(name: str, *flags: str, workers: int = 1, is_variant: bool = False) -> Server:
+    program = [str(TARGET / "release" / "chat-server"), "--listen", "127.0.0.1:0", "--log", "error"]
     return Server(
         name,
-        [str(TARGET / "release" / "chat-server"), "--listen", "127.0.0.1:0", "--log", "error", *flags],
+        [*program, "--workers", str(workers), *flags],
         [CARGO_BUILD],
         needs="cargo",
         is_variant=is_variant,
+        workers=workers,
     )
 
 
@@ -96,14 +100,13 @@ def of_the_user(text: str) -> Server:
     return Server(name, words, needs=words[0], is_peer=True)
 
 
-# --workers 1: a server that is pinned to one core has no use for more.
 SERVERS: list[Server] = [
     limit("limit1"),
     limit("limitB"),
-    libchat("libchat", "--workers", "1"),
+    libchat("libchat"),
     with_events(),
-    libchat("libchat-0", "--workers", "1", "--busy-poll", "0s", is_variant=True),
-    libchat("libchat-2", "--workers", "2", is_variant=True),
+    libchat("libchat-0", "--busy-poll", "0s", is_variant=True),
+    libchat("libchat-2", workers=2, is_variant=True),
     *peers(),
 ]
 

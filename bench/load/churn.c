@@ -14,11 +14,7 @@ static void on_message(struct clients *clients, struct client *client, const uin
 
 // The upgrade is done.
 static void on_read(struct clients *clients, struct client *client) {
-  if (client->phase != OPEN) return;
-  static const uint8_t normal[2] = {0x03, 0xe8};
-  uint8_t frame[16];
-  client->phase = CLOSING;
-  client_send(clients, client, frame, wire_control(frame, 0x8, normal, sizeof normal));
+  if (client->phase == OPEN) client_leave(clients, client);
 }
 
 // The server has answered, and ended the stream.

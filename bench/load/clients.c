@@ -16,6 +16,8 @@
 // Handshakes under way at once: enough to keep a server busy, few enough for any bound and backlog.
 #define UPGRADES 128
 #define EVENTS 1024
+// How many clients are read between two pauses.
+#define BETWEEN 8
 // More than a server writes at once, so that one read takes all that is there.
 #define READ_SIZE (512 * 1024)
 
@@ -62,9 +64,10 @@ bool client_start(struct clients *clients, struct client *client) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)clients->options->port),
                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   char request[256];
-  char path[32] = "/";
+  char path[64] = "/";
   if (clients->options->is_centrifuge) snprintf(path, sizeof path, "/connection/websocket");
   if (clients->options->rooms > 1) snprintf(path, sizeof path, "/rooms/r%d", client->room);
+  if (clients->path != NULL) clients->path(clients, client, path, sizeof path);
   int len = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
@@ -78,9 +81,16 @@ bool client_start(struct clients *clients, struct client *client) {
   }
   client->fd = fd;
   client->phase = UPGRADING;
-  client->tail_len = 0;
+  client->tail_len = client->out_len = 0;
   watch(clients, client, EPOLL_CTL_ADD, EPOLLIN);
   return true;
+}
+
+void client_leave(struct clients *clients, struct client *client) {
+  static const uint8_t normal[2] = {0x03, 0xe8};
+  uint8_t frame[16];
+  client->phase = CLOSING;
+  client_send(clients, client, frame, wire_control(frame, 0x8, normal, sizeof normal));
 }
 
 void client_close(struct clients *clients, struct client *client) {
@@ -164,6 +174,10 @@ static void control(struct clients *clients, struct client *client, uint8_t firs
     client_send(clients, client, answer, wire_control(answer, 0xa, payload, len));
   } else if (first == 0x88 && client->phase != CLOSING) {
     int code = len >= 2 ? payload[0] << 8 | payload[1] : 0;
+    if (clients->closing_code != 0 && code == clients->closing_code) {
+      client_leave(clients, client);
+      return;
+    }
     clients->report->closed++;
     report_void(clients->report, "a client was closed with code %d", code);
   } else if (first != 0x8a && first != 0x88) {
@@ -197,7 +211,7 @@ static size_t take(struct clients *clients, struct client *client, const uint8_t
   return used;
 }
 
-static void read_some(struct clients *clients, struct client *client) {
+void client_read(struct clients *clients, struct client *client) {
   if (client->tail_len > 0) memcpy(buffer, client->tail, client->tail_len);
   ssize_t got = recv(client->fd, buffer + client->tail_len, READ_SIZE, MSG_DONTWAIT);
   if (got <= 0) {
@@ -226,6 +240,8 @@ void clients_turn(struct clients *clients, uint64_t deadline) {
   for (int i = 0; i < count && !is_void(clients); i++) {
     struct client *client = events[i].data.ptr;
     if (events[i].events & EPOLLOUT) flush(clients, client);
-    if (events[i].events & ~(uint32_t)EPOLLOUT) read_some(clients, client);
+    if (events[i].events & ~(uint32_t)EPOLLOUT) client_read(clients, client);
+    if (i % BETWEEN == 0 && clients->on_pause != NULL) clients->on_pause(clients);
   }
+  if (clients->on_pause != NULL) clients->on_pause(clients);
 }

@@ -1,5 +1,7 @@
-// The load generator's parts: wire.c (bytes), centrifuge.c (a protocol on top), clients.c (connections), traffic.c, hold.c and churn.c
-// (what is measured), process.c (what it costs the server), report.c (numbers to JSON).
+// The load generator's parts: wire.c (bytes), centrifuge.c (a protocol on top), clients.c (connections),
+// window.c (messages in flight), aside.c (a small room), traffic.c, hold.c, churn.c, beside.c and follow.c
+// (what is measured), agreed.c (what the hosts in ../embed know too), process.c (what it costs the server),
+// report.c (numbers to JSON).
 //
 // One thread and one epoll: it must be cheaper than any server, or it is the generator that is
 // measured. Whatever is not as promised makes the figure void.
@@ -17,16 +19,23 @@
 #define PROBE 0x80000000u
 
 struct options {
-  const char *mode; // traffic, listen, accept, idle or churn
+  const char *mode; // traffic, listen, accept, idle, churn, beside or follow
   pid_t pid;        // the server
   int port;
   int rooms, subscribers, publishers; // the last two for each room
   int stalled;                        // of the subscribers of room 0: they never read
   int window;                         // messages in flight for each publisher
+  bool is_fair;                       // in flight until every subscriber has it, not only its publisher
   int size;                           // bytes of a message
   double rate;                        // messages a second for each publisher; 0: as fast as they come back
   double seconds;
   int messages; // listen: how many the host publishes for each publisher
+  double churn;             // beside: clients that come and go, a second
+  double sends, disconnects; // beside: that the host is to make, a second
+  int joins;                // follow: rooms of each client
+  int bridges;              // follow: clients that are in every room
+  int aside;                // follow: 1: a small room is timed meanwhile
+  int batch;                // follow: messages after which the host waits for the generator; 0: it does not wait
   bool is_centrifuge; // speaks Centrifuge's protocol, in one channel
 };
 
@@ -60,6 +69,28 @@ size_t centrifuge_hello(uint8_t *out);
 size_t centrifuge_message(uint8_t *out, const struct stamp *stamp, size_t size);
 #define CENTRIFUGE_OVERHEAD 80
 
+// --- agreed.c
+
+// Who publishes what a host and the generator exchange: the number of a room, or one of these.
+#define SENT 0x20000000u  // to one client
+#define ALL 0x20000001u   // to all of them
+#define ASIDE 0x20000002u // the client of the small room
+// With these flags a message only says that the sequence of its publisher begins, or that it has ended.
+#define BEGINS PROBE
+#define ENDS 0x40000000u
+// The code with which a host disconnects a client that is to come back.
+#define COME_BACK 4000
+
+struct layout {
+  int clients, rooms;
+  int joins;   // how many rooms each client is in
+  int bridges; // the first so many clients are in every room
+};
+
+// The room that a client connects to; the host puts it into the others.
+int layout_first(const struct layout *layout, int client);
+bool layout_has(const struct layout *layout, int client, int room);
+
 // --- process.c
 
 struct usage {
@@ -70,6 +101,8 @@ struct usage {
 };
 
 struct usage usage_of(pid_t pid);
+// As usage_of, with the processor time of only those threads whose names begin so.
+struct usage usage_of_threads(pid_t pid, const char *prefix);
 uint64_t now_ns(void);
 
 // --- report.c
@@ -77,7 +110,7 @@ uint64_t now_ns(void);
 #define BUCKETS 8192
 
 struct histogram {
-  uint64_t count, bucket[BUCKETS];
+  uint64_t count, max, bucket[BUCKETS];
 };
 
 void histogram_add(struct histogram *histogram, uint64_t ns);
@@ -90,6 +123,7 @@ struct report {
   struct usage self_begin, self_end;
   struct histogram latency;
   int closed, stalled_closed;
+  int passed; // clients that came and went, or were disconnected by the host and came back
   char void_because[256]; // empty: the figure counts
 };
 
@@ -107,6 +141,8 @@ struct client {
   int room;
   int publisher; // its number in the room; -1: it only listens
   int in_flight; // own messages that have not come back
+  int arrived;   // those that came back in the bytes at hand
+  struct window *window; // of a publisher that waits for the slowest subscriber
   uint32_t next; // the sequence number of its next message
   uint32_t probes;
   uint32_t tail_len; // half a frame, kept until the rest comes
@@ -125,6 +161,12 @@ struct clients {
   bool is_spinning;
   int count, upgraded;
   struct client *all;
+  // Called between reading some clients and the next.
+  void (*on_pause)(struct clients *);
+  // A close frame with this code is expected, and answered; 0: none is.
+  int closing_code;
+  // Writes the path that a client asks for; NULL: the room's, or /.
+  void (*path)(const struct clients *, const struct client *, char *out, size_t size);
   // Called for each message, and when all bytes that came with it are read.
   void (*on_message)(struct clients *, struct client *, const uint8_t *payload, size_t len, uint64_t now);
   void (*on_read)(struct clients *, struct client *);
@@ -138,11 +180,34 @@ bool clients_connect(struct clients *clients);
 bool client_start(struct clients *clients, struct client *client);
 // Handles what comes until `deadline`, or for one turn if something came earlier.
 void clients_turn(struct clients *clients, uint64_t deadline);
+// Reads what has come, if something has.
+void client_read(struct clients *clients, struct client *client);
 void client_send(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len);
+// Sends a close frame: the server is to answer it and to end the stream.
+void client_leave(struct clients *clients, struct client *client);
 void client_close(struct clients *clients, struct client *client);
 // Takes what a frame of Centrifuge's holds (centrifuge.c).
 void centrifuge_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now);
 bool is_void(const struct clients *clients);
+
+// --- window.c
+
+// A publisher's messages in flight, and how many subscribers have received each of them.
+struct window;
+
+struct window *window_new(int size, int readers);
+// Counts a message that a subscriber has received. Tells whether it was the last to receive it.
+bool window_received(struct window *window, uint32_t sequence);
+
+// --- aside.c
+
+// Makes the client of a small room send: every half millisecond, if its last message is back.
+void aside_start(struct clients *clients, struct client *client);
+// Times a message of the small room's client.
+void aside_message(struct clients *clients, const struct stamp *stamp, uint64_t now);
+// Ends it with the message that is in flight.
+void aside_stop(void);
+bool aside_is_over(void);
 
 // --- what is measured
 
@@ -151,5 +216,9 @@ void run_traffic(const struct options *options, struct report *report);
 void run_listen(const struct options *options, struct report *report);
 void run_idle(const struct options *options, struct report *report);
 void run_churn(const struct options *options, struct report *report);
+// Times a small room beside a large one.
+void run_beside(const struct options *options, struct report *report);
+// Checks what the host publishes, broadcasts and sends to clients in several rooms, until it says that it is done.
+void run_follow(const struct options *options, struct report *report);
 
 #endif

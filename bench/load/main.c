@@ -9,16 +9,23 @@
 #include <string.h>
 
 static const char USAGE[] =
-  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn] [--rooms N] [--subscribers N]\n"
-  "            [--publishers N] [--stalled N] [--window N] [--size BYTES] [--rate PER_SECOND]\n"
-  "            [--seconds N] [--messages N] [--protocol plain|centrifuge]\n";
+  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|follow]\n"
+  "            [--rooms N] [--subscribers N]\n"
+  "            [--publishers N] [--stalled N] [--window N] [--in-flight echo|all] [--size BYTES] [--rate PER_SECOND]\n"
+  "            [--seconds N] [--messages N] [--protocol plain|centrifuge]\n"
+  "            beside: [--churn PER_SECOND] [--sends PER_SECOND] [--disconnects PER_SECOND]\n"
+  "            follow: [--joins N] [--bridges N] [--aside 0|1] [--batch N]\n";
 
 static bool parse(int argc, char **argv, struct options *options) {
   static const struct option names[] = {
     {"mode", 1, NULL, 'm'},      {"pid", 1, NULL, 'p'},     {"port", 1, NULL, 'P'},  {"rooms", 1, NULL, 'r'},
     {"subscribers", 1, NULL, 's'}, {"publishers", 1, NULL, 'u'}, {"stalled", 1, NULL, 'S'}, {"window", 1, NULL, 'w'},
     {"size", 1, NULL, 'b'},      {"rate", 1, NULL, 'R'},    {"seconds", 1, NULL, 't'},
-    {"messages", 1, NULL, 'M'},  {"protocol", 1, NULL, 'c'}, {NULL, 0, NULL, 0},
+    {"messages", 1, NULL, 'M'},  {"protocol", 1, NULL, 'c'}, {"in-flight", 1, NULL, 'f'},
+    {"churn", 1, NULL, 'C'},     {"sends", 1, NULL, 'd'},    {"disconnects", 1, NULL, 'D'},
+    {"joins", 1, NULL, 'j'},     {"bridges", 1, NULL, 'B'},  {"aside", 1, NULL, 'a'},
+    {"batch", 1, NULL, 'n'},
+    {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
@@ -34,6 +41,17 @@ static bool parse(int argc, char **argv, struct options *options) {
     case 'R': options->rate = atof(optarg); break;
     case 't': options->seconds = atof(optarg); break;
     case 'M': options->messages = atoi(optarg); break;
+    case 'C': options->churn = atof(optarg); break;
+    case 'd': options->sends = atof(optarg); break;
+    case 'D': options->disconnects = atof(optarg); break;
+    case 'j': options->joins = atoi(optarg); break;
+    case 'B': options->bridges = atoi(optarg); break;
+    case 'a': options->aside = atoi(optarg); break;
+    case 'n': options->batch = atoi(optarg); break;
+    case 'f':
+      options->is_fair = strcmp(optarg, "all") == 0;
+      if (!options->is_fair && strcmp(optarg, "echo") != 0) return false;
+      break;
     case 'c':
       options->is_centrifuge = strcmp(optarg, "centrifuge") == 0;
       if (!options->is_centrifuge && strcmp(optarg, "plain") != 0) return false;
@@ -41,15 +59,22 @@ static bool parse(int argc, char **argv, struct options *options) {
     default: return false;
     }
   }
+  // A paced publisher waits for nobody.
+  if (options->is_fair && (options->rate > 0 || strcmp(options->mode, "traffic") != 0)) return false;
   return optind == argc && options->port > 0 && options->port < 65536 && options->rooms > 0 &&
          options->subscribers >= 0 && options->publishers > 0 && options->stalled >= 0 &&
          options->stalled <= options->subscribers && options->window > 0 && options->window <= 4096 &&
          options->size >= STAMP_SIZE && options->size <= 65536 && options->rate >= 0 && options->seconds > 0 &&
-         options->seconds <= 600 && options->messages >= 0;
+         options->seconds <= 600 && options->messages >= 0 &&
+         options->churn >= 0 && options->churn <= 10000 && options->sends >= 0 && options->disconnects >= 0 &&
+         options->joins > 0 && options->joins <= options->rooms && options->bridges >= 0 &&
+         options->bridges <= options->subscribers && (options->aside == 0 || options->aside == 1) &&
+         options->batch >= 0 && options->batch % options->rooms == 0;
 }
 
 int main(int argc, char **argv) {
-  struct options options = {.mode = "traffic", .rooms = 1, .publishers = 1, .window = 1, .size = 32, .seconds = 1};
+  struct options options = {.mode = "traffic", .rooms = 1, .publishers = 1, .window = 1, .size = 32, .seconds = 1,
+                            .joins = 1};
   if (!parse(argc, argv, &options)) {
     fputs(USAGE, stderr);
     return 2;
@@ -63,6 +88,10 @@ int main(int argc, char **argv) {
     run_idle(&options, &report);
   } else if (strcmp(options.mode, "churn") == 0) {
     run_churn(&options, &report);
+  } else if (strcmp(options.mode, "beside") == 0) {
+    run_beside(&options, &report);
+  } else if (strcmp(options.mode, "follow") == 0) {
+    run_follow(&options, &report);
   } else {
     fputs(USAGE, stderr);
     return 2;

@@ -15,15 +15,25 @@ uint64_t now_ns(void) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+static bool has_name(pid_t pid, const char *thread, const char *prefix) {
+  char path[320], name[32] = "";
+  snprintf(path, sizeof path, "/proc/%d/task/%s/comm", (int)pid, thread);
+  FILE *file = prefix[0] == '\0' ? NULL : fopen(path, "r");
+  if (file == NULL) return prefix[0] == '\0';
+  bool is_read = fgets(name, sizeof name, file) != NULL;
+  fclose(file);
+  return is_read && strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
 // The scheduler's own account of each thread: the same time as utime + stime, in nanoseconds where
 // those are in hundredths of a second, and beside it the time that the thread waited for a core.
-static void read_threads(pid_t pid, struct usage *usage) {
+static void read_threads(pid_t pid, const char *prefix, struct usage *usage) {
   char path[320];
   snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
   DIR *dir = opendir(path);
   if (dir == NULL) return;
   for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-    if (entry->d_name[0] == '.') continue;
+    if (entry->d_name[0] == '.' || !has_name(pid, entry->d_name, prefix)) continue;
     snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, entry->d_name);
     FILE *file = fopen(path, "r");
     if (file == NULL) continue;
@@ -68,10 +78,12 @@ static void read_memory(pid_t pid, struct usage *usage) {
   fclose(file);
 }
 
-struct usage usage_of(pid_t pid) {
+struct usage usage_of(pid_t pid) { return usage_of_threads(pid, ""); }
+
+struct usage usage_of_threads(pid_t pid, const char *prefix) {
   struct usage usage = {0};
   if (pid > 0) {
-    read_threads(pid, &usage);
+    read_threads(pid, prefix, &usage);
     read_times(pid, &usage);
     read_memory(pid, &usage);
   }

@@ -17,6 +17,7 @@ void histogram_add(struct histogram *histogram, uint64_t ns) {
   }
   histogram->bucket[index]++;
   histogram->count++;
+  if (ns > histogram->max) histogram->max = ns;
 }
 
 static double bucket_ns(unsigned index) {
@@ -55,8 +56,8 @@ void report_print(const struct report *report, const struct options *options) {
          options->mode, options->rooms, options->subscribers, options->publishers, options->stalled,
          options->window, options->size, options->rate);
   // No quotation mark and no backslash gets into a reason.
-  printf("\"void\":\"%s\",\"closed\":%d,\"stalled_closed\":%d,", report->void_because, report->closed,
-         report->stalled_closed);
+  printf("\"void\":\"%s\",\"closed\":%d,\"stalled_closed\":%d,\"passed\":%d,", report->void_because,
+         report->closed, report->stalled_closed, report->passed);
   printf("\"seconds\":%.4f,\"messages\":%llu,\"deliveries\":%llu,\"connections\":%llu,", report->seconds,
          (unsigned long long)report->messages, (unsigned long long)report->deliveries,
          (unsigned long long)report->connections);
@@ -73,8 +74,10 @@ void report_print(const struct report *report, const struct options *options) {
   printf("\"load_cpu_share\":%.4f,\"load_wait_share\":%.4f,",
          part(report->self_end.cpu_ns - report->self_begin.cpu_ns, report->seconds * 1e9),
          part(report->self_end.wait_ns - report->self_begin.wait_ns, report->seconds * 1e9));
-  printf("\"p50_us\":%.2f,\"p90_us\":%.1f,\"p99_us\":%.1f,", histogram_percentile(&report->latency, 0.5),
-         histogram_percentile(&report->latency, 0.9), histogram_percentile(&report->latency, 0.99));
+  const struct histogram *latency = &report->latency;
+  printf("\"p50_us\":%.2f,\"p90_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"timed\":%llu,",
+         histogram_percentile(latency, 0.5), histogram_percentile(latency, 0.9), histogram_percentile(latency, 0.99),
+         histogram_percentile(latency, 0.999), (double)latency->max / 1e3, (unsigned long long)latency->count);
   uint64_t accept_cpu = is_churn ? cpu : report->connected.cpu_ns - report->start.cpu_ns;
   double accept_seconds = is_churn ? report->seconds : report->connect_seconds;
   uint64_t accept_wait = report->connected.wait_ns - report->start.wait_ns;

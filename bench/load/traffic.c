@@ -17,7 +17,9 @@
 
 static struct {
   bool is_probing, is_publishing;
-  int to_send;        // own messages that came back in the bytes at hand
+  // Publishers of which messages came back in the bytes at hand.
+  struct client **due;
+  int due_count;
   uint64_t *messages; // published, for each room
   uint64_t probes_missing, expected, got;
   uint8_t *batch;
@@ -79,14 +81,20 @@ static void on_message(struct clients *clients, struct client *client, const uin
   client->order = (client->order ^ ((uint64_t)stamp.publisher << 32 | stamp.sequence)) * 0x9e3779b97f4a7c15u;
   run.got++;
   histogram_add(&clients->report->latency, now - stamp.time_ns);
-  if ((int)number == client->publisher) run.to_send++;
+  struct client *publisher = &clients->all[number * (uint32_t)options->rooms + (uint32_t)client->room];
+  bool is_back = options->is_fair ? window_received(publisher->window, stamp.sequence) : (int)number == client->publisher;
+  if (is_back && publisher->arrived++ == 0) run.due[run.due_count++] = publisher;
 }
 
 static void on_read(struct clients *clients, struct client *client) {
-  int count = run.to_send;
-  run.to_send = 0;
-  client->in_flight -= count;
-  if (count > 0 && run.is_publishing && clients->options->rate == 0) publish(clients, client, count);
+  (void)client;
+  while (run.due_count > 0) {
+    struct client *publisher = run.due[--run.due_count];
+    int count = publisher->arrived;
+    publisher->arrived = 0;
+    publisher->in_flight -= count;
+    if (run.is_publishing && clients->options->rate == 0) publish(clients, publisher, count);
+  }
 }
 
 // A server answers the upgrade before the client is in its room, so that the first messages could
@@ -126,10 +134,16 @@ static bool assign(struct clients *clients, int speakers) {
     client->publisher = place < speakers ? place : -1;
     client->expected = calloc((size_t)options->publishers, sizeof *client->expected);
     if (client->expected == NULL) return false;
+    if (options->is_fair && client->publisher >= 0) {
+      int readers = options->publishers + options->subscribers - (client->room == 0 ? options->stalled : 0);
+      client->window = window_new(options->window, readers);
+      if (client->window == NULL) return false;
+    }
   }
+  run.due = calloc((size_t)clients->count, sizeof *run.due);
   run.messages = calloc((size_t)options->rooms, sizeof *run.messages);
   run.batch = malloc((size_t)options->window * ((size_t)options->size + 14 + CENTRIFUGE_OVERHEAD));
-  return run.messages != NULL && run.batch != NULL;
+  return run.messages != NULL && run.batch != NULL && run.due != NULL;
 }
 
 static void stall(struct clients *clients) {

@@ -117,7 +117,7 @@ impl std::error::Error for BatchError {
 mod tests {
     use super::*;
 
-    /// Returns what each message of a batch keeps, for a share of so many bytes and messages.
+    /// Returns what each message of a batch keeps, for a share of `bytes` and `messages`.
     fn kept(batch: &[(Kind, &str)], bytes: usize, messages: usize) -> Vec<usize> {
         let publications: Vec<_> = batch
             .iter()

@@ -19,9 +19,9 @@ import "C"
 import "runtime"
 
 // Accept accepts the client of an EventConnectRequest: it completes the client's handshake. The
-// client receives what is published to its room from this call on. What else the program decides
+// client receives what is published to its room from this call on. What else the host decides
 // about the client, it does before this call: SetIdentity, Join and Leave (also of the room that
-// the client asks for), SetEcho, Send. A client that the program has joined to the room that it
+// the client asks for), SetEcho, Send. A client that the host has joined to the room that it
 // asks for gets no history of that room.
 //
 // The errors are ErrNotFound if the client has left, was decided on before, or its time is over,
@@ -59,7 +59,7 @@ func (s *Server) Join(client ClientID, room string) error {
 }
 
 // Leave takes a client out of a room. The client receives nothing that is published to the room
-// from this call on. What a client in no room sends goes to the program alone. EventLeft follows,
+// from this call on. What a client in no room sends goes to the host alone. EventLeft follows,
 // unless the client is not in the room. Leave may wait as Join does. The errors are those of Join.
 func (s *Server) Leave(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
@@ -76,7 +76,7 @@ func (s *Server) SetEcho(client ClientID, echo bool) error {
 	})
 }
 
-// SetIdentity sets a client's identity: the program's name for it, such as the name of its user.
+// SetIdentity sets a client's identity: the host's name for it, such as the name of its user.
 // All later events of the client carry it. At most 256 bytes of UTF-8. Clients do not see it.
 // SetIdentity may wait as Join does. The errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge,
 // ErrQueueFull and ErrStopped.
@@ -88,7 +88,7 @@ func (s *Server) SetIdentity(client ClientID, identity string) error {
 
 // Allow allows the message of an EventMessageRequest: it publishes the message to the event's room,
 // as soon as the client's earlier messages are decided. The message is not published, and counts in
-// Stats.MessagesRefused, if by then the program has taken the client out of that room or the server
+// Stats.MessagesRefused, if by then the host has taken the client out of that room or the server
 // stops. A client that disconnects before its messages are decided stays in its rooms until they
 // are; its EventDisconnected follows them.
 //

@@ -1,7 +1,8 @@
-// Package chat runs a libchat server inside a Go program: a WebSocket chat and broadcast server.
+// Package chat runs a libchat server, a WebSocket chat and broadcast server, inside a Go program: the
+// host.
 //
 // Clients connect by WebSocket and are in rooms. A message that a client sends is published to its
-// room, and delivered to every client in the room, in one order for all. The program can publish
+// room, and delivered to every client in the room, in one order for all. The host can publish
 // messages too, and gets events.
 //
 // # A first program
@@ -54,8 +55,8 @@
 //
 // # Events
 //
-// A program that sets Options.EventQueue gets an event for each client that connects or disconnects,
-// and for each message:
+// A host that sets Options.EventQueue gets an event for each client that connects or disconnects, and
+// for each message:
 //
 //	for event, err := range server.Events(ctx) {
 //		if err != nil {
@@ -71,11 +72,11 @@
 //		}
 //	}
 //
-// Events report what has happened: a message is delivered to its room without waiting for the program.
+// Events report what has happened: a message is delivered to its room without waiting for the host.
 //
 // # Decisions
 //
-// With Options.AdmissionTimeout, the program decides on each client before it is connected
+// With Options.AdmissionTimeout, the host decides on each client before it is connected
 // (EventConnectRequest, Server.Accept, Server.Reject). With Options.ReviewTimeout, it decides on each
 // message before it is published (EventMessageRequest, Server.Allow, Server.AllowChanged,
 // Server.Refuse). Only that client waits for the decision.

@@ -39,9 +39,9 @@ func (k Kind) String() string {
 //
 // The events of one client come in this order: EventConnectRequest (if Options.AdmissionTimeout is
 // set), EventConnected, any number of EventMessageRequest, EventMessage, EventJoined, EventLeft and
-// EventMessagesDropped, EventDisconnected. If the program joins a client to rooms before it accepts
+// EventMessagesDropped, EventDisconnected. If the host joins a client to rooms before it accepts
 // it, those EventJoined come before EventConnected. A client that is not admitted has no
-// EventConnected. The program owns all that an event holds.
+// EventConnected. The host owns all that an event holds.
 type Event interface{ isEvent() }
 
 // Request is the request with which a client connected.
@@ -95,14 +95,14 @@ type EventConnected struct {
 	Request
 }
 
-// EventJoined says that the program has put a client into a room (see Server.Join).
+// EventJoined says that the host has put a client into a room (see Server.Join).
 type EventJoined struct {
 	Client   ClientID
 	Identity string
 	Room     string
 }
 
-// EventLeft says that the program has taken a client out of a room (see Server.Leave).
+// EventLeft says that the host has taken a client out of a room (see Server.Leave).
 type EventLeft struct {
 	Client   ClientID
 	Identity string
@@ -126,7 +126,7 @@ type EventMessageRequest struct {
 }
 
 // EventMessage says that a client published a message, which is being delivered to the room. The
-// message of a client in no room goes to the program alone: then Room is empty and Offset is 0.
+// message of a client in no room goes to the host alone: then Room is empty and Offset is 0.
 type EventMessage struct {
 	Client   ClientID
 	Identity string
@@ -161,7 +161,7 @@ type EventAcceptFailed struct {
 	Reason string         // The operating system's text.
 }
 
-// EventEventsDropped says that message events were dropped at this point, because the program did
+// EventEventsDropped says that message events were dropped at this point, because the host did
 // not take events in time (see Options.EventQueue).
 type EventEventsDropped struct{ Count uint64 }
 

@@ -17,7 +17,7 @@ const (
 	DropOldest SlowConsumer = 2
 )
 
-// Overdue is what happens to a client or a message that the program does not decide on in time.
+// Overdue is what happens to a client or a message that the host does not decide on in time.
 type Overdue uint32
 
 const (
@@ -78,19 +78,19 @@ type Options struct {
 	// more than 100 headers, is answered with HTTP 431. Zero means 16 KiB. From 8 KiB to 1 MiB.
 	HandshakeSize int
 
-	// AdmissionTimeout is how long the program may take to decide on a client that asks to be
-	// connected. Zero means that the program does not decide, and every client is accepted.
+	// AdmissionTimeout is how long the host may take to decide on a client that asks to be
+	// connected. Zero means that the host does not decide, and every client is accepted.
 	//
-	// With a time, each client waits for the program's decision. The program gets EventConnectRequest
+	// With a time, each client waits for the host's decision. The host gets EventConnectRequest
 	// and calls Server.Accept or Server.Reject. A client that it does not decide on in time is counted
 	// in Stats.AdmissionsTimedOut, and rejected with HTTP 503 unless Overdue says otherwise. No other
 	// client waits. From 10 ms to 1 day. It needs EventQueue.
 	AdmissionTimeout time.Duration
 
-	// ReviewTimeout is how long the program may take to decide on a message of a client before it is
-	// published. Zero means that the program does not decide, and every message is published.
+	// ReviewTimeout is how long the host may take to decide on a message of a client before it is
+	// published. Zero means that the host does not decide, and every message is published.
 	//
-	// With a time, each message waits for the program's decision. The program gets EventMessageRequest
+	// With a time, each message waits for the host's decision. The host gets EventMessageRequest
 	// and calls Server.Allow, Server.AllowChanged or Server.Refuse. A message that it does not decide
 	// on in time is counted in Stats.ReviewsTimedOut, and refused unless Overdue says otherwise. The
 	// messages of one client keep their order; those of other clients do not wait for them. While 64
@@ -98,12 +98,12 @@ type Options struct {
 	// ms to 1 day. It needs EventQueue.
 	ReviewTimeout time.Duration
 
-	// Overdue is what happens to a client or a message that the program does not decide on in time.
-	// Zero means Refuse, so that a slow program lets nobody in.
+	// Overdue is what happens to a client or a message that the host does not decide on in time.
+	// Zero means Refuse, so that a slow host lets nobody in.
 	Overdue Overdue
 
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
-	// message is closed with code 1009; a longer message of the program is ErrTooLarge. Zero means 1
+	// message is closed with code 1009; a longer message of the host is ErrTooLarge. Zero means 1
 	// MiB. At most 1 GiB.
 	MaxMessageSize int
 
@@ -162,7 +162,7 @@ type Options struct {
 	// When this many events wait, or when their messages and requests hold 64 MiB, message events are
 	// dropped and counted (EventEventsDropped), and a message that needs a decision is refused.
 	// Connects and disconnects are never dropped: while the queue is full, further clients are
-	// answered with HTTP 503. A program that sets EventQueue must therefore take the events.
+	// answered with HTTP 503. A host that sets EventQueue must therefore take the events.
 	EventQueue int
 
 	// Logger gets the server's log lines, at the levels that it has enabled when Start is called. At

@@ -22,11 +22,11 @@ type Stats struct {
 	ProtocolErrors uint64 // Clients that were closed because they broke the protocol or a limit.
 	EventsDropped  uint64 // Message events that were dropped because they were not taken.
 
-	AdmissionsRejected uint64 // Clients that the program rejected.
-	AdmissionsTimedOut uint64 // Clients that the program did not decide on in time (Options.Overdue).
+	AdmissionsRejected uint64 // Clients that the host rejected.
+	AdmissionsTimedOut uint64 // Clients that the host did not decide on in time (Options.Overdue).
 
-	// MessagesRefused counts messages of clients that were not published, because the program refused
+	// MessagesRefused counts messages of clients that were not published, because the host refused
 	// them or did not decide in time, or because the server stopped.
 	MessagesRefused uint64
-	ReviewsTimedOut uint64 // Messages that the program did not decide on in time (Options.Overdue).
+	ReviewsTimedOut uint64 // Messages that the host did not decide on in time (Options.Overdue).
 }

@@ -1,7 +1,7 @@
 """The events of a server: one class for each kind.
 
 The events of one client come in this order: ConnectRequest (if `admission_timeout` is set), Connected, any
-number of MessageRequest, Message, Joined, Left and MessagesDropped, Disconnected. If the program joins a client
+number of MessageRequest, Message, Joined, Left and MessagesDropped, Disconnected. If the host joins a client
 to rooms before it accepts it, those Joined come before Connected. A client that is not admitted has no Connected.
 """
 
@@ -63,7 +63,7 @@ class MessageRequest(Event):
 @dataclass(frozen=True)
 class Message(Event):
     """A client published a message, which is being delivered to the room. The message of a client in no room
-    goes to the program alone: then `room` is empty and `offset` is 0."""
+    goes to the host alone: then `room` is empty and `offset` is 0."""
 
     client: int
     identity: str
@@ -74,7 +74,7 @@ class Message(Event):
 
 @dataclass(frozen=True)
 class Joined(Event):
-    """The program has put a client into a room."""
+    """The host has put a client into a room."""
 
     client: int
     identity: str
@@ -83,7 +83,7 @@ class Joined(Event):
 
 @dataclass(frozen=True)
 class Left(Event):
-    """The program has taken a client out of a room."""
+    """The host has taken a client out of a room."""
 
     client: int
     identity: str
@@ -118,7 +118,7 @@ class AcceptFailed(Event):
 
 @dataclass(frozen=True)
 class EventsDropped(Event):
-    """Message events were dropped at this point, because the program did not take events in time."""
+    """Message events were dropped at this point, because the host did not take events in time."""
 
     count: int
 

@@ -32,14 +32,14 @@ class Options(TypedDict, total=False):
             Default: 16 KiB.
 
     Events and decisions (decisions need event_queue):
-        event_queue: how many events may wait for the program, up to 16,777,216 (and 64 MiB). Beyond this, message
+        event_queue: how many events may wait for the host, up to 16,777,216 (and 64 MiB). Beyond this, message
             events are dropped and counted, messages that need a decision are refused, and further clients get
             HTTP 503. Default: 0, which means that no events are collected.
-        admission_timeout: how long the program may take to decide on a client, 10 ms to 1 day. Default: 0, which
+        admission_timeout: how long the host may take to decide on a client, 10 ms to 1 day. Default: 0, which
             means that every client is accepted.
-        review_timeout: how long the program may take to decide on a message, 10 ms to 1 day. Default: 0, which
+        review_timeout: how long the host may take to decide on a message, 10 ms to 1 day. Default: 0, which
             means that every message is published.
-        overdue: what happens to a client or a message that the program does not decide on in time: "refuse" (a
+        overdue: what happens to a client or a message that the host does not decide on in time: "refuse" (a
             client gets HTTP 503) or "allow". Default: "refuse".
 
     Messages:

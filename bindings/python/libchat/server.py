@@ -39,7 +39,7 @@ class Stats:
     connections_refused: int  #: Handshakes that were refused.
     accept_failures: int  #: Times that accepting a connection failed.
     messages_received: int  #: Messages that clients sent.
-    messages_published: int  #: Messages that clients or the program published, and broadcasts.
+    messages_published: int  #: Messages that clients or the host published, and broadcasts.
     messages_delivered: int  #: Messages that were handed to sockets or outboxes, once for each client.
     bytes_delivered: int  #: Bytes of frames that were handed to sockets or outboxes.
     messages_dropped: int  #: Messages that were dropped for slow consumers.
@@ -47,10 +47,10 @@ class Stats:
     ping_timeouts: int  #: Clients whose connection was aborted because they did not answer a ping.
     protocol_errors: int  #: Clients that were closed because they broke the protocol or a limit.
     events_dropped: int  #: Message events that were dropped because they were not taken.
-    admissions_rejected: int  #: Clients that the program rejected.
-    admissions_timed_out: int  #: Clients that the program did not decide on in time (the option overdue).
+    admissions_rejected: int  #: Clients that the host rejected.
+    admissions_timed_out: int  #: Clients that the host did not decide on in time (the option overdue).
     messages_refused: int  #: Messages of clients that were not published.
-    reviews_timed_out: int  #: Messages that the program did not decide on in time (the option overdue).
+    reviews_timed_out: int  #: Messages that the host did not decide on in time (the option overdue).
 
 
 def _message(data: Data) -> tuple[int, bytes]:
@@ -84,7 +84,8 @@ class _Events(AsyncIterator[events.Event]):
 
 
 class Server:
-    """A WebSocket chat and broadcast server on its own threads. It listens as soon as it is constructed.
+    """A WebSocket chat and broadcast server on its own threads, inside a program: the host. It listens as soon
+    as it is constructed.
 
     Any thread may call any method; the calls release the interpreter's lock. `with` and `async with` stop the
     server at their end: as `stop()` does, or at once if an exception leaves them. The garbage collector stops a
@@ -198,7 +199,7 @@ class Server:
         errors.call(lib.chat_server_disconnect, self._server, client, code, data, len(data))
 
     def accept(self, client: int) -> None:
-        """Accepts the client of a ConnectRequest: completes its handshake. What else the program decides about the
+        """Accepts the client of a ConnectRequest: completes its handshake. What else the host decides about the
         client, it does before this call: `set_identity`, `join` and `leave`, `set_echo`, `send`.
 
         Raises NotFoundError if the client has left, was decided on before, or its time is over; StoppedError.
@@ -225,7 +226,7 @@ class Server:
         errors.call(lib.chat_server_join, self._server, client, name, len(name))
 
     def leave(self, client: int, room: str) -> None:
-        """Takes a client out of a room. What a client in no room sends goes to the program alone.
+        """Takes a client out of a room. What a client in no room sends goes to the host alone.
 
         Raises what `join` does.
         """
@@ -240,7 +241,7 @@ class Server:
         errors.call(lib.chat_server_set_echo, self._server, client, echo)
 
     def set_identity(self, client: int, identity: str) -> None:
-        """Sets a client's identity, the program's name for it. Its later events carry it. At most 256 bytes.
+        """Sets a client's identity, the host's name for it. Its later events carry it. At most 256 bytes.
 
         Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
@@ -249,7 +250,7 @@ class Server:
 
     def allow(self, decision: int) -> None:
         """Allows the message of a MessageRequest: publishes it to that event's room, as soon as the client's earlier
-        messages are decided. It is not published if by then the program has taken the client out of that room.
+        messages are decided. It is not published if by then the host has taken the client out of that room.
 
         Raises NotFoundError if it was decided on before or its time is over, StoppedError.
         """

@@ -48,7 +48,7 @@ mod header {
             text.push_str(line);
             text.push('\n');
         }
-        text.push_str(" *\n * Generated from src/ffi by cbindgen: not to be edited by hand.\n */");
+        text.push_str(" *\n * Generated from src/ffi by cbindgen. Do not edit.\n */");
         text
     }
 }

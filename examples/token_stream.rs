@@ -1,11 +1,12 @@
 //! Streams the tokens of answers to browsers: a room for each conversation.
 //!
-//! A browser opens the page, asks by sending a message, and everyone in the conversation reads the
-//! answer as it is made. Who comes late gets the conversation so far from the room's history and the
-//! rest as it comes: no token is lost or doubled.
+//! A browser opens the page and sends a question as a message. Every browser in the conversation
+//! receives the answer while it is made. A browser that connects late gets the conversation so far
+//! from the room's history, and then the rest: no token is lost or repeated.
 //!
-//! `cargo run --example token_stream`, then open the page that it names. Enter ends it. The addresses of
-//! the page and of the chat can be given: `cargo run --example token_stream 127.0.0.1:8000 127.0.0.1:9001`.
+//! Run `cargo run --example token_stream`, and open the page that it prints. Enter ends it. The
+//! addresses of the page and of the chat are arguments:
+//! `cargo run --example token_stream 127.0.0.1:8000 127.0.0.1:9001`.
 
 use std::{
     collections::HashSet,
@@ -19,9 +20,9 @@ use std::{
 use chat::{Config, Error, Event, Handle, Kind, Server};
 
 const PAGE: &str = include_str!("token_stream.html");
-/// Messages of a conversation that are kept for those who come late.
+/// How many messages of a conversation are kept for browsers that connect late.
 const HISTORY: usize = 10_000;
-/// Answers that are made at once. A question beyond them gets none.
+/// How many answers are made at once. A question beyond this number gets no answer.
 const MAX_ANSWERS: usize = 100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +51,7 @@ pub(crate) fn start(
     let chat = server.local_addr();
     thread::spawn(move || {
         for browser in pages.incoming().flatten() {
-            _ = serve(browser, chat); // A browser that left is no matter.
+            _ = serve(browser, chat); // It fails if the browser has left.
         }
     });
     let handle = server.handle();
@@ -85,7 +86,7 @@ fn answer_all(handle: &Handle) {
     }
 }
 
-/// Where a language model would be asked.
+/// Publishes an answer. A language model would make it here.
 fn answer(handle: &Handle, room: &str, question: &str) -> chat::Result<()> {
     for word in format!("You asked: {question} Here is a long answer to it.").split_whitespace() {
         thread::sleep(Duration::from_millis(20));
@@ -94,7 +95,7 @@ fn answer(handle: &Handle, room: &str, question: &str) -> chat::Result<()> {
     publish(handle, room, &serde_json::json!({ "end": true }))
 }
 
-/// Publishes a message, again while too much is to be delivered: no token is lost.
+/// Publishes a message, and retries while too much waits to be delivered: no token is lost.
 fn publish(handle: &Handle, room: &str, message: &serde_json::Value) -> chat::Result<()> {
     loop {
         match handle.publish(room, Kind::Text, message.to_string().as_bytes()) {
@@ -104,7 +105,7 @@ fn publish(handle: &Handle, room: &str, message: &serde_json::Value) -> chat::Re
     }
 }
 
-/// Answers a browser's request, whatever it asks for, with the page.
+/// Answers any request of a browser with the page.
 fn serve(mut browser: TcpStream, chat: SocketAddr) -> io::Result<()> {
     browser.set_read_timeout(Some(Duration::from_secs(5)))?;
     browser.set_write_timeout(Some(Duration::from_secs(5)))?;

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// maxArriving bounds a message that arrives, in bytes; the server's own bound is 1 MiB by
-	// default, and whatever it is told, it shall not fill this machine's memory.
+	// maxArriving bounds a message that arrives, in bytes. The server's own bound is 1 MiB by
+	// default; this one holds for any server, so that none can fill this machine's memory.
 	maxArriving = 64 << 20
 
-	// finishWait bounds the wait for the server's end of TCP after the WebSocket's end.
+	// finishWait bounds the wait for the server's FIN after the close handshake.
 	finishWait = time.Second
 
-	// confirmDelay is the time from a line to the ping that confirms it, where there is no echo.
+	// confirmDelay is the time from a line to the ping that confirms it, if there is no echo.
 	confirmDelay = time.Second
 )
 
@@ -28,11 +28,11 @@ type eventKind int
 const (
 	eventText   eventKind = iota // a text message
 	eventBinary                  // a binary message
-	eventPong                    // the server has read the first n lines
+	eventPong                    // a pong: the server has read the first n lines
 	eventClosed                  // the connection has ended with err; nothing follows
 )
 
-// event is what happened on a connection.
+// event is something that happened on a connection.
 type event struct {
 	kind eventKind
 	data string
@@ -42,23 +42,23 @@ type event struct {
 
 // connection is one WebSocket to the server.
 //
-// One goroutine reads and one writes, as gorilla's connections want it; the session sends lines
-// to outgoing, receives from events, and ends with close or abandon. Every write has a deadline,
-// and a server that says nothing for timing.alive, not even an answer to a ping, ends it too.
+// One goroutine reads and one writes, as gorilla's connections require. The session sends lines to
+// outgoing, receives from events, and ends the connection with close or abandon. Every write has a
+// deadline. The connection also ends if nothing arrives for timing.alive, not even a pong.
 type connection struct {
 	ws       *websocket.Conn
 	timing   timing
-	confirms bool          // whether lines are confirmed by pings soon, there being no echo
+	confirms bool          // whether a ping soon confirms each line, because there is no echo
 	outgoing chan string   // closed by close
 	events   chan event    // from the reader
 	gone     chan struct{} // closed by abandon
 
 	mu    sync.Mutex
-	cause error // what the writer met; the reader only sees its consequence
+	cause error // the writer's error; the reader only sees its consequence
 }
 
-// connect starts the goroutines of a connection. If pingFirst is set, a ping goes out before
-// anything else: its answer tells that what the server sends to a new client has arrived.
+// connect starts the goroutines of a connection. If pingFirst is set, it first sends a ping, whose
+// pong shows that everything which the server sends to a new client has arrived.
 func connect(ws *websocket.Conn, timing timing, confirms, pingFirst bool) *connection {
 	c := &connection{
 		ws:       ws,
@@ -71,8 +71,8 @@ func connect(ws *websocket.Conn, timing timing, confirms, pingFirst bool) *conne
 	ws.SetReadLimit(maxArriving)
 	ws.SetPingHandler(func(data string) error {
 		c.heard()
-		// The writer meets a broken connection soon enough. An error from here would end the
-		// reading, and a close frame with its reason may still be on its way.
+		// The error is left to the writer. Returned here, it would stop the reader before a close
+		// frame that may still arrive.
 		_ = ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
 		return nil
 	})
@@ -88,8 +88,8 @@ func connect(ws *websocket.Conn, timing timing, confirms, pingFirst bool) *conne
 	return c
 }
 
-// close sends a close frame with code 1000 after the lines that were taken; eventClosed follows.
-// Nothing may be sent to outgoing any more.
+// close sends a close frame with code 1000 after the lines that were sent to outgoing; eventClosed
+// follows. Nothing may be sent to outgoing any more.
 func (c *connection) close() { close(c.outgoing) }
 
 // abandon ends the connection at once. No event follows.
@@ -100,7 +100,7 @@ func (c *connection) abandon() {
 
 func (c *connection) read() {
 	err := c.readMessages()
-	// Before finish: what the writer meets on a connection that finish has closed is no cause.
+	// Before finish: an error of the writer on the connection that finish closes is not the cause.
 	c.mu.Lock()
 	var closed *websocket.CloseError
 	if c.cause != nil && !errors.As(err, &closed) {
@@ -132,8 +132,8 @@ func (c *connection) readMessages() error {
 	}
 }
 
-// attentive notes at each read that the server lives: a large message on a slow line may take
-// longer than timing.alive.
+// attentive extends the read deadline at each read: a large message on a slow line may take longer
+// than timing.alive.
 type attentive struct {
 	c      *connection
 	reader io.Reader
@@ -144,12 +144,12 @@ func (a *attentive) Read(p []byte) (int, error) {
 	return a.reader.Read(p)
 }
 
-// heard grants the server another timing.alive.
+// heard sets the read deadline to timing.alive from now.
 func (c *connection) heard() {
 	_ = c.ws.SetReadDeadline(time.Now().Add(c.timing.alive))
 }
 
-// tell hands an event to the session. It returns false if nobody listens any more.
+// tell passes an event to the session. It returns false if the session has abandoned the connection.
 func (c *connection) tell(e event) bool {
 	select {
 	case c.events <- e:
@@ -159,8 +159,8 @@ func (c *connection) tell(e event) bool {
 	}
 }
 
-// finish ends TCP. After a close frame both sides have said all: our FIN goes out, and the
-// server's is awaited, so that neither side sees a reset.
+// finish closes the TCP connection. After the close handshake it sends a FIN and waits for the
+// server's, so that neither side sees a reset.
 func (c *connection) finish(err error) {
 	defer c.ws.Close()
 	var closed *websocket.CloseError
@@ -175,7 +175,7 @@ func (c *connection) finish(err error) {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-// write is the one goroutine that sends messages. A ping carries the number of lines before it.
+// write is the goroutine that sends messages. A ping carries the number of lines before it.
 func (c *connection) write(pingFirst bool) {
 	ticker := time.NewTicker(c.timing.ping)
 	defer ticker.Stop()
@@ -215,8 +215,8 @@ func (c *connection) control(kind int, data []byte) error {
 	return c.ws.WriteControl(kind, data, time.Now().Add(c.timing.write))
 }
 
-// fail notes why the writer ended. The reader goes on for a moment: the server's reason may be
-// among what has arrived already.
+// fail stores why the writer ended. The reader continues for finishWait: a close frame with the
+// server's reason may already have arrived.
 func (c *connection) fail(err error) {
 	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
 		return

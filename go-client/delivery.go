@@ -3,27 +3,26 @@ package main
 import "slices"
 
 const (
-	// windowLines and windowBytes bound what is sent and not back yet. They keep the client's
-	// memory small, and its own echo far from the server's bound for slow consumers (4 MiB).
+	// windowLines and windowBytes bound the lines that were sent and are not echoed yet. They keep
+	// the client's memory small, and its echoes far below the server's outbox size (4 MiB).
 	windowLines = 1024
 	windowBytes = 1 << 20
 )
 
-// delivery follows the lines of one connection on their way: sent, confirmed, come back.
+// delivery tracks the lines of one connection: sent, confirmed, echoed.
 //
-// A line is confirmed when it comes back, or when the server answers a ping that was sent after
-// it: the server reads in order. The room's order is the same for everyone, so a line that came
-// back confirms all before it. Another client with the same id and the same words could be taken
-// for the echo; ids are to be different.
+// A line is confirmed by its echo, or by the pong to a ping that was sent after it, since the server
+// reads in order. The room's order is the same for all clients, so an echo confirms all lines before
+// it. The same text from another client with the same id would be taken for the echo: ids must differ.
 type delivery struct {
-	awaited   []string // sent and not back yet, oldest first; empty where there is no echo
+	awaited   []string // sent and not echoed yet, oldest first; empty if there is no echo
 	bytes     int      // of awaited
-	echo      bool     // whether lines come back
+	echo      bool     // whether the server echoes lines
 	sent      int
 	confirmed int
 }
 
-// send notes a line that is on its way.
+// send records a line that was sent.
 func (d *delivery) send(text string) {
 	d.sent++
 	if d.echo {
@@ -32,7 +31,7 @@ func (d *delivery) send(text string) {
 	}
 }
 
-// arrive takes a message that arrived, and tells whether it is the echo of a line.
+// arrive handles a message that arrived, and returns whether it is the echo of a line.
 func (d *delivery) arrive(text string) bool {
 	i := slices.Index(d.awaited, text)
 	if i < 0 {
@@ -43,7 +42,7 @@ func (d *delivery) arrive(text string) bool {
 	return true
 }
 
-// confirm notes that the server has read the first n lines.
+// confirm records that the server has read the first n lines.
 func (d *delivery) confirm(n int) { d.confirmed = max(d.confirmed, min(n, d.sent)) }
 
 // forgetConfirmed stops waiting for the echo of confirmed lines.
@@ -58,10 +57,10 @@ func (d *delivery) forget(n int) {
 	d.awaited = slices.Delete(d.awaited, 0, n)
 }
 
-// hasRoom tells whether another line may be sent before an earlier one is back.
+// hasRoom returns whether another line may be sent before an earlier one is echoed.
 func (d *delivery) hasRoom() bool {
 	return len(d.awaited) < windowLines && d.bytes < windowBytes
 }
 
-// unconfirmed is the number of lines that may not have been delivered.
+// unconfirmed returns the number of lines that may not have been delivered.
 func (d *delivery) unconfirmed() int { return d.sent - d.confirmed }

@@ -13,10 +13,10 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// keepAlive is the idle time before TCP asks whether the server's machine is still there.
+// keepAlive is the idle time before TCP keepalive probes are sent.
 const keepAlive = 15 * time.Second
 
-// dialResult is an open WebSocket or the reason, as a person can read it, why there is none.
+// dialResult is an open WebSocket, or a readable reason why there is none.
 type dialResult struct {
 	ws  *websocket.Conn
 	err error
@@ -43,7 +43,7 @@ func (o *options) dial(ctx context.Context, timing timing) dialResult {
 	return dialResult{ws: ws}
 }
 
-// unreachable is an error which says that nobody answers at the server's address.
+// unreachable is an error that says that no server answers at the address.
 type unreachable string
 
 func (u unreachable) Error() string { return string(u) }
@@ -66,7 +66,7 @@ func (o *options) explainDial(err error, response *http.Response, timing timing)
 	return errors.New(escape(err.Error()))
 }
 
-// explainAnswer says what an HTTP server answered that did not upgrade, with the answer's first line.
+// explainAnswer describes the answer of an HTTP server that did not upgrade, with its first line.
 func explainAnswer(response *http.Response) error {
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusSwitchingProtocols {

@@ -15,7 +15,7 @@ type inputEvent struct {
 	err  error
 }
 
-// lineError tells of a line that is left out; the input goes on after it.
+// lineError says that a line is left out; the input continues after it.
 type lineError struct {
 	number int // 0: not counted
 	limit  int
@@ -29,9 +29,9 @@ func (e *lineError) Error() string {
 	return fmt.Sprintf("line %d is longer than %d %ss", e.number, e.limit, e.unit)
 }
 
-// readLines sends the lines of a stream to out until its end or until the context is done. A line
-// ends with LF or CRLF, the last one also with the stream. It holds at most limit bytes of a line,
-// and reads on over the rest of a longer one.
+// readLines sends the lines of a stream to out until the stream ends or the context is done. A line
+// ends with LF or CRLF; the last line may end with the stream. readLines keeps at most limit bytes of
+// a line, and skips the rest of a longer one.
 func readLines(ctx context.Context, stream io.Reader, limit int, out chan<- inputEvent) {
 	in := bufio.NewReaderSize(stream, 64<<10)
 	for number := 1; ; number++ {
@@ -53,10 +53,10 @@ func readLines(ctx context.Context, stream io.Reader, limit int, out chan<- inpu
 
 var errTooLong = errors.New("line too long")
 
-// readLine returns the next line. An error that comes after bytes of a line is left for the next
-// call, which meets it again.
+// readLine returns the next line. An error after the first bytes of a line is left to the next call,
+// which gets it again.
 func readLine(in *bufio.Reader, limit int) ([]byte, error) {
-	var line []byte // never more than limit+1 bytes: the one more may be the CR
+	var line []byte // at most limit+1 bytes: the last one may be the CR
 	length, last, found := 0, byte(0), false
 	for {
 		part, err := in.ReadSlice('\n')

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// takeLine queues a line of input as the message that it becomes.
+// takeLine makes a message from a line of input, and queues it.
 func (s *session) takeLine(line string) {
 	text := s.opts.prefix() + strings.ToValidUTF8(line, "\uFFFD")
 	switch {
@@ -23,10 +23,10 @@ func (s *session) takeLine(line string) {
 	}
 }
 
-// awaitsEcho tells whether piped lines have not come back yet.
+// awaitsEcho returns whether piped lines are not echoed yet.
 func (s *session) awaitsEcho() bool { return s.piped && len(s.delivery.awaited) > 0 }
 
-// closeIfDone ends the session, cleanly where it is connected, once all input is dealt with.
+// closeIfDone ends the session once all input is handled, with a close handshake if it is connected.
 func (s *session) closeIfDone() {
 	if s.ended || s.deadline != nil || !s.inputEnded && !s.leaving {
 		return
@@ -48,10 +48,10 @@ func (s *session) closeIfDone() {
 	s.deadline = time.After(s.timing.closing)
 }
 
-// leave makes closeIfDone close without sending or awaiting anything more.
+// leave makes closeIfDone close without sending or awaiting further lines.
 func (s *session) leave() { s.leaving = true }
 
-// interrupted is a signal: it leaves with a clean close, or, while that is awaited, at once.
+// interrupted handles a signal: it leaves with a clean close, or at once if the close is under way.
 func (s *session) interrupted() {
 	if s.deadline != nil {
 		s.say("left without waiting for the server's close")
@@ -61,7 +61,7 @@ func (s *session) interrupted() {
 	s.leave()
 }
 
-// unsent reports the lines that were never sent, and gives them up.
+// unsent reports and discards the lines that were never sent.
 func (s *session) unsent() {
 	if n := len(s.queue); n > 0 {
 		s.say("%s not sent, from %s on", wereLines(n), excerpt(s.queue[0]))
@@ -83,9 +83,9 @@ func (s *session) unconfirmed() {
 	s.refuse("%s may not have been delivered and will not be sent again%s", count(n, "line"), from)
 }
 
-// stalled fires when piped input waits for the server, and has not moved on for timing.stall.
+// stalled fires when piped input waits for the server and made no progress for timing.stall.
 func (s *session) stalled() <-chan time.Time {
-	// Input that goes on may wait for a connection as long as it takes; its end may not.
+	// While input continues, it may wait for a connection without limit; after its end it may not.
 	blocked := s.inputEnded || s.conn != nil && len(s.queue) >= maxQueue
 	waits := len(s.queue) > 0 || s.awaitsEcho()
 	if !s.piped || s.leaving || s.deadline != nil || !blocked || !waits {

@@ -4,39 +4,39 @@
 //	go run ./go-client -id=client2 -ip=127.0.0.3 -room=tea
 //	printf 'a\nb\n' | go run ./go-client -id=script
 //
-// Each line of standard input goes out as the text message "[id] line", and each message that
-// arrives is printed on a line of its own. Arriving binary messages are shown by their size.
+// The client sends each line of standard input as the text message "[id] line", and prints each
+// message that arrives on a line of its own. It prints the size of a binary message.
 //
 // # Terminal
 //
-// When standard input and output are a terminal, what arrives is printed above the line that is
-// being typed, with control characters escaped. Ctrl-C, Ctrl-D, SIGINT, SIGTERM and SIGHUP leave
-// with a clean WebSocket close, a second signal without it.
+// When standard input and output are a terminal, messages are printed above the line that is being
+// typed, with control characters escaped. Ctrl-C, Ctrl-D, SIGINT, SIGTERM and SIGHUP leave with a
+// clean WebSocket close; a second signal leaves without it.
 //
 // # Pipe
 //
-// When standard input is not a terminal, the client sends all of it, waits until each of its
-// lines has come back, closes and exits. It gives up after 5 s without progress. With ?echo=false
-// in -url nothing comes back, and the close handshake, which the server answers after it has read
-// every line, takes the place of the echo.
+// When standard input is not a terminal, the client sends all of it, waits for the echo of every
+// line, closes and exits. It gives up after 5 s without progress. With ?echo=false in -url there is no
+// echo; instead the client waits for the close handshake, which the server answers after it has read
+// every line.
 //
 // # Bounds
 //
-// A message, its "[id] " included, is at most 1 MiB; a line that is typed at a terminal at most
-// 4096 characters. Longer lines are reported and not sent. Invalid UTF-8 becomes U+FFFD.
+// A message is at most 1 MiB, its "[id] " included; a line that is typed at a terminal is at most 4096
+// characters. The client reports longer lines and does not send them. Invalid UTF-8 becomes U+FFFD.
 //
 // # Reconnect
 //
-// A connection that ends is opened again, after 0.25 to 0.5 s at first and 15 to 30 s at last,
-// and standard error says so. Lines that are typed meanwhile wait, 100 at most. A line that was
-// sent but neither came back nor was confirmed otherwise is reported and not sent again, so that
-// nothing appears twice. The client does not reconnect where the first connection fails, where
-// the server closes with 1000 (done) or 1008 (policy), and with -reconnect=false.
+// When a connection ends, the client connects again and says so on standard error. The wait before an
+// attempt grows from 0.25 to 0.5 s up to 15 to 30 s. Lines that are typed meanwhile wait, at most 100.
+// A line that was sent and not confirmed, by its echo or otherwise, is reported and not sent again, so
+// that nothing appears twice. The client does not reconnect if the first connection fails, if the
+// server closes with code 1000 (done) or 1008 (policy), or with -reconnect=false.
 //
 // # Exit status
 //
-// 0 after a clean close; 1 when the server cannot be reached, the connection is lost for good,
-// the close is not answered, or a piped line was not sent or did not come back; 2 for a bad flag.
+// 0 after a clean close; 1 if the server cannot be reached, the connection is lost for good, the close
+// is not answered, or a piped line was not sent or not echoed; 2 for a wrong flag.
 package main
 
 import (
@@ -61,14 +61,14 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		leave := <-signals
-		// The next one kills, even where the client is stuck in writing its output.
+		// The next signal kills the process, even if it is stuck in writing its output.
 		signal.Stop(signals)
 		first <- leave
 	}()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, first, defaultTiming))
 }
 
-// run is the program without its process: it returns the exit status.
+// run runs the program and returns its exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal, timing timing) int {
 	opts, err := parseOptions(args)
 	switch {

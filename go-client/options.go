@@ -33,15 +33,15 @@ Exit status: 0 clean close; 1 not connected, connection lost or a line not deliv
 const (
 	defaultURL = "ws://127.0.0.1:9001/"
 
-	// maxMessage is the bound of an outgoing message in bytes, the "[id] " included: the server's
-	// default, beyond which it closes the connection.
+	// maxMessage is the most bytes of an outgoing message, with its "[id] ". It is the server's
+	// default limit, beyond which the server closes the connection.
 	maxMessage = 1 << 20
 
 	// maxName bounds the id and the room, in bytes; the server refuses longer rooms.
 	maxName = 128
 )
 
-// errNoID tells that -id is missing, which prints the usage.
+// errNoID says that -id is missing: the usage is printed.
 var errNoID = errors.New("-id is required")
 
 // options are the flags, validated.
@@ -52,8 +52,8 @@ type options struct {
 	reconnect bool
 }
 
-// parseOptions reads the flags. It returns flag.ErrHelp if the usage is asked for, errNoID if
-// there is no id, and otherwise an error that names the flag.
+// parseOptions reads the flags. Its error is flag.ErrHelp if the user asks for the usage, errNoID if
+// there is no id, and otherwise names the flag.
 func parseOptions(args []string) (*options, error) {
 	flags := flag.NewFlagSet("go-client", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -98,7 +98,7 @@ func parseOptions(args []string) (*options, error) {
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		// url.Error repeats the URL, which the caller names already.
+		// url.Error repeats the URL, which the caller already names.
 		var parse *url.Error
 		if errors.As(err, &parse) {
 			err = parse.Err
@@ -120,7 +120,7 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// setRoom makes the URL's path that of the room, percent-encoded: a slash in the name is %2F.
+// setRoom sets the URL's path to that of the room, percent-encoded: a slash in the name is %2F.
 func setRoom(u *url.URL, room string) error {
 	if u.Path != "/" {
 		return fmt.Errorf("-url has a path of its own (%s)", u.EscapedPath())
@@ -145,11 +145,11 @@ func checkName(name string) error {
 	return nil
 }
 
-// prefix is what each of the client's messages begins with.
+// prefix returns the prefix of each of the client's messages.
 func (o *options) prefix() string { return "[" + o.id + "] " }
 
-// echo tells whether the connection asks for its own messages.
+// echo returns whether the URL asks for the client's own messages.
 func (o *options) echo() bool { return o.url.Query().Get("echo") != "false" }
 
-// history tells whether earlier messages may come first, this client's own among them.
+// history returns whether earlier messages may arrive first, this client's own among them.
 func (o *options) history() bool { return o.url.Query().Has("history") }

@@ -9,12 +9,12 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// lost is the end of a connection: of one that we closed, or the server, or the network.
+// lost handles the end of a connection, whether this client, the server or the network ended it.
 func (s *session) lost(err error) {
 	var closed *websocket.CloseError
 	byPeer := errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure
 	if s.deadline != nil && byPeer && closed.Code == websocket.CloseNormalClosure {
-		// RFC 6455, 5.5.1: the answer to our close. The server has read all that was before it.
+		// RFC 6455, 5.5.1: the answer to our close. The server has read all lines before it.
 		s.delivery.confirm(s.delivery.sent)
 	}
 	s.drop()
@@ -40,7 +40,7 @@ func (s *session) lost(err error) {
 	s.scheduleDial()
 }
 
-// drop forgets the connection and reports what may have been lost with it.
+// drop abandons the connection and reports the lines that may have been lost with it.
 func (s *session) drop() {
 	s.conn.abandon()
 	s.conn = nil
@@ -67,7 +67,7 @@ func (s *session) takeDialed(result dialResult) {
 	s.adopt(result.ws)
 }
 
-// explainEnd says why a connection ended.
+// explainEnd returns a text that says why a connection ended.
 func explainEnd(err error) string {
 	var closed *websocket.CloseError
 	var netErr net.Error
@@ -86,7 +86,7 @@ func explainClose(closed *websocket.CloseError) string {
 	text := ""
 	switch closed.Code {
 	case websocket.CloseAbnormalClosure:
-		// Not a code from the server: gorilla's name for an end without a close frame.
+		// The server did not send this code: gorilla uses it for an end without a close frame.
 		return "the server is gone: it ended the connection without a close"
 	case websocket.CloseGoingAway:
 		text = "the server is stopping"

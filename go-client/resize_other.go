@@ -2,7 +2,7 @@
 
 package main
 
-// onResize calls the function once: there is no signal for a changed size here.
+// onResize calls the function once: this system has no signal for a changed size.
 func onResize(resized func()) (stop func()) {
 	resized()
 	return func() {}

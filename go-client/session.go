@@ -10,23 +10,23 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// maxQueue bounds the lines that wait to be sent. At a terminal a line beyond it is refused;
-// piped input is not read on.
+// maxQueue bounds the lines that wait to be sent. At a terminal a further line is refused; piped
+// input is not read further.
 const maxQueue = 100
 
-// session is what outlives a connection: the lines, and what is known of them. Everything runs on
-// the goroutine that calls run; the others (input, connection, dialing) talk to it by channels.
+// session is the state that outlives a connection: the lines, and how far each has come. It runs on
+// the goroutine that calls run; the others (input, connection, dialing) use channels to reach it.
 type session struct {
 	opts    *options
 	timing  timing
 	screen  *screen
 	input   <-chan inputEvent
 	signals <-chan os.Signal
-	piped   bool // input is not typed: everything must come back, and failures count
+	piped   bool // input is not typed: every line must be echoed, and failures count
 
 	conn      *connection // nil while there is none
 	connected time.Time
-	ready     bool // lines may go out: what the server sends to a new client has arrived
+	ready     bool // lines may be sent: everything for a new client has arrived
 	delivery  delivery
 	queue     []string
 	backoff   backoff
@@ -34,9 +34,9 @@ type session struct {
 	dialed    chan dialResult
 
 	inputEnded bool
-	leaving    bool             // told to end: nothing more is sent
+	leaving    bool             // told to end: no further line is sent
 	deadline   <-chan time.Time // of the server's answer to our close; nil unless we closed
-	progress   time.Time        // when piped input last moved on
+	progress   time.Time        // when piped input last made progress
 	failed     bool
 	ended      bool
 }
@@ -54,8 +54,8 @@ func newSession(opts *options, timing timing, screen *screen, input <-chan input
 	}
 }
 
-// run talks over ws, and over its successors, until the input or the user ends it. It returns the
-// exit status.
+// run uses ws, and then the connections that replace it, until the input or the user ends the session.
+// It returns the exit status.
 func (s *session) run(ctx context.Context, ws *websocket.Conn) int {
 	s.adopt(ws)
 	for {
@@ -105,12 +105,14 @@ func (s *session) adopt(ws *websocket.Conn) {
 	s.delivery = delivery{echo: s.opts.echo()}
 	s.connected = time.Now()
 	if !s.inputEnded {
-		// A server that takes connections and drops them is no progress for what waits.
+		// After the end of input, a new connection alone is no progress: a server may accept
+		// connections and drop them.
 		s.progress = s.connected
 	}
 }
 
-// next returns the line to be sent and where to, or a nil channel while none may be.
+// next returns the next line and the channel to send it to; the channel is nil while no line may be
+// sent.
 func (s *session) next() (string, chan<- string) {
 	if s.conn == nil || !s.ready || s.deadline != nil || len(s.queue) == 0 || !s.delivery.hasRoom() {
 		return "", nil
@@ -118,7 +120,8 @@ func (s *session) next() (string, chan<- string) {
 	return s.queue[0], s.conn.outgoing
 }
 
-// openInput is the input while it is read. Typed lines are always taken, to be answered.
+// openInput returns the input, or nil while it is not read. Typed lines are always read, so that a
+// refusal can be shown.
 func (s *session) openInput() <-chan inputEvent {
 	if s.inputEnded || s.leaving || s.piped && len(s.queue) >= maxQueue {
 		return nil
@@ -162,7 +165,7 @@ func (s *session) takeEvent(e event) {
 		s.ready = true
 		s.delivery.confirm(e.n)
 		if !s.piped {
-			// Nobody waits for the echo, and a server that does not echo must not fill the window.
+			// Typed input does not wait for its echo; without echoes the window must not fill up.
 			s.delivery.forgetConfirmed()
 		}
 	case eventClosed:
@@ -170,7 +173,7 @@ func (s *session) takeEvent(e event) {
 	}
 }
 
-// show takes the outcome of printing a message: without its output the client is of no use.
+// show handles the result of printing a message: a client that cannot print leaves.
 func (s *session) show(err error) {
 	if err != nil && !s.leaving {
 		s.say("cannot write to standard output: %v", err)
@@ -181,7 +184,7 @@ func (s *session) show(err error) {
 
 func (s *session) say(format string, args ...any) { s.screen.notice(format, args...) }
 
-// refuse reports what cannot be done with piped or typed input; a script's exit status tells of it.
+// refuse reports input that cannot be sent. If the input is piped, the exit status reports it too.
 func (s *session) refuse(format string, args ...any) {
 	s.say(format, args...)
 	s.failed = s.failed || s.piped

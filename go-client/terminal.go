@@ -14,26 +14,25 @@ import (
 	"golang.org/x/term"
 )
 
-// maxTyped is the longest line that the editor takes, in characters: x/term's own bound, beyond
-// which it ignores what is typed.
+// maxTyped is the longest line that the editor takes, in characters. It is the limit of x/term, which
+// ignores further characters.
 const maxTyped = 4096
 
-// screen is where messages and notices appear. With an editor everything goes through it, so that
-// it is printed above the line being typed; without one straight to its stream. Any goroutine may
-// call its methods.
+// screen prints messages and notices. With an editor it prints through the editor, above the line that
+// is being typed; without one it prints to the stream. Any goroutine may call its methods.
 type screen struct {
 	mu       sync.Mutex
 	stdout   io.Writer
 	stderr   io.Writer
-	escapes  bool    // standard output is a terminal: control characters are not to reach it
+	escapes  bool    // standard output is a terminal: control characters must not reach it
 	joins    bool    // standard error is a terminal too: notices share the editor's screen
 	typed    bool    // standard input is a terminal
 	editor   *editor // nil unless both are terminals
 	isClosed bool
 }
 
-// openScreen looks at what the streams are, and puts the terminal into raw mode if input and
-// output are one; close restores it.
+// openScreen checks which streams are terminals. If input and output are, it puts the terminal into raw
+// mode; close restores it.
 func openScreen(stdin io.Reader, stdout, stderr io.Writer) (*screen, error) {
 	in, inFile := terminal(stdin)
 	out, outFile := terminal(stdout)
@@ -67,7 +66,7 @@ func (s *screen) line(text string) error {
 
 // notice prints a line of the client's own on standard error.
 func (s *screen) notice(format string, args ...any) {
-	// Where standard error cannot be written to, there is nobody to tell.
+	// An error of standard error cannot be reported.
 	_ = s.print(s.stderr, s.joins, "go-client: "+fmt.Sprintf(format, args...)+"\n")
 }
 
@@ -81,7 +80,7 @@ func (s *screen) print(stream io.Writer, shares bool, text string) error {
 	return err
 }
 
-// close gives the terminal back as it was. What is printed later follows on lines of its own.
+// close restores the terminal. Text that is printed later follows on lines of its own.
 func (s *screen) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,8 +120,8 @@ func newEditor(in, out *os.File) (*editor, error) {
 
 func (e *editor) close() {
 	e.stopSizes()
-	// Past the prompt, or the line that was being typed. Not through the editor, which would print
-	// both again.
+	// Move below the prompt and the line that was being typed. The editor would print both again, so
+	// write to the terminal directly.
 	_, _ = e.out.WriteString("\r\n")
 	_ = term.Restore(int(e.in.Fd()), e.saved)
 }
@@ -150,8 +149,8 @@ func (e *editor) read(ctx context.Context, out chan<- inputEvent) {
 	}
 }
 
-// complete is called for each key. It makes a tab four spaces, which the editor would ignore, and
-// notes what else it ignores because the line is full.
+// complete is called for each key. It replaces a tab, which the editor would ignore, by four spaces, and
+// records that the editor ignores a character because the line is full.
 func (e *editor) complete(line string, pos int, key rune) (string, int, bool) {
 	const tab = "    "
 	full := utf8.RuneCountInString(line) + len(tab)

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// escape returns the text with everything in it that could control a terminal or feign another
-// line written as in Go source: \x1b, \n, \u202e. Tabs stay.
+// escape returns the text in which characters that could control a terminal or imitate another line
+// are written as in Go source: \x1b, \n, \u202e. Tabs stay.
 func escape(text string) string {
 	if utf8.ValidString(text) && !strings.ContainsFunc(text, isUnsafe) {
 		return text
@@ -31,8 +31,8 @@ func escape(text string) string {
 	return out.String()
 }
 
-// isUnsafe tells whether a rune is a control character, separates lines, or turns the direction
-// of the text after it.
+// isUnsafe returns whether a rune is a control character, separates lines, or changes the direction of
+// the text after it.
 func isUnsafe(r rune) bool {
 	switch {
 	case r == '\t':
@@ -43,12 +43,12 @@ func isUnsafe(r rune) bool {
 	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
-// describeBinary is what is shown of a binary message.
+// describeBinary returns the text that is printed for a binary message.
 func describeBinary(size int) string {
 	return fmt.Sprintf("<binary, %s>", count(size, "byte"))
 }
 
-// count returns the number and the noun in its plural where there is not one.
+// count returns the number and the noun, in the plural unless the number is one.
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

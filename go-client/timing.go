@@ -9,8 +9,8 @@ import (
 type timing struct {
 	handshake  time.Duration // from dialing to the upgrade
 	ping       time.Duration // between the client's own pings
-	alive      time.Duration // without a byte from the server: it is taken for dead
-	write      time.Duration // for one message to leave
+	alive      time.Duration // without a byte from the server, which then counts as dead
+	write      time.Duration // for one message to be written
 	closing    time.Duration // for the server to answer the close
 	stall      time.Duration // without progress while piped input waits
 	backoffMin time.Duration // longest wait before the first attempt to reconnect
@@ -18,8 +18,8 @@ type timing struct {
 	settled    time.Duration // a connection that lasted this long makes the waits short again
 }
 
-// The server pings every 25 s if not told otherwise; a ping of our own every 20 s means that a
-// living server is heard within 30 s, whatever it was told.
+// The server pings every 25 s by default. A ping of the client every 20 s makes a live server answer
+// within 30 s, whatever its options are.
 var defaultTiming = timing{
 	handshake:  10 * time.Second,
 	ping:       20 * time.Second,
@@ -32,8 +32,8 @@ var defaultTiming = timing{
 	settled:    10 * time.Second,
 }
 
-// backoff counts the attempts to reconnect and spaces them: the wait doubles from min to max, and
-// its second half is random, so that the clients of a server that restarts do not come at once.
+// backoff counts the attempts to reconnect and spaces them. The wait doubles from min to max, and its
+// second half is random, so that the clients of a restarted server do not all connect at once.
 type backoff struct {
 	min, max time.Duration
 	attempt  int

@@ -1,4 +1,4 @@
-//! Many messages of the host's in one call.
+//! Many messages of the host in one call.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::{
     options::Options,
 };
 
-/// How many bytes of payloads are kept in one piece of memory.
+/// How many bytes of payloads share one piece of memory.
 const MAX_TOGETHER: usize = 4096;
 
-/// One message of a batch, and the room that it is for.
+/// One message of a batch, and the room that it is published to.
 #[derive(Debug, Clone, Copy)]
 pub struct Publication<'a> {
     /// The room's name.
@@ -24,15 +24,15 @@ pub struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    /// Whether two messages are for one room.
+    /// Returns whether two messages are for one room.
     pub(crate) fn is_for_the_room_of(&self, other: &Self) -> bool {
-        // Most hosts name it by the same bytes in memory.
+        // Most hosts pass the same bytes in memory.
         std::ptr::eq(self.room, other.room) || self.room == other.room
     }
 }
 
-/// How much of a history messages that share their memory may be: all of it is kept until the last of them
-/// is forgotten.
+/// How much of a history the messages that share one piece of memory may be. The memory is kept
+/// until the last of them leaves the history.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SharedMemory {
     bytes: usize,
@@ -40,7 +40,7 @@ pub(crate) struct SharedMemory {
 }
 
 impl SharedMemory {
-    /// As much as a server's histories bear.
+    /// Returns as much as a server's histories can keep.
     pub(crate) fn of(options: &Options) -> Self {
         let Options { history_messages, history_size, history_total, .. } = *options;
         if history_messages == 0 {
@@ -50,12 +50,13 @@ impl SharedMemory {
         Self { bytes, messages: history_messages / 4 }
     }
 
-    /// How many messages at the front of a batch share their memory: at least one, which is then alone.
+    /// Returns how many messages at the front of a batch share their memory: at least one, which
+    /// then shares with none.
     fn count(self, batch: &[Publication<'_>]) -> usize {
         let mut left = self.bytes;
         let shares = |publication: &&Publication<'_>| {
             let len = publication.data.len();
-            // An empty one has none to share.
+            // An empty message has no memory to share.
             let shares = publication.kind == batch[0].kind && (1..=left).contains(&len);
             left = left.saturating_sub(len);
             shares
@@ -64,10 +65,10 @@ impl SharedMemory {
     }
 }
 
-/// Makes the messages of a batch, or of a part of it that is for one room.
+/// Makes the messages of a batch, or of the part of it that is for one room.
 ///
 /// # Errors
-/// As `Message::check`, for any of them.
+/// Those of `Message::check`, for any of the messages.
 pub(crate) fn messages(
     mut batch: &[Publication<'_>],
     limit: usize,
@@ -90,13 +91,13 @@ pub(crate) fn messages(
     Ok(messages)
 }
 
-/// Why a batch was not published, or not to its end.
+/// Why a batch was published only in part, or not at all.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BatchError {
-    /// How many messages were published: the first so many of the batch.
+    /// How many messages were published, from the first on.
     pub published: usize,
-    /// Why those that follow were not.
+    /// Why the others were not published.
     pub error: Error,
 }
 
@@ -116,7 +117,7 @@ impl std::error::Error for BatchError {
 mod tests {
     use super::*;
 
-    /// What each message of a batch keeps when the share is of so many bytes and messages.
+    /// Returns what each message of a batch keeps, for a share of `bytes` and `messages`.
     fn kept(batch: &[(Kind, &str)], bytes: usize, messages: usize) -> Vec<usize> {
         let publications: Vec<_> = batch
             .iter()

@@ -1,4 +1,4 @@
-//! How a host says what its server is to be: every option, and `start`.
+//! The options of a server, and `start`.
 //!
 //! Rust, C, Go and the program's flags set the same options under the same names.
 
@@ -12,9 +12,9 @@ use crate::{
     server::{Parts, Server},
 };
 
-/// How a server is to be: the options, and `start`.
+/// The options of a server, and `start`.
 ///
-/// Every option has a default that is safe on the open internet. `start` checks all of them and
+/// Every option has a default that is safe on the open internet. `start` checks all options and
 /// names each one that is out of its limits.
 ///
 /// ```
@@ -30,7 +30,7 @@ pub struct Config {
     pub(crate) handler: Option<Handler>,
 }
 
-/// How many events wait for a handler if the option does not say.
+/// The size of the event queue if there is a handler and the option is not set.
 const HANDLER_EVENT_QUEUE: usize = 65_536;
 
 impl Config {
@@ -44,9 +44,9 @@ impl Config {
     }
 
     /// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
-    /// `[::1]:9001`. Port 0 takes a free one.
+    /// `[::1]:9001`. Port 0 takes a free port.
     ///
-    /// Default: [`Config::DEFAULT_LISTEN`], which the first address replaces.
+    /// Default: [`Config::DEFAULT_LISTEN`]; the first address that is added replaces it.
     pub fn listen(&mut self, addr: impl Into<String>) -> &mut Self {
         self.listen.push(addr.into());
         self
@@ -54,17 +54,19 @@ impl Config {
 
     /// Sets how many worker threads share the connections.
     ///
-    /// Default: 0, which is one for each core, four at the most. At most 256.
+    /// Default: 0, which means one for each core, and at most four. At most 256.
     pub fn workers(&mut self, threads: usize) -> &mut Self {
         self.options.workers = threads;
         self
     }
 
-    /// Sets how long a worker looks for its next event before it sleeps (busy polling). Where that comes
-    /// within this time as a rule, a sleep and a wake-up are saved, which are much of a short round trip,
-    /// and the worker may use a whole core. Where it does not, the worker sleeps at once, but for one time
-    /// in a thousand. If there are more workers than cores, none looks. Zero: none looks, which leaves the
-    /// most processor time to the rest of the program.
+    /// Sets how long a worker polls for its next event before it sleeps (busy polling).
+    ///
+    /// Where the next event usually comes within this time, polling saves a sleep and a wake-up,
+    /// which are a large part of a short round trip; the worker may then use a whole core. Where it
+    /// does not, the worker sleeps at once, and polls once in about a thousand sleeps. If there are
+    /// more workers than cores, no worker polls. Zero: no worker polls, which leaves the most
+    /// processor time to the rest of the program.
     ///
     /// Default: 15 µs. At most 1 ms.
     pub fn busy_poll(&mut self, time: Duration) -> &mut Self {
@@ -72,7 +74,7 @@ impl Config {
         self
     }
 
-    /// Sets whether a sender receives its own message. A client overrides it for itself with
+    /// Sets whether a sender receives its own messages. A client overrides this for itself with
     /// `?echo=false` or `?echo=true`.
     ///
     /// Default: true.
@@ -81,7 +83,7 @@ impl Config {
         self
     }
 
-    /// Sets how many clients may be connected at once. One more is answered with HTTP 503.
+    /// Sets how many clients may be connected at once. A further client is answered with HTTP 503.
     ///
     /// Default: 65,536. From 1 to 100,000,000.
     pub fn max_connections(&mut self, count: usize) -> &mut Self {
@@ -98,8 +100,8 @@ impl Config {
         self
     }
 
-    /// Sets how many connections may be in their handshake at once. One more is answered with HTTP
-    /// 503.
+    /// Sets how many connections may be in their handshake at once. A further connection is
+    /// answered with HTTP 503.
     ///
     /// Default: 1,024. From 1 to 1,000,000.
     pub fn max_handshakes(&mut self, count: usize) -> &mut Self {
@@ -107,8 +109,8 @@ impl Config {
         self
     }
 
-    /// Sets how long a handshake may take in total, from the accepted connection to the upgrade.
-    /// Then it is answered with HTTP 408 and closed.
+    /// Sets how long a handshake may take in total, from the accepted connection to the upgrade. A
+    /// handshake that takes longer is answered with HTTP 408 and closed.
     ///
     /// Default: 5 s. From 10 ms to 1 day.
     pub fn handshake_timeout(&mut self, timeout: Duration) -> &mut Self {
@@ -116,8 +118,8 @@ impl Config {
         self
     }
 
-    /// Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP
-    /// 431, and so is one with more than 100 headers.
+    /// Sets how long the head of a handshake may be, in bytes. A longer head, or one with more than
+    /// 100 headers, is answered with HTTP 431.
     ///
     /// Default: 16 KiB. From 8 KiB to 1 MiB.
     pub fn handshake_size(&mut self, bytes: usize) -> &mut Self {
@@ -125,45 +127,51 @@ impl Config {
         self
     }
 
-    /// Lets the host decide on each client that asks to be connected, and sets how long it may take.
-    /// The host gets [`Event::ConnectRequest`] and answers with [`Handle::accept`] or
-    /// [`Handle::reject`], from any thread. If it has not in this time,
-    /// [`Stats::admissions_timed_out`](crate::Stats::admissions_timed_out) counts it, and
-    /// [`overdue`](Self::overdue) decides: as a rule the client is answered with HTTP 503. Nobody else
-    /// waits meanwhile.
+    /// Sets how long the host may take to decide on a client that asks to be connected. Zero: the
+    /// host does not decide, and every client is accepted.
     ///
-    /// Default: zero, which is: every client is accepted. From 10 ms to 1 day, or zero. It needs an
-    /// event handler or the option `event_queue`.
+    /// With a time, each client waits for the host's decision. The host gets
+    /// [`Event::ConnectRequest`] and calls [`Handle::accept`] or [`Handle::reject`], from any
+    /// thread. A client that it does not decide on in time is counted in
+    /// [`Stats::admissions_timed_out`](crate::Stats::admissions_timed_out), and rejected with HTTP
+    /// 503 unless [`overdue`](Self::overdue) says otherwise. No other client waits.
+    ///
+    /// Default: zero. From 10 ms to 1 day, or zero. A time needs an event handler or the option
+    /// `event_queue`.
     pub fn admission_timeout(&mut self, timeout: Duration) -> &mut Self {
         self.options.admission_timeout = timeout;
         self
     }
 
-    /// Lets the host decide on each message of a client before it is published, and sets how long it
-    /// may take. The host gets [`Event::MessageRequest`] and answers with [`Handle::allow`],
-    /// [`Handle::allow_changed`] or [`Handle::refuse`], from any thread. What it has not decided on in
-    /// this time [`Stats::reviews_timed_out`](crate::Stats::reviews_timed_out) counts, and
-    /// [`overdue`](Self::overdue) decides: as a rule it is refused. A client's messages keep their order;
-    /// others' go on. While 64 messages or 1 MiB of a client are undecided, it is not read. A message
-    /// that does not fit into the event queue is refused.
+    /// Sets how long the host may take to decide on a message of a client before it is published.
+    /// Zero: the host does not decide, and every message is published.
     ///
-    /// Default: zero, which is: every message is published. From 10 ms to 1 day, or zero. It needs an
-    /// event handler or the option `event_queue`.
+    /// With a time, each message waits for the host's decision. The host gets
+    /// [`Event::MessageRequest`] and calls [`Handle::allow`], [`Handle::allow_changed`] or
+    /// [`Handle::refuse`], from any thread. A message that it does not decide on in time is counted
+    /// in [`Stats::reviews_timed_out`](crate::Stats::reviews_timed_out), and refused unless
+    /// [`overdue`](Self::overdue) says otherwise. The messages of one client keep their order;
+    /// those of other clients do not wait for them. While 64 messages or 1 MiB of a client are
+    /// undecided, the server does not read from that client. A message that does not fit into the
+    /// event queue is refused.
+    ///
+    /// Default: zero. From 10 ms to 1 day, or zero. A time needs an event handler or the option
+    /// `event_queue`.
     pub fn review_timeout(&mut self, timeout: Duration) -> &mut Self {
         self.options.review_timeout = timeout;
         self
     }
 
-    /// Sets what becomes of a client or a message that the host has not decided on in time.
+    /// Sets what happens to a client or a message that the host does not decide on in time.
     ///
-    /// Default: [`Overdue::Refuse`], so that nobody is let in because the host is slow.
+    /// Default: [`Overdue::Refuse`], so that a slow host lets nobody in.
     pub fn overdue(&mut self, outcome: Overdue) -> &mut Self {
         self.options.overdue = outcome;
         self
     }
 
-    /// Sets how long a message may be, in bytes of payload. A client that sends a longer one is
-    /// closed with code 1009.
+    /// Sets how long a message may be, in bytes of payload. A client that sends a longer message is
+    /// closed with code 1009; a longer message of the host is [`Error::TooLarge`].
     ///
     /// Default: 1 MiB. From 1 byte to 1 GiB.
     pub fn max_message_size(&mut self, bytes: usize) -> &mut Self {
@@ -171,18 +179,19 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes may wait for one client that does not take them. Then it is a slow
-    /// consumer. What waits counts with what keeping it costs: about 130 bytes for each write.
+    /// Sets how many bytes may wait for one client that does not read them. Beyond this size the
+    /// client is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for
+    /// each write.
     ///
-    /// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB,
-    /// at most 64 GiB.
+    /// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at
+    /// most 64 GiB.
     pub fn outbox_size(&mut self, bytes: usize) -> &mut Self {
         self.options.outbox_size = bytes;
         self
     }
 
-    /// Sets how long the oldest byte may wait for a client that does not take it. Then the client
-    /// is a slow consumer.
+    /// Sets how long the oldest byte may wait for a client that does not read it. After this time
+    /// the client is a slow consumer.
     ///
     /// Default: 5 s. From 10 ms to 1 day.
     pub fn outbox_age(&mut self, age: Duration) -> &mut Self {
@@ -190,7 +199,7 @@ impl Config {
         self
     }
 
-    /// Sets what becomes of a slow consumer.
+    /// Sets what happens to a slow consumer.
     ///
     /// Default: [`SlowConsumer::Disconnect`].
     pub fn slow_consumer(&mut self, policy: SlowConsumer) -> &mut Self {
@@ -198,18 +207,20 @@ impl Config {
         self
     }
 
-    /// Sets how often a client is pinged. Zero: never.
+    /// Sets how often the server pings a client. Zero: never.
     ///
-    /// Default: 25 s, kind to phones. From 10 ms to 1 day, or zero.
+    /// Default: 25 s, which suits phones. From 10 ms to 1 day, or zero.
     pub fn ping_interval(&mut self, interval: Duration) -> &mut Self {
         self.options.ping_interval = interval;
         self
     }
 
-    /// Sets how long a client may take to answer a ping (any bytes are an answer). Then it counts
-    /// as vanished and its connection is cut: at most ping interval + ping timeout after its last
-    /// byte. Where slow consumers are disconnected, Linux cuts it sooner if data waits for it: after
-    /// the longer of ping timeout and outbox age, and a second.
+    /// Sets how long a client may take to answer a ping; any bytes are an answer. The server aborts
+    /// the connection of a client that does not answer: at most ping interval + ping timeout after
+    /// the client's last byte.
+    ///
+    /// With [`SlowConsumer::Disconnect`], Linux also aborts a connection when the client's machine
+    /// does not acknowledge data for 1 s more than the longer of ping timeout and outbox age.
     ///
     /// Default: 10 s. From 10 ms to 1 day.
     pub fn ping_timeout(&mut self, timeout: Duration) -> &mut Self {
@@ -217,7 +228,8 @@ impl Config {
         self
     }
 
-    /// Sets after how long without traffic TCP keep-alives pass, and how often. Zero: none.
+    /// Sets how long a connection may be without traffic until TCP keepalive probes are sent, and
+    /// the time between them. Zero: no probes.
     ///
     /// Default: 15 s. From 1 s to 9 hours in whole seconds, or zero.
     pub fn tcp_keepalive(&mut self, idle: Duration) -> &mut Self {
@@ -226,10 +238,10 @@ impl Config {
     }
 
     /// Adds an origin whose pages may connect, such as `https://example.org`, or `*` for every
-    /// origin. Others are answered with HTTP 403.
+    /// origin. Pages of other origins are answered with HTTP 403. Programs, which send no `Origin`
+    /// header, and pages from the server's own host may always connect.
     ///
-    /// Default: none, so that programs (which send no `Origin` header) and pages from the server's
-    /// own host may connect; these two always may.
+    /// Default: no origin, so that only these two may connect.
     pub fn origin(&mut self, origin: impl Into<String>) -> &mut Self {
         self.options.origins.push(origin.into());
         self
@@ -243,8 +255,8 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes of messages a room keeps. A client that asks for them gets the last of
-    /// them, as many as fill half its outbox at the most.
+    /// Sets how many bytes of messages a room keeps. A client that asks for history gets the last
+    /// messages, as many as fit into half of its outbox.
     ///
     /// Default: 1 MiB. At most 64 GiB.
     pub fn history_size(&mut self, bytes: usize) -> &mut Self {
@@ -260,9 +272,9 @@ impl Config {
         self
     }
 
-    /// Sets how many bytes of messages all rooms together keep. Beyond it the rooms that have been
-    /// without subscribers for longest are forgotten first, and then rooms that keep much forget
-    /// their oldest messages.
+    /// Sets how many bytes of messages all rooms together keep. Beyond this size, the rooms that
+    /// have been without subscribers for longest lose their history first, and then large rooms
+    /// lose their oldest messages.
     ///
     /// Default: 64 MiB. At most 1 TiB.
     pub fn history_total(&mut self, bytes: usize) -> &mut Self {
@@ -270,9 +282,12 @@ impl Config {
         self
     }
 
-    /// Sets how long a call of the host that publishes, or does something with a client in its turn,
-    /// waits while more is to be delivered than the server may keep. Then it fails with
-    /// [`Error::QueueFull`]. Zero: it fails at once.
+    /// Sets how long a call of the host waits while more waits to be delivered than the server may
+    /// keep. After this time the call fails with [`Error::QueueFull`]; with zero, at once. It holds
+    /// for [`broadcast`](Handle::broadcast), [`publish`](Handle::publish),
+    /// [`publish_batch`](Handle::publish_batch) (the whole batch), [`send`](Handle::send),
+    /// [`join`](Handle::join), [`leave`](Handle::leave), [`set_echo`](Handle::set_echo) and
+    /// [`set_identity`](Handle::set_identity).
     ///
     /// Default: 5 s. At most 1 day.
     pub fn publish_timeout(&mut self, timeout: Duration) -> &mut Self {
@@ -280,11 +295,11 @@ impl Config {
         self
     }
 
-    /// Sets how many events wait for the host; zero: events are not collected at all.
+    /// Sets how many events may wait for the host. Zero: no events are collected.
     ///
-    /// When they are as many, or hold 64 MiB of messages and requests, message events are dropped and
-    /// counted. Connects and disconnects are never dropped: while the queue is full of events,
-    /// further clients are answered with HTTP 503.
+    /// When this many events wait, or when their messages and requests hold 64 MiB, message events
+    /// are dropped and counted. Connects and disconnects are never dropped: while the queue is
+    /// full, further clients are answered with HTTP 503.
     ///
     /// Default: 0, or 65,536 if there is a handler. At most 16,777,216.
     pub fn event_queue(&mut self, events: usize) -> &mut Self {
@@ -292,14 +307,14 @@ impl Config {
         self
     }
 
-    /// Sets the function that is told what happens, in order, in batches.
+    /// Sets the function that is called with events, in order and in batches.
     ///
-    /// It runs on a thread of its own, which it may block: that delays events, never sockets. All
-    /// calls of [`Handle`] are allowed in it. Without a handler events are pulled with
-    /// [`Handle::next_events`], if [`Config::event_queue`] is not zero. A panic in it is logged,
-    /// and the batch counts as handled.
+    /// It runs on a thread of its own and may block: that delays events, never clients. It may call
+    /// everything of [`Handle`]. Without a handler, the host takes events with
+    /// [`Handle::next_events`], if [`Config::event_queue`] is not zero. A panic in the handler is
+    /// logged, and the batch counts as handled.
     ///
-    /// Default: none.
+    /// Default: no handler.
     pub fn event_handler(
         &mut self,
         handler: impl Fn(&Handle, &[Event]) + Send + Sync + 'static,
@@ -308,8 +323,8 @@ impl Config {
         self
     }
 
-    /// Starts a server. It listens when this returns, on threads of its own, with or without an
-    /// async runtime in the program.
+    /// Starts a server. The server listens when this returns, and runs on its own threads. The
+    /// program may have an async runtime or not.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] with every option that is out of its limits, [`Error::Listen`],
@@ -318,7 +333,7 @@ impl Config {
         Server::start(self.validated()?)
     }
 
-    /// Checks every option and fills in what depends on the machine or on other options.
+    /// Checks every option, and fills in those that depend on the machine or on other options.
     fn validated(&self) -> Result<Parts> {
         let mut check = Check::default();
         let listen = if self.listen.is_empty() {

@@ -1,10 +1,10 @@
-//! What can go wrong, one variant for each thing that a caller can act on.
+//! The errors of this crate, one variant for each thing that a caller can act on.
 //!
 //! The texts say what to do next. They are for people: match on the variant, never on the text.
 
 use std::{fmt, io};
 
-/// The result of every fallible call of this crate.
+/// The result of every call of this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed.
@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// One or more options are out of their limits. `start` finds all of them at once.
     InvalidConfig(Vec<Problem>),
-    /// An address cannot be listened on: in use, not of this machine, or privileged.
+    /// The server cannot listen on an address: it is in use, not of this machine, or privileged.
     Listen {
         /// The address as it was configured.
         addr: String,
@@ -29,18 +29,18 @@ pub enum Error {
     },
     /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters.
     InvalidRoom(&'static str),
-    /// A close code that an endpoint must not send (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013
-    /// or 3000 to 4999.
+    /// An endpoint must not send this close code (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013 or
+    /// 3000 to 4999.
     InvalidCloseCode(u16),
-    /// An HTTP status that refuses no request: use 400 to 599.
+    /// This HTTP status does not refuse a request: use 400 to 599.
     InvalidHttpStatus(u16),
-    /// The message is text, and not UTF-8.
+    /// The text of a message is not UTF-8.
     InvalidUtf8,
     /// The message or text is longer than its limit.
     TooLarge {
-        /// How long it is, in bytes.
+        /// The length, in bytes.
         size: usize,
-        /// How long it may be, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// The client is in as many rooms as it may be
@@ -49,30 +49,29 @@ pub enum Error {
         /// How many rooms it may be in.
         limit: usize,
     },
-    /// There is no such client: it has left, or never was.
+    /// There is no such client: it has left, or never existed.
     ClientNotFound,
-    /// There is no such decision to be made: it was made before, or the time is over.
+    /// There is no such decision to make: it was made before, or its time is over.
     DecisionNotFound,
     /// The server is stopping or has stopped.
     Stopped,
-    /// The time given was not enough. What was asked for may still have been done in part: see the
-    /// call.
+    /// The given time was not enough. The call may have had a part of its effect: see the call.
     TimedOut,
-    /// The server has more waiting to be delivered than it may keep, and had it for the whole of
-    /// the publish timeout. Nothing was published.
+    /// More waits to be delivered than the server may keep, and did so for the whole publish
+    /// timeout. Nothing was published.
     QueueFull,
-    /// The call would wait for the handler that it was made from.
+    /// The call was made inside the handler that it would wait for.
     InHandler,
-    /// The server was configured without what the call needs; the text says which option.
+    /// The server was started without an option that the call needs; the text names the option.
     Unsupported(&'static str),
 }
 
-/// One option that is out of its limits.
+/// An option that is out of its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The option's name, as in [`Config`](crate::Config).
     pub option: &'static str,
-    /// What is wrong with its value, and what it may be.
+    /// What is wrong with its value, and which values are allowed.
     pub text: String,
 }
 
@@ -116,32 +115,32 @@ impl fmt::Display for Error {
                 "close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
             ),
             Self::InvalidHttpStatus(status) => {
-                write!(f, "HTTP status {status} refuses no request; use 400 to 599")
+                write!(f, "HTTP status {status} does not refuse a request; use 400 to 599")
             }
-            Self::InvalidUtf8 => f.write_str("text that is not UTF-8; send it as binary"),
-            Self::TooLarge { size, limit } => write!(f, "{size} bytes, and {limit} are allowed"),
+            Self::InvalidUtf8 => f.write_str("the text is not UTF-8; send it as binary"),
+            Self::TooLarge { size, limit } => {
+                write!(f, "{size} bytes are too many: {limit} are allowed")
+            }
             Self::TooManyRooms { limit } => write!(
                 f,
                 "the client is in {limit} rooms; take it out of one, or raise max_rooms_per_client"
             ),
             Self::ClientNotFound => f.write_str("no such client; it may have left"),
             Self::DecisionNotFound => {
-                f.write_str("no such decision; it was made before, or the time is over")
+                f.write_str("no such decision; it was made before, or its time is over")
             }
             Self::Stopped => f.write_str("the server has stopped"),
             Self::TimedOut => f.write_str("the time given was not enough"),
-            Self::QueueFull => {
-                f.write_str("too much is waiting to be delivered; publish again later")
-            }
+            Self::QueueFull => f.write_str("too much waits to be delivered; publish again later"),
             Self::InHandler => f.write_str(
-                "called from inside an event handler, which it would wait for; use request_stop",
+                "called inside the event handler that it would wait for; use request_stop",
             ),
             Self::Unsupported(why) => f.write_str(why),
         }
     }
 }
 
-/// Whether the operating system had no descriptor or memory left.
+/// Returns whether the operating system had no descriptor or memory left.
 pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
     let errors = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
     error.raw_os_error().is_some_and(|number| errors.contains(&number))

@@ -1,7 +1,7 @@
-//! Where a server's log lines go, and how often they may.
+//! Where a server's log lines go, and how often.
 //!
 //! Lines are events of `tracing`. Nothing global is set for them: a server uses the subscriber that
-//! was the default where it was started, on all of its threads and in the calls that log.
+//! was the default of the thread that started it, on all of its threads and in the calls that log.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,11 +10,11 @@ use std::{
 
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
-/// How often a line passes that clients can cause.
+/// The least time between two lines of a sort that clients can cause.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The subscriber of the thread that started a server; none, if there was none. Then lines go to the
-/// one that the host may set for the whole process later, and cost nothing until then.
+/// The subscriber of the thread that started a server, if it had one. Without it, lines go to the
+/// subscriber that the host may set for the whole process later, and cost nothing until then.
 #[derive(Debug, Clone)]
 pub(crate) struct Log(Option<Dispatch>);
 
@@ -25,7 +25,7 @@ impl Log {
         })
     }
 
-    /// Calls a function whose lines go there.
+    /// Calls a function whose lines go to the subscriber.
     pub(crate) fn within<T>(&self, body: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(dispatch) => dispatcher::with_default(dispatch, body),
@@ -34,10 +34,10 @@ impl Log {
     }
 }
 
-/// Lets a line pass once a second: whatever clients do, the log does not fill.
+/// Allows one line a second, so that clients cannot fill the log.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
-    // A std mutex: it is held for a look at the clock.
+    // A std mutex: it is held for one read of the clock.
     state: Mutex<Withheld>,
 }
 
@@ -48,8 +48,8 @@ struct Withheld {
 }
 
 impl Throttle {
-    /// How many lines were withheld since the last one, if the next one may pass; otherwise counts
-    /// it among them.
+    /// Returns how many lines were withheld since the last one, if the next line may pass.
+    /// Otherwise counts it as withheld.
     pub(crate) fn pass(&self) -> Option<u64> {
         self.pass_at(Instant::now())
     }

@@ -1,4 +1,4 @@
-//! Counters of one server and their snapshot.
+//! The counters of one server, and a snapshot of them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -6,15 +6,15 @@ macro_rules! stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a server has counted since its start.
         ///
-        /// The counters are read one after the other while the server runs: each is right, and
-        /// they may be of slightly different moments.
+        /// The counters are read one after the other while the server runs: each is exact, but they
+        /// may be of slightly different moments.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct Stats {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The live counters. They are only counted with, so relaxed order is enough.
+        /// The live counters. Nothing is synchronized through them, so relaxed order is enough.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
@@ -31,29 +31,29 @@ macro_rules! stats {
 stats! {
     /// Clients that are connected now.
     connections,
-    /// Handshakes that are under way now.
+    /// Handshakes that are in progress now.
     handshakes,
     /// Rooms that exist now: with subscribers or with history.
     rooms,
-    /// Clients that have been connected.
+    /// Clients that have connected since the start.
     connections_accepted,
-    /// Handshakes that were refused, with an HTTP status or by cutting the connection.
+    /// Handshakes that were refused, with an HTTP status or by aborting the connection.
     connections_refused,
-    /// Times that accepting a connection failed, for want of descriptors as a rule.
+    /// Times that accepting a connection failed, usually for lack of descriptors.
     accept_failures,
     /// Messages that clients sent.
     messages_received,
     /// Messages that clients or the host published to rooms, and broadcasts of the host.
     messages_published,
-    /// Messages handed to sockets or outboxes, counted for each client.
+    /// Messages that were handed to sockets or outboxes, counted once for each client.
     messages_delivered,
-    /// Bytes of frames handed to sockets or outboxes.
+    /// Bytes of frames that were handed to sockets or outboxes.
     bytes_delivered,
-    /// Messages dropped for slow consumers.
+    /// Messages that were dropped for slow consumers.
     messages_dropped,
     /// Clients that were closed as slow consumers.
     slow_consumers,
-    /// Clients that were cut because they did not answer a ping.
+    /// Clients whose connection was aborted because they did not answer a ping.
     ping_timeouts,
     /// Clients that were closed because they broke the protocol or a limit.
     protocol_errors,
@@ -61,12 +61,12 @@ stats! {
     events_dropped,
     /// Clients that the host rejected.
     admissions_rejected,
-    /// Clients that the host did not decide on in time, whatever became of them (the option overdue).
+    /// Clients that the host did not decide on in time, refused or not (the option overdue).
     admissions_timed_out,
-    /// Messages of clients that were not published: the host refused them or did not decide in time,
-    /// or the server stopped.
+    /// Messages of clients that were not published, because the host refused them or did not decide
+    /// in time, or because the server stopped.
     messages_refused,
-    /// Messages that the host did not decide on in time, whatever became of them (the option overdue).
+    /// Messages that the host did not decide on in time, refused or not (the option overdue).
     reviews_timed_out,
 }
 
@@ -87,7 +87,7 @@ impl Counter {
         self.0.load(Relaxed)
     }
 
-    /// Counts one more, unless there are `limit` already.
+    /// Counts one more, unless the counter has reached `limit`.
     pub(crate) fn add_below(&self, limit: u64) -> bool {
         let more = |count| (count < limit).then_some(count + 1);
         self.0.fetch_update(Relaxed, Relaxed, more).is_ok()

@@ -4,7 +4,7 @@ package chat
 #include "libchat_cgo.h"
 #include <stdlib.h>
 
-// A message without pointers: Go must not pass memory that points to more of Go's memory.
+// A message without pointers: Go must not pass memory that points to other memory of Go.
 struct packed {
 	uint32_t room_len, kind;
 	size_t data_len;
@@ -37,23 +37,24 @@ import (
 	"unsafe"
 )
 
-// Message is one message of a batch, and the room that it is for.
+// Message is one message of a batch, and the room that it is published to.
 type Message struct {
 	Room string
 	Kind Kind
 	Data []byte
 }
 
-// packing is where a batch is packed for C.
+// packing holds a batch in the form in which C gets it.
 type packing struct {
 	heads []C.struct_packed
 	bytes []byte
 }
 
-// maxKept is how many bytes a packing may have that is kept for the next batch.
+// maxKept is the most bytes of a packing that is kept for the next batch.
 const maxKept = 1 << 20
 
-// packings are kept for the next batches; more than these at once are left to the collector.
+// packings are kept for the next batches. Beyond this number they are left to the garbage
+// collector.
 var packings = make(chan *packing, 16)
 
 func takePacking() *packing {
@@ -84,21 +85,21 @@ func (p *packing) pack(batch []Message) {
 			kind:     C.uint32_t(message.Kind),
 			data_len: C.size_t(len(message.Data)),
 		})
-		// A name that is too long is refused for its length, and not looked at.
+		// C refuses a name that is too long by its length, without reading it.
 		p.bytes = append(p.bytes, message.Room[:min(len(message.Room), 1<<16)]...)
 		p.bytes = append(p.bytes, message.Data...)
 	}
 }
 
-// PublishBatch publishes messages in their order, as Publish does each, and returns how many were
-// published: the first so many. It costs less than as many calls, above all if the messages of one
-// room follow each other: up to 256 of those have places in the room's order one behind the other,
-// with no other publisher's between. The data is copied.
+// PublishBatch publishes messages in their order, each as Publish does, and returns how many were
+// published, from the first on. It costs less than as many calls, above all if messages to the same
+// room follow each other: up to 256 of these get consecutive offsets, and no message of another
+// publisher comes between them. The data is copied.
 //
-// ErrInvalidArgument for a name that no room has or an unknown kind, ErrInvalidUTF8 and ErrTooLarge
-// for any message come before one is published, and so does ErrResourceLimit if there is no memory to
-// hand the batch over in. ErrQueueFull, after Options.PublishTimeout, and ErrStopped can come in
-// between.
+// The errors are ErrInvalidArgument for a name that no room can have or an unknown kind,
+// ErrInvalidUTF8 and ErrTooLarge for any of the messages, and ErrResourceLimit if there is no
+// memory for the batch: with these, no message was published. ErrQueueFull, after
+// Options.PublishTimeout, and ErrStopped can come after some messages were published.
 func (s *Server) PublishBatch(batch []Message) (int, error) {
 	if !s.handle.begin() {
 		return 0, ErrStopped

@@ -18,22 +18,24 @@ import "C"
 
 import "runtime"
 
-// Accept lets a client be connected that an EventConnectRequest told of. It gets what is published to
-// its room from here on. What else the answer says is said before: SetIdentity, Join and Leave (also
-// of the room that it asks for), SetEcho, Send.
+// Accept accepts the client of an EventConnectRequest: it completes the client's handshake. The
+// client receives what is published to its room from this call on. What else the host decides
+// about the client, it does before this call: SetIdentity, Join and Leave (also of the room that
+// the client asks for), SetEcho, Send. A client that the host has joined to the room that it
+// asks for gets no history of that room.
 //
-// The errors are ErrNotFound if the client has left, was decided on before, or the time is over, and
-// ErrStopped.
+// The errors are ErrNotFound if the client has left, was decided on before, or its time is over,
+// and ErrStopped.
 func (s *Server) Accept(client ClientID) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_accept(server, C.chat_client_id(client))
 	})
 }
 
-// Reject refuses a client that an EventConnectRequest told of: its request is answered with an HTTP
+// Reject rejects the client of an EventConnectRequest: it answers the client's request with an HTTP
 // status of 400 to 599 and a text of at most 1,024 bytes.
 //
-// The errors are ErrNotFound if the client has left, was decided on before, or the time is over;
+// The errors are ErrNotFound if the client has left, was decided on before, or its time is over;
 // ErrInvalidArgument for another status, ErrInvalidUTF8, ErrTooLarge and ErrStopped.
 func (s *Server) Reject(client ClientID, httpStatus int, reason string) error {
 	status := C.uint16_t(min(max(httpStatus, 0), 1<<16-1))
@@ -42,59 +44,65 @@ func (s *Server) Reject(client ClientID, httpStatus int, reason string) error {
 	})
 }
 
-// Join puts a client into a room, beside those that it is in: it receives what is published to the
-// room from here on. It speaks to the room that it joined first of those that it is in. EventJoined
-// follows, unless the client is in the room already.
+// Join puts a client into a room, in addition to the rooms that it is in. The client receives what
+// is published to the room from this call on. What the client sends is published to one of its
+// rooms: the one that it joined first. EventJoined follows, unless the client is already in the
+// room.
 //
-// While more is to be done than the server may keep it waits, up to Options.PublishTimeout. The errors are
-// ErrNotFound, ErrInvalidArgument for a name that no room has, ErrTooManyRooms, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull
-// and ErrStopped.
+// Join waits up to Options.PublishTimeout while too much waits to be done. The errors are
+// ErrNotFound, ErrInvalidArgument for a name that no room can have, ErrTooManyRooms, ErrInvalidUTF8,
+// ErrTooLarge, ErrQueueFull and ErrStopped.
 func (s *Server) Join(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_join(server, C.chat_client_id(client), chars(room), C.size_t(len(room)))
 	})
 }
 
-// Leave takes a client out of a room: it receives nothing that is published to the room from here on.
-// A client that is in no room any more speaks to the program alone. EventLeft follows, unless the
-// client is not in the room. The errors are those of Join.
+// Leave takes a client out of a room. The client receives nothing that is published to the room
+// from this call on. What a client in no room sends goes to the host alone. EventLeft follows,
+// unless the client is not in the room. Leave may wait as Join does. The errors are those of Join.
 func (s *Server) Leave(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_leave(server, C.chat_client_id(client), chars(room), C.size_t(len(room)))
 	})
 }
 
-// SetEcho sets whether a client receives its own messages, whatever the option or its query said. It may
-// wait as Join does. The errors are ErrNotFound, ErrQueueFull and ErrStopped.
+// SetEcho sets whether a client receives its own messages. This overrides the option and the
+// client's query. SetEcho may wait as Join does. The errors are ErrNotFound, ErrQueueFull and
+// ErrStopped.
 func (s *Server) SetEcho(client ClientID, echo bool) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_echo(server, C.chat_client_id(client), C.bool(echo))
 	})
 }
 
-// SetIdentity sets what the program calls a client, such as the name of its user: all later events of
-// the client carry it. At most 256 bytes of UTF-8; clients do not see it. It may wait as Join does. The
-// errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and ErrStopped.
+// SetIdentity sets a client's identity: the host's name for it, such as the name of its user.
+// All later events of the client carry it. At most 256 bytes of UTF-8. Clients do not see it.
+// SetIdentity may wait as Join does. The errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge,
+// ErrQueueFull and ErrStopped.
 func (s *Server) SetIdentity(client ClientID, identity string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_identity(server, C.chat_client_id(client), chars(identity), C.size_t(len(identity)))
 	})
 }
 
-// Allow lets a message be published that an EventMessageRequest told of. It goes on when what the same
-// client sent before is decided. A client that leaves meanwhile stays in its rooms, and its
-// EventDisconnected waits, until its messages are decided.
+// Allow allows the message of an EventMessageRequest: it publishes the message to the event's room,
+// as soon as the client's earlier messages are decided. The message is not published, and counts in
+// Stats.MessagesRefused, if by then the host has taken the client out of that room or the server
+// stops. A client that disconnects before its messages are decided stays in its rooms until they
+// are; its EventDisconnected follows them.
 //
-// The errors are ErrNotFound if it was decided before or the time is over, and ErrStopped.
+// The errors are ErrNotFound if the message was decided on before or its time is over, and
+// ErrStopped.
 func (s *Server) Allow(decision DecisionID) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_allow(server, C.chat_decision_id(decision))
 	})
 }
 
-// AllowChanged does what Allow does, with another message in the place of the client's. The errors are
-// those of Allow; with ErrInvalidArgument for an unknown kind, ErrInvalidUTF8 and ErrTooLarge the
-// message is still to be decided on.
+// AllowChanged does what Allow does, but publishes another message in place of the client's. The
+// errors are those of Allow, and ErrInvalidArgument for an unknown kind, ErrInvalidUTF8 and
+// ErrTooLarge: after these three the message still waits for a decision.
 func (s *Server) AllowChanged(decision DecisionID, kind Kind, data []byte) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_allow_changed(server, C.chat_decision_id(decision), C.uint32_t(kind),
@@ -102,15 +110,15 @@ func (s *Server) AllowChanged(decision DecisionID, kind Kind, data []byte) error
 	})
 }
 
-// Refuse lets a message not be published that an EventMessageRequest told of. Its sender is not told:
-// say so with Send. The errors are those of Allow.
+// Refuse refuses the message of an EventMessageRequest: it is not published. Its sender is not
+// told; use Send to tell it. The errors are those of Allow.
 func (s *Server) Refuse(decision DecisionID) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_refuse(server, C.chat_decision_id(decision))
 	})
 }
 
-// call makes a call of C's while the server cannot be freed.
+// call calls C while the server cannot be freed.
 func (s *Server) call(call func(*C.chat_server) C.chat_status) error {
 	if !s.handle.begin() {
 		return ErrStopped

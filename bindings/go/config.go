@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-// start makes a C config of the options, and a server of the config.
+// start makes a C config from the options, and starts a server from the config.
 func start(options *Options) (*C.chat_server, *logs, error) {
 	config := C.chat_config_new(C.CHAT_ABI_VERSION)
 	if config == nil {
@@ -44,7 +44,7 @@ func start(options *Options) (*C.chat_server, *logs, error) {
 	}
 }
 
-// setter collects what C cannot be told, all of it.
+// setter collects the values that C cannot be given.
 type setter struct{ problems []string }
 
 func (s *setter) problem(option, text string) { s.problems = append(s.problems, option+": "+text) }
@@ -55,7 +55,7 @@ func (s *setter) check(option string, status C.chat_status) {
 	}
 }
 
-// number passes on a count or a size that is not zero, if it is not negative.
+// number sets a count or a size that is not zero, and refuses a negative one.
 func (s *setter) number(option string, value int, set func(uint64) C.chat_status) {
 	switch {
 	case value < 0:
@@ -65,14 +65,15 @@ func (s *setter) number(option string, value int, set func(uint64) C.chat_status
 	}
 }
 
-// numberOrOff passes on a count or a size that is not zero; C's word for none is 0.
+// numberOrOff sets a count or a size that is not zero; a negative one becomes 0, which is C's
+// "none".
 func (s *setter) numberOrOff(option string, value int, set func(uint64) C.chat_status) {
 	if value != 0 {
 		s.check(option, set(uint64(max(value, 0))))
 	}
 }
 
-// duration passes on a duration that is not zero, if it is not negative.
+// duration sets a duration that is not zero, and refuses a negative one.
 func (s *setter) duration(option string, value time.Duration, set func(uint64) C.chat_status) {
 	switch {
 	case value < 0:
@@ -82,7 +83,8 @@ func (s *setter) duration(option string, value time.Duration, set func(uint64) C
 	}
 }
 
-// durationOrOff passes on a duration that is not zero, in C's unit for it; C's word for off is 0.
+// durationOrOff sets a duration that is not zero, in C's unit for it; a negative one becomes 0,
+// which is C's "off".
 func (s *setter) durationOrOff(option string, value, unit time.Duration, set func(uint64) C.chat_status) {
 	switch {
 	case value < 0:
@@ -92,7 +94,7 @@ func (s *setter) durationOrOff(option string, value, unit time.Duration, set fun
 	}
 }
 
-// inUnits rounds up: what is not zero must not become it, which has a meaning of its own.
+// inUnits rounds up: a duration that is not zero must not become 0, which means something else.
 func inUnits(d, unit time.Duration) uint64 {
 	units := uint64(d / unit)
 	if d%unit != 0 {
@@ -101,7 +103,7 @@ func inUnits(d, unit time.Duration) uint64 {
 	return units
 }
 
-// u32 is the number, or the largest that C can be told, which is beyond the limit of every option.
+// u32 is the number, or the largest that C takes, which is beyond the limit of every option.
 func u32(n uint64) C.uint32_t { return C.uint32_t(min(n, math.MaxUint32)) }
 
 func configure(c *C.chat_config, o *Options) error {
@@ -188,10 +190,10 @@ func configure(c *C.chat_config, o *Options) error {
 	return nil
 }
 
-// chars is a text as C takes it: with its length, for the duration of a call.
+// chars is a text in the form in which C gets it with its length, valid for one call.
 func chars(text string) *C.char { return (*C.char)(unsafe.Pointer(unsafe.StringData(text))) }
 
-// statusError is the error that a status stands for; nil for CHAT_OK.
+// statusError returns the error of a status; nil for CHAT_OK.
 func statusError(status C.chat_status) error {
 	switch status {
 	case C.CHAT_OK:
@@ -225,6 +227,6 @@ func statusError(status C.chat_status) error {
 	case C.CHAT_ERR_IO:
 		return ErrIO
 	}
-	// CHAT_ERR_PANIC, and those that this package gives no cause for.
+	// CHAT_ERR_PANIC, and statuses that this package never causes.
 	return ErrInternal
 }

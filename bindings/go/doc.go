@@ -1,7 +1,9 @@
-// Package chat runs a libchat server inside a Go program: a WebSocket chat and broadcast server.
+// Package chat runs a libchat server, a WebSocket chat and broadcast server, inside a Go program: the
+// host.
 //
-// Clients connect by WebSocket, and what one client of a room sends goes to every client of that
-// room, in one order for all. The program takes part: it publishes, and is told what happens.
+// Clients connect by WebSocket and are in rooms. A message that a client sends is published to its
+// room, and delivered to every client in the room, in one order for all. The host can publish
+// messages too, and gets events.
 //
 // # A first program
 //
@@ -31,29 +33,30 @@
 //
 // # Building
 //
-// The server is a Rust library behind C functions, which a Go program is linked with: it needs cgo,
-// a C compiler, and libchat.a. In a clone of libchat, with Rust and Go:
+// The server is a Rust library with a C interface, which is linked into the Go program. A build needs
+// cgo, a C compiler and libchat.a. In a clone of libchat, with Rust and Go:
 //
 //	cargo build --release --lib --no-default-features
 //	export CGO_LDFLAGS="-L$PWD/target/release"
 //	go test ./bindings/go
 //
-// A program of another module names the clone in its go.mod, and is built with the same variable:
+// A program in another module names the clone in its go.mod, and is built with the same variable:
 //
 //	go mod edit -require=libchat@v0.0.0 -replace=libchat=/path/to/libchat
 //	CGO_LDFLAGS="-L/path/to/libchat/target/release" go build
 //
-// The archive becomes a part of the program, which needs no file of libchat's to run. Go does not
-// notice that an archive has changed: after a new build of libchat, build with `go build -a`, or
-// give the archive a folder with another name.
+// The archive becomes part of the program, which needs no other file of libchat to run. Go does not
+// notice a changed archive: after a new build of libchat, build with `go build -a`, or put the
+// archive into a folder with another name.
 //
-// With libchat installed, and its libchat.pc where pkg-config finds it, no variable is needed:
+// If libchat is installed and pkg-config finds its libchat.pc, no variable is needed:
 //
 //	go build -tags libchat_pkgconfig
 //
 // # Events
 //
-// A program that sets Options.EventQueue is told who comes, what they say and who leaves:
+// A host that sets Options.EventQueue gets an event for each client that connects or disconnects, and
+// for each message:
 //
 //	for event, err := range server.Events(ctx) {
 //		if err != nil {
@@ -61,28 +64,35 @@
 //		}
 //		switch event := event.(type) {
 //		case chat.EventConnected:
-//			log.Printf("%d came to %s from %s", event.Client, event.Room, event.Addr)
+//			log.Printf("%d connected to %s from %s", event.Client, event.Room, event.Addr)
 //		case chat.EventMessage:
-//			log.Printf("%d said %q", event.Client, event.Data)
+//			log.Printf("%d sent %q", event.Client, event.Data)
 //		case chat.EventDisconnected:
-//			log.Printf("%d left: %d %s", event.Client, event.Code, event.Reason)
+//			log.Printf("%d disconnected: %d %s", event.Client, event.Code, event.Reason)
 //		}
 //	}
 //
-// Events are a report: messages go to their room without waiting for the program.
+// Events report what has happened: a message is delivered to its room without waiting for the host.
+//
+// # Decisions
+//
+// With Options.AdmissionTimeout, the host decides on each client before it is connected
+// (EventConnectRequest, Server.Accept, Server.Reject). With Options.ReviewTimeout, it decides on each
+// message before it is published (EventMessageRequest, Server.Allow, Server.AllowChanged,
+// Server.Refuse). Only that client waits for the decision.
 //
 // # Log lines
 //
-// Options.Logger, a slog.Logger, gets the server's own lines; without one there are none.
+// Options.Logger, a slog.Logger, gets the server's log lines. Without it, the server logs nothing.
 //
 // # Goroutines
 //
-// Every method of a Server may be called from any goroutine at any time, also while another one
-// closes it. Broadcast, Publish and Send wait only while too much is to be delivered, at most for
-// Options.PublishTimeout, and allocate nothing; a call that waits holds a thread of the operating
-// system, as does a server whose events are collected, and one that has a logger. The server's own
+// Any goroutine may call any method of a Server at any time, also while another goroutine closes it.
+// Broadcast, Publish and Send wait only while too much waits to be delivered, at most for
+// Options.PublishTimeout, and allocate nothing. A call that waits holds a thread of the operating
+// system. So does a server whose events are collected, and a server with a logger. The server's own
 // threads run no Go code.
 //
-// A Server must stay reachable: one that the program has forgotten is closed when the garbage
-// collector finds it. A deferred Close, as after os.Open, keeps it as long as the function runs.
+// A Server must stay reachable: the garbage collector closes a Server that nothing refers to. A
+// deferred Close, as after os.Open, keeps it until the function returns.
 package chat

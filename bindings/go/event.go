@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// ClientID is the name of one client's connection: never 0, never used twice by a server.
+// ClientID is the id of one client's connection: never 0, never used twice by a server.
 type ClientID uint64
 
-// Offset is a message's place in its room's order: 1 for the first.
+// Offset is a message's position in its room's order: 1 for the first.
 type Offset uint64
 
 // Kind says whether a message is text or bytes.
@@ -23,7 +23,7 @@ const (
 	Binary Kind = 2
 )
 
-// String is "text" or "binary".
+// String returns "text" or "binary".
 func (k Kind) String() string {
 	switch k {
 	case Text:
@@ -34,16 +34,17 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint32(k))
 }
 
-// Event is something that happened on a server: one of the Event types of this package, to be told
-// apart by a type switch. Further ones may come, so pass over those that you do not know.
+// Event is something that happened on a server: one of the Event types of this package, which a
+// type switch tells apart. Later versions may add types: ignore those that you do not know.
 //
-// The events of one client come in the order EventConnectRequest (if Options.AdmissionTimeout is set),
-// EventConnected, any number of EventMessageRequest, EventMessage, EventJoined, EventLeft and EventMessagesDropped,
-// EventDisconnected. What the program joins a client to before it accepts it comes before
-// EventConnected, and a client that is not admitted has none. All that an event holds is Go's memory and the program's.
+// The events of one client come in this order: EventConnectRequest (if Options.AdmissionTimeout is
+// set), EventConnected, any number of EventMessageRequest, EventMessage, EventJoined, EventLeft and
+// EventMessagesDropped, EventDisconnected. If the host joins a client to rooms before it accepts
+// it, those EventJoined come before EventConnected. A client that is not admitted has no
+// EventConnected. The host owns all that an event holds.
 type Event interface{ isEvent() }
 
-// Request is what a client asked for when it connected.
+// Request is the request with which a client connected.
 type Request struct {
 	Addr   netip.AddrPort // The client's address and port.
 	Path   string         // As the client sent it, percent-encoded, without the query.
@@ -51,14 +52,14 @@ type Request struct {
 	Header []Header       // The request's headers, in the order in which they were sent.
 }
 
-// Header is a line of a request's head.
+// Header is one header of a request.
 type Header struct {
 	Name  string // In lower case.
-	Value string // Bytes, which HTTP does not promise to be UTF-8.
+	Value string // Bytes: HTTP does not guarantee UTF-8.
 }
 
-// Get returns the first value of a header, whose name is compared without regard to case; it is
-// empty if the client sent none.
+// Get returns the first value of a header, or "" if the client sent none. Upper and lower case are
+// the same in its name.
 func (r Request) Get(name string) string {
 	for _, header := range r.Header {
 		if strings.EqualFold(header.Name, name) {
@@ -68,7 +69,8 @@ func (r Request) Get(name string) string {
 	return ""
 }
 
-// HTTPHeader is the request's headers as net/http has them, for what reads cookies and the like.
+// HTTPHeader returns the request's headers as an http.Header, for code that reads cookies and the
+// like.
 func (r Request) HTTPHeader() http.Header {
 	header := make(http.Header, len(r.Header))
 	for _, line := range r.Header {
@@ -88,26 +90,27 @@ type EventConnectRequest struct {
 // EventConnected says that a client has connected and is in its room.
 type EventConnected struct {
 	Client   ClientID
-	Identity string // What the program calls it (see Server.SetIdentity).
-	Room     string // The room that it is in, and speaks to; empty if it is in none.
+	Identity string // The client's identity (see Server.SetIdentity).
+	Room     string // The room that it is in and publishes to; empty if it is in none.
 	Request
 }
 
-// EventJoined says that the program has put a client into a room (see Server.Join).
+// EventJoined says that the host has put a client into a room (see Server.Join).
 type EventJoined struct {
 	Client   ClientID
 	Identity string
 	Room     string
 }
 
-// EventLeft says that the program has taken a client out of a room (see Server.Leave).
+// EventLeft says that the host has taken a client out of a room (see Server.Leave).
 type EventLeft struct {
 	Client   ClientID
 	Identity string
 	Room     string
 }
 
-// DecisionID is the name of one decision on a client's message: never 0, never used twice by a server.
+// DecisionID is the id of one decision on a client's message: never 0, never used twice by a
+// server.
 type DecisionID uint64
 
 // EventMessageRequest says that a client sent a message, which waits for Server.Allow,
@@ -116,14 +119,14 @@ type DecisionID uint64
 type EventMessageRequest struct {
 	Client   ClientID
 	Identity string
-	Room     string // The room that it speaks to.
+	Room     string // The room that the message is for.
 	Decision DecisionID
 	Kind     Kind
 	Data     []byte // The payload, which is UTF-8 if Kind is Text.
 }
 
-// EventMessage says that a client published a message, which is on its way to the room. Of a client
-// that is in no room, the room is empty and the offset 0: it speaks to the program alone.
+// EventMessage says that a client published a message, which is being delivered to the room. The
+// message of a client in no room goes to the host alone: then Room is empty and Offset is 0.
 type EventMessage struct {
 	Client   ClientID
 	Identity string
@@ -140,28 +143,29 @@ type EventMessagesDropped struct {
 	Count  uint64
 }
 
-// EventDisconnected says that a client has left, or was not admitted. It is in no room any more.
+// EventDisconnected says that a client has disconnected, or was not admitted. It is in no room any
+// more.
 type EventDisconnected struct {
 	Client   ClientID
 	Identity string
-	// Code is the close code: the client's own, or the one that it was closed with. 1005 if its
-	// close frame held none, 1006 if the connection ended without one (RFC 6455, 7.4.1).
+	// Code is the close code: the client's own, or the one that it was closed with. 1005 if its close
+	// frame had no code, 1006 if the connection ended without a close frame (RFC 6455, 7.4.1).
 	Code   uint16
-	Reason string // The close frame's, or what ended the connection.
+	Reason string // The close frame's reason, or what ended the connection.
 }
 
-// EventAcceptFailed says that a listener could not accept connections, for want of descriptors as a
-// rule. It goes on trying. Reported once for each run of failures.
+// EventAcceptFailed says that a listener could not accept connections, usually for lack of
+// descriptors. It keeps trying. Reported once for each run of failures.
 type EventAcceptFailed struct {
-	Addr   netip.AddrPort // The listener's.
-	Reason string         // What the operating system said.
+	Addr   netip.AddrPort // The listener's address.
+	Reason string         // The operating system's text.
 }
 
-// EventEventsDropped says that message events were dropped here, because they were not taken in
-// time (see Options.EventQueue).
+// EventEventsDropped says that message events were dropped at this point, because the host did
+// not take events in time (see Options.EventQueue).
 type EventEventsDropped struct{ Count uint64 }
 
-// EventStopped says that the server has stopped. The last event.
+// EventStopped says that the server has stopped. This is the last event.
 type EventStopped struct{}
 
 func (EventConnectRequest) isEvent()  {}

@@ -61,7 +61,7 @@ func ExampleServer_Publish() {
 		fmt.Println(offset)
 	}
 
-	// Who comes later asks for the history.
+	// A client that connects later asks for the history.
 	client, _, err := websocket.DefaultDialer.Dial("ws://"+server.Addr().String()+"/rooms/news?history=1", nil)
 	if err != nil {
 		log.Fatal(err)
@@ -78,7 +78,7 @@ func ExampleServer_Publish() {
 	// second
 }
 
-// A host that greets each client, and stops when the first one has left.
+// A program that greets each client, and stops when the first one has disconnected.
 func ExampleServer_Events() {
 	server, err := chat.Start(chat.Options{Listen: []string{"127.0.0.1:0"}, EventQueue: 1024})
 	if err != nil {
@@ -110,7 +110,7 @@ func ExampleServer_Events() {
 		case chat.EventConnected:
 			fmt.Println("connected to", event.Room, "with", event.Query)
 			if err := server.Send(event.Client, chat.Text, []byte("welcome")); err != nil {
-				log.Print(err) // It may have left.
+				log.Print(err) // The client may have left.
 			}
 		case chat.EventDisconnected:
 			fmt.Println("disconnected:", event.Code, event.Reason)

@@ -3,7 +3,7 @@ package chat
 /*
 #include "libchat_cgo.h"
 
-// It keeps no pointer and does not call back: what is passed need not move to the heap.
+// chat_server_stats keeps no pointer and does not call back, so its arguments need not be on the heap.
 #cgo noescape chat_server_stats
 #cgo nocallback chat_server_stats
 */
@@ -19,18 +19,19 @@ import (
 	"unsafe"
 )
 
-// handle is C's server and the calls that are under way on it. C frees it after the last of them,
-// whoever that is: no call waits for another one, and none meets a server that is freed.
+// handle is the server in C, and the calls that are running on it. The last call to return after
+// the stop frees the server: no call waits for another one, and none uses a server that is freed.
 //
-// It knows nothing of the Server that a program holds, so that one that was forgotten is found.
+// It does not refer to the Server that a program holds, so that the garbage collector finds a
+// Server that the program has forgotten.
 type handle struct {
 	server *C.chat_server
-	calls  atomic.Int64 // How many calls are under way, and the bits below.
+	calls  atomic.Int64 // How many calls are running, and the bits below.
 	queue  *queue       // nil if no events are collected.
 	logs   *logs        // nil if nothing is logged.
 
 	finishing sync.Once
-	final     Stats // What Stats is once no call may begin. Written before `finished` is set.
+	final     Stats // The result of Stats once no call may begin. Written before `finished` is set.
 }
 
 const (
@@ -38,7 +39,8 @@ const (
 	freed    = 1 << 61 // The server is freed.
 )
 
-// begin announces a call; false says that it must not be made. A call that has begun must end.
+// begin announces a call. If it returns false, the call must not be made; otherwise end must
+// follow.
 func (h *handle) begin() bool {
 	if h.calls.Add(1) < freed {
 		return true
@@ -49,21 +51,21 @@ func (h *handle) begin() bool {
 
 // end says that a call has returned. The last one after finish frees the server.
 func (h *handle) end() {
-	// The swap fails for all but one: those that failed to begin come and go later too.
+	// The swap succeeds once: calls that failed to begin also end here, later.
 	if h.calls.Add(-1) == finished && h.calls.CompareAndSwap(finished, finished|freed) {
 		C.chat_server_free(h.server)
-		h.server = nil // No pointer of C's is kept that C may give back.
+		h.server = nil // C may reuse the memory: keep no pointer to it.
 	}
 }
 
-// stop ends the server: within `drain`, or at once when the context is done. Afterwards all that is
-// left of it in C is freed. A server that has ended before is no error.
+// stop stops the server: within `drain`, or at once when the context is done. Afterwards C frees
+// it. A server that has stopped before is no error.
 func (h *handle) stop(ctx context.Context, drain time.Duration) error {
 	if !h.begin() {
 		return nil
 	}
 	defer h.end()
-	// Of two stops the shorter time counts.
+	// If the context ends first, a second stop shortens the time of this one.
 	defer context.AfterFunc(ctx, func() { h.cut() })()
 	ms := min(inUnits(drain, time.Millisecond), math.MaxUint32)
 	status := C.chat_server_stop(h.server, C.uint32_t(ms))
@@ -71,15 +73,15 @@ func (h *handle) stop(ctx context.Context, drain time.Duration) error {
 	return statusError(status)
 }
 
-// cut is stop for a server from which nothing is expected any more.
+// cut stops the server without a drain. Connections that it aborts are no error.
 func (h *handle) cut() error {
 	if err := h.stop(context.Background(), 0); !errors.Is(err, ErrTimedOut) {
 		return err
 	}
-	return nil // Clients that did not answer in no time were to be cut.
+	return nil // Aborted connections are what the caller asked for.
 }
 
-// finish lets no further call begin, once the server has stopped.
+// finish allows no further call, once the server has stopped.
 func (h *handle) finish() {
 	h.finishing.Do(func() {
 		h.final = h.stats()
@@ -93,10 +95,10 @@ func (h *handle) finish() {
 	})
 }
 
-// stats reads the counters; a call must be under way.
+// stats reads the counters. It must be inside a call.
 func (h *handle) stats() Stats {
 	var c C.chat_stats
-	// It fails only for arguments that are wrong.
+	// This fails only for wrong arguments.
 	C.chat_server_stats(h.server, &c, C.size_t(unsafe.Sizeof(c)))
 	return Stats{
 		Connections:         uint64(c.connections),

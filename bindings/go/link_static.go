@@ -2,8 +2,8 @@
 
 package chat
 
-// The archive by its file name: `-lchat` alone would take a libchat.so that lies beside it, as in
-// cargo's folder, and the program would need it at run time.
+// The archive is linked by its file name: `-lchat` would prefer a libchat.so in the same folder, as in
+// cargo's, and the program would need it at run time.
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/../../include

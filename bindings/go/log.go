@@ -6,8 +6,8 @@ package chat
 #include <stdlib.h>
 #include <string.h>
 
-// Lines that wait for Go. libchat's threads put them here and go on: no Go code runs on them, and a
-// slow logger delays no client.
+// Lines that wait for Go. libchat's threads put lines here and return: they run no Go code, and a slow
+// logger delays no client.
 
 #define CHAT_GO_LINES 1024
 
@@ -36,7 +36,7 @@ static chat_go_log *chat_go_log_new(void) {
   return log;
 }
 
-// A line of level 0 is a mark of Go's own, and always fits.
+// A line of level 0 is a mark that Go puts, and always fits.
 static void chat_go_log_put(void *user_data, uint32_t level, const char *text, size_t len) {
   chat_go_log *log = user_data;
   chat_go_line *line = malloc(sizeof *line + len);
@@ -76,8 +76,8 @@ static void chat_go_lines_free(chat_go_line *line) {
   }
 }
 
-// Waits for lines and takes all of them; NULL and nothing dropped after the last one. Only the
-// goroutine calls it, which frees the log then.
+// Waits for lines and takes all of them. After the last line it returns NULL and a `dropped` of 0. Only
+// the goroutine calls it, which then frees the log.
 static chat_go_line *chat_go_log_take(chat_go_log *log, uint64_t *dropped) {
   pthread_mutex_lock(&log->lock);
   while (!log->first && !log->dropped && !log->closed) pthread_cond_wait(&log->changed, &log->lock);
@@ -114,10 +114,10 @@ import (
 // LevelTrace is more detailed than slog.LevelDebug.
 const LevelTrace = slog.LevelDebug - 4
 
-// flushTime bounds how long a stop waits for a logger to take the last lines.
+// flushTime is how long a stop waits for a logger to take the last lines.
 const flushTime = time.Second
 
-// levels are slog's, by libchat's number.
+// levels are the levels of slog, indexed by libchat's number.
 var levels = [...]slog.Level{
 	C.CHAT_LOG_ERROR: slog.LevelError,
 	C.CHAT_LOG_WARN:  slog.LevelWarn,
@@ -126,16 +126,16 @@ var levels = [...]slog.Level{
 	C.CHAT_LOG_TRACE: LevelTrace,
 }
 
-// logs brings a server's lines from C to a logger. It refers to nothing that keeps the server, and
-// its goroutine ends when libchat has freed the server, after which there is no further line.
+// logs passes a server's lines from C to a logger. It does not refer to anything that keeps the
+// server. Its goroutine ends when libchat has freed the server, after which no line follows.
 type logs struct {
 	queue   *C.chat_go_log
 	logger  *slog.Logger
-	flushed chan struct{} // Closed when what was said before the mark has been logged, or how much was dropped.
+	flushed chan struct{} // Closed when the lines before the mark are logged, or reported as dropped.
 }
 
-// newLogs sets a config's log handler, for the levels that the logger has at this moment. It returns
-// nil if the logger has none of them.
+// newLogs sets a config's log handler, for the levels that the logger has enabled at this moment.
+// It returns nil if the logger has enabled none.
 func newLogs(config *C.chat_config, logger *slog.Logger) (*logs, error) {
 	level := len(levels) - 1
 	for level > 0 && !logger.Enabled(context.Background(), levels[level]) {
@@ -148,7 +148,7 @@ func newLogs(config *C.chat_config, logger *slog.Logger) (*logs, error) {
 	if l.queue == nil {
 		return nil, ErrResourceLimit
 	}
-	// From here on C closes the queue, also if this fails; the goroutine frees it.
+	// From here on C closes the queue, even if the call below fails; the goroutine frees it.
 	go l.pull()
 	if status := C.chat_go_log_set(config, C.uint32_t(level), l.queue); status != C.CHAT_OK {
 		return nil, statusError(status)
@@ -175,7 +175,7 @@ func (l *logs) pull() {
 	}
 }
 
-// write says whether the mark was among the lines.
+// write logs lines, and returns whether the mark was among them.
 func (l *logs) write(lines *C.chat_go_line) (flush bool) {
 	defer C.chat_go_lines_free(lines)
 	for line := lines; line != nil; line = line.next {
@@ -192,8 +192,8 @@ func (l *logs) log(level slog.Level, text string, attrs ...slog.Attr) {
 	l.logger.LogAttrs(context.Background(), level, text, attrs...)
 }
 
-// flush waits until what was said before is logged, for a while: the program may end after a stop.
-// It may be called once, before the server is freed.
+// flush waits until the lines up to now are logged, at most flushTime: the program may end after a
+// stop. It may be called once, before the server is freed.
 func (l *logs) flush() {
 	C.chat_go_log_put(unsafe.Pointer(l.queue), 0, nil, 0)
 	timer := time.NewTimer(flushTime)

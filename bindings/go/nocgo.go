@@ -2,5 +2,5 @@
 
 package chat
 
-// The server is a C library: without cgo there is none to start, and the build ends here.
+// The server is a C library: without cgo the build fails here, with this name in the error.
 var _ = libchat_needs_cgo__set_CGO_ENABLED_to_1_and_install_a_C_compiler

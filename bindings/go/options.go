@@ -5,165 +5,178 @@ import (
 	"time"
 )
 
-// SlowConsumer is what becomes of a client that does not take what it is sent, once its outbox is
-// full: see Options.OutboxSize and Options.OutboxAge.
+// SlowConsumer is what happens to a client whose outbox is full because it does not read what it is
+// sent: see Options.OutboxSize and Options.OutboxAge.
 type SlowConsumer uint32
 
 const (
 	// Disconnect closes the connection with code 1013 and a reason that says so.
 	Disconnect SlowConsumer = 1
-	// DropOldest drops the oldest whole messages that wait for the client, and tells how many with
+	// DropOldest drops the oldest whole messages that wait for the client, and reports how many with
 	// EventMessagesDropped.
 	DropOldest SlowConsumer = 2
 )
 
-// Overdue is what becomes of a client or a message that the program has not decided on in time.
+// Overdue is what happens to a client or a message that the host does not decide on in time.
 type Overdue uint32
 
 const (
-	// Refuse is as if the program had rejected the client, with HTTP 503, or refused the message.
+	// Refuse rejects the client with HTTP 503, and refuses the message.
 	Refuse Overdue = 1
-	// Allow is as if the program had accepted the client or allowed the message.
+	// Allow accepts the client, and allows the message.
 	Allow Overdue = 2
 )
 
-// Options say how a server is to be. The zero value of the struct and of every field is the
+// Options are the options of a server. The zero value of the struct and of every field is the
 // default, which is safe on the open internet.
 //
-// A negative value turns off what can be turned off; elsewhere it is refused. Start refuses every
-// value out of its limits with ErrInvalidArgument and a text that names all of them. Durations are
-// kept in whole milliseconds, rounded up; sizes are bytes.
+// A negative value turns off what can be turned off; elsewhere it is refused. Start refuses values
+// that are out of their limits with ErrInvalidArgument and a text that names all of them. Durations
+// are rounded up to whole milliseconds. Sizes are in bytes.
 type Options struct {
 	// Listen are the addresses to listen on: an IP address and a port, such as "127.0.0.1:9001" or
-	// "[::1]:9001". Port 0 takes a free one, which Server.Addr tells. Empty means
-	// "127.0.0.1:9001".
+	// "[::1]:9001". Port 0 takes a free port, which Server.Addr returns. Empty means "127.0.0.1:9001".
 	Listen []string
 
-	// Workers is how many threads share the connections. Zero means one for each core, four at the
-	// most. At most 256.
+	// Workers is how many threads share the connections. Zero means one for each core, and at most
+	// four. At most 256.
 	Workers int
 
-	// BusyPoll is how long a worker looks for its next event before it sleeps (busy polling). Where that
-	// comes within this time as a rule, a sleep and a wake-up are saved, which are much of a short round
-	// trip, and the worker may use a whole core. Where it does not, the worker sleeps at once, but for one
-	// time in a thousand. If there are more workers than cores, none looks. Zero means 15 µs; negative
-	// means that none looks, which leaves the most processor time to the rest of the program. At most 1 ms.
+	// BusyPoll is how long a worker polls for its next event before it sleeps (busy polling). Where
+	// the next event usually comes within this time, polling saves a sleep and a wake-up, which are a
+	// large part of a short round trip; the worker may then use a whole core. Where it does not, the
+	// worker sleeps at once, and polls once in about a thousand sleeps. If there are more workers than
+	// cores, no worker polls. Zero means 15 µs. Negative means that no worker polls, which leaves the
+	// most processor time to the rest of the program. At most 1 ms. It is rounded up to whole
+	// microseconds.
 	BusyPoll time.Duration
 
-	// NoEcho keeps a sender's own message from it. A client overrides it for itself with
-	// "?echo=true" or "?echo=false". False means that a sender receives its own message.
+	// NoEcho means that a sender does not receive its own messages. A client overrides this for itself
+	// with "?echo=true" or "?echo=false". False means that a sender receives them.
 	NoEcho bool
 
-	// Origins are those whose pages may connect, such as "https://example.org", or "*" for every
-	// origin. Others are answered with HTTP 403. Programs, which send no Origin header, and pages
-	// from the server's own host always may. Empty means these two alone.
+	// Origins are the origins whose pages may connect, such as "https://example.org", or "*" for every
+	// origin. Pages of other origins are answered with HTTP 403. Programs, which send no Origin
+	// header, and pages from the server's own host may always connect. Empty means that only these two
+	// may.
 	Origins []string
 
-	// MaxConnections is how many clients may be connected at once. One more is answered with HTTP
-	// 503. Zero means 65,536. At most 100,000,000.
+	// MaxConnections is how many clients may be connected at once. A further client is answered with
+	// HTTP 503. Zero means 65,536. At most 100,000,000.
 	MaxConnections int
 
-	// MaxHandshakes is how many connections may be in their handshake at once. One more is answered
-	// with HTTP 503. Zero means 1,024. At most 1,000,000.
+	// MaxHandshakes is how many connections may be in their handshake at once. A further connection is
+	// answered with HTTP 503. Zero means 1,024. At most 1,000,000.
 	MaxHandshakes int
 
 	// MaxRoomsPerClient is how many rooms one client may be in at once, the room that it asks for
 	// included (Server.Join). Zero means 1,000. At most 1,000,000.
 	MaxRoomsPerClient int
 
-	// HandshakeTimeout is how long a handshake may take in total. Then it is answered with HTTP 408
-	// and closed. Zero means 5 s. From 10 ms to 1 day.
+	// HandshakeTimeout is how long a handshake may take in total, from the accepted connection to the
+	// upgrade. A handshake that takes longer is answered with HTTP 408 and closed. Zero means 5 s.
+	// From 10 ms to 1 day.
 	HandshakeTimeout time.Duration
 
-	// HandshakeSize is how long the head of a handshake may be, in bytes. A longer one is answered
-	// with HTTP 431. Zero means 16 KiB. From 8 KiB to 1 MiB.
+	// HandshakeSize is how long the head of a handshake may be, in bytes. A longer head, or one with
+	// more than 100 headers, is answered with HTTP 431. Zero means 16 KiB. From 8 KiB to 1 MiB.
 	HandshakeSize int
 
-	// AdmissionTimeout lets the program decide on each client that asks to be connected, and is how
-	// long it may take: it gets EventConnectRequest and answers with Server.Accept or Server.Reject.
-	// A client that it has not answered in this time is counted in Stats.AdmissionsTimedOut, and refused
-	// with HTTP 503 unless Overdue says otherwise. Nobody else waits meanwhile. Zero accepts every
-	// client. From 10 ms to 1 day; it needs EventQueue.
+	// AdmissionTimeout is how long the host may take to decide on a client that asks to be
+	// connected. Zero means that the host does not decide, and every client is accepted.
+	//
+	// With a time, each client waits for the host's decision. The host gets EventConnectRequest
+	// and calls Server.Accept or Server.Reject. A client that it does not decide on in time is counted
+	// in Stats.AdmissionsTimedOut, and rejected with HTTP 503 unless Overdue says otherwise. No other
+	// client waits. From 10 ms to 1 day. It needs EventQueue.
 	AdmissionTimeout time.Duration
 
-	// ReviewTimeout lets the program decide on each message of a client before it is published, and is
-	// how long it may take: it gets EventMessageRequest and answers with Server.Allow,
-	// Server.AllowChanged or Server.Refuse. What it has not decided on in this time is counted in
-	// Stats.ReviewsTimedOut, and refused unless Overdue says otherwise. A client's messages keep their
-	// order; others' go on. While 64 messages or 1 MiB of a client are undecided, it is not read. Zero
-	// publishes every message. From 10 ms to 1 day; it needs EventQueue.
+	// ReviewTimeout is how long the host may take to decide on a message of a client before it is
+	// published. Zero means that the host does not decide, and every message is published.
+	//
+	// With a time, each message waits for the host's decision. The host gets EventMessageRequest
+	// and calls Server.Allow, Server.AllowChanged or Server.Refuse. A message that it does not decide
+	// on in time is counted in Stats.ReviewsTimedOut, and refused unless Overdue says otherwise. The
+	// messages of one client keep their order; those of other clients do not wait for them. While 64
+	// messages or 1 MiB of a client are undecided, the server does not read from that client. From 10
+	// ms to 1 day. It needs EventQueue.
 	ReviewTimeout time.Duration
 
-	// Overdue is what becomes of a client or a message that the program has not decided on in time. Zero
-	// means Refuse, so that nobody is let in because the program is slow.
+	// Overdue is what happens to a client or a message that the host does not decide on in time.
+	// Zero means Refuse, so that a slow host lets nobody in.
 	Overdue Overdue
 
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
-	// one is closed with code 1009. Zero means 1 MiB. At most 1 GiB.
+	// message is closed with code 1009; a longer message of the host is ErrTooLarge. Zero means 1
+	// MiB. At most 1 GiB.
 	MaxMessageSize int
 
-	// OutboxSize is how many bytes may wait for one client that does not take them. Then it is a
-	// slow consumer. What waits counts with what keeping it costs: about 130 bytes for each write. Zero
-	// means 4 MiB. At least MaxMessageSize + 4 KiB, at most 64 GiB.
+	// OutboxSize is how many bytes may wait for one client that does not read them. Beyond this size
+	// the client is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for
+	// each write. Zero means 4 MiB. At least MaxMessageSize + 4 KiB, at most 64 GiB.
 	OutboxSize int
 
-	// OutboxAge is how long the oldest byte may wait for a client that does not take it. Then the
-	// client is a slow consumer. Zero means 5 s. From 10 ms to 1 day.
+	// OutboxAge is how long the oldest byte may wait for a client that does not read it. After this
+	// time the client is a slow consumer. Zero means 5 s. From 10 ms to 1 day.
 	OutboxAge time.Duration
 
-	// SlowConsumer is what becomes of a slow consumer. Zero means Disconnect.
+	// SlowConsumer is what happens to a slow consumer. Zero means Disconnect.
 	SlowConsumer SlowConsumer
 
-	// PingInterval is how often a client is pinged. Zero means 25 s, negative never. From 10 ms to
-	// 1 day.
+	// PingInterval is how often the server pings a client. Zero means 25 s, negative means never. From
+	// 10 ms to 1 day.
 	PingInterval time.Duration
 
-	// PingTimeout is how long a client may take to answer a ping; any bytes are an answer. Then its
-	// connection is cut: at most PingInterval + PingTimeout after its last byte. Zero means 10 s.
-	// From 10 ms to 1 day.
+	// PingTimeout is how long a client may take to answer a ping; any bytes are an answer. The server
+	// aborts the connection of a client that does not answer: at most PingInterval + PingTimeout after
+	// the client's last byte. Zero means 10 s. From 10 ms to 1 day.
 	PingTimeout time.Duration
 
-	// TCPKeepalive is after how long without traffic TCP keep-alives pass, and how often. Zero means
-	// 15 s, negative none. Whole seconds, from 1 s to 9 hours.
+	// TCPKeepalive is how long a connection may be without traffic until TCP keepalive probes are
+	// sent, and the time between them. Zero means 15 s, negative means no probes. Whole seconds, from
+	// 1 s to 9 hours.
 	TCPKeepalive time.Duration
 
 	// HistoryMessages is how many messages a room keeps for clients that ask with "?history=N". Zero
-	// means 100, negative none. At most 1,000,000.
+	// means 100, negative means none. At most 1,000,000.
 	HistoryMessages int
 
-	// HistorySize is how many bytes of messages a room keeps. Zero means 1 MiB, negative none. At most
-	// 64 GiB.
+	// HistorySize is how many bytes of messages a room keeps. A client that asks for history gets the
+	// last messages, as many as fit into half of its outbox. Zero means 1 MiB, negative means none. At
+	// most 64 GiB.
 	HistorySize int
 
 	// HistoryAge is how long a room keeps a message. Zero means 1 hour. From 10 ms to 10,000 days.
 	HistoryAge time.Duration
 
-	// HistoryTotal is how many bytes of messages all rooms together keep. Beyond it the rooms that
-	// have been without subscribers for longest forget theirs first. Zero means 64 MiB, negative
-	// none. At most 1 TiB.
+	// HistoryTotal is how many bytes of messages all rooms together keep. Beyond this size, the rooms
+	// that have been without subscribers for longest lose their history first, and then large rooms
+	// lose their oldest messages. Zero means 64 MiB, negative means none. At most 1 TiB.
 	HistoryTotal int
 
-	// PublishTimeout is how long Broadcast, Publish, PublishBatch (all of it), Send, Join, Leave, SetEcho
-	// and SetIdentity wait while more is to be delivered than the server may keep. Then they fail with
-	// ErrQueueFull. Zero means 5 s, negative that they fail at once. At most 1 day.
+	// PublishTimeout is how long a call waits while more waits to be delivered than the server may
+	// keep. After this time it fails with ErrQueueFull. It holds for Broadcast, Publish, PublishBatch
+	// (the whole batch), Send, Join, Leave, SetEcho and SetIdentity. Zero means 5 s, negative means
+	// that they fail at once. At most 1 day.
 	PublishTimeout time.Duration
 
-	// EventQueue is how many events wait for Server.Events. Zero means that none are collected. At
-	// most 16,777,216.
+	// EventQueue is how many events may wait for Server.Events. Zero means that no events are
+	// collected. At most 16,777,216.
 	//
-	// When they are as many, or their messages hold 64 MiB, message events are dropped and counted
-	// (EventEventsDropped). Connects and disconnects are never dropped: while the queue is full,
-	// further clients are answered with HTTP 503. So a program that sets it takes the events.
+	// When this many events wait, or when their messages and requests hold 64 MiB, message events are
+	// dropped and counted (EventEventsDropped), and a message that needs a decision is refused.
+	// Connects and disconnects are never dropped: while the queue is full, further clients are
+	// answered with HTTP 503. A host that sets EventQueue must therefore take the events.
 	EventQueue int
 
-	// Logger gets the server's log lines, at the levels that it has enabled when Start is called: at
-	// slog.LevelInfo start, stop, slow consumers and limits that are reached, at most one line a
-	// second of each sort; at slog.LevelDebug every client that comes, goes or is refused. A line's
-	// words, which may change with every version, are its message, without attributes. Nil means
-	// that nothing is logged.
+	// Logger gets the server's log lines, at the levels that it has enabled when Start is called. At
+	// slog.LevelInfo these are start, stop, slow consumers and limits that are reached, at most one
+	// line a second of each sort; at slog.LevelDebug also every client that connects, disconnects or
+	// is refused. A line is one message without attributes. Its words may change in every version. Nil
+	// means that nothing is logged.
 	//
-	// A goroutine calls it, one line after the other. While it is slow 1,024 lines wait; further ones
-	// are dropped, and it is told how many. Shutdown and Close wait for it up to a second; it must
-	// not call them.
+	// A goroutine calls the logger, one line after the other. While the logger is slow, 1,024 lines
+	// wait. Further lines are dropped, and the logger gets a line that says how many. Shutdown and
+	// Close wait up to a second for the logger, so it must not call them.
 	Logger *slog.Logger
 }

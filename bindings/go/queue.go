@@ -3,7 +3,7 @@ package chat
 /*
 #include "libchat_cgo.h"
 
-// Many events for one call from Go.
+// Returns many events with one call from Go.
 static size_t chat_go_events(const chat_events *events, size_t from, const chat_event **out, size_t cap) {
   size_t count = 0;
   const chat_event *event;
@@ -23,19 +23,20 @@ import (
 	"unsafe"
 )
 
-// queue brings events from C to whoever ranges over Server.Events. A goroutine waits in C, without
-// a time limit; so whoever waits here can leave at once, and what arrives meanwhile is not lost.
+// queue passes events from C to the loops over Server.Events. A goroutine waits in C, without a
+// time limit. A loop can therefore stop waiting at once, and no event that arrives meanwhile is
+// lost.
 //
-// The goroutine alone adds events, and fetches more when all are taken: they keep their order, however
-// many take them, and C counts those that nobody takes.
+// Only this goroutine adds events. It fetches more when all are taken: events keep their order,
+// however many loops take them, and C bounds those that nobody takes.
 type queue struct {
-	more     chan struct{} // Holds a token while an event is left or the end has come: for one who waits.
-	empty    chan struct{} // Holds a token when the last event that is left was taken: for the goroutine.
-	finished chan struct{} // Closed when the server has stopped, and C's events must be fetched.
+	more     chan struct{} // Holds a token while an event is left or the end has come: wakes one loop.
+	empty    chan struct{} // Holds a token when the last event was taken: wakes the goroutine.
+	finished chan struct{} // Closed when the server has stopped, and all events must be fetched from C.
 
 	mu   sync.Mutex
-	rest []Event // What was fetched and not yet taken.
-	end  error   // Why nothing follows; nil before the end.
+	rest []Event // Events that were fetched and not yet taken.
+	end  error   // Why no event follows; nil before the end.
 }
 
 func newQueue() *queue {
@@ -46,8 +47,8 @@ func newQueue() *queue {
 	}
 }
 
-// pull fetches events until the last one. It runs on a goroutine of its own, as one call of the
-// handle: C's server is not freed before it ends.
+// pull fetches events until the last one. It runs on its own goroutine, as one call of the handle:
+// the server in C is not freed before it ends.
 func (q *queue) pull(h *handle) {
 	defer h.end()
 	for {
@@ -57,12 +58,12 @@ func (q *queue) pull(h *handle) {
 			return // The last event was fetched.
 		}
 		if len(batch) == 0 {
-			continue // They were of a later version: there is nothing to take.
+			continue // All were events of a later version: there is nothing to take.
 		}
 		select {
 		case <-q.empty:
 		case <-q.finished:
-			// Nobody need come for them: they are kept in Go's memory, and C's can be freed.
+			// Do not wait for a loop: the events are in Go's memory, and C can be freed.
 		}
 	}
 }
@@ -75,11 +76,11 @@ func (q *queue) keep(batch []Event, end error) {
 	put(q.more)
 }
 
-// next waits for an event. Its errors are the context's, and ErrStopped after the last event.
+// next waits for an event. Its errors are that of the context, and ErrStopped after the last event.
 func (q *queue) next(ctx context.Context) (Event, error) {
 	for {
 		if err := ctx.Err(); err != nil {
-			put(q.more) // The token may have been taken, which is another's now.
+			put(q.more) // This loop may have taken the token: pass it to another loop.
 			return nil, err
 		}
 		if event, err := q.take(); event != nil || err != nil {
@@ -92,13 +93,13 @@ func (q *queue) next(ctx context.Context) (Event, error) {
 	}
 }
 
-// take returns nil and nil if there is nothing at the moment.
+// take returns nil and nil if no event waits.
 func (q *queue) take() (Event, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.rest) == 0 {
 		if q.end != nil {
-			put(q.more) // The end is for all who wait.
+			put(q.more) // The end is for all loops.
 		}
 		return nil, q.end
 	}
@@ -110,12 +111,12 @@ func (q *queue) take() (Event, error) {
 		put(q.empty)
 	}
 	if q.rest != nil || q.end != nil {
-		put(q.more) // This one is busy with its event: the next is for another.
+		put(q.more) // This loop is busy with its event: another loop may take the next.
 	}
 	return event, nil
 }
 
-// put puts a token into a channel that holds one, if there is none.
+// put puts a token into a channel, unless it already holds one.
 func put(token chan<- struct{}) {
 	select {
 	case token <- struct{}{}:
@@ -123,7 +124,7 @@ func put(token chan<- struct{}) {
 	}
 }
 
-// nextEvents waits for a batch and copies it; a call must be under way.
+// nextEvents waits for a batch and copies it. It must be inside a call of the handle.
 func (h *handle) nextEvents() ([]Event, error) {
 	var events *C.chat_events
 	if status := C.chat_server_next_events(h.server, C.CHAT_WAIT_FOREVER, &events); status != C.CHAT_OK {
@@ -145,7 +146,7 @@ func (h *handle) nextEvents() ([]Event, error) {
 	}
 }
 
-// copyEvent copies an event of C's to Go; nil if it is of a later version.
+// copyEvent copies an event from C to Go. It returns nil for an event of a later version.
 func copyEvent(e *C.chat_event) Event {
 	client := ClientID(e.client)
 	switch e._type {

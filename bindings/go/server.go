@@ -3,7 +3,7 @@ package chat
 /*
 #include "libchat_cgo.h"
 
-// None of these keeps a pointer or calls back: what is passed need not move to the heap.
+// None of these keeps a pointer or calls back, so their arguments need not be on the heap.
 #cgo noescape chat_server_broadcast
 #cgo nocallback chat_server_broadcast
 #cgo noescape chat_server_publish
@@ -31,21 +31,20 @@ const DefaultDrain = 10 * time.Second
 
 // Server is a running server.
 //
-// Any goroutine may call any method at any time. After Shutdown or Close the methods that return an
-// error return ErrStopped, except for these two, which return nil.
+// Any goroutine may call any method at any time. After Shutdown or Close, methods that return an
+// error return ErrStopped; Shutdown and Close themselves return nil.
 //
-// A Server that nothing refers to any more is closed by the garbage collector; a method that runs
-// is a reference.
+// The garbage collector closes a Server that nothing refers to. A running method is a reference.
 type Server struct {
 	handle *handle
 	addrs  []net.Addr
 }
 
-// Start starts a server. It listens when Start returns, on threads of its own.
+// Start starts a server. The server listens when Start returns, and runs on its own threads.
 //
 // The errors are ErrInvalidArgument, with a text that names every option that is out of its limits;
-// ErrAddressInUse, ErrAddressUnavailable, ErrPermissionDenied, ErrResourceLimit and ErrIO. Those of
-// the operating system hold its syscall.Errno too.
+// ErrAddressInUse, ErrAddressUnavailable, ErrPermissionDenied, ErrResourceLimit and ErrIO. An error
+// of the operating system also wraps its syscall.Errno.
 func Start(options Options) (*Server, error) {
 	server, lines, err := start(&options)
 	if err != nil {
@@ -58,7 +57,7 @@ func Start(options Options) (*Server, error) {
 		h.begin()
 		go h.queue.pull(h)
 	}
-	// A stop takes longer than the collector's goroutine should be held up.
+	// On a goroutine of its own: a stop would hold up the goroutine that runs the cleanups.
 	runtime.AddCleanup(s, func(h *handle) { go h.cut() }, h)
 	return s, nil
 }
@@ -75,17 +74,17 @@ func localAddrs(server *C.chat_server) (addrs []net.Addr) {
 	}
 }
 
-// Addr is the address of the first listener, a *net.TCPAddr with the port that it really has.
+// Addr returns the address of the first listener, a *net.TCPAddr with the actual port.
 func (s *Server) Addr() net.Addr { return s.addrs[0] }
 
-// Addrs are the addresses of all listeners, in the order of Options.Listen.
+// Addrs returns the addresses of all listeners, in the order of Options.Listen.
 func (s *Server) Addrs() []net.Addr { return append([]net.Addr(nil), s.addrs...) }
 
-// Broadcast delivers a message to every client of this server, whatever its room. It has no place in
-// a room's order or history; a goroutine's calls reach each client in the order in which they were
-// made. The data is copied.
+// Broadcast sends a message to every client of this server, whatever its rooms. The message is in
+// no room's order or history. The calls of one goroutine reach each client in the order in which
+// they were made. The data is copied.
 //
-// It waits up to Options.PublishTimeout while too much is to be delivered. The errors are
+// Broadcast waits up to Options.PublishTimeout while too much waits to be delivered. The errors are
 // ErrInvalidArgument for an unknown kind, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and ErrStopped;
 // with each of them nothing was sent.
 func (s *Server) Broadcast(kind Kind, data []byte) error {
@@ -98,14 +97,15 @@ func (s *Server) Broadcast(kind Kind, data []byte) error {
 	return statusError(status)
 }
 
-// Publish publishes a message to a room, and returns its place in the room's order. It goes to every
-// client in the room, if there are any, and into the room's history. A room is 1 to 128 bytes of
-// UTF-8 without control characters; that of the path "/" is "lobby". The data is copied.
+// Publish publishes a message to a room, and returns the message's offset. The message is delivered
+// to every client in the room, and added to the room's history. The name of a room is 1 to 128
+// bytes of UTF-8 without control characters; the room of the path "/" is "lobby". The data is
+// copied. A room that has neither clients nor history is forgotten, and its offsets start again.
 //
-// A message that was published is delivered before the server closes its clients when it stops. It
-// waits up to Options.PublishTimeout while too much is to be delivered. The errors are
-// ErrInvalidArgument for a name that no room has or an unknown kind, ErrInvalidUTF8, ErrTooLarge,
-// ErrQueueFull and ErrStopped; with each of them nothing was published.
+// When the server stops, it delivers a published message before it closes its clients. Publish
+// waits up to Options.PublishTimeout while too much waits to be delivered. The errors are
+// ErrInvalidArgument for a name that no room can have or an unknown kind, ErrInvalidUTF8,
+// ErrTooLarge, ErrQueueFull and ErrStopped; with each of them nothing was published.
 func (s *Server) Publish(room string, kind Kind, data []byte) (Offset, error) {
 	if !s.handle.begin() {
 		return 0, ErrStopped
@@ -123,9 +123,9 @@ func (s *Server) Publish(room string, kind Kind, data []byte) (Offset, error) {
 
 // Send sends a message to one client. The data is copied.
 //
-// It waits up to Options.PublishTimeout while too much is to be delivered. The errors are
-// ErrNotFound, ErrInvalidArgument for an unknown kind, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and
-// ErrStopped; with each of them nothing was sent.
+// Send waits up to Options.PublishTimeout while too much waits to be delivered. The errors are
+// ErrNotFound, ErrInvalidArgument for an unknown kind, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull
+// and ErrStopped; with each of them nothing was sent.
 func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 	if !s.handle.begin() {
 		return ErrStopped
@@ -137,9 +137,10 @@ func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 	return statusError(status)
 }
 
-// Disconnect closes a client's connection, after what it was sent before: with a close code of 1000
-// to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4) and a reason of at most 123 bytes, which may
-// be empty. It does not wait for the client.
+// Disconnect closes a client's connection after the messages that were sent to it before, and does
+// not wait for the client. The close code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455,
+// 7.4); the reason is at most 123 bytes long and may be empty. A client that waits for admission is
+// rejected with HTTP 403 and the reason.
 //
 // The errors are ErrNotFound, ErrInvalidArgument for another code, ErrInvalidUTF8, ErrTooLarge and
 // ErrStopped.
@@ -157,14 +158,14 @@ func (s *Server) Disconnect(client ClientID, code uint16, reason string) error {
 	return statusError(status)
 }
 
-// Events yields what happens on the server, in order, and waits for it. EventStopped is the last
-// event, after which the loop ends; if it ends otherwise, the last pair holds the error: the
-// context's once it is done, ErrStopped if EventStopped has been taken before, ErrUnsupported if
-// the server was started without Options.EventQueue.
+// Events yields the events of the server, in order, and waits for them. The loop ends after
+// EventStopped, which is the last event. If it ends earlier, the last pair holds the error: that of
+// the context once it is done, ErrStopped if EventStopped was taken before, ErrUnsupported if the
+// server was started without Options.EventQueue.
 //
-// Each event is yielded once. A loop that is left loses none: the next one goes on where it ended.
-// Of several loops at once, each gets a part of the events, and none waits for another; one loop gets
-// them in order. Shutdown and Close keep the events that wait for a loop.
+// Each event is yielded once. A loop that ends early loses no event: the next loop continues where
+// it ended. Several loops at once share the events, and none waits for another; one loop gets its
+// events in order. Shutdown and Close keep the events that wait for a loop.
 func (s *Server) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		defer runtime.KeepAlive(s)
@@ -181,7 +182,7 @@ func (s *Server) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// Stats reads the counters. After Shutdown or Close they are those of the end.
+// Stats returns the counters. After Shutdown or Close they are those of the end.
 func (s *Server) Stats() Stats {
 	defer runtime.KeepAlive(s)
 	if !s.handle.begin() {
@@ -191,8 +192,8 @@ func (s *Server) Stats() Stats {
 	return s.handle.stats()
 }
 
-// RequestStop begins to stop the server and returns at once, for a loop over Events. Shutdown and
-// Close wait for the end.
+// RequestStop begins to stop the server, with DefaultDrain for the clients, and returns at once. It
+// is for a loop over Events. Shutdown and Close wait for the end.
 func (s *Server) RequestStop() {
 	if s.handle.begin() {
 		C.chat_server_request_stop(s.handle.server)
@@ -201,13 +202,14 @@ func (s *Server) RequestStop() {
 	runtime.KeepAlive(s)
 }
 
-// Shutdown stops the server: it takes no new connection, delivers what was accepted before, closes
-// every client with code 1001, and waits for their answers until the context is done, or for
-// DefaultDrain if it has no deadline. Clients that are left then are cut. When Shutdown returns, the
-// ports are free, no thread of the server is left, and its memory is given back.
+// Shutdown stops the server: it accepts no further connection, delivers every message that was
+// published before, closes every client with code 1001, and waits for their answers until the
+// context is done, or for DefaultDrain if the context has no deadline. Then it aborts the
+// connections that are left. When Shutdown returns, the ports are free, no thread of the server is
+// left, and its memory is freed.
 //
-// The error is nil, or ErrTimedOut if clients had to be cut, together with the context's error if
-// that was why; the server has stopped all the same.
+// The error is nil, or ErrTimedOut if connections were aborted, together with the context's error
+// if that was the cause; the server has stopped all the same.
 func (s *Server) Shutdown(ctx context.Context) error {
 	drain := DefaultDrain
 	deadline, bounded := ctx.Deadline()
@@ -228,13 +230,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close stops the server at once: what was accepted is handed to the sockets, and every client is
-// cut that does not answer in no time. It may be called again, also after Shutdown.
+// Close stops the server at once: it hands published messages to the sockets, and aborts the
+// connection of every client that does not answer immediately. It may be called again, also after
+// Shutdown.
 func (s *Server) Close() error {
 	err := s.handle.cut()
 	runtime.KeepAlive(s)
 	return err
 }
 
-// payload is a message as C takes it: with its length, for the duration of a call.
+// payload is a message in the form in which C gets it with its length, valid for one call.
 func payload(data []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(data))) }

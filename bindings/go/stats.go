@@ -1,32 +1,32 @@
 package chat
 
-// Stats is what a server has counted since its start. Each counter is right, and they may be of
-// slightly different moments.
+// Stats is what a server has counted since its start. Each counter is exact, but the counters may
+// be of slightly different moments.
 type Stats struct {
 	Connections uint64 // Clients that are connected now.
-	Handshakes  uint64 // Handshakes that are under way now.
+	Handshakes  uint64 // Handshakes that are in progress now.
 	Rooms       uint64 // Rooms that exist now: with subscribers or with history.
 
-	ConnectionsAccepted uint64 // Clients that have been connected.
-	ConnectionsRefused  uint64 // Handshakes that were refused, with an HTTP status or by a cut.
+	ConnectionsAccepted uint64 // Clients that have connected since the start.
+	ConnectionsRefused  uint64 // Handshakes that were refused, with an HTTP status or by an abort.
 	AcceptFailures      uint64 // Times that accepting a connection failed.
 
 	MessagesReceived  uint64 // Messages that clients sent.
 	MessagesPublished uint64 // Messages that clients or the host published, and broadcasts.
-	MessagesDelivered uint64 // Messages handed to sockets or outboxes, counted for each client.
-	BytesDelivered    uint64 // Bytes of frames handed to sockets or outboxes.
-	MessagesDropped   uint64 // Messages dropped for slow consumers.
+	MessagesDelivered uint64 // Messages that were handed to sockets or outboxes, once for each client.
+	BytesDelivered    uint64 // Bytes of frames that were handed to sockets or outboxes.
+	MessagesDropped   uint64 // Messages that were dropped for slow consumers.
 
 	SlowConsumers  uint64 // Clients that were closed as slow consumers.
-	PingTimeouts   uint64 // Clients that were cut because they did not answer a ping.
+	PingTimeouts   uint64 // Clients whose connection was aborted because they did not answer a ping.
 	ProtocolErrors uint64 // Clients that were closed because they broke the protocol or a limit.
 	EventsDropped  uint64 // Message events that were dropped because they were not taken.
 
-	AdmissionsRejected uint64 // Clients that the program rejected.
-	AdmissionsTimedOut uint64 // Clients that the program did not decide on in time (Options.Overdue).
+	AdmissionsRejected uint64 // Clients that the host rejected.
+	AdmissionsTimedOut uint64 // Clients that the host did not decide on in time (Options.Overdue).
 
-	// MessagesRefused counts messages of clients that were not published: the program refused them or
-	// did not decide in time, or the server stopped.
+	// MessagesRefused counts messages of clients that were not published, because the host refused
+	// them or did not decide in time, or because the server stopped.
 	MessagesRefused uint64
-	ReviewsTimedOut uint64 // Messages that the program did not decide on in time (Options.Overdue).
+	ReviewsTimedOut uint64 // Messages that the host did not decide on in time (Options.Overdue).
 }

@@ -1,4 +1,4 @@
-//! What the host is told.
+//! The events that the host gets.
 
 mod queue;
 
@@ -7,24 +7,24 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 pub(crate) use self::queue::EventQueue;
 use crate::message::Message;
 
-/// The name of one connection: never 0, never used twice by a server.
+/// The id of one connection: never 0, never used twice by a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(u64);
 
 impl ClientId {
-    /// Makes the id that a number stands for. Any number may be asked for: calls with one that is
-    /// not of a client fail with [`Error::ClientNotFound`](crate::Error::ClientNotFound).
+    /// Makes an id from its number. Any number is allowed: a call with the number of no client
+    /// fails with [`Error::ClientNotFound`](crate::Error::ClientNotFound).
     #[must_use]
     pub fn from_u64(id: u64) -> Self {
         Self(id)
     }
 
-    /// Makes the id of a shard's client. There are at most 256 shards.
+    /// Makes the id of a client on a shard. There are at most 256 shards.
     pub(crate) fn new(number: u64, shard: usize) -> Self {
         Self(number << 8 | shard as u64)
     }
 
-    /// The shard that the client is on, if there is such a client.
+    /// Returns the shard that the client is on, if there is such a client.
     pub(crate) fn shard(self) -> usize {
         (self.0 & 0xFF) as usize
     }
@@ -42,24 +42,24 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// The name of one decision of the host on a message: never 0, never used twice by a server.
+/// The id of one decision of the host on a message: never 0, never used twice by a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DecisionId(u64);
 
 impl DecisionId {
-    /// Makes the id that a number stands for. Any number may be asked for: calls with one that is not
-    /// of a decision fail with [`Error::DecisionNotFound`](crate::Error::DecisionNotFound).
+    /// Makes an id from its number. Any number is allowed: a call with the number of no decision
+    /// fails with [`Error::DecisionNotFound`](crate::Error::DecisionNotFound).
     #[must_use]
     pub fn from_u64(id: u64) -> Self {
         Self(id)
     }
 
-    /// Makes the id of a shard's decision.
+    /// Makes the id of a decision on a shard.
     pub(crate) fn new(number: u64, shard: usize) -> Self {
         Self(number << 8 | shard as u64)
     }
 
-    /// The shard that the message is on, if there is such a decision.
+    /// Returns the shard that the message is on, if there is such a decision.
     pub(crate) fn shard(self) -> usize {
         (self.0 & 0xFF) as usize
     }
@@ -71,29 +71,29 @@ impl DecisionId {
     }
 }
 
-/// What a client asked for when it connected.
+/// The request with which a client connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Request {
     /// The client's address and port.
     pub addr: SocketAddr,
-    /// The path as it was sent, percent-encoded, without the query.
+    /// The path as the client sent it, percent-encoded, without the query.
     pub path: String,
-    /// The query as it was sent, without the question mark; empty if there was none.
+    /// The query as the client sent it, without the question mark; empty if there was none.
     pub query: String,
-    /// The headers, names in lower case, those of one name beside each other in the order in which
-    /// they were sent. Values are bytes: HTTP does not promise UTF-8.
+    /// The headers in the order in which the client sent them, names in lower case. Values are
+    /// bytes: HTTP does not guarantee UTF-8.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Request {
-    /// Roughly what the request keeps in memory, in bytes.
+    /// Returns roughly what the request keeps in memory, in bytes.
     fn size(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 64);
         self.path.len() + self.query.len() + headers.sum::<usize>()
     }
 
-    /// The first value of a header, whose name is compared without regard to case.
+    /// Returns the first value of a header. Upper and lower case are the same in its name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
@@ -103,10 +103,10 @@ impl Request {
 
 /// Something that happened on a server.
 ///
-/// The events of one client come in the order `ConnectRequest` (if the host decides on connections),
+/// The events of one client come in this order: `ConnectRequest` (if the host decides on clients),
 /// `Connected`, any number of `MessageRequest`, `Message`, `Joined`, `Left` and `MessagesDropped`,
-/// `Disconnected`. Those that the host joins to rooms before it accepts them have `Joined` before
-/// `Connected`, and those that are not admitted have no `Connected`.
+/// `Disconnected`. If the host joins a client to rooms before it accepts it, those `Joined` come
+/// before `Connected`. A client that is not admitted has no `Connected`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -118,18 +118,18 @@ pub enum Event {
         client: ClientId,
         /// The room that it asks for.
         room: Arc<str>,
-        /// What it asked for.
+        /// Its request.
         request: Arc<Request>,
     },
     /// A client has connected and is in its room.
     Connected {
         /// The client.
         client: ClientId,
-        /// What the host calls it ([`Handle::set_identity`](crate::Handle::set_identity)).
+        /// The client's identity ([`Handle::set_identity`](crate::Handle::set_identity)).
         identity: Option<Arc<str>>,
-        /// The room that it is in, and speaks to; empty if it is in none.
+        /// The room that it is in and publishes to; empty if it is in none.
         room: Arc<str>,
-        /// What it asked for.
+        /// Its request.
         request: Arc<Request>,
     },
     /// A client sent a message, which waits for [`Handle::allow`](crate::Handle::allow) or
@@ -141,22 +141,22 @@ pub enum Event {
         client: ClientId,
         /// What the host calls it.
         identity: Option<Arc<str>>,
-        /// The room that it speaks to.
+        /// The room that the message is for.
         room: Arc<str>,
-        /// The decision's name.
+        /// The id of the decision.
         decision: DecisionId,
         /// The message.
         message: Message,
     },
-    /// A client published a message, which is on its way to the room.
+    /// A client published a message, which is being delivered to the room.
     Message {
         /// The client.
         client: ClientId,
         /// What the host calls it.
         identity: Option<Arc<str>>,
-        /// The room. Empty if the client is in none: then it speaks to the host alone.
+        /// The room. Empty if the client is in none: then the message goes to the host alone.
         room: Arc<str>,
-        /// The message's place in the room's order: 1 for the first, 0 without a room.
+        /// The message's position in the room's order: 1 for the first, 0 without a room.
         offset: u64,
         /// The message.
         message: Message,
@@ -166,7 +166,7 @@ pub enum Event {
     MessagesDropped {
         /// The slow consumer.
         client: ClientId,
-        /// How many messages it will not see.
+        /// How many messages it does not get.
         count: u64,
     },
     /// The host has put a client into a room ([`Handle::join`](crate::Handle::join)).
@@ -187,39 +187,40 @@ pub enum Event {
         /// The room.
         room: Arc<str>,
     },
-    /// A client has left, or was not admitted. It is in no room any more. Its socket may be open for
-    /// some seconds yet, and counts among the connections until then: what waits for it is written, and
-    /// its close awaited.
+    /// A client has disconnected, or was not admitted. It is in no room any more. Its socket may
+    /// stay open for some seconds, and counts as a connection until then: the server writes what
+    /// waits for the client and awaits its close frame.
     Disconnected {
         /// The client.
         client: ClientId,
         /// What the host calls it.
         identity: Option<Arc<str>>,
         /// The close code: the client's own, or the one that it was closed with. 1005 if its close
-        /// frame held none, 1006 if the connection ended without one (RFC 6455, 7.4.1).
+        /// frame had no code, 1006 if the connection ended without a close frame (RFC 6455, 7.4.1).
         code: u16,
         /// The close frame's reason, or what ended the connection.
         reason: Arc<str>,
     },
-    /// A listener could not accept connections, for want of descriptors as a rule. It goes on
-    /// trying. Reported once for each run of failures.
+    /// A listener could not accept connections, usually for lack of descriptors. It keeps trying.
+    /// Reported once for each run of failures.
     AcceptFailed {
         /// The address that it listens on.
         addr: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's text.
         error: Arc<str>,
     },
-    /// Message events were dropped here, because the host did not take events in time.
+    /// Message events were dropped at this point, because the host did not take events in time.
     EventsDropped {
         /// How many.
         count: u64,
     },
-    /// The server has stopped. The last event.
+    /// The server has stopped. This is the last event.
     Stopped,
 }
 
 impl Event {
-    /// What the host calls the client that the event is of, if it is of one and the host has said.
+    /// Returns the identity of the event's client, if the event is about a client and the host has
+    /// set one.
     #[must_use]
     pub fn identity(&self) -> Option<&str> {
         match self {

@@ -1,27 +1,27 @@
-//! The edge to C: NULL is found here, and the host's raw pointers are followed here.
+//! The edge to C: checks for NULL, and reads and writes behind the host's raw pointers.
 //!
-//! Handles and outputs that may be NULL arrive as `Option<&T>`, which has the layout of a C pointer;
-//! what is left to raw pointers is bytes with a length, and what the host passes through.
+//! Handles and outputs that may be NULL arrive as `Option<&T>`, which has the layout of a C
+//! pointer. Raw pointers are left for bytes with a length, and for what the host only gets back.
 
 use std::{ffi::c_char, mem::MaybeUninit, ptr, slice, str};
 
 use super::{guard::guard, status::chat_status};
 
-/// The body of every exported function that returns a status.
+/// Runs the body of an exported function that returns a status.
 pub(super) fn attempt(body: impl FnOnce() -> Result<(), chat_status>) -> chat_status {
     guard(|| body().err().unwrap_or(chat_status::CHAT_OK))
 }
 
-/// An argument that must not be NULL.
+/// Returns an argument that must not be NULL.
 pub(super) fn required<T>(argument: Option<T>) -> Result<T, chat_status> {
     argument.ok_or(chat_status::CHAT_ERR_NULL_ARGUMENT)
 }
 
-/// The longest text that is looked at, in bytes.
+/// The longest text that is read, in bytes.
 const MAX_TEXT: usize = 65_535;
 
-/// The bytes that C passes as a pointer and a length; NULL with length 0 is empty. A length over
-/// `limit` is refused before anything is made of it: there may be no memory behind it.
+/// Returns the bytes that C passes as a pointer and a length; NULL with length 0 is empty. A length
+/// over `limit` is refused before a slice is made: there may be no memory behind it.
 ///
 /// # Safety
 /// If `data` is not NULL and `len` is at most `limit`, `len` bytes can be read from it, unchanged, for
@@ -41,7 +41,7 @@ pub(super) unsafe fn bytes<'a>(
     Ok(unsafe { slice::from_raw_parts(data, len) })
 }
 
-/// The text that C passes as a pointer and a length; NULL with length 0 is empty.
+/// Returns the text that C passes as a pointer and a length; NULL with length 0 is empty.
 ///
 /// # Safety
 /// As for [`bytes`].
@@ -49,27 +49,27 @@ pub(super) unsafe fn text<'a>(data: *const c_char, len: usize) -> Result<&'a str
     // SAFETY: the caller promises what `bytes` asks for.
     let bytes = unsafe { bytes(data.cast(), len, MAX_TEXT)? };
     if bytes.is_ascii() {
-        // SAFETY: ASCII is UTF-8. Found out here it takes a quarter of the instructions: a name of a room
+        // SAFETY: ASCII is UTF-8. This check is cheaper than `from_utf8`, and the name of a room
         // comes with every message.
         return Ok(unsafe { str::from_utf8_unchecked(bytes) });
     }
     str::from_utf8(bytes).map_err(|_| chat_status::CHAT_ERR_INVALID_UTF8)
 }
 
-/// What C gets for bytes of ours: never NULL, never a dangling address, which a garbage collector
-/// that meets it on its stack would not forgive.
+/// Returns what C gets for bytes of the library: never NULL and never a dangling address, on which
+/// a garbage collector that finds it on its stack could fail.
 pub(super) fn parts(bytes: &[u8]) -> (*const u8, usize) {
     let data = if bytes.is_empty() { c"".as_ptr().cast() } else { bytes.as_ptr() };
     (data, bytes.len())
 }
 
-/// As [`parts`], for text.
+/// Does what [`parts`] does, for text.
 pub(super) fn text_parts(text: &str) -> (*const c_char, usize) {
     let (data, len) = parts(text.as_bytes());
     (data.cast(), len)
 }
 
-/// Copies `text` and a NUL behind it into the caller's buffer.
+/// Copies `text` and a NUL into the caller's buffer.
 ///
 /// # Safety
 /// If `buf` is not NULL, `cap` bytes can be written to it.
@@ -92,8 +92,8 @@ pub(super) unsafe fn copy_text(
     Ok(())
 }
 
-/// Fills `size` bytes of the caller's struct: with as much of `value` as fits, then with zeros, so
-/// that a host with a longer or a shorter struct gets what both sides know.
+/// Fills `size` bytes of the caller's struct, with `value` first and zeros behind it. A host whose
+/// struct is longer or shorter gets the fields that both sides know.
 ///
 /// # Safety
 /// If `out` is not NULL, `size` bytes can be written to it. `T` has no padding.
@@ -115,7 +115,7 @@ pub(super) unsafe fn copy_struct<T: Copy>(
     Ok(())
 }
 
-/// Writes an output that the host may not want.
+/// Writes an output, unless the host passed NULL for it.
 pub(super) fn write<T>(out: Option<&mut MaybeUninit<T>>, value: T) {
     if let Some(out) = out {
         out.write(value);

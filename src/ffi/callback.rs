@@ -1,4 +1,4 @@
-//! The host's functions that libchat calls, and what was passed for them.
+//! The host's functions that libchat calls, with their user data.
 
 use std::ffi::c_void;
 
@@ -8,25 +8,26 @@ use super::{
     status::chat_status,
 };
 
-/// A pointer that libchat only hands back, and the function that is told when it is done.
+/// A pointer that libchat only hands back, and the function that is called when libchat is done
+/// with it.
 pub(super) struct UserData {
     pointer: *mut c_void,
     drop: chat_drop_fn,
 }
 
 // SAFETY: libchat does not look behind the pointer. The header says that the handler and `drop` are
-// called on threads of libchat's, so whoever passes a pointer allows for that.
+// called on libchat's threads, so a host that passes a pointer allows that.
 unsafe impl Send for UserData {}
 // SAFETY: as above; servers that share a config call its handler from several threads.
 unsafe impl Sync for UserData {}
 
 impl UserData {
-    /// Takes the pointer over: from here on `drop` is called once, whatever happens.
+    /// Takes the pointer over: from here on `drop` is called exactly once.
     pub(super) fn new(pointer: *mut c_void, drop: chat_drop_fn) -> Self {
         Self { pointer, drop }
     }
 
-    /// What the host wants to get back.
+    /// Returns the host's pointer.
     pub(super) fn pointer(&self) -> *mut c_void {
         self.pointer
     }
@@ -35,7 +36,7 @@ impl UserData {
 impl Drop for UserData {
     fn drop(&mut self) {
         if let Some(drop) = self.drop {
-            // SAFETY: the host's function for the host's pointer, which nobody uses after this.
+            // SAFETY: the host's function for the host's pointer, which is not used after this.
             unsafe { drop(self.pointer) }
         }
     }

@@ -1,4 +1,5 @@
-//! What a host does with one client: decide on it and on its messages, send to it, its rooms, its end.
+//! What a host does with one client: decides on it and on its messages, sends to it, changes its
+//! rooms, closes it.
 
 use std::ffi::c_char;
 
@@ -31,9 +32,10 @@ pub unsafe extern "C" fn chat_server_send(
     })
 }
 
-/// Closes a client's connection, after what it was sent before. A client that waits for admission is
-/// rejected with HTTP 403 and the reason. With a close code of 1000 to 1003,
-/// 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes, which may be empty.
+/// Closes a client's connection after the messages that were sent to it before, and does not wait
+/// for the client. `code` is a close code of 1000 to 1003, 1007 to 1013 or 3000 to 4999; the reason
+/// is at most 123 bytes long and may be empty. A client that waits for admission is rejected with
+/// HTTP 403 and the reason.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
 /// CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
@@ -54,13 +56,16 @@ pub unsafe extern "C" fn chat_server_disconnect(
     })
 }
 
-/// Lets a client be connected that a CHAT_EVENT_CONNECT_REQUEST told of
-/// (chat_config_set_admission_timeout). It gets what is published to its room from here on. From any
-/// thread, also in a handler. What else the answer says is said before: chat_server_set_identity,
-/// chat_server_join and chat_server_leave (also of the room that it asks for), chat_server_set_echo,
-/// chat_server_send.
+/// Accepts the client of a CHAT_EVENT_CONNECT_REQUEST (chat_config_set_admission_timeout):
+/// completes its handshake. The client receives what is published to its room from this call on.
+/// Any thread may call this, also in a handler.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or the time is over;
+/// What else the host decides about the client, it does before this call: chat_server_set_identity,
+/// chat_server_join and chat_server_leave (also of the room that the client asks for),
+/// chat_server_set_echo, chat_server_send. A client that the host has joined to the room that it
+/// asks for gets no history of that room.
+///
+/// Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
 /// CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_accept(
@@ -74,11 +79,11 @@ pub unsafe extern "C" fn chat_server_accept(
     })
 }
 
-/// Refuses a client that a CHAT_EVENT_CONNECT_REQUEST told of: its request is answered with
-/// `http_status`, 400 to 599, and a text of at most 1,024 bytes, which may be empty. From any thread,
-/// also in a handler.
+/// Rejects the client of a CHAT_EVENT_CONNECT_REQUEST: answers its request with `http_status`, 400
+/// to 599, and a text of at most 1,024 bytes, which may be empty. Any thread may call this, also in
+/// a handler.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or the time is over;
+/// Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
 /// CHAT_ERR_INVALID_ARGUMENT for another status, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE,
 /// CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
@@ -98,13 +103,14 @@ pub unsafe extern "C" fn chat_server_reject(
     })
 }
 
-/// Puts a client into a room, beside those that it is in: it receives what is published to the room from
-/// here on. It speaks to the room that it joined first of those that it is in. The host gets
-/// CHAT_EVENT_JOINED, unless the client is in the room already.
+/// Puts a client into a room, in addition to the rooms that it is in. The client receives what is
+/// published to the room from this call on. What the client sends is published to one of its rooms:
+/// the one that it joined first; this holds for all that it sends after the call has returned. The
+/// host gets CHAT_EVENT_JOINED, unless the client is already in the room.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room has,
-/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if it is in as many rooms as it may
-/// be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room can have,
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if the client is in as many
+/// rooms as it may be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_join(
     server: *mut chat_server,
@@ -121,11 +127,11 @@ pub unsafe extern "C" fn chat_server_join(
     })
 }
 
-/// Takes a client out of a room: it receives nothing that is published to the room from here on. A client
-/// that is in no room any more speaks to the host alone. The host gets CHAT_EVENT_LEFT, unless the client
-/// is not in the room.
+/// Takes a client out of a room. The client receives nothing that is published to the room from
+/// this call on. What a client in no room sends goes to the host alone. The host gets
+/// CHAT_EVENT_LEFT, unless the client is not in the room.
 ///
-/// Statuses: as of chat_server_join.
+/// Statuses: those of chat_server_join.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_leave(
     server: *mut chat_server,
@@ -142,8 +148,8 @@ pub unsafe extern "C" fn chat_server_leave(
     })
 }
 
-/// Sets what the host calls a client, such as the name of its user: all later events of the client carry
-/// it. At most 256 bytes of UTF-8; clients do not see it.
+/// Sets a client's identity: the host's name for it, such as the name of its user. All later events
+/// of the client carry it. At most 256 bytes of UTF-8. Clients do not see it.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
 /// CHAT_ERR_STOPPED.
@@ -163,7 +169,8 @@ pub unsafe extern "C" fn chat_server_set_identity(
     })
 }
 
-/// Sets whether a client receives its own messages, whatever the option or its query said.
+/// Sets whether a client receives its own messages. This overrides the option and the client's
+/// query.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
@@ -179,13 +186,16 @@ pub unsafe extern "C" fn chat_server_set_echo(
     })
 }
 
-/// Lets a message be published that a CHAT_EVENT_MESSAGE_REQUEST told of
-/// (chat_config_set_review_timeout), from any thread, also in a handler. It goes to the event's room, when
-/// what the same client sent before is decided; if the host has taken the client out of that room since,
-/// or the server stops before, it is counted in `messages_refused`. A client that leaves meanwhile stays
-/// in its rooms, and its CHAT_EVENT_DISCONNECTED waits, until its messages are decided.
+/// Allows the message of a CHAT_EVENT_MESSAGE_REQUEST (chat_config_set_review_timeout): publishes
+/// it to the event's room, as soon as the client's earlier messages are decided. Any thread may
+/// call this, also in a handler.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND if it was decided before or the time is over, CHAT_ERR_STOPPED.
+/// The message is not published, and counts in `messages_refused`, if by then the host has taken
+/// the client out of that room or the server stops. A client that disconnects before its messages
+/// are decided stays in its rooms until they are; its CHAT_EVENT_DISCONNECTED follows them.
+///
+/// Statuses: CHAT_ERR_NOT_FOUND if the message was decided on before or its time is over,
+/// CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_allow(
     server: *mut chat_server,
@@ -198,11 +208,12 @@ pub unsafe extern "C" fn chat_server_allow(
     })
 }
 
-/// Does what chat_server_allow does, with another message in the place of the client's. `kind` is
-/// CHAT_TEXT or CHAT_BINARY.
+/// Does what chat_server_allow does, but publishes another message in place of the client's. `kind`
+/// is CHAT_TEXT or CHAT_BINARY.
 ///
-/// Statuses: as of chat_server_allow; CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
-/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, with which the message is still to be decided on.
+/// Statuses: those of chat_server_allow; CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
+/// CHAT_ERR_INVALID_UTF8 and CHAT_ERR_TOO_LARGE: after these three the message still waits for a
+/// decision.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_allow_changed(
     server: *mut chat_server,
@@ -220,10 +231,10 @@ pub unsafe extern "C" fn chat_server_allow_changed(
     })
 }
 
-/// Lets a message not be published that a CHAT_EVENT_MESSAGE_REQUEST told of. Its sender is not told:
-/// say so with chat_server_send.
+/// Refuses the message of a CHAT_EVENT_MESSAGE_REQUEST: it is not published. Its sender is not
+/// told; use chat_server_send to tell it.
 ///
-/// Statuses: as of chat_server_allow.
+/// Statuses: those of chat_server_allow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_refuse(
     server: *mut chat_server,

@@ -1,4 +1,4 @@
-//! `chat_config`: a setter for every option, under the option's name.
+//! `chat_config`: one setter for each option, with the option's name.
 
 use std::{
     ffi::{c_char, c_void},
@@ -20,50 +20,51 @@ use crate::{
     options::{Overdue, SlowConsumer},
 };
 
-/// How a server is to be: every option starts with its default, which is safe on the open internet.
+/// The options of a server. Every option starts with its default, which is safe on the open
+/// internet.
 ///
-/// The setters keep what they are given. chat_server_start checks all options at once and names
-/// those that are out of their limits, so a setter fails only for what it cannot keep.
+/// The setters store their values. chat_server_start checks all options at once and names each one
+/// that is out of its limits, so a setter fails only for a value that it cannot store.
 ///
-/// A config belongs to one thread at a time. It may be freed as soon as its servers are started,
-/// or start further ones.
+/// One thread at a time may use a config. It can start several servers, and may be freed as soon as
+/// they are started.
 ///
 /// Functions: chat_config_new, chat_config_free, chat_config_add_listen, chat_config_add_origin,
-/// chat_config_set_... for each option, chat_config_set_event_handler,
-/// chat_config_set_log_handler, chat_server_start.
+/// chat_config_set_... for each option, chat_config_set_event_handler, chat_config_set_log_handler,
+/// chat_server_start.
 pub struct chat_config {
     pub(super) inner: Config,
     pub(super) handler: Option<Arc<Callback>>,
     pub(super) log: Option<Arc<LogHandler>>,
 }
 
-/// What becomes of a client that does not take what it is sent, once its outbox is full: for
+/// What happens to a client whose outbox is full because it does not read what it is sent: for
 /// chat_config_set_slow_consumer.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
 pub enum chat_slow_consumer {
-    /// Its connection is closed with code 1013 and a reason that says so.
+    /// The server closes its connection with code 1013 and a reason that says so.
     CHAT_SLOW_CONSUMER_DISCONNECT = 1,
-    /// The oldest whole messages that wait for it are dropped, and the host is told how many by
-    /// CHAT_EVENT_MESSAGES_DROPPED.
+    /// The server drops the oldest whole messages that wait for the client, and reports how many
+    /// with CHAT_EVENT_MESSAGES_DROPPED.
     CHAT_SLOW_CONSUMER_DROP_OLDEST = 2,
 }
 
-/// What becomes of a client or a message that the host has not decided on in time: for
+/// What happens to a client or a message that the host does not decide on in time: for
 /// chat_config_set_overdue.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
 pub enum chat_overdue {
-    /// As if the host had rejected the client, with HTTP 503, or refused the message.
+    /// The client is rejected with HTTP 503; the message is refused.
     CHAT_OVERDUE_REFUSE = 1,
-    /// As if the host had accepted the client or allowed the message.
+    /// The client is accepted; the message is allowed.
     CHAT_OVERDUE_ALLOW = 2,
 }
 
 /// Makes a config in which every option has its default. Pass CHAT_ABI_VERSION.
 ///
-/// Returns NULL if the header that the host was compiled with does not fit the library. The host
-/// frees it with chat_config_free.
+/// The host owns the config and frees it with chat_config_free. Returns NULL if the header that the
+/// host was compiled with does not fit the library.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn chat_config_new(abi_version: u32) -> Option<Box<chat_config>> {
@@ -73,7 +74,7 @@ pub extern "C" fn chat_config_new(abi_version: u32) -> Option<Box<chat_config>> 
     })
 }
 
-/// Frees a config. Servers that were started from it run on. NULL is allowed.
+/// Frees a config. Servers that were started from it keep running. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_free(config: Option<Box<chat_config>>) {
     guard(|| drop(config));
@@ -94,10 +95,10 @@ fn size(count: u32) -> usize {
 }
 
 /// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
-/// `[::1]:9001`. Port 0 takes a free one, which chat_server_local_addr tells.
+/// `[::1]:9001`. Port 0 takes a free port, which chat_server_local_addr returns.
 ///
-/// Default: `127.0.0.1:9001`, which the first address replaces. Statuses: CHAT_ERR_INVALID_UTF8,
-/// CHAT_ERR_TOO_LARGE.
+/// Default: `127.0.0.1:9001`; the first address that is added replaces it. Statuses:
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_config_add_listen(
     config: Option<&mut chat_config>,
@@ -114,10 +115,11 @@ pub unsafe extern "C" fn chat_config_add_listen(
 }
 
 /// Adds an origin whose pages may connect, such as `https://example.org`, or `*` for every origin.
-/// Others are answered with HTTP 403.
+/// Pages of other origins are answered with HTTP 403. Programs, which send no `Origin` header, and
+/// pages from the server's own host may always connect.
 ///
-/// Default: none, so that programs (which send no `Origin` header) and pages from the server's own
-/// host may connect; these two always may. Statuses: CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
+/// Default: no origin, so that only these two may connect. Statuses: CHAT_ERR_INVALID_UTF8,
+/// CHAT_ERR_TOO_LARGE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_config_add_origin(
     config: Option<&mut chat_config>,
@@ -133,8 +135,8 @@ pub unsafe extern "C" fn chat_config_add_origin(
     })
 }
 
-/// Sets how many worker threads share the connections. Default: 0, which is one for each core, four
-/// at the most. At most 256.
+/// Sets how many worker threads share the connections. Default: 0, which means one for each core,
+/// and at most four. At most 256.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_workers(
     config: Option<&mut chat_config>,
@@ -143,11 +145,14 @@ pub extern "C" fn chat_config_set_workers(
     attempt(|| set(config, |config| _ = config.workers(size(threads))))
 }
 
-/// Sets how long a worker looks for its next event before it sleeps (busy polling), in microseconds.
-/// Where that comes within this time as a rule, a sleep and a wake-up are saved, which are much of a
-/// short round trip, and the worker may use a whole core. Where it does not, the worker sleeps at once,
-/// but for one time in a thousand. If there are more workers than cores, none looks. 0: none looks, which
-/// leaves the most processor time to the rest of the program. Default: 15. At most 1,000.
+/// Sets how long a worker polls for its next event before it sleeps (busy polling), in
+/// microseconds.
+///
+/// Where the next event usually comes within this time, polling saves a sleep and a wake-up, which
+/// are a large part of a short round trip; the worker may then use a whole core. Where it does not,
+/// the worker sleeps at once, and polls once in about a thousand sleeps. If there are more workers
+/// than cores, no worker polls. 0: no worker polls, which leaves the most processor time to the
+/// rest of the program. Default: 15. At most 1,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_busy_poll(
     config: Option<&mut chat_config>,
@@ -159,7 +164,7 @@ pub extern "C" fn chat_config_set_busy_poll(
     })
 }
 
-/// Sets whether a sender receives its own message. A client overrides it for itself with
+/// Sets whether a sender receives its own messages. A client overrides this for itself with
 /// `?echo=false` or `?echo=true`. Default: true.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_echo(
@@ -169,7 +174,7 @@ pub extern "C" fn chat_config_set_echo(
     attempt(|| set(config, |config| _ = config.echo(echo)))
 }
 
-/// Sets how many clients may be connected at once. One more is answered with HTTP 503.
+/// Sets how many clients may be connected at once. A further client is answered with HTTP 503.
 /// Default: 65,536. From 1 to 100,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_connections(
@@ -189,8 +194,8 @@ pub extern "C" fn chat_config_set_max_rooms_per_client(
     attempt(|| set(config, |config| _ = config.max_rooms_per_client(size(rooms))))
 }
 
-/// Sets how many connections may be in their handshake at once. One more is answered with HTTP 503.
-/// Default: 1,024. From 1 to 1,000,000.
+/// Sets how many connections may be in their handshake at once. A further connection is answered
+/// with HTTP 503. Default: 1,024. From 1 to 1,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_handshakes(
     config: Option<&mut chat_config>,
@@ -199,8 +204,9 @@ pub extern "C" fn chat_config_set_max_handshakes(
     attempt(|| set(config, |config| _ = config.max_handshakes(size(count))))
 }
 
-/// Sets how long a handshake may take in total, in milliseconds. Then it is answered with HTTP 408
-/// and closed. Default: 5,000. From 10 to 86,400,000 (1 day).
+/// Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
+/// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed. Default:
+/// 5,000. From 10 to 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_handshake_timeout(
     config: Option<&mut chat_config>,
@@ -209,8 +215,8 @@ pub extern "C" fn chat_config_set_handshake_timeout(
     attempt(|| set(config, |config| _ = config.handshake_timeout(millis(timeout_ms))))
 }
 
-/// Sets how long the head of a handshake may be, in bytes. A longer one is answered with HTTP 431, and
-/// so is one with more than 100 headers. Default: 16 KiB. From 8 KiB to 1 MiB.
+/// Sets how long the head of a handshake may be, in bytes. A longer head, or one with more than 100
+/// headers, is answered with HTTP 431. Default: 16 KiB. From 8 KiB to 1 MiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_handshake_size(
     config: Option<&mut chat_config>,
@@ -219,14 +225,16 @@ pub extern "C" fn chat_config_set_handshake_size(
     attempt(|| set(config, |config| _ = config.handshake_size(bytes)))
 }
 
-/// Lets the host decide on each client that asks to be connected, and sets how long it may take, in
-/// milliseconds: it gets CHAT_EVENT_CONNECT_REQUEST, and answers with chat_server_accept or
-/// chat_server_reject. A client that it has not answered in this time is counted in
-/// `admissions_timed_out`, and refused with HTTP 503 unless chat_config_set_overdue says otherwise. Nobody
-/// else waits meanwhile.
+/// Sets how long the host may take to decide on a client that asks to be connected, in
+/// milliseconds. 0: the host does not decide, and every client is accepted.
 ///
-/// Default: 0, which is: every client is accepted. From 10 ms to 1 day, or 0. It needs an event handler
-/// or chat_config_set_event_queue.
+/// With a time, each client waits for the host's decision. The host gets CHAT_EVENT_CONNECT_REQUEST
+/// and calls chat_server_accept or chat_server_reject, from any thread. A client that it does not
+/// decide on in time is counted in `admissions_timed_out`, and rejected with HTTP 503 unless
+/// chat_config_set_overdue says otherwise. No other client waits.
+///
+/// Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
+/// chat_config_set_event_queue.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_admission_timeout(
     config: Option<&mut chat_config>,
@@ -235,15 +243,18 @@ pub extern "C" fn chat_config_set_admission_timeout(
     attempt(|| set(config, |config| _ = config.admission_timeout(millis(timeout_ms))))
 }
 
-/// Lets the host decide on each message of a client before it is published, and sets how long it
-/// may take, in milliseconds: it gets CHAT_EVENT_MESSAGE_REQUEST, and answers with
-/// chat_server_allow, chat_server_allow_changed or chat_server_refuse. What it has not decided on
-/// in this time is counted in `reviews_timed_out`, and refused unless chat_config_set_overdue says
-/// otherwise. A client's messages keep their order; others' go on. While 64 messages or 1 MiB of a
-/// client are undecided, it is not read.
+/// Sets how long the host may take to decide on a message of a client before it is published, in
+/// milliseconds. 0: the host does not decide, and every message is published.
 ///
-/// Default: 0, which is: every message is published. From 10 ms to 1 day, or 0. It needs an event
-/// handler or chat_config_set_event_queue.
+/// With a time, each message waits for the host's decision. The host gets
+/// CHAT_EVENT_MESSAGE_REQUEST and calls chat_server_allow, chat_server_allow_changed or
+/// chat_server_refuse, from any thread. A message that it does not decide on in time is counted in
+/// `reviews_timed_out`, and refused unless chat_config_set_overdue says otherwise. The messages of
+/// one client keep their order; those of other clients do not wait for them. While 64 messages or 1
+/// MiB of a client are undecided, the server does not read from that client.
+///
+/// Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
+/// chat_config_set_event_queue.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_review_timeout(
     config: Option<&mut chat_config>,
@@ -252,9 +263,9 @@ pub extern "C" fn chat_config_set_review_timeout(
     attempt(|| set(config, |config| _ = config.review_timeout(millis(timeout_ms))))
 }
 
-/// Sets what becomes of a client or a message that the host has not decided on in time: a CHAT_OVERDUE_...
-/// value. Default: CHAT_OVERDUE_REFUSE, so that nobody is let in because the host is slow. Statuses:
-/// CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+/// Sets what happens to a client or a message that the host does not decide on in time: a
+/// CHAT_OVERDUE_... value. Default: CHAT_OVERDUE_REFUSE, so that a slow host lets nobody in.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown value.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_overdue(
     config: Option<&mut chat_config>,
@@ -274,8 +285,9 @@ pub extern "C" fn chat_config_set_overdue(
     })
 }
 
-/// Sets how long a message may be, in bytes of payload. A client that sends a longer one is closed
-/// with code 1009. Default: 1 MiB. From 1 byte to 1 GiB.
+/// Sets how long a message may be, in bytes of payload. A client that sends a longer message is
+/// closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB. From
+/// 1 byte to 1 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_message_size(
     config: Option<&mut chat_config>,
@@ -284,9 +296,10 @@ pub extern "C" fn chat_config_set_max_message_size(
     attempt(|| set(config, |config| _ = config.max_message_size(bytes)))
 }
 
-/// Sets how many bytes may wait for one client that does not take them. Then it is a slow consumer.
-/// What waits counts with what keeping it costs: about 130 bytes for each write. Default: 4 MiB, a burst
-/// of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64 GiB.
+/// Sets how many bytes may wait for one client that does not read them. Beyond this size the client
+/// is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for each write.
+/// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64
+/// GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_outbox_size(
     config: Option<&mut chat_config>,
@@ -295,8 +308,8 @@ pub extern "C" fn chat_config_set_outbox_size(
     attempt(|| set(config, |config| _ = config.outbox_size(bytes)))
 }
 
-/// Sets how long the oldest byte may wait for a client that does not take it, in milliseconds. Then
-/// the client is a slow consumer. Default: 5,000. From 10 to 86,400,000 (1 day).
+/// Sets how long the oldest byte may wait for a client that does not read it, in milliseconds.
+/// After this time the client is a slow consumer. Default: 5,000. From 10 to 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_outbox_age(
     config: Option<&mut chat_config>,
@@ -305,7 +318,7 @@ pub extern "C" fn chat_config_set_outbox_age(
     attempt(|| set(config, |config| _ = config.outbox_age(millis(age_ms))))
 }
 
-/// Sets what becomes of a slow consumer: a CHAT_SLOW_CONSUMER_... value. Default:
+/// Sets what happens to a slow consumer: a CHAT_SLOW_CONSUMER_... value. Default:
 /// CHAT_SLOW_CONSUMER_DISCONNECT. Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown value.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_slow_consumer(
@@ -326,8 +339,8 @@ pub extern "C" fn chat_config_set_slow_consumer(
     })
 }
 
-/// Sets how often a client is pinged, in milliseconds; 0: never. Default: 25,000, kind to phones.
-/// From 10 to 86,400,000 (1 day), or 0.
+/// Sets how often the server pings a client, in milliseconds; 0: never. Default: 25,000, which
+/// suits phones. From 10 to 86,400,000 (1 day), or 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_ping_interval(
     config: Option<&mut chat_config>,
@@ -336,10 +349,13 @@ pub extern "C" fn chat_config_set_ping_interval(
     attempt(|| set(config, |config| _ = config.ping_interval(millis(interval_ms))))
 }
 
-/// Sets how long a client may take to answer a ping, in milliseconds (any bytes are an answer). Then
-/// its connection is cut: at most ping interval + ping timeout after its last byte. With
-/// CHAT_SLOW_CONSUMER_DISCONNECT, data that its machine does not acknowledge for the longer of this time
-/// and the outbox's age, and 1 s, cuts it too. Default: 10,000. From 10 to 86,400,000 (1 day).
+/// Sets how long a client may take to answer a ping, in milliseconds; any bytes are an answer. The
+/// server aborts the connection of a client that does not answer: at most ping interval + ping
+/// timeout after the client's last byte.
+///
+/// With CHAT_SLOW_CONSUMER_DISCONNECT, a connection is also aborted when the client's machine does
+/// not acknowledge data for 1 s more than the longer of ping timeout and outbox age. Default:
+/// 10,000. From 10 to 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_ping_timeout(
     config: Option<&mut chat_config>,
@@ -348,8 +364,9 @@ pub extern "C" fn chat_config_set_ping_timeout(
     attempt(|| set(config, |config| _ = config.ping_timeout(millis(timeout_ms))))
 }
 
-/// Sets after how long without traffic TCP keep-alives pass, and how often, in milliseconds; 0: none.
-/// Default: 15,000. Whole seconds from 1,000 to 32,400,000 (9 hours), or 0.
+/// Sets how long a connection may be without traffic until TCP keepalive probes are sent, and the
+/// time between them, in milliseconds; 0: no probes. Default: 15,000. Whole seconds from 1,000 to
+/// 32,400,000 (9 hours), or 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_tcp_keepalive(
     config: Option<&mut chat_config>,
@@ -358,8 +375,8 @@ pub extern "C" fn chat_config_set_tcp_keepalive(
     attempt(|| set(config, |config| _ = config.tcp_keepalive(millis(idle_ms))))
 }
 
-/// Sets how many messages a room keeps for clients that ask with `?history=N`; 0: none.
-/// Default: 100. At most 1,000,000.
+/// Sets how many messages a room keeps for clients that ask with `?history=N`; 0: none. Default:
+/// 100. At most 1,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_messages(
     config: Option<&mut chat_config>,
@@ -368,8 +385,8 @@ pub extern "C" fn chat_config_set_history_messages(
     attempt(|| set(config, |config| _ = config.history_messages(size(count))))
 }
 
-/// Sets how many bytes of messages a room keeps; a client gets as many as half of its outbox holds.
-/// Default: 1 MiB. At most 64 GiB.
+/// Sets how many bytes of messages a room keeps. A client that asks for history gets the last
+/// messages, as many as fit into half of its outbox. Default: 1 MiB. At most 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_size(
     config: Option<&mut chat_config>,
@@ -388,9 +405,9 @@ pub extern "C" fn chat_config_set_history_age(
     attempt(|| set(config, |config| _ = config.history_age(Duration::from_millis(age_ms))))
 }
 
-/// Sets how many bytes of messages all rooms together keep. Beyond it the rooms that have been
-/// without subscribers for longest forget theirs first, then large ones their oldest. Default: 64 MiB.
-/// At most 1 TiB.
+/// Sets how many bytes of messages all rooms together keep. Beyond this size, the rooms that have
+/// been without subscribers for longest lose their history first, and then large rooms lose their
+/// oldest messages. Default: 64 MiB. At most 1 TiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_total(
     config: Option<&mut chat_config>,
@@ -399,10 +416,10 @@ pub extern "C" fn chat_config_set_history_total(
     attempt(|| set(config, |config| _ = config.history_total(bytes)))
 }
 
-/// Sets how long chat_server_broadcast, _publish, _publish_batch (all of it), _send, _join, _leave,
-/// _set_echo and _set_identity wait while more is to be delivered than the server may keep, in
-/// milliseconds. Then they return CHAT_ERR_QUEUE_FULL; 0: at once. Default: 5,000. At most
-/// 86,400,000 (1 day).
+/// Sets how long a call of the host waits while more waits to be delivered than the server may
+/// keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
+/// holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
+/// _leave, _set_echo and _set_identity. Default: 5,000. At most 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_publish_timeout(
     config: Option<&mut chat_config>,
@@ -411,12 +428,12 @@ pub extern "C" fn chat_config_set_publish_timeout(
     attempt(|| set(config, |config| _ = config.publish_timeout(millis(timeout_ms))))
 }
 
-/// Sets how many events wait for the host; 0: events are not collected at all.
+/// Sets how many events may wait for the host; 0: no events are collected.
 ///
-/// When they are as many, or their messages and requests hold 64 MiB, message events are dropped and
-/// counted; a message that is to be decided on is refused then.
-/// Connects and disconnects are never dropped: while the queue is full, further clients are answered
-/// with HTTP 503. Default: 0, or 65,536 if there is a handler. At most 16,777,216.
+/// When this many events wait, or when their messages and requests hold 64 MiB, message events are
+/// dropped and counted, and a message that needs a decision is refused. Connects and disconnects
+/// are never dropped: while the queue is full, further clients are answered with HTTP 503. Default:
+/// 0, or 65,536 if there is a handler. At most 16,777,216.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_event_queue(
     config: Option<&mut chat_config>,
@@ -425,14 +442,14 @@ pub extern "C" fn chat_config_set_event_queue(
     attempt(|| set(config, |config| _ = config.event_queue(size(events))))
 }
 
-/// Sets the function that is called with what happens, in order, in batches. Without one, events are
-/// pulled with chat_server_next_events.
+/// Sets the function that is called with events, in order and in batches. Without a handler, the
+/// host takes events with chat_server_next_events.
 ///
-/// `user_data` is handed back with each call and never looked at. `drop`, which may be NULL, is
-/// called with it exactly once, when no call follows any more: when the config is freed and every
-/// server started from it has stopped, when another handler takes its place, or at once if this
-/// function fails. It may run on any thread, and must not use the config. Default: none. Statuses:
-/// those of every function.
+/// `user_data` is passed to each call; the library never looks behind it. `drop`, which may be
+/// NULL, is called with it exactly once, after the last call: when the config is freed and every
+/// server that was started from it has stopped, when another handler replaces this one, or at once
+/// if this function fails. `drop` may run on any thread, and must not use the config. Default: no
+/// handler. Statuses: only those that every function may return.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_event_handler(
     config: Option<&mut chat_config>,
@@ -441,7 +458,7 @@ pub extern "C" fn chat_config_set_event_handler(
     drop: chat_drop_fn,
 ) -> chat_status {
     attempt(|| {
-        // First of all, so that `drop` is called whatever happens below.
+        // First, so that `drop` is called even if a check below fails.
         let user_data = UserData::new(user_data, drop);
         let config = required(config)?;
         let callback = Callback::new(handler, user_data)?;

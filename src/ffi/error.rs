@@ -1,4 +1,4 @@
-//! `chat_error`: why a call failed, in words, and what the operating system said.
+//! `chat_error`: the text of a failed call, and the operating system's error number.
 
 use std::ffi::{CStr, CString, c_char};
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// Why a call failed: its status, a text for people, and the operating system's error number.
 ///
-/// The host owns it and frees it with chat_error_free. One thread at a time.
+/// The host owns it and frees it with chat_error_free. One thread at a time may use it.
 ///
 /// Functions: chat_error_status, chat_error_os_code, chat_error_message, chat_error_free.
 pub struct chat_error {
@@ -25,7 +25,7 @@ impl chat_error {
             Error::Listen { source, .. } | Error::Resources { source, .. } => source.raw_os_error(),
             _ => None,
         };
-        // A NUL would end the text early.
+        // A NUL would end the C string early.
         let message = error.to_string().replace('\0', "\\0");
         Self {
             status: error.into(),
@@ -36,7 +36,8 @@ impl chat_error {
 }
 
 impl chat_error {
-    /// A config that is NULL, most likely because `chat_config_new` refused the host's header.
+    /// The error for a config that is NULL, most likely because `chat_config_new` refused the
+    /// header that the host was compiled with.
     pub(super) fn no_config() -> Self {
         let message =
             c"the config is NULL: chat_config_new returns NULL if header and library do not \
@@ -57,21 +58,21 @@ impl Fallback for Result<(), chat_error> {
     }
 }
 
-/// The status that the failed call returned; CHAT_ERR_NULL_ARGUMENT if `error` is NULL.
+/// Returns the status of the failed call; CHAT_ERR_NULL_ARGUMENT if `error` is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_error_status(error: Option<&chat_error>) -> chat_status {
     guard(|| error.map_or(chat_status::CHAT_ERR_NULL_ARGUMENT, |error| error.status))
 }
 
-/// The operating system's error number (errno), such as EADDRINUSE; 0 if it had no part in it or
-/// `error` is NULL.
+/// Returns the operating system's error number (errno), such as EADDRINUSE; 0 if the operating
+/// system reported no error, or if `error` is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_error_os_code(error: Option<&chat_error>) -> i32 {
     guard(|| error.map_or(0, |error| error.os_code))
 }
 
-/// What went wrong and what to do next, in words: for people, not to be parsed. NUL-terminated, and
-/// valid until the error is freed; an empty text if `error` is NULL.
+/// Returns what went wrong and what to do next, as text for people: do not parse it. The text is
+/// NUL-terminated and valid until the error is freed. It is empty if `error` is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_error_message(error: Option<&chat_error>) -> *const c_char {
     guard(|| error.map_or(c"", |error| CStr::as_ref(&error.message)).as_ptr())

@@ -1,5 +1,4 @@
-//! `chat_event`: what happened, as a C struct that is only handed out by pointer, so that it can
-//! grow.
+//! `chat_event`: an event as a C struct. C gets it only by pointer, so that it can grow.
 
 use std::{
     ffi::{c_char, c_void},
@@ -17,10 +16,10 @@ use crate::{
     frame::Kind,
 };
 
-/// The name of one client's connection: never 0, never used twice by a server.
+/// The id of one client's connection: never 0, never used twice by a server.
 pub type chat_client_id = u64;
 
-/// The name of one decision on a client's message: never 0, never used twice by a server.
+/// The id of one decision on a client's message: never 0, never used twice by a server.
 pub type chat_decision_id = u64;
 
 /// Whether a message is text or bytes.
@@ -33,71 +32,75 @@ pub enum chat_kind {
     CHAT_BINARY = 2,
 }
 
-/// What a chat_event says has happened. The events of one client come in the order CONNECT_REQUEST (if
-/// the host decides on connections), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED,
-/// LEFT and MESSAGES_DROPPED, DISCONNECTED. JOINED comes before CONNECTED for what the host says before it
-/// accepts the client, and a client that is not admitted has no CONNECTED.
+/// What a chat_event reports. The events of one client come in this order: CONNECT_REQUEST (if the
+/// host decides on clients), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED, LEFT and
+/// MESSAGES_DROPPED, DISCONNECTED. If the host joins a client to rooms before it accepts it, those
+/// JOINED come before CONNECTED. A client that is not admitted has no CONNECTED.
 ///
-/// Further ones may come: a host passes over those that it does not know.
+/// Later versions may add events: a host must ignore those that it does not know.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
 pub enum chat_event_type {
     /// A client asks to be connected, and waits for chat_server_accept or chat_server_reject
-    /// (chat_config_set_admission_timeout): client, room (the one that it asks for), addr, path,
+    /// (chat_config_set_admission_timeout). Fields: client, room (which it asks for), addr, path,
     /// query, headers.
     CHAT_EVENT_CONNECT_REQUEST = 1,
-    /// A client has connected and is in its room: client, identity, room, addr, path, query, headers.
+    /// A client has connected and is in its room. Fields: client, identity, room, addr, path,
+    /// query, headers.
     CHAT_EVENT_CONNECTED = 2,
-    /// A client published a message, which is on its way to the room: client, identity, room, offset,
-    /// kind, data. Of a client that is in no room, the room is empty and the offset 0: it speaks to
-    /// the host alone.
+    /// A client published a message, which is being delivered to the room. Fields: client,
+    /// identity, room, offset, kind, data. The message of a client in no room goes to the host
+    /// alone: then room is empty and offset is 0.
     CHAT_EVENT_MESSAGE = 3,
-    /// The host has put a client into a room (chat_server_join): client, identity, room.
+    /// The host has put a client into a room (chat_server_join). Fields: client, identity, room.
     CHAT_EVENT_JOINED = 4,
-    /// The host has taken a client out of a room (chat_server_leave): client, identity, room.
+    /// The host has taken a client out of a room (chat_server_leave). Fields: client, identity,
+    /// room.
     CHAT_EVENT_LEFT = 5,
-    /// A client has left, or was not admitted, and is in no room any more: client, identity, code,
-    /// reason.
+    /// A client has disconnected, or was not admitted, and is in no room any more. Its socket may
+    /// stay open for some seconds, and counts as a connection until then: the server writes what
+    /// waits for the client and awaits its close frame. Fields: client, identity, code, reason.
     CHAT_EVENT_DISCONNECTED = 6,
-    /// Message events were dropped here, because the host did not take events in time: count.
+    /// Message events were dropped at this point, because the host did not take events in time.
+    /// Fields: count.
     CHAT_EVENT_EVENTS_DROPPED = 7,
-    /// The server has stopped. The last event.
+    /// The server has stopped. This is the last event.
     CHAT_EVENT_STOPPED = 8,
-    /// The oldest messages that waited for a slow consumer were dropped: client, count.
+    /// The oldest messages that waited for a slow consumer were dropped. Fields: client, count.
     CHAT_EVENT_MESSAGES_DROPPED = 9,
-    /// A listener could not accept connections, for want of descriptors as a rule, and goes on
-    /// trying: addr (the listener's), reason (the operating system's words). Reported once for each
-    /// run of failures.
+    /// A listener could not accept connections, usually for lack of descriptors. It keeps trying.
+    /// Reported once for each run of failures. Fields: addr (of the listener), reason (the
+    /// operating system's text).
     CHAT_EVENT_ACCEPT_FAILED = 10,
     /// A client sent a message, which waits for chat_server_allow, chat_server_allow_changed or
-    /// chat_server_refuse (chat_config_set_review_timeout): client, identity, room, decision, kind,
-    /// data. If it is published, CHAT_EVENT_MESSAGE follows.
+    /// chat_server_refuse (chat_config_set_review_timeout). Fields: client, identity, room,
+    /// decision, kind, data. If the message is published, CHAT_EVENT_MESSAGE follows.
     CHAT_EVENT_MESSAGE_REQUEST = 11,
 }
 
-/// The headers of a client's request, which chat_event_header and chat_event_header_at read.
+/// The headers of a client's request, for chat_event_header and chat_event_header_at.
 pub struct chat_headers {
     _opaque: [u8; 0],
 }
 
-/// Something that happened on a server.
+/// An event: something that happened on a server.
 ///
-/// The library owns it and all that it points to: valid until the handler returns, or until the
-/// chat_events that it is from is freed. Fields that do not belong to the event's type are 0 or
-/// empty; texts are never NULL, and not NUL-terminated. Further fields may be added at the end, so
-/// a host must not make arrays of this struct.
+/// The library owns the event and all that it points to. They are valid until the handler returns,
+/// or until the chat_events that holds the event is freed. Fields that do not belong to the event's
+/// type are 0 or empty. Texts are never NULL and are not NUL-terminated. Later versions may add
+/// fields at the end, so a host must not make arrays of this struct.
 ///
 /// Functions: chat_event_header, chat_event_header_at.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct chat_event {
-    /// What happened: a CHAT_EVENT_... value.
+    /// The type of the event: a CHAT_EVENT_... value.
     pub r#type: u32,
     /// MESSAGE, MESSAGE_REQUEST: CHAT_TEXT or CHAT_BINARY.
     pub kind: u32,
-    /// The client, in all events of one.
+    /// The client, in every event about one client.
     pub client: chat_client_id,
-    /// MESSAGE: its place in the room's order, 1 for the first.
+    /// MESSAGE: the message's position in the room's order, 1 for the first; 0 without a room.
     pub offset: u64,
     /// EVENTS_DROPPED, MESSAGES_DROPPED: how many.
     pub count: u64,
@@ -123,36 +126,37 @@ pub struct chat_event {
     pub query_len: usize,
     /// CONNECT_REQUEST, CONNECTED: the headers, for chat_event_header; NULL in other events.
     pub headers: *const chat_headers,
-    /// CONNECT_REQUEST, CONNECTED: how many headers there are.
+    /// CONNECT_REQUEST, CONNECTED: the number of headers.
     pub header_count: usize,
-    /// DISCONNECTED: the close frame's reason, or what ended the connection. ACCEPT_FAILED: what the
-    /// operating system said.
+    /// DISCONNECTED: the close frame's reason, or what ended the connection. ACCEPT_FAILED: the
+    /// operating system's text.
     pub reason: *const c_char,
     /// The length of `reason` in bytes.
     pub reason_len: usize,
-    /// DISCONNECTED: the close code, the client's own or the one that it was closed with; 1005 if
-    /// its close frame held none, 1006 if the connection ended without one.
+    /// DISCONNECTED: the close code, which is the client's own or the one that it was closed with;
+    /// 1005 if its close frame had no code, 1006 if the connection ended without a close frame.
     pub code: u16,
-    /// CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT, DISCONNECTED: what the host calls the
-    /// client (chat_server_set_identity); empty if it has not said.
+    /// CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT, DISCONNECTED: the client's identity
+    /// (chat_server_set_identity); empty if the host has not set one.
     pub identity: *const c_char,
     /// The length of `identity` in bytes.
     pub identity_len: usize,
-    /// MESSAGE_REQUEST: the decision's name.
+    /// MESSAGE_REQUEST: the id of the decision, for chat_server_allow, chat_server_allow_changed
+    /// and chat_server_refuse.
     pub decision: chat_decision_id,
 }
 
-/// Is called with events: `events` points to `count` of them, in order, at least one. They are valid
-/// until it returns. See the threads at the top of this file for what it may do.
+/// An event handler. `events` points to `count` events, in order, at least one; they are valid
+/// until the handler returns. "Threads" at the top of this file says what a handler may do.
 pub type chat_event_fn = Option<
     unsafe extern "C" fn(user_data: *mut c_void, events: *const *const chat_event, count: usize),
 >;
 
-/// Is called when libchat will not use `user_data` again.
+/// A function that is called when the library will not use `user_data` again.
 pub type chat_drop_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// Events as C sees them. Points into the `Event`s that it was made of and must not outlive them:
-/// moving them is harmless, since all texts and messages are behind pointers of their own.
+/// Events as C sees them. A view points into the `Event`s that it was made of, and must not outlive
+/// them. They may be moved: all their texts and messages are on the heap.
 pub(super) struct View {
     /// Points into `entries`.
     pointers: Vec<*const chat_event>,
@@ -177,9 +181,9 @@ impl View {
     }
 }
 
-/// An address as text, which an `Event` does not hold.
+/// Returns an address as text, which an `Event` does not hold; `addrs` keeps it.
 fn addr_text(addr: SocketAddr, addrs: &mut Vec<Box<str>>) -> (*const c_char, usize) {
-    // First moved, then pointed to.
+    // Push first: the text is boxed, so a pointer into it stays valid when the vector grows.
     addrs.push(addr.to_string().into());
     addrs.last().map_or_else(|| text_parts(""), |text| text_parts(text))
 }
@@ -299,7 +303,7 @@ impl From<Kind> for chat_kind {
     }
 }
 
-/// The kind that a number of C's stands for.
+/// Returns the kind that a number from C stands for.
 pub(super) fn kind(number: u32) -> Result<Kind, chat_status> {
     [Kind::Text, Kind::Binary]
         .into_iter()
@@ -307,10 +311,10 @@ pub(super) fn kind(number: u32) -> Result<Kind, chat_status> {
         .ok_or(chat_status::CHAT_ERR_INVALID_ARGUMENT)
 }
 
-/// The request that a CONNECT_REQUEST or CONNECTED event tells of.
+/// Returns the request of a CONNECT_REQUEST or CONNECTED event.
 ///
 /// # Safety
-/// The event is one that [`View`] made, and what that was made of still lives.
+/// A [`View`] made the event, and the `Event`s that the view was made of still live.
 pub(super) unsafe fn request(event: &chat_event) -> Result<&Request, chat_status> {
     // SAFETY: `headers` is NULL or was made of the `Request` of an event that still lives.
     let request = unsafe { event.headers.cast::<Request>().as_ref() };

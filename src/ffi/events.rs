@@ -1,4 +1,4 @@
-//! `chat_events`: a batch that was pulled, and what is looked up in an event rather than read.
+//! `chat_events`: a batch of events that the host takes, and the headers of an event's request.
 
 use std::{ffi::c_char, mem::MaybeUninit, ptr};
 
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::event::Event;
 
-/// A batch of events that was pulled, in order.
+/// A batch of events, in order.
 ///
-/// The host owns it and frees it with chat_events_free. One thread at a time.
+/// The host owns it and frees it with chat_events_free. One thread at a time may use it.
 ///
 /// Functions: chat_server_next_events, chat_events_len, chat_events_get, chat_events_free.
 pub struct chat_events {
     view: View,
-    /// What `view` points into.
+    /// The events that `view` points into.
     _events: Vec<Event>,
 }
 
@@ -27,14 +27,15 @@ impl chat_events {
     }
 }
 
-/// How many events a batch holds; 0 if `events` is NULL.
+/// Returns how many events a batch holds; 0 if `events` is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_events_len(events: Option<&chat_events>) -> usize {
     guard(|| events.map_or(0, |events| events.view.pointers().len()))
 }
 
-/// An event of a batch, counted from 0: valid until the batch is freed, not to be freed by itself.
-/// NULL if there is none with this index or `events` is NULL.
+/// Returns an event of a batch by its index, which counts from 0. The event belongs to the batch
+/// and is valid until the batch is freed. Returns NULL if there is no event with this index or
+/// `events` is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_events_get(events: Option<&chat_events>, index: usize) -> *const chat_event {
     guard(|| {
@@ -43,18 +44,19 @@ pub extern "C" fn chat_events_get(events: Option<&chat_events>, index: usize) ->
     })
 }
 
-/// Frees a batch, and with it all that its events point to. NULL is allowed.
+/// Frees a batch and all that its events point to. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_events_free(events: Option<Box<chat_events>>) {
     guard(|| drop(events));
 }
 
-/// Finds a header of the client's request in a CONNECT_REQUEST or CONNECTED event: its first value,
-/// under a name that is compared without regard to case. `event` is the pointer that the library
-/// handed out.
+/// Finds a header of the client's request by name, in a CONNECT_REQUEST or CONNECTED event, and
+/// returns its first value. Upper and lower case are the same in the name. `event` is a pointer
+/// that the library handed out.
 ///
-/// The value is bytes, which HTTP does not promise to be UTF-8; it is valid as long as the event.
-/// Statuses: CHAT_ERR_NOT_FOUND if the client sent none or the event is another; those of texts.
+/// The value is bytes: HTTP does not guarantee UTF-8. It is valid as long as the event. Statuses:
+/// CHAT_ERR_NOT_FOUND if the client sent no such header or the event is of another type; for the
+/// name, CHAT_ERR_INVALID_UTF8 and CHAT_ERR_TOO_LARGE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_header(
     event: Option<&chat_event>,
@@ -77,10 +79,12 @@ pub unsafe extern "C" fn chat_event_header(
     })
 }
 
-/// Reads a header of the client's request by its index, from 0 to the event's `header_count` - 1, in
-/// the order in which they were sent, names in lower case.
+/// Reads a header of the client's request by index, from 0 to the event's `header_count` - 1.
+/// Headers are in the order in which the client sent them; names are in lower case. Name and value
+/// are valid as long as the event.
 ///
-/// Outputs that are not wanted may be NULL. Statuses: CHAT_ERR_NOT_FOUND if there are not as many.
+/// An output that is not needed may be NULL. Statuses: CHAT_ERR_NOT_FOUND if there is no header
+/// with this index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_event_header_at(
     event: Option<&chat_event>,

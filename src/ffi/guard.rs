@@ -1,4 +1,4 @@
-//! Panics stop here: none crosses to C.
+//! Stops panics at the edge to C: none crosses it.
 
 use std::{
     mem,
@@ -6,7 +6,7 @@ use std::{
     ptr,
 };
 
-/// What a function returns instead of panicking. Implemented beside each type that is returned.
+/// What a function returns if it panics. Implemented beside each type that is returned.
 pub(super) trait Fallback {
     fn on_panic() -> Self;
 }
@@ -45,9 +45,9 @@ impl<T> Fallback for Option<Box<T>> {
     }
 }
 
-/// The body of every exported function: a panic in it ends here.
+/// Runs the body of an exported function. A panic in it ends here.
 pub(super) fn guard<T: Fallback>(body: impl FnOnce() -> T) -> T {
-    // Whatever a panic left half done is behind locks that the engine takes care of.
+    // AssertUnwindSafe: state that a panic left half done is behind locks that the engine repairs.
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
         // Dropping the payload could panic again, outside of every guard.
         mem::forget(payload);

@@ -23,49 +23,52 @@ use super::{
     status::chat_status,
 };
 
-/// How much a log line matters, for chat_config_set_log_handler. A handler for one level gets the
-/// lines of all levels above it in this list, too.
+/// The level of a log line, for chat_config_set_log_handler. A handler for one level also gets the
+/// lines of the levels above it in this list.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
 pub enum chat_log_level {
-    /// Something is broken, and the server goes on without it: a thread or a handler panicked.
+    /// Something is broken: for example a thread or a handler panicked.
     CHAT_LOG_ERROR = 1,
     /// Something is lost or refused that need not be: connections that cannot be accepted, events
-    /// that the host does not take, limits that are reached, clients that were cut at the stop.
+    /// that the host does not take, limits that are reached, connections that are aborted at the
+    /// stop.
     CHAT_LOG_WARN = 2,
-    /// The server's life and slow consumers: a few lines a day, at most one a second of each sort.
+    /// The start and stop of the server, and slow consumers: a few lines a day, and at most one
+    /// line a second of each sort.
     CHAT_LOG_INFO = 3,
-    /// Every client that comes, goes or is refused: as many lines as clients make.
+    /// Every client that connects, disconnects or is refused: clients decide how many lines.
     CHAT_LOG_DEBUG = 4,
-    /// Nothing more today.
+    /// No further lines in this version.
     CHAT_LOG_TRACE = 5,
 }
 
-/// Is called with a line: its CHAT_LOG_... level, and its text, which is valid until this returns.
-/// See chat_config_set_log_handler for what it may do.
+/// A log handler. It gets the line's CHAT_LOG_... level, and its text, which is valid until the
+/// handler returns. chat_config_set_log_handler says what a log handler may do.
 pub type chat_log_fn = Option<
     unsafe extern "C" fn(user_data: *mut c_void, level: u32, text: *const c_char, text_len: usize),
 >;
 
-/// Sets the function that gets the log lines of the servers that are started with this config, those
-/// of a CHAT_LOG_... level up to `max_level`. Without one the library writes no line anywhere.
+/// Sets the function that gets the log lines of all servers that are started from this config: the
+/// lines of the CHAT_LOG_... levels up to `max_level`. Without a log handler the library writes no
+/// lines.
 ///
-/// A line is UTF-8, `message key=value key="a value"`, without line breaks or other control
-/// characters, and has at most 1,024 bytes; one that was cut ends with `...`. Its words may change
-/// with every version.
+/// A line is UTF-8 of the form `message key=value key="a value"`. It has no line breaks or other
+/// control characters and at most 1,024 bytes; a line that was cut ends with `...`. The words of a
+/// line may change in every version.
 ///
-/// The handler is called on the server's threads and in the host's calls of chat_server_start,
-/// chat_server_stop and chat_server_free: before chat_server_start returns, after chat_server_stop
-/// has, and by several threads at once. What it waits for, clients wait for too: it should put
-/// the line aside, and must not wait for a thread that is in a call of libchat. It must return by
-/// itself: no longjmp, no C++ exception. Inside, functions about a server return
-/// CHAT_ERR_IN_HANDLER, chat_server_start too, and chat_server_free does nothing.
+/// The log handler is called on the server's threads, and inside the host's calls of
+/// chat_server_start, chat_server_stop and chat_server_free: before chat_server_start returns,
+/// after chat_server_stop has returned, and on several threads at once. While it waits, clients
+/// wait. It should queue the line and return, and must not wait for a thread that is in a call of
+/// libchat. It must return by itself: no longjmp, no C++ exception. Inside it, every function of a
+/// server, and chat_server_start, returns CHAT_ERR_IN_HANDLER; chat_server_free does nothing.
 ///
-/// `user_data` is handed back with each call and never looked at. `drop`, which may be NULL, is
-/// called with it exactly once, when no call follows any more: when the config is freed and every
-/// server started from it is freed, when another handler takes its place, or at once if this
-/// function fails. It may run on any thread, and must not call libchat. Default: none. Statuses:
-/// CHAT_ERR_INVALID_ARGUMENT for an unknown level.
+/// `user_data` is passed to each call; the library never looks behind it. `drop`, which may be
+/// NULL, is called with it exactly once, after the last call: when the config and every server that
+/// was started from it are freed, when another handler replaces this one, or at once if this
+/// function fails. `drop` may run on any thread, and must not call libchat. Default: no handler.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown level.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_log_handler(
     config: Option<&mut chat_config>,
@@ -75,7 +78,7 @@ pub extern "C" fn chat_config_set_log_handler(
     drop: chat_drop_fn,
 ) -> chat_status {
     attempt(|| {
-        // First of all, so that `drop` is called whatever happens below.
+        // First, so that `drop` is called even if a check below fails.
         let user_data = UserData::new(user_data, drop);
         let config = required(config)?;
         required(handler)?;
@@ -107,7 +110,7 @@ fn level_number(level: Level) -> u32 {
     level as u32
 }
 
-/// The host's log handler, kept by the config and by every server started from it.
+/// The host's log handler, kept by the config and by every server that was started from it.
 pub(super) struct LogHandler {
     max_level: LevelFilter,
     function: chat_log_fn,
@@ -115,10 +118,11 @@ pub(super) struct LogHandler {
 }
 
 impl LogHandler {
-    /// Calls a function whose log lines go to the handler. A server that it starts keeps to it.
+    /// Calls a function whose log lines go to the handler. A server that the function starts keeps
+    /// it.
     pub(super) fn within<T>(this: Option<&Arc<Self>>, body: impl FnOnce() -> T) -> T {
         let Some(handler) = this else {
-            // Not to the handler of another server, in whose handler this may be called.
+            // This may run in another server's handler, and its log handler must not get the lines.
             return dispatcher::with_default(&Dispatch::none(), body);
         };
         let lines = Lines { max_level: handler.max_level, handler: Arc::downgrade(handler) };
@@ -139,7 +143,7 @@ thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the calling thread is in a log handler, in which a server must not be waited for.
+/// Returns whether the calling thread is in a log handler, which must not wait for a server.
 pub(super) fn is_inside() -> bool {
     IS_INSIDE.get()
 }
@@ -158,8 +162,8 @@ impl Drop for Inside {
     }
 }
 
-/// The subscriber. It holds the handler weakly: `tracing` takes hold of subscribers under a lock of
-/// its own, and the host's `drop` must not be called there.
+/// The subscriber. It holds the handler weakly: `tracing` drops subscribers under a lock of its
+/// own, and the host's `drop` must not be called there.
 struct Lines {
     max_level: LevelFilter,
     handler: Weak<LogHandler>,
@@ -171,7 +175,7 @@ impl Subscriber for Lines {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // What the libraries below have to say is for those who work on them.
+        // Lines of libchat's dependencies are left out: they are of no use to a host.
         let is_own = metadata.target().split("::").next() == Some("chat");
         is_own && metadata.is_event() && *metadata.level() <= self.max_level
     }
@@ -203,10 +207,10 @@ impl Subscriber for Lines {
 /// How long a line may be, in bytes.
 const MAX_LINE: usize = 1024;
 
-/// What a line that was cut ends with.
+/// The end of a line that was cut.
 const CUT: &str = "...";
 
-/// A line as it is written: what does not fit is left out, and marked.
+/// The text of a line. It is cut, and marked, where it is too long.
 #[derive(Default)]
 struct Line {
     text: String,
@@ -243,13 +247,13 @@ impl Write for Line {
                 self.push(c);
             }
         }
-        // The rest need not even be made.
+        // An error ends the formatting: the rest would be cut anyway.
         if self.is_cut { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
 impl Visit for Line {
-    // No line of ours has such a value, and what writes one would be a part of every program.
+    // No line of libchat has such a value, and the code that formats one would be in every program.
     fn record_f64(&mut self, _: &Field, _: f64) {}
 
     fn record_i128(&mut self, _: &Field, _: i128) {}
@@ -257,7 +261,7 @@ impl Visit for Line {
     fn record_u128(&mut self, _: &Field, _: u128) {}
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // It fails only when the line is full.
+        // Writing fails only when the line is full.
         if field.name() == "message" {
             _ = write!(self, "{value:?}");
         } else {

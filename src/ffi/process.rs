@@ -1,7 +1,7 @@
-//! Which process this is: asked at every call about a server, so it must not cost a system call.
+//! Which process this is. Every call of a server asks, so the answer must not cost a system call.
 //!
-//! The one thing that is global here: how often this process has been forked off. Measured from C,
-//! asking the kernel for the process's number was half of a broadcast.
+//! The count of forks is the only global state: a call of `getpid` for each broadcast would cost
+//! too much.
 
 use std::{
     io,
@@ -11,15 +11,15 @@ use std::{
     },
 };
 
-/// Forks between the process that first started a server and this one.
+/// The number of forks between the process that first started a server and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// A process, as far as it can be told from its forks.
+/// A process, identified by the number of forks that lead to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Process(u32);
 
 impl Process {
-    /// The process that this runs in, from now on told from its forks.
+    /// Returns the current process, and counts forks from now on.
     pub(super) fn watched() -> io::Result<Self> {
         static WATCHED: OnceLock<i32> = OnceLock::new();
         // SAFETY: `count` is async-signal-safe, as what runs in the child of a fork must be, and it
@@ -30,7 +30,7 @@ impl Process {
         }
     }
 
-    /// The process that this runs in.
+    /// Returns the current process.
     pub(super) fn current() -> Self {
         Self(FORKS.load(Ordering::Relaxed))
     }

@@ -1,4 +1,4 @@
-//! Publishing: to everyone, to a room, and many messages in one call.
+//! Messages to all clients, to a room, and many messages in one call.
 
 use std::{
     ffi::c_char,
@@ -14,8 +14,9 @@ use super::{
 };
 use crate::batch::Publication;
 
-/// Delivers a message to every client of this server, whatever its room. `kind` is CHAT_TEXT or
-/// CHAT_BINARY.
+/// Broadcasts a message to every client of this server, whatever its rooms. The message is in no
+/// room's order or history. The calls of one thread reach each client in the order in which they
+/// were made. `kind` is CHAT_TEXT or CHAT_BINARY.
 ///
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
 /// CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
@@ -35,13 +36,14 @@ pub unsafe extern "C" fn chat_server_broadcast(
     })
 }
 
-/// Publishes a message to a room: it gets its place in the room's order, goes to every client in it,
-/// and into its history. A room is 1 to 128 bytes of UTF-8 without control characters; that of the
-/// path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
+/// Publishes a message to a room: the message gets its offset in the room's order, is delivered to
+/// every client in the room, and is added to the room's history. The name of a room is 1 to 128
+/// bytes of UTF-8 without control characters; the room of the path `/` is `lobby`. `kind` is
+/// CHAT_TEXT or CHAT_BINARY.
 ///
-/// `*offset`, if `offset` is not NULL, is the message's place in the room's order: 1 for the first. A
-/// room that has neither clients nor history is forgotten; its offsets begin again.
-/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room has or an unknown kind,
+/// `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
+/// room. A room that has neither clients nor history is forgotten, and its offsets start again.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have or an unknown kind,
 /// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_publish(
@@ -64,11 +66,11 @@ pub unsafe extern "C" fn chat_server_publish(
     })
 }
 
-/// For how many messages memory is reserved at once, whatever count a host passes.
+/// The most messages that memory is reserved for in advance, whatever count a host passes.
 const MAX_RESERVED: usize = 1024;
 
-/// One message for chat_server_publish_batch. Set all of it to zero first: further fields may be
-/// added at the end, and zero is what they had been before.
+/// One message for chat_server_publish_batch. Set the whole struct to zero first: later versions
+/// may add fields at the end, and a field that is zero changes nothing.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct chat_message {
@@ -82,26 +84,28 @@ pub struct chat_message {
     pub data_len: usize,
     /// CHAT_TEXT or CHAT_BINARY.
     pub kind: u32,
-    /// Must be 0: room for what a later header may add.
+    /// Must be 0. A later header may use it.
     pub reserved: u32,
 }
 
-/// What every host's struct has, in bytes: that of the first header. One of a later header has more
-/// behind it, and one of an earlier header than the library's ends before the library's does.
+/// The size of the struct in the first header, in bytes, which is the smallest that a host can
+/// have. The struct of a later header is longer; that of a header older than the library is shorter
+/// than the library's.
 const LEAST_SIZE: usize = offset_of!(chat_message, reserved) + size_of::<u32>();
 
-/// Publishes `count` messages, in their order, as chat_server_publish does each. It costs less than as
-/// many calls, above all if the messages of one room follow each other: up to 256 of those have
-/// places in the room's order one behind the other, with no other publisher's between.
+/// Publishes `count` messages in their order, each as chat_server_publish does. This costs less
+/// than as many calls, above all if messages to the same room follow each other: up to 256 of these
+/// get consecutive offsets, and no message of another publisher comes between them.
 ///
-/// `messages` is an array, and `stride` is `sizeof(chat_message)`, by which the library knows which
-/// fields the host's has. NULL with a `count` of 0 is allowed. `*published`, if `published` is not NULL,
-/// is how many messages were published, the first so many: it is written on failure too.
+/// `messages` is an array. `stride` is `sizeof(chat_message)`: it tells the library which fields
+/// the host's struct has. NULL with a `count` of 0 is allowed. `*published`, if `published` is not
+/// NULL, is the number of messages that were published, from the first on. It is written on failure
+/// too.
 ///
-/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no size of the struct or a `reserved` that
-/// is not 0; those of chat_server_publish for any message, except for
-/// CHAT_ERR_QUEUE_FULL and CHAT_ERR_STOPPED before any message is published. These two can come in
-/// between. All of the batch waits for at most one publish_timeout.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no size of the struct or a `reserved`
+/// that is not 0; for any of the messages, the statuses of chat_server_publish. On failure no
+/// message was published, except with CHAT_ERR_QUEUE_FULL and CHAT_ERR_STOPPED, which can come
+/// after some messages were. The whole batch waits for at most one publish_timeout.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_publish_batch(
     server: *mut chat_server,
@@ -131,11 +135,11 @@ pub unsafe extern "C" fn chat_server_publish_batch(
     })
 }
 
-/// The structs of an array whose elements are `stride` bytes long. What a host's struct does not have
-/// is 0.
+/// Reads the structs of an array whose elements are `stride` bytes long. A field that the host's
+/// struct does not have is 0.
 ///
 /// # Safety
-/// `messages` is NULL, or as many structs can be read for as long as the iterator lives.
+/// `messages` is NULL, or `count` structs can be read for as long as the iterator lives.
 pub(super) unsafe fn strided(
     messages: *const chat_message,
     stride: usize,
@@ -166,8 +170,10 @@ pub(super) unsafe fn strided(
     }))
 }
 
+/// Checks one message of a batch.
+///
 /// # Safety
-/// The message's room and payload can be read for `'a`, the payload if it is not over the limit.
+/// The message's room can be read for `'a`, and so can its payload, unless that is over the limit.
 unsafe fn publication<'a>(
     message: &chat_message,
     before: Option<&Publication<'a>>,
@@ -177,7 +183,7 @@ unsafe fn publication<'a>(
     if message.reserved != 0 {
         return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
     }
-    // Most messages of a batch name their room by the same bytes, which are checked once.
+    // Most messages of a batch point to the same bytes for their room, which are checked once.
     let same = before.map(|before| before.room).filter(|room| {
         ptr::eq(room.as_ptr(), message.room.cast()) && room.len() == message.room_len
     });

@@ -1,4 +1,4 @@
-//! `chat_server`: start, stop, and what a host says to its clients.
+//! `chat_server`: start, stop, counters, and events that the host takes.
 
 use std::{
     ffi::c_char,
@@ -27,38 +27,38 @@ use crate::{config::Config, error::Error, server::Server};
 
 /// A running server.
 ///
-/// Every function of it may be called from any thread at any time; chat_server_free must be the
-/// last, after all others have returned.
+/// Any thread may call any function of a server at any time. chat_server_free must be the last
+/// call, after all others have returned.
 ///
-/// Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast, chat_server_publish,
-/// chat_server_publish_batch, chat_server_send, chat_server_disconnect, chat_server_accept,
-/// chat_server_reject, chat_server_join, chat_server_leave, chat_server_set_echo,
-/// chat_server_set_identity, chat_server_allow, chat_server_allow_changed, chat_server_refuse,
-/// chat_server_stats, chat_server_next_events, chat_server_request_stop, chat_server_stop,
-/// chat_server_free.
+/// Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast,
+/// chat_server_publish, chat_server_publish_batch, chat_server_send, chat_server_disconnect,
+/// chat_server_accept, chat_server_reject, chat_server_join, chat_server_leave,
+/// chat_server_set_echo, chat_server_set_identity, chat_server_allow, chat_server_allow_changed,
+/// chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_request_stop,
+/// chat_server_stop, chat_server_free.
 pub struct chat_server {
     server: Server,
-    /// The process that has the server's threads; a fork of it has not.
+    /// The process that runs the server's threads; a fork of it does not.
     process: Process,
     link: Arc<Link>,
-    /// Last, so that the end of the server is logged too.
+    /// The last field, so that the end of the server is logged too.
     _log: Option<Arc<LogHandler>>,
 }
 
-/// Enough room for any address that chat_server_local_addr tells, in bytes.
+/// The size of a buffer that holds any address of chat_server_local_addr, in bytes.
 #[allow(dead_code)] // For C.
 pub const CHAT_ADDR_SIZE: usize = 64;
 
-/// The time for chat_server_next_events that never ends.
+/// The timeout with which chat_server_next_events waits without end.
 pub const CHAT_WAIT_FOREVER: u32 = u32::MAX;
 
-/// The longest struct that `chat_server_stats` believes a host to have.
+/// The largest struct that `chat_server_stats` fills.
 const MAX_STATS_SIZE: usize = 4096;
 
-/// The server behind a handle, if it is of this process.
+/// Returns the server behind a handle, if it belongs to this process.
 ///
 /// # Safety
-/// The handle is NULL or of a server that is not freed during `'a`.
+/// The handle is NULL, or its server is not freed during `'a`.
 pub(super) unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_server, chat_status> {
     // SAFETY: the caller promises it.
     let handle = required(unsafe { handle.as_ref() })?;
@@ -79,16 +79,17 @@ impl std::ops::Deref for chat_server {
     }
 }
 
-/// What ties the host's handler to its server.
+/// The state that the host's handler and its server share.
 #[derive(Default)]
 struct Link {
-    /// The host has got its server, which its handler is sure to use.
+    /// Set once the host has its server, which the handler may use.
     started: OnceLock<()>,
-    /// The host has freed its server inside the handler, which may not be called with what is left.
+    /// Set when the host has freed its server inside the handler, which is not called again.
     freed: AtomicBool,
 }
 
-/// Opens the way for the handler, whatever became of the start: nobody waits for ever.
+/// Releases the handler when the start is over, also if it failed: otherwise the handler's thread
+/// would wait for ever.
 struct Started<'a>(&'a Link);
 
 impl Drop for Started<'_> {
@@ -97,17 +98,17 @@ impl Drop for Started<'_> {
     }
 }
 
-/// How many events a call of the handler gets at most: what describes them stays in the cache, and
-/// is so small that the allocator keeps it.
+/// The most events that one call of the handler gets. The descriptions of so few events stay in the
+/// cache, and the allocator keeps their memory.
 const MAX_EVENTS: usize = 256;
 
-/// The config with the host's handler in it.
+/// Returns the config with the host's handler in it.
 fn with_handler(config: &Config, callback: Arc<Callback>, link: Arc<Link>) -> Config {
     let mut config = config.clone();
     config.event_handler(move |_, events| {
         link.started.wait();
         for events in events.chunks(MAX_EVENTS) {
-            // Only this thread sets it, if at all: inside the handler.
+            // Relaxed: only this thread sets it, inside the handler.
             if !link.freed.load(Relaxed) {
                 callback.call(View::new(events).pointers());
             }
@@ -116,11 +117,12 @@ fn with_handler(config: &Config, callback: Arc<Callback>, link: Arc<Link>) -> Co
     config
 }
 
-/// Starts a server with a copy of the config. It listens when this returns, on threads of its own.
+/// Starts a server with a copy of the config. The server listens when this returns, and runs on its
+/// own threads.
 ///
-/// On success `*out` is the server, which the host frees with chat_server_free. On failure `*error`
-/// says why, if `error` is not NULL; the host frees it with chat_error_free. An event handler is not
-/// called before `*out` is written, so it may read the server from there.
+/// On success, `*out` is the server: the host owns it and frees it with chat_server_free. On
+/// failure, `*error` says why, if `error` is not NULL; the host frees it with chat_error_free. An
+/// event handler is not called before `*out` is written, so it may read the server from there.
 ///
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT, with a text that names every option that is out of its
 /// limits; CHAT_ERR_ADDRESS_IN_USE, CHAT_ERR_ADDRESS_UNAVAILABLE, CHAT_ERR_PERMISSION_DENIED,
@@ -165,12 +167,12 @@ fn start(
     Ok(())
 }
 
-/// Tells the address and port that a listener has, as text with a NUL behind it. Listeners are
-/// counted from 0 in the order in which they were added to the config.
+/// Writes the address and port of a listener as NUL-terminated text. Listeners are numbered from 0,
+/// in the order in which they were added to the config.
 ///
-/// `buf` holds `cap` bytes, for which CHAT_ADDR_SIZE is always enough. `*len`, if `len` is not NULL,
-/// is the length without the NUL. Works after the stop too. Statuses: CHAT_ERR_NOT_FOUND if there is
-/// no listener with this index, CHAT_ERR_TOO_LARGE if the buffer is too short.
+/// `buf` holds `cap` bytes; CHAT_ADDR_SIZE bytes are always enough. `*len`, if `len` is not NULL,
+/// is the length without the NUL. It works after the stop too. Statuses: CHAT_ERR_NOT_FOUND if
+/// there is no listener with this index, CHAT_ERR_TOO_LARGE if the buffer is too short.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_local_addr(
     server: *const chat_server,
@@ -190,8 +192,8 @@ pub unsafe extern "C" fn chat_server_local_addr(
     })
 }
 
-/// Reads the counters, also after the stop. Pass `sizeof(chat_stats)` as `out_size`: the struct is
-/// filled as far as both sides know it, and zeroed beyond.
+/// Reads the counters; it works after the stop too. Pass `sizeof(chat_stats)` as `out_size`. The
+/// library fills the counters that both sides know, and sets the rest of the struct to zero.
 ///
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT if `out_size` is 0 or more than 4,096.
 #[unsafe(no_mangle)]
@@ -212,13 +214,13 @@ pub unsafe extern "C" fn chat_server_stats(
     })
 }
 
-/// Takes all events that wait, or waits up to `timeout_ms` milliseconds for one; CHAT_WAIT_FOREVER
-/// waits without end. CHAT_EVENT_STOPPED is the last, and wakes whoever waits.
+/// Takes all events that wait, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
+/// waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
 ///
-/// `*out` is the batch, of one event at least, which the host frees with chat_events_free.
-/// Statuses: CHAT_ERR_TIMED_OUT, CHAT_ERR_STOPPED once CHAT_EVENT_STOPPED has been taken,
-/// CHAT_ERR_UNSUPPORTED if no events are collected (chat_config_set_event_queue) or a handler has
-/// them.
+/// `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.
+/// Statuses: CHAT_ERR_TIMED_OUT; CHAT_ERR_STOPPED once CHAT_EVENT_STOPPED has been taken;
+/// CHAT_ERR_UNSUPPORTED if no events are collected (chat_config_set_event_queue) or if a handler
+/// gets them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_next_events(
     server: *mut chat_server,
@@ -238,8 +240,8 @@ pub unsafe extern "C" fn chat_server_next_events(
     })
 }
 
-/// Begins to stop as chat_server_stop does, with 10 s for the clients, and returns at once. For
-/// handlers; to wait for the end call chat_server_stop, which can shorten the time.
+/// Begins to stop a server as chat_server_stop does, with 10 s for the clients, and returns at
+/// once. For handlers. To wait for the end, call chat_server_stop, which can also shorten the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> chat_status {
     attempt(|| {
@@ -249,14 +251,16 @@ pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> c
     })
 }
 
-/// Stops a server: takes no new connection, delivers what was accepted before, closes every client
-/// with code 1001, and waits up to `drain_ms` milliseconds for them before it cuts them.
+/// Stops a server: it accepts no further connection, delivers every message that was published
+/// before, closes every client with code 1001, and waits up to `drain_ms` milliseconds for their
+/// answers. It aborts the connections that are left then.
 ///
-/// When it returns, the ports are free and no handler runs any more. So it waits, beyond its time,
-/// for a handler that runs and gets the events that are left: do not hold a lock that the handler
-/// wants. The handle stays until chat_server_free. Stopping again is allowed. Statuses: CHAT_ERR_TIMED_OUT if clients had to be
-/// cut (the server has stopped all the same), CHAT_ERR_IN_HANDLER inside a handler of this server
-/// (nothing is done: use chat_server_request_stop).
+/// When this returns, the ports are free and no handler runs. It therefore also waits, longer than
+/// `drain_ms` if need be, until the event handler has returned and has got the events that are
+/// left: do not hold a lock that the handler needs. The handle stays valid until chat_server_free,
+/// and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT if connections were aborted
+/// (the server has stopped all the same); CHAT_ERR_IN_HANDLER inside an event handler of this
+/// server (nothing is done: call chat_server_request_stop).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server, drain_ms: u32) -> chat_status {
     attempt(|| {
@@ -266,20 +270,22 @@ pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server, drain_ms: u3
     })
 }
 
-/// Frees a server, and stops it at once if it still runs (chat_server_stop drains). NULL is allowed.
+/// Frees a server. If it still runs, stops it at once, without a drain (chat_server_stop drains).
+/// NULL is allowed.
 ///
-/// It must be the last call: no other may be under way in the host's threads, or follow. A handler
-/// may use the server until it has returned, and is not called after that.
+/// This must be the last call on the server: no other call may be running in a thread of the host,
+/// and none may follow. An event handler may use the server until it returns, and is not called
+/// after that.
 ///
-/// Inside a handler of this server, the handler is not called again, and what is left of the server
-/// ends after it has returned: `drop` of the handler tells when. In a fork of the server's process
-/// this does nothing.
+/// Inside an event handler of this server, the handler is not called again. The rest of the server
+/// ends after the handler has returned; the handler's `drop` is called when it has ended. In a fork
+/// of the server's process the call does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_free(server: *mut chat_server) {
     guard(|| {
         // SAFETY: the header asks for a server that has not been freed.
         let Ok(handle) = (unsafe { own(server) }) else { return };
-        // The handler may use the handle until the server has stopped, so that comes first.
+        // Stop first: the handler may use the handle until the server has stopped.
         if let Err(Error::InHandler) = handle.stop(Duration::ZERO) {
             handle.link.freed.store(true, Relaxed);
         }

@@ -2,37 +2,38 @@
 
 use crate::stats::Stats;
 
-/// What a server has counted since its start. Further counters may be added at the end.
+/// What a server has counted since its start. Later versions may add counters at the end.
 ///
-/// Each is right, and they may be of slightly different moments. Functions: chat_server_stats.
+/// Each counter is exact, but the counters may be of slightly different moments. Functions:
+/// chat_server_stats.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct chat_stats {
     /// Clients that are connected now.
     pub connections: u64,
-    /// Handshakes that are under way now.
+    /// Handshakes that are in progress now.
     pub handshakes: u64,
     /// Rooms that exist now: with subscribers or with history.
     pub rooms: u64,
-    /// Clients that have been connected.
+    /// Clients that have connected since the start.
     pub connections_accepted: u64,
-    /// Handshakes that were refused, with an HTTP status or by cutting the connection.
+    /// Handshakes that were refused, with an HTTP status or by aborting the connection.
     pub connections_refused: u64,
-    /// Times that accepting a connection failed, for want of descriptors as a rule.
+    /// Times that accepting a connection failed, usually for lack of descriptors.
     pub accept_failures: u64,
     /// Messages that clients sent.
     pub messages_received: u64,
     /// Messages that clients or the host published to rooms, and broadcasts of the host.
     pub messages_published: u64,
-    /// Messages handed to sockets or outboxes, counted for each client.
+    /// Messages that were handed to sockets or outboxes, counted once for each client.
     pub messages_delivered: u64,
-    /// Bytes of frames handed to sockets or outboxes.
+    /// Bytes of frames that were handed to sockets or outboxes.
     pub bytes_delivered: u64,
-    /// Messages dropped for slow consumers.
+    /// Messages that were dropped for slow consumers.
     pub messages_dropped: u64,
     /// Clients that were closed as slow consumers.
     pub slow_consumers: u64,
-    /// Clients that were cut because they did not answer a ping.
+    /// Clients whose connection was aborted because they did not answer a ping.
     pub ping_timeouts: u64,
     /// Clients that were closed because they broke the protocol or a limit.
     pub protocol_errors: u64,
@@ -40,18 +41,18 @@ pub struct chat_stats {
     pub events_dropped: u64,
     /// Clients that the host rejected.
     pub admissions_rejected: u64,
-    /// Clients that the host did not decide on in time, whatever became of them (the option overdue).
+    /// Clients that the host did not decide on in time, refused or not (chat_config_set_overdue).
     pub admissions_timed_out: u64,
-    /// Messages of clients that were not published: the host refused them or did not decide in time,
-    /// or the server stopped.
+    /// Messages of clients that were not published, because the host refused them or did not decide
+    /// in time, or because the server stopped.
     pub messages_refused: u64,
-    /// Messages that the host did not decide on in time, whatever became of them (the option overdue).
+    /// Messages that the host did not decide on in time, refused or not (chat_config_set_overdue).
     pub reviews_timed_out: u64,
 }
 
 impl From<Stats> for chat_stats {
     fn from(stats: Stats) -> Self {
-        // Taken apart, so that a counter that is added there is missed here.
+        // No `..`: a counter that is added there does not compile here until it is copied.
         let Stats {
             connections,
             handshakes,

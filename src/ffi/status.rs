@@ -1,4 +1,4 @@
-//! `chat_status`: what became of a call, and how an `Error` becomes one.
+//! `chat_status`: the result of a call, and the status of each `Error`.
 
 use std::{
     ffi::{CStr, c_char},
@@ -8,51 +8,52 @@ use std::{
 use super::guard::{Fallback, guard};
 use crate::error::{Error, is_out_of_resources};
 
-/// What became of a call: 0 is success, errors are negative. Numbers are never used again, and
-/// further ones may come.
+/// The result of a call: 0 is success, errors are negative. A number is never reused. Later
+/// versions may add statuses.
 ///
 /// Functions: chat_status_name, chat_status_message.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum chat_status {
-    /// Done.
+    /// Success.
     CHAT_OK = 0,
     /// An argument or an option has a value that is not allowed.
     CHAT_ERR_INVALID_ARGUMENT = -1,
-    /// A pointer is NULL that must not be.
+    /// A pointer that must not be NULL is NULL.
     CHAT_ERR_NULL_ARGUMENT = -2,
     /// A text is not UTF-8. Send it as CHAT_BINARY.
     CHAT_ERR_INVALID_UTF8 = -3,
-    /// A message or text is longer than its limit, or a buffer shorter than what it is for.
+    /// A message or text is longer than its limit, or a buffer is too short.
     CHAT_ERR_TOO_LARGE = -4,
-    /// There is no such client, decision, header or listener. A client may just have left.
+    /// There is no such client, decision, header or listener. A client may just have left; a
+    /// decision may have been made before, or its time is over.
     CHAT_ERR_NOT_FOUND = -5,
     /// The server is stopping or has stopped.
     CHAT_ERR_STOPPED = -6,
-    /// The time given was not enough.
+    /// The given time was not enough.
     CHAT_ERR_TIMED_OUT = -7,
-    /// Too much is waiting to be delivered. Nothing was done: publish again later.
+    /// Too much waits to be delivered. Nothing was done: publish again later.
     CHAT_ERR_QUEUE_FULL = -8,
-    /// The call would wait for the handler that it was made from; in a log handler that is every
-    /// call about a server.
+    /// The call was made inside the handler that it would wait for. Inside a log handler, every
+    /// function of a server returns this.
     CHAT_ERR_IN_HANDLER = -9,
-    /// The server belongs to another process, of which this one is a fork.
+    /// The server belongs to another process, and this process was forked from that one.
     CHAT_ERR_FORKED = -10,
-    /// The server was configured without what the call needs.
+    /// The server was started without the option that the call needs.
     CHAT_ERR_UNSUPPORTED = -11,
     /// The client is in as many rooms as it may be.
     CHAT_ERR_TOO_MANY_ROOMS = -12,
     /// The port is in use.
     CHAT_ERR_ADDRESS_IN_USE = -20,
-    /// The address is not one of this machine.
+    /// The address does not belong to this machine.
     CHAT_ERR_ADDRESS_UNAVAILABLE = -21,
-    /// The operating system does not allow it, such as a port below 1024.
+    /// The operating system does not permit it, for example a port below 1024.
     CHAT_ERR_PERMISSION_DENIED = -22,
     /// The operating system has no thread, descriptor or memory left.
     CHAT_ERR_RESOURCE_LIMIT = -23,
-    /// Another error of the operating system.
+    /// The operating system reported another error.
     CHAT_ERR_IO = -24,
-    /// A bug in libchat. The call had no effect or only a part of it.
+    /// A bug in libchat. The call had no effect, or only a part of it.
     CHAT_ERR_PANIC = -99,
 }
 
@@ -104,7 +105,7 @@ fn listen_status(source: &io::Error) -> chat_status {
     }
 }
 
-/// Number, name and sentence of each status.
+/// The number, name and meaning of each status.
 const STATUSES: [(chat_status, &CStr, &CStr); 19] = [
     (CHAT_OK, c"CHAT_OK", c"done"),
     (
@@ -112,39 +113,39 @@ const STATUSES: [(chat_status, &CStr, &CStr); 19] = [
         c"CHAT_ERR_INVALID_ARGUMENT",
         c"an argument or an option has a value that is not allowed",
     ),
-    (CHAT_ERR_NULL_ARGUMENT, c"CHAT_ERR_NULL_ARGUMENT", c"a pointer is NULL that must not be"),
+    (CHAT_ERR_NULL_ARGUMENT, c"CHAT_ERR_NULL_ARGUMENT", c"a pointer that must not be NULL is NULL"),
     (CHAT_ERR_INVALID_UTF8, c"CHAT_ERR_INVALID_UTF8", c"a text is not UTF-8; send it as binary"),
     (
         CHAT_ERR_TOO_LARGE,
         c"CHAT_ERR_TOO_LARGE",
-        c"a message or text is longer than its limit, or a buffer too short",
+        c"a message or text is longer than its limit, or a buffer is too short",
     ),
     (
         CHAT_ERR_NOT_FOUND,
         c"CHAT_ERR_NOT_FOUND",
-        c"there is no such client, decision, header or listener; a client may have left, a time be over",
+        c"no such client, decision, header or listener; a client may have left, or a time is over",
     ),
     (CHAT_ERR_STOPPED, c"CHAT_ERR_STOPPED", c"the server has stopped"),
     (CHAT_ERR_TIMED_OUT, c"CHAT_ERR_TIMED_OUT", c"the time given was not enough"),
     (
         CHAT_ERR_QUEUE_FULL,
         c"CHAT_ERR_QUEUE_FULL",
-        c"too much is waiting to be delivered; publish again later",
+        c"too much waits to be delivered; publish again later",
     ),
     (
         CHAT_ERR_IN_HANDLER,
         c"CHAT_ERR_IN_HANDLER",
-        c"the call would wait for the handler that it was made from",
+        c"the call was made inside the handler that it would wait for",
     ),
     (
         CHAT_ERR_FORKED,
         c"CHAT_ERR_FORKED",
-        c"the server belongs to another process, of which this one is a fork",
+        c"the server belongs to another process, and this one was forked from it",
     ),
     (
         CHAT_ERR_UNSUPPORTED,
         c"CHAT_ERR_UNSUPPORTED",
-        c"the server was configured without what the call needs",
+        c"the server was started without the option that the call needs",
     ),
     (
         CHAT_ERR_TOO_MANY_ROOMS,
@@ -155,12 +156,12 @@ const STATUSES: [(chat_status, &CStr, &CStr); 19] = [
     (
         CHAT_ERR_ADDRESS_UNAVAILABLE,
         c"CHAT_ERR_ADDRESS_UNAVAILABLE",
-        c"the address is not one of this machine",
+        c"the address does not belong to this machine",
     ),
     (
         CHAT_ERR_PERMISSION_DENIED,
         c"CHAT_ERR_PERMISSION_DENIED",
-        c"the operating system does not allow it",
+        c"the operating system does not permit it",
     ),
     (
         CHAT_ERR_RESOURCE_LIMIT,
@@ -172,7 +173,7 @@ const STATUSES: [(chat_status, &CStr, &CStr); 19] = [
 ];
 
 impl chat_status {
-    /// The status as a sentence without a full stop.
+    /// Returns what the status means, in lower case and without a full stop.
     pub(super) fn message(self) -> &'static CStr {
         find(self as i32).1
     }
@@ -185,15 +186,15 @@ fn find(status: i32) -> (&'static CStr, &'static CStr) {
     })
 }
 
-/// The name of a status, such as "CHAT_ERR_STOPPED": NUL-terminated, the library's own, not to be
-/// freed. An unknown number is "CHAT_ERR_UNKNOWN". Never fails.
+/// Returns the name of a status, such as "CHAT_ERR_STOPPED"; "CHAT_ERR_UNKNOWN" for an unknown
+/// number. The text is NUL-terminated and belongs to the library: do not free it. Never fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_status_name(status: i32) -> *const c_char {
     guard(|| find(status).0.as_ptr())
 }
 
-/// What a status means, in words for people: NUL-terminated, the library's own, not to be freed.
-/// Never fails.
+/// Returns what a status means, as text for people. The text is NUL-terminated and belongs to the
+/// library: do not free it. Never fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_status_message(status: i32) -> *const c_char {
     guard(|| find(status).1.as_ptr())

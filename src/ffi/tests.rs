@@ -1,5 +1,5 @@
-//! The boundary without sockets: pointers in, pointers out, structs of every length, each handed over and
-//! given back as C does. Small enough for miri, which finds what the compiler cannot.
+//! The boundary without sockets: pointers and structs of every length, passed and freed as C does.
+//! The tests are small enough for miri, which finds undefined behaviour.
 
 use std::{
     ffi::{CStr, c_char, c_void},
@@ -66,7 +66,7 @@ fn all_events() -> Vec<Event> {
     ]
 }
 
-/// The bytes that C is shown.
+/// Returns the bytes that C sees.
 fn shown<'a>(data: *const c_char, len: usize) -> &'a [u8] {
     assert!(!data.is_null());
     // SAFETY: the library promises as many bytes for as long as the events live, which they do here.
@@ -89,7 +89,7 @@ fn read(event: &chat_event) -> usize {
 
 #[test]
 fn a_batch_of_every_event_can_be_read_to_its_end_and_freed() {
-    // Moved after the view was made, as `next_events` does.
+    // The batch moves after the view was made, as in `next_events`.
     let batch = Box::new(chat_events::new(all_events()));
     let count = chat_events_len(Some(&batch));
     assert_eq!(count, 12);

@@ -1,4 +1,4 @@
-/* A chat server: what a client of ws://127.0.0.1:9001/ says is shown to all. Ctrl-C ends it.
+/* A chat server at ws://127.0.0.1:9001/. Every client receives what one client sends. Ctrl-C ends it.
  *
  *   chat [ADDRESS:PORT]
  */
@@ -17,7 +17,7 @@ static int fail(chat_status status, chat_error *error) {
 int main(int argc, char **argv) {
   const char *listen = argc > 1 ? argv[1] : "127.0.0.1:9001";
 
-  /* libchat leaves signals to the host: this one waits for them below. */
+  /* libchat leaves signals to the host, which waits for them below. */
   sigset_t stop;
   int signal = 0;
   sigemptyset(&stop);
@@ -40,9 +40,9 @@ int main(int argc, char **argv) {
 
   sigwait(&stop, &signal);
 
-  /* What was said is delivered; then everyone gets a close frame. */
+  /* Delivers what was sent, then closes every client with a close frame. */
   status = chat_server_stop(server, 5000);
-  if (status == CHAT_ERR_TIMED_OUT) fputs("chat: some clients had to be cut\n", stderr);
+  if (status == CHAT_ERR_TIMED_OUT) fputs("chat: some connections were aborted\n", stderr);
   chat_server_free(server);
   return 0;
 }

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Texts of events have a length and no NUL at their end. */
+/* The texts of events have a length and are not NUL-terminated. */
 #define TEXT(event, field) (int)(event)->field##_len, (event)->field
 
 static void print_headers(const chat_event *event) {
@@ -32,7 +32,7 @@ static void on_message(chat_server *server, const chat_event *event) {
   }
   chat_status status =
       chat_server_send(server, event->client, event->kind, event->data, event->data_len);
-  /* It may have left in the meantime. */
+  /* The client may have left in the meantime. */
   if (status != CHAT_OK) printf("not sent back: %s\n", chat_status_message(status));
 }
 
@@ -63,11 +63,11 @@ static void on_event(chat_server *server, const chat_event *event) {
       puts("stopped");
       break;
     default:
-      printf("event %" PRIu32 "\n", event->type); /* of a later version */
+      printf("event %" PRIu32 "\n", event->type); /* an event of a later version */
   }
 }
 
-/* Runs on a thread of libchat's; `user_data` is where chat_server_start has put the server. */
+/* Runs on a thread of libchat. `user_data` points to where chat_server_start wrote the server. */
 static void on_events(void *user_data, const chat_event *const *events, size_t count) {
   chat_server *server = *(chat_server **)user_data;
   for (size_t i = 0; i < count; i++) on_event(server, events[i]);

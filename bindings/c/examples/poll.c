@@ -1,10 +1,10 @@
-/* A program of one thread around poll(), with a chat beside its other work: who comes says a name
- * (ws://127.0.0.1:9001/?name=ana), and is announced. Ctrl-C ends it.
+/* A single-threaded program around poll() that also runs a chat. A client connects with a name
+ * (ws://127.0.0.1:9001/?name=ana), and the program announces it. Ctrl-C ends it.
  *
  *   poll [ADDRESS:PORT]
  *
- * libchat calls its handler on a thread of its own. Here the handler hands each batch to the loop
- * through a pipe, and waits until the loop has acted on it: that delays events, and no client. */
+ * libchat calls its handler on a thread of its own. Here the handler passes each batch to the loop
+ * through a pipe, and waits until the loop has handled it: that delays events, never clients. */
 #define _POSIX_C_SOURCE 200809L /* sigaction */
 #include <inttypes.h>
 #include <libchat.h>
@@ -20,7 +20,7 @@ struct batch {
   size_t count;
 };
 
-/* Batches go one way, a byte for each that is done the other; signals have a pipe of their own. */
+/* Batches go to the loop; a byte for each handled batch comes back. Signals have their own pipe. */
 static int batches[2], done[2], signals[2];
 
 static void on_signal(int number) {
@@ -29,7 +29,7 @@ static void on_signal(int number) {
   (void)written;
 }
 
-/* On libchat's thread: what `events` points to is the loop's until this returns. */
+/* Runs on libchat's thread. The loop may use what `events` points to until this returns. */
 static void on_events(void *user_data, const chat_event *const *events, size_t count) {
   struct batch batch = {events, count};
   char byte;
@@ -38,7 +38,7 @@ static void on_events(void *user_data, const chat_event *const *events, size_t c
     perror("the pipe to the loop");
 }
 
-/* The name in a query such as "name=ana"; false if there is none of 1 to 32 letters. */
+/* Finds the name in a query such as "name=ana"; returns false if it has no name of 1 to 32 letters. */
 static bool find_name(const chat_event *event, const char **name, size_t *len) {
   const char key[] = "name=";
   size_t key_len = sizeof key - 1;
@@ -57,8 +57,8 @@ static void announce(chat_server *server, const chat_event *event, const char *w
   puts(text);
 }
 
-/* On the loop's thread. Returns whether the server runs on. A client may have left before the answer
- * to it: that is CHAT_ERR_NOT_FOUND, and no reason to stop. */
+/* Runs on the loop's thread. Returns whether the server still runs. The statuses are not checked: a
+ * client may have left before the decision on it, which gives CHAT_ERR_NOT_FOUND. */
 static bool on_event(chat_server *server, const chat_event *event) {
   static const char why[] = "say who you are: ?name=ana";
   const char *name;
@@ -114,7 +114,7 @@ int main(int argc, char **argv) {
   }
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
   if (config == NULL) {
-    fputs("this library is not the header's\n", stderr);
+    fputs("the library does not fit the header\n", stderr);
     return 1;
   }
   chat_config_add_listen(config, listen, strlen(listen));

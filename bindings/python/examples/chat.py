@@ -1,4 +1,4 @@
-"""A plain asyncio program with a chat inside: it greets whoever comes, and answers questions.
+"""A plain asyncio program with a chat inside: it greets each client, and answers questions.
 
     python bindings/python/examples/chat.py
 
@@ -16,10 +16,10 @@ import libchat
 
 
 async def host(server: libchat.Server) -> None:
-    """Acts on what happens, until the server has stopped."""
+    """Handles events until the server has stopped."""
     async for event in server.events():
         if isinstance(event, libchat.Connected):
-            with contextlib.suppress(libchat.NotFoundError):  # It may have left already.
+            with contextlib.suppress(libchat.NotFoundError):  # The client may have left.
                 server.send(event.client, f"welcome to {event.room}; ask me /time")
         elif isinstance(event, libchat.Message) and event.data == "/time":
             server.publish(event.room, f"it is {datetime.datetime.now():%H:%M:%S}")

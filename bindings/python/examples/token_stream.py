@@ -1,9 +1,9 @@
-"""Token streaming to a browser: an answer comes word by word, to everybody who looks at it.
+"""Token streaming to browsers: an answer arrives word by word, at every browser that shows it.
 
     python bindings/python/examples/token_stream.py
 
-Each conversation is a room, and its history holds what was said so far: a page that is opened late, or
-again, misses no token. The pages are served by asyncio alone; put your web framework in its place.
+Each conversation is a room, and its history holds the conversation so far: a page that is opened late, or
+again, misses no token. asyncio alone serves the pages; put your web framework in its place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ask.onsubmit = e => { e.preventDefault(); chat.send(JSON.stringify({question: qu
 
 
 async def tokens(question: str) -> list[str]:
-    """Where a model would think. One token after the other, each after a moment."""
+    """Returns the tokens of an answer. A model would make them here."""
     return [f"{word} " for word in f"You asked: {question} That is a good question.".split()]
 
 
@@ -42,7 +42,7 @@ async def answer(server: libchat.Server, room: str, question: str) -> None:
 
 
 async def host(server: libchat.Server) -> None:
-    """Answers what is asked, all conversations at once."""
+    """Answers the questions of all conversations at once."""
     answering: set[asyncio.Task[None]] = set()
     async for event in server.events():
         if not isinstance(event, libchat.Message):
@@ -50,7 +50,7 @@ async def host(server: libchat.Server) -> None:
         try:
             question = json.loads(event.data)["question"]
         except (ValueError, KeyError, TypeError):
-            with contextlib.suppress(libchat.NotFoundError):  # It may have left already.
+            with contextlib.suppress(libchat.NotFoundError):  # The client may have left.
                 server.send(event.client, json.dumps({"token": "ask with a question\n"}))
             continue
         task = asyncio.create_task(answer(server, event.room, str(question)))
@@ -66,7 +66,7 @@ async def serve_page(server: libchat.Server, reader: asyncio.StreamReader, write
         writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         await writer.drain()
     except (asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-        pass  # A visitor who asks for nothing gets nothing.
+        pass  # A browser that sends no request gets no page.
     finally:
         writer.close()
 
@@ -76,7 +76,7 @@ async def main() -> None:
     arguments.add_argument("--port", type=int, default=8080)
     arguments.add_argument("--chat", default="127.0.0.1:9001")
     given = arguments.parse_args()
-    # The pages come from another port than the chat, which makes another origin of them.
+    # The pages come from another port than the chat, so their origin is another one.
     pages = await asyncio.start_server(lambda r, w: serve_page(server, r, w), "127.0.0.1", given.port)
     port = pages.sockets[0].getsockname()[1]
     options: libchat.Options = {

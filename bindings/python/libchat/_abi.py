@@ -1,6 +1,6 @@
-"""The C library, as its header declares it.
+"""The C library and its declarations.
 
-The header itself is read, so that no second description of the ABI can differ from it.
+They are read from the C header, so that no second description of the ABI can differ from it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAME = "libchat.dylib" if sys.platform == "darwin" else "libchat.so"
 
 
 def _find(name: str, variable: str, checkout: str) -> Path:
-    # A package that lies near the root, as in /app/libchat, has not so many folders above it.
+    # A package near the root, such as /app/libchat, has fewer folders above it.
     candidates = [_HERE / name, *(above / checkout for above in list(_HERE.parents)[2:3])]
     if given := os.environ.get(variable):
         candidates.insert(0, Path(given))
@@ -29,14 +29,14 @@ def _find(name: str, variable: str, checkout: str) -> Path:
 
 
 def _declarations(header: str) -> str:
-    """The header as a C compiler of C11 sees it, without what only a compiler understands."""
+    """Returns the declarations of the header as C11, in the form that cffi reads."""
     text = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
     lines: list[str] = []
     taken = [True]
     for line in text.splitlines():
         directive = line.split(None, 1)[0] if line.startswith("#") else ""
         if directive.startswith("#if"):
-            # All conditions of the header ask for C++, C23 or GNU C; all `#ifndef`s for their lack.
+            # Every `#if` of the header is true for C++, C23 or GNU C; every `#ifndef` is true without them.
             taken.append(directive == "#ifndef")
         elif directive == "#else":
             taken[-1] = not taken[-1]
@@ -62,10 +62,10 @@ lib: Any = ffi.dlopen(str(_find(_NAME, "LIBCHAT_LIBRARY", f"target/release/{_NAM
 
 
 def text(pointer: Any, length: int) -> str:
-    """Text of the library's as Python's own. All of it is UTF-8 but what HTTP brought."""
+    """Returns a text of the library as str. All texts are UTF-8, except those of HTTP requests."""
     return bytes(ffi.buffer(pointer, length)).decode("utf-8", "surrogateescape")
 
 
 def encoded(value: str) -> bytes:
-    """Text for the library; what is no Unicode is left for it to refuse."""
+    """Returns a text in the form in which the library gets it, which refuses a text that is no Unicode."""
     return value.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""A server of the library's, from its start to its end, whoever lets go of it and wherever."""
+"""Ownership of a server in the library, from its start to its end, on any thread."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ._abi import CONSTANTS, ffi, lib
 from ._queue import EventQueue
 from .options import Options, configure
 
-# All that are not freed. So they and their log callbacks live until the library has let go of both, even if
-# that never happens.
+# All handles whose server is not freed. The set keeps them and their log callbacks alive until the library no
+# longer uses them, even if that never happens.
 _LIVE: set[Handle] = set()
 
 
 class Handle:
-    """Owns a server of the library's, and what must live as long.
+    """Owns a server in the library, and the objects that must live as long.
 
-    It is not `Server` itself, which the collector takes on whatever thread it runs: in a log handler on one
-    of the library's threads, where a server cannot be stopped, or on the thread of its own queue, which would
-    wait for itself.
+    It is not `Server` itself, because the garbage collector may end a `Server` on any thread: in a log handler
+    on one of the library's threads, where a server cannot be stopped, or on the thread of the server's own
+    queue, which would then wait for itself.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class Handle:
         self.queue: Optional[EventQueue] = None
         self._callback: Any = None
         self._pid = os.getpid()
-        # A stop and a free must not be under way at once: the program's end may come while one is ended.
+        # A stop and a free must not run at once: the program may end while another thread ends the server.
         self._ending = threading.Lock()
 
     def start(self, options: Options, logger: Optional[logging.Logger]) -> None:
-        """Starts the server. If that fails, or is interrupted, nothing is left of it."""
+        """Starts the server. If that fails or is interrupted, nothing of it is left."""
         out, failure = ffi.new("chat_server **"), ffi.new("chat_error **")
         config = lib.chat_config_new(CONSTANTS["CHAT_ABI_VERSION"])
         if config == ffi.NULL:
@@ -54,26 +54,26 @@ class Handle:
             if options.get("event_queue", 0):
                 self.queue = EventQueue(self.server)
                 self.queue.start()
-        except BaseException:  # KeyboardInterrupt too: nobody else could end what runs already.
+        except BaseException:  # KeyboardInterrupt too: no other code could end what already runs.
             self.end()
             raise
 
     def release(self) -> None:
-        """Has the server ended, on a thread of its own. For the collector: from any thread, at any moment.
+        """Ends the server on a new thread. The garbage collector calls this on any thread, at any moment.
 
-        That thread is not one of `threading`, whose locks the interrupted code may hold.
+        The new thread does not come from `threading`: the interrupted code may hold locks of that module.
         """
-        # In a fork of the server's process there is nothing to end.
+        # A fork of the server's process has no server to end.
         if self.server == ffi.NULL or os.getpid() != self._pid:
             return
         try:
             _thread.start_new_thread(self.end, ())
         except RuntimeError:
-            # There is no thread to be had, and nobody to tell: it stops, but is not freed.
+            # No thread is available, and there is no caller to tell: stop the server without freeing it.
             lib.chat_server_request_stop(self.server)
 
     def end(self) -> None:
-        """Stops the server and frees it. Nobody uses it any more, and the caller is in no handler."""
+        """Stops the server and frees it. No other thread may use it, and the caller must be in no handler."""
         with self._ending:
             if self.server != ffi.NULL:
                 lib.chat_server_stop(self.server, 0)
@@ -84,7 +84,7 @@ class Handle:
             _LIVE.discard(self)
 
     def request_stop(self) -> None:
-        """Begins to stop the server, unless it is another process's, or is being ended and may be freed."""
+        """Begins to stop the server, unless it belongs to another process or `end` may be freeing it."""
         if os.getpid() == self._pid and self._ending.acquire(blocking=False):
             try:
                 lib.chat_server_request_stop(self.server)
@@ -92,11 +92,11 @@ class Handle:
                 self._ending.release()
 
     def stop_at_exit(self) -> None:
-        """Stops the server, so that none of its threads calls a logger in an interpreter that is no more.
+        """Stops the server, so that none of its threads calls a logger after the interpreter has ended.
 
-        It is not freed: threads that nobody waits for at the end may be in its calls.
+        The server is not freed: daemon threads may still be in its calls.
         """
-        # First: in a fork, a thread that is not there may hold the lock.
+        # Check this first: in a fork, a thread that does not exist there may hold the lock.
         if os.getpid() == self._pid:
             with self._ending:
                 lib.chat_server_stop(self.server, 0)
@@ -105,7 +105,7 @@ class Handle:
 @atexit.register
 def _stop_all() -> None:
     handles = list(_LIVE)
-    # All of them, even if a Ctrl-C ends the wait for the first.
+    # Request all stops first, so that all servers stop even if a Ctrl-C ends the wait for one.
     for handle in handles:
         handle.request_stop()
     for handle in handles:

@@ -1,4 +1,4 @@
-"""Log lines of the library's, for a logger of Python's."""
+"""Log lines of the library for a Python logger."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LEVELS = {
 
 
 def attach(config: Any, logger: logging.Logger) -> Any:
-    """Sends a server's lines to a logger, from the logger's level on. Returns what must live as long as
-    the server."""
+    """Sends a server's lines to a logger, for the levels that it has enabled. Returns an object that must live
+    as long as the server."""
     enabled = [number for number, level in _LEVELS.items() if logger.isEnabledFor(level)]
 
     def on_line(_user_data: Any, number: int, line: Any, length: int) -> None:

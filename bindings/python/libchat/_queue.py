@@ -1,4 +1,4 @@
-"""How events come from the library to those who wait for them, in threads and in asyncio."""
+"""The queue of events between the library and the program, for threads and asyncio."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ def _finish(future: asyncio.Future[None]) -> None:
 
 
 class EventQueue:
-    """One thread waits in C, without a time limit, so that whoever waits here can leave at once and what
-    comes meanwhile is kept. It fetches more when all is taken: what waits beyond that is bounded by the
-    option event_queue."""
+    """Passes the events of a server to the program.
+
+    One thread waits in C, without a time limit. A caller here can therefore stop waiting at once, and no event
+    that arrives meanwhile is lost. The thread fetches more when all events are taken; the option event_queue
+    bounds the events that wait in C.
+    """
 
     def __init__(self, server: Any) -> None:
-        """Makes the queue of a server, which `start` begins to fill."""
+        """Makes the queue of a server. `start` begins to fill it."""
         self._server = server
         self._events: deque[events.Event] = deque()
         self._changed = threading.Condition()
@@ -37,8 +40,9 @@ class EventQueue:
         self._pid = os.getpid()
 
     def start(self) -> None:
-        """Starts the thread. It may run even if this fails: `close` knows."""
-        # Not to be waited for at the program's end: the server's end, which ends it, comes after that.
+        """Starts the thread. It may run even if this fails: `close` handles that."""
+        # A daemon thread: at exit the interpreter joins the other threads before the server is stopped, and only
+        # the stop ends this one.
         threading.Thread(target=self._pull, name="libchat-python", daemon=True).start()
 
     def _pull(self) -> None:
@@ -50,7 +54,7 @@ class EventQueue:
             while self._fetch():
                 pass
         except Exception as failure:
-            # For whoever waits, who would take it for the server's end otherwise.
+            # For callers that wait: without it they would take this for the server's end.
             self._failure = failure
         finally:
             with self._changed:
@@ -58,7 +62,7 @@ class EventQueue:
                 self._wake()
 
     def _fetch(self) -> bool:
-        """Gets what waits in the library, and waits until it is taken. False after the last."""
+        """Fetches the events that wait in the library, and waits until they are taken. False after the last."""
         out = ffi.new("chat_events **")
         if lib.chat_server_next_events(self._server, WAIT_FOREVER, out) != 0:
             return False
@@ -76,27 +80,29 @@ class EventQueue:
     def _wake(self) -> None:
         self._changed.notify_all()
         for loop, future in self._waiting:
-            # If the loop is closed, nobody waits in it any more.
+            # RuntimeError: the loop is closed, and no task waits in it.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_finish, future)
         self._waiting.clear()
 
     def close(self) -> None:
-        """Waits until the thread uses the server no more, without anybody to take what is left. The server
-        has been stopped; not for the thread itself."""
+        """Waits until the thread no longer uses the server, without waiting for the events to be taken.
+
+        The server must have stopped, and the thread itself must not call this.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            # Not a join: the thread may not have begun, and will see that it is too late.
+            # Not a join: the thread may not have started, and returns at once when it does.
             self._changed.wait_for(lambda: not self._pulling)
 
     def _check_process(self) -> None:
-        """Fails in a fork, where the thread is not, and may hold the lock for ever."""
+        """Raises ForkedError in a fork, where the thread does not exist but may hold the lock for ever."""
         if os.getpid() != self._pid:
             raise errors.of(lib.CHAT_ERR_FORKED)
 
     def take(self, timeout: Optional[float]) -> list[events.Event]:
-        """All events that wait, or one that comes in time."""
+        """Returns all events that wait, or waits for one."""
         self._check_process()
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
@@ -112,7 +118,7 @@ class EventQueue:
             return taken
 
     async def next(self) -> Optional[events.Event]:
-        """The next event; None after the last. One that is cancelled has taken none."""
+        """Returns the next event; None after the last. A cancelled call has taken no event."""
         self._check_process()
         loop = asyncio.get_running_loop()
         while True:

@@ -1,4 +1,4 @@
-"""What can go wrong: an exception for each status of the library."""
+"""The exceptions of this package: one for each status of the library."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ._abi import ffi, lib
 class Error(Exception):
     """A call failed. The text says what to do next; it is for people."""
 
-    #: The status as a number of the C library's, such as CHAT_ERR_STOPPED.
+    #: The status as a number of the C library, such as that of CHAT_ERR_STOPPED.
     status: int = 0
-    #: How many messages of a batch were published, if it was one.
+    #: For `publish_batch`: how many messages were published.
     published: int = 0
 
 
@@ -21,7 +21,7 @@ class InvalidArgumentError(Error, ValueError):
 
 
 class InvalidUtf8Error(Error, ValueError):
-    """A text is no Unicode. Send it as bytes."""
+    """A text is not Unicode. Send it as bytes."""
 
 
 class TooLargeError(Error, ValueError):
@@ -29,7 +29,7 @@ class TooLargeError(Error, ValueError):
 
 
 class NotFoundError(Error, LookupError):
-    """There is no such client or decision. A client may just have left."""
+    """There is no such client or decision. A client may just have left, or a decision may be too late."""
 
 
 class StoppedError(Error):
@@ -37,19 +37,19 @@ class StoppedError(Error):
 
 
 class TimedOutError(Error, TimeoutError):
-    """The time given was not enough."""
+    """The given time was not enough."""
 
 
 class QueueFullError(Error):
-    """Too much is waiting to be delivered. Nothing was done: publish again later."""
+    """Too much waits to be delivered. Nothing was done: publish again later."""
 
 
 class InHandlerError(Error):
-    """The call was made from inside a log handler, which it would wait for."""
+    """The call was made inside a log handler, for which it would wait."""
 
 
 class ForkedError(Error):
-    """The server belongs to another process, of which this one is a fork."""
+    """The server belongs to another process, and this process was forked from that one."""
 
 
 class UnsupportedError(Error):
@@ -65,11 +65,11 @@ class AddressInUseError(Error, OSError):
 
 
 class AddressUnavailableError(Error, OSError):
-    """The address is not one of this machine."""
+    """The address does not belong to this machine."""
 
 
 class PermissionDeniedError(Error, PermissionError):
-    """The operating system does not allow it, such as a port below 1024."""
+    """The operating system does not permit it, for example a port below 1024."""
 
 
 class ResourceLimitError(Error, OSError):
@@ -77,11 +77,11 @@ class ResourceLimitError(Error, OSError):
 
 
 class IoError(Error, OSError):
-    """Another error of the operating system."""
+    """The operating system reported another error."""
 
 
 class PanicError(Error):
-    """A bug in libchat. The call had no effect or only a part of it."""
+    """A bug in libchat. The call had no effect, or only a part of it."""
 
 
 BY_STATUS: dict[str, type[Error]] = {
@@ -107,23 +107,23 @@ BY_STATUS: dict[str, type[Error]] = {
 
 
 def check(status: int) -> None:
-    """Raises what a status stands for."""
+    """Raises the exception of a status, unless it is success."""
     if status != 0:
         raise of(status)
 
 
 def call(function: Callable[..., int], *arguments: Any) -> None:
-    """Calls a function of the library, and raises what its status stands for."""
+    """Calls a function of the library, and raises the exception of its status."""
     try:
         status = function(*arguments)
     except OverflowError as error:
-        # A number that C has no room for, such as the close code 70,000, is as wrong as another.
+        # A number that does not fit into C's type, such as the close code 70,000, is an invalid argument.
         raise of(lib.CHAT_ERR_INVALID_ARGUMENT, str(error)) from error
     check(status)
 
 
 def of(status: int, message: str = "", os_code: int = 0) -> Error:
-    """The exception that a status stands for."""
+    """Returns the exception of a status."""
     name = ffi.string(lib.chat_status_name(status)).decode()
     message = message or ffi.string(lib.chat_status_message(status)).decode()
     kind = BY_STATUS.get(name, Error)
@@ -134,7 +134,7 @@ def of(status: int, message: str = "", os_code: int = 0) -> Error:
 
 
 def started(status: int, failure: Any) -> None:
-    """Raises why a server did not start, in the library's words."""
+    """Raises the exception of a failed start, with the library's text."""
     if status == 0:
         return
     try:

@@ -1,7 +1,8 @@
-"""What a program is told of its server: one class for each kind of event.
+"""The events of a server: one class for each kind.
 
-The events of one client come in the order ConnectRequest (if `admission_timeout` is set), Connected, any
-number of MessageRequest, Message, Joined, Left and MessagesDropped, Disconnected.
+The events of one client come in this order: ConnectRequest (if `admission_timeout` is set), Connected, any
+number of MessageRequest, Message, Joined, Left and MessagesDropped, Disconnected. If the host joins a client
+to rooms before it accepts it, those Joined come before Connected. A client that is not admitted has no Connected.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from ._abi import ffi, lib, text
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened. Further kinds may come: pass over those that you do not know."""
+    """Something that happened. Later versions may add kinds: ignore those that you do not know."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asked for when it connected."""
+    """The request with which a client connected."""
 
-    addr: str  #: Its address and port.
-    path: str  #: As it was sent, percent-encoded, without the query.
-    query: str  #: As it was sent, without the question mark.
-    headers: Mapping[str, str] = field(default_factory=dict)  #: Names in lower case; the first of each.
-    header_list: tuple[tuple[str, str], ...] = ()  #: All headers as they were sent, names in lower case.
+    addr: str  #: The client's address and port.
+    path: str  #: The path as it was sent, percent-encoded, without the query.
+    query: str  #: The query as it was sent, without the question mark.
+    headers: Mapping[str, str] = field(default_factory=dict)  #: The first value of each, names in lower case.
+    header_list: tuple[tuple[str, str], ...] = ()  #: All headers in the order sent, names in lower case.
 
 
 @dataclass(frozen=True)
@@ -43,36 +44,37 @@ class Connected(Event):
     """A client has connected and is in its room."""
 
     client: int
-    identity: str  #: What the program calls it (`Server.set_identity`).
-    room: str  #: The room that it is in, and speaks to; empty if it is in none.
+    identity: str  #: The client's identity (`Server.set_identity`).
+    room: str  #: The room that it is in and publishes to; empty if it is in none.
     request: Request
 
 
 @dataclass(frozen=True)
 class MessageRequest(Event):
-    """A client sent a message, which waits for `Server.allow` or `Server.refuse`."""
+    """A client sent a message, which waits for `Server.allow`, `Server.allow_changed` or `Server.refuse`."""
 
     client: int
     identity: str
     room: str
-    decision: int  #: The decision's name.
+    decision: int  #: The id of the decision.
     data: Union[str, bytes]
 
 
 @dataclass(frozen=True)
 class Message(Event):
-    """A client published a message. Without a room it speaks to the program alone."""
+    """A client published a message, which is being delivered to the room. The message of a client in no room
+    goes to the host alone: then `room` is empty and `offset` is 0."""
 
     client: int
     identity: str
     room: str
-    offset: int  #: The message's place in the room's order: 1 for the first.
+    offset: int  #: The message's position in the room's order: 1 for the first.
     data: Union[str, bytes]  #: Text as str, binary as bytes.
 
 
 @dataclass(frozen=True)
 class Joined(Event):
-    """The program has put a client into a room."""
+    """The host has put a client into a room."""
 
     client: int
     identity: str
@@ -81,7 +83,7 @@ class Joined(Event):
 
 @dataclass(frozen=True)
 class Left(Event):
-    """The program has taken a client out of a room."""
+    """The host has taken a client out of a room."""
 
     client: int
     identity: str
@@ -98,17 +100,17 @@ class MessagesDropped(Event):
 
 @dataclass(frozen=True)
 class Disconnected(Event):
-    """A client has left, or was not admitted."""
+    """A client has disconnected, or was not admitted. It is in no room any more."""
 
     client: int
     identity: str
-    code: int  #: The close code; 1005 if there was none, 1006 without a close frame (RFC 6455, 7.4.1).
+    code: int  #: The close code; 1005 if the close frame had none, 1006 without one (RFC 6455, 7.4.1).
     reason: str
 
 
 @dataclass(frozen=True)
 class AcceptFailed(Event):
-    """A listener could not accept connections, for want of descriptors as a rule."""
+    """A listener could not accept connections, usually for lack of descriptors. It keeps trying."""
 
     addr: str
     reason: str
@@ -116,14 +118,14 @@ class AcceptFailed(Event):
 
 @dataclass(frozen=True)
 class EventsDropped(Event):
-    """Message events were dropped here, because they were not taken in time."""
+    """Message events were dropped at this point, because the host did not take events in time."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class Stopped(Event):
-    """The server has stopped. The last event."""
+    """The server has stopped. This is the last event."""
 
 
 def _room(e: Any) -> str:
@@ -170,6 +172,6 @@ _BY_NUMBER = {getattr(lib, f"CHAT_EVENT_{name}"): read for name, read in READERS
 
 
 def read(event: Any) -> Optional[Event]:
-    """An event of the library's as Python's own; None if it is of a later version."""
+    """Returns an event of the library as an object; None for an event of a later version."""
     reader = _BY_NUMBER.get(event.type)
     return None if reader is None else reader(event)

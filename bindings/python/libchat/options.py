@@ -14,51 +14,59 @@ class Options(TypedDict, total=False):
     """Every option, each with a default that is safe on the open internet. Times are in seconds, sizes in bytes.
 
     Where clients connect:
-        listen: an IP address and a port, or several; port 0 is a free one. "127.0.0.1:9001" by default.
-        origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, by
-            default; these always may. Others are answered with HTTP 403.
-        workers: threads that share the connections, up to 256. 0, the default: one for each core, four at most.
-        busy_poll: how long a worker looks for its next event before it sleeps, where that pays off, up to 1 ms:
-            15 µs by default. 0, or with more workers than cores: not at all, which leaves the most processor
-            time to the program.
-        max_connections: clients at once, 1 to 100,000,000: 65,536 by default. One more gets HTTP 503.
-        max_handshakes: handshakes at once, 1 to 1,000,000: 1,024 by default. One more gets HTTP 503.
+        listen: an IP address and a port, or several; port 0 takes a free port. Default: "127.0.0.1:9001".
+        origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, may
+            always connect. Pages of other origins get HTTP 403. Default: no origin.
+        workers: how many threads share the connections, up to 256. Default: 0, which means one for each core,
+            and at most four.
+        busy_poll: how long a worker polls for its next event before it sleeps, where that pays off, up to 1 ms.
+            0, or with more workers than cores: never, which leaves the most processor time to the program.
+            Default: 15 µs.
+        max_connections: how many clients may be connected at once, 1 to 100,000,000. A further client gets HTTP
+            503. Default: 65,536.
+        max_handshakes: how many connections may be in their handshake at once, 1 to 1,000,000. A further
+            connection gets HTTP 503. Default: 1,024.
         max_rooms_per_client: rooms that one client is in at once, 1 to 1,000,000: 1,000 by default.
-        handshake_timeout: 10 ms to 1 day: 5 s by default. Then HTTP 408.
-        handshake_size: of the request's head, 8 KiB to 1 MiB: 16 KiB by default. A longer one gets HTTP 431.
+        handshake_timeout: how long a handshake may take, 10 ms to 1 day. A longer one gets HTTP 408. Default:
+            5 s.
+        handshake_size: how long the head of a handshake may be, 8 KiB to 1 MiB. A longer one gets HTTP 431.
+            Default: 16 KiB.
 
-    What the program decides (it needs event_queue):
-        admission_timeout: how long it may take to accept a client, 10 ms to 1 day. 0, the default: it is
-            not asked.
-        review_timeout: how long it may take to allow a message, 10 ms to 1 day. 0, the default: it is not
-            asked.
-        overdue: what becomes of a client or a message that it has not decided on by then: "refuse", the
-            default (a client gets HTTP 503), or "allow".
-        event_queue: how many events wait for the program, up to 16,777,216 (and 64 MiB). Beyond it message
-            events are dropped and counted, messages to decide on are refused, and clients that connect get
-            HTTP 503. 0, the default: events are not collected.
+    Events and decisions (decisions need event_queue):
+        event_queue: how many events may wait for the host, up to 16,777,216 (and 64 MiB). Beyond this, message
+            events are dropped and counted, messages that need a decision are refused, and further clients get
+            HTTP 503. Default: 0, which means that no events are collected.
+        admission_timeout: how long the host may take to decide on a client, 10 ms to 1 day. Default: 0, which
+            means that every client is accepted.
+        review_timeout: how long the host may take to decide on a message, 10 ms to 1 day. Default: 0, which
+            means that every message is published.
+        overdue: what happens to a client or a message that the host does not decide on in time: "refuse" (a
+            client gets HTTP 503) or "allow". Default: "refuse".
 
     Messages:
-        echo: whether a sender receives its own messages, if it does not say so itself. True by default.
-        max_message_size: 1 byte to 1 GiB: 1 MiB by default. A client that sends more is closed with code 1009.
-        publish_timeout: how long a call may wait while too much is to be delivered, up to 1 day: 5 s by
-            default. 0: not at all. Then QueueFullError.
+        echo: whether a sender receives its own messages; a client overrides this for itself. Default: True.
+        max_message_size: how long a message may be, 1 byte to 1 GiB. A client that sends a longer one is closed
+            with code 1009. Default: 1 MiB.
+        publish_timeout: how long a call may wait while too much waits to be delivered, up to 1 day. After this
+            time it raises QueueFullError; with 0, at once. Default: 5 s.
 
     Slow and dead clients:
-        outbox_size: what may wait for one client, max_message_size + 4 KiB to 64 GiB: 4 MiB by default.
-        outbox_age: how long it may wait, 10 ms to 1 day: 5 s by default.
-        slow_consumer: what becomes of a client beyond these: "disconnect", the default (with code 1013), or
-            "drop_oldest", of which MessagesDropped tells.
-        ping_interval: 10 ms to 1 day: 25 s by default. 0: no pings.
-        ping_timeout: how long an answer may take, 10 ms to 1 day: 10 s by default. Then it is cut.
-        tcp_keepalive: whole seconds, 1 s to 9 hours: 15 s by default. 0: none.
+        outbox_size: how many bytes may wait for one client, max_message_size + 4 KiB to 64 GiB. Default: 4 MiB.
+        outbox_age: how long the oldest byte may wait for one client, 10 ms to 1 day. Default: 5 s.
+        slow_consumer: what happens to a client beyond these two: "disconnect" (with code 1013) or "drop_oldest"
+            (with the event MessagesDropped). Default: "disconnect".
+        ping_interval: how often the server pings a client, 10 ms to 1 day. 0: never. Default: 25 s.
+        ping_timeout: how long a client may take to answer a ping, 10 ms to 1 day. Then its connection is aborted.
+            Default: 10 s.
+        tcp_keepalive: how long without traffic until TCP keepalive probes are sent, in whole seconds, 1 s to
+            9 hours. 0: no probes. Default: 15 s.
 
-    What rooms keep for clients that ask for it:
-        history_messages: of a room, up to 1,000,000: 100 by default. 0: none.
-        history_size: of a room, up to 64 GiB: 1 MiB by default. A client gets as many as half of its outbox
-            holds.
-        history_age: 10 ms to 10,000 days: 1 hour by default.
-        history_total: of all rooms, up to 1 TiB: 64 MiB by default.
+    The history of rooms:
+        history_messages: how many messages a room keeps, up to 1,000,000. 0: none. Default: 100.
+        history_size: how many bytes of messages a room keeps, up to 64 GiB. A client gets the last messages, as
+            many as fit into half of its outbox. Default: 1 MiB.
+        history_age: how long a room keeps a message, 10 ms to 10,000 days. Default: 1 hour.
+        history_total: how many bytes of messages all rooms together keep, up to 1 TiB. Default: 64 MiB.
     """
 
     listen: Union[str, Iterable[str]]
@@ -93,7 +101,7 @@ def _in_units(per_second: int) -> Callable[[float], int]:
     def number(seconds: float) -> int:
         if not math.isfinite(seconds) or seconds < 0:
             raise ValueError("a time is 0 or more seconds")
-        # Not zero, which often means never, for what is only very short.
+        # Not 0, which often means never, for a time that is only very short.
         return max(1, round(seconds * per_second)) if seconds > 0 else 0
 
     return number
@@ -123,7 +131,7 @@ _CONVERTED: dict[str, Callable[[Any], int]] = {
 
 
 def configure(config: Any, options: Options) -> None:
-    """Sets every option that was given. Those out of their limits are found by the start."""
+    """Sets every option that was given. The start finds those that are out of their limits."""
     for name, value in options.items():
         if name not in Options.__annotations__:
             raise TypeError(f"{name} is not an option")

@@ -1,4 +1,4 @@
-"""A running server, and what a program does with it."""
+"""A running server and its calls."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 Data = Union[str, bytes, bytearray, memoryview]
 
-#: How long `stop` and the end of a `with` wait for the clients' answers if they are not told, in seconds.
+#: How long `stop` and the end of a `with` wait for the clients' answers by default, in seconds.
 DEFAULT_DRAIN = 10.0
 
-# The longest time that the library knows: 49 days.
+# The longest time that the library takes: 49 days.
 _LONGEST_DRAIN_MS = 2**32 - 1
 
 
@@ -33,30 +33,30 @@ class Stats:
     """What a server has counted since its start."""
 
     connections: int  #: Clients that are connected now.
-    handshakes: int  #: Handshakes that are under way now.
+    handshakes: int  #: Handshakes that are in progress now.
     rooms: int  #: Rooms that exist now: with subscribers or with history.
-    connections_accepted: int  #: Clients that have been connected.
+    connections_accepted: int  #: Clients that have connected since the start.
     connections_refused: int  #: Handshakes that were refused.
     accept_failures: int  #: Times that accepting a connection failed.
     messages_received: int  #: Messages that clients sent.
-    messages_published: int  #: Messages that clients or the program published, and broadcasts.
-    messages_delivered: int  #: Messages handed to sockets or outboxes, counted for each client.
-    bytes_delivered: int  #: Bytes of frames handed to sockets or outboxes.
-    messages_dropped: int  #: Messages dropped for slow consumers.
+    messages_published: int  #: Messages that clients or the host published, and broadcasts.
+    messages_delivered: int  #: Messages that were handed to sockets or outboxes, once for each client.
+    bytes_delivered: int  #: Bytes of frames that were handed to sockets or outboxes.
+    messages_dropped: int  #: Messages that were dropped for slow consumers.
     slow_consumers: int  #: Clients that were closed as slow consumers.
-    ping_timeouts: int  #: Clients that were cut because they did not answer a ping.
+    ping_timeouts: int  #: Clients whose connection was aborted because they did not answer a ping.
     protocol_errors: int  #: Clients that were closed because they broke the protocol or a limit.
     events_dropped: int  #: Message events that were dropped because they were not taken.
-    admissions_rejected: int  #: Clients that the program rejected.
-    admissions_timed_out: int  #: Clients that it did not decide on in time (the option overdue).
+    admissions_rejected: int  #: Clients that the host rejected.
+    admissions_timed_out: int  #: Clients that the host did not decide on in time (the option overdue).
     messages_refused: int  #: Messages of clients that were not published.
-    reviews_timed_out: int  #: Messages that the program did not decide on in time (overdue).
+    reviews_timed_out: int  #: Messages that the host did not decide on in time (the option overdue).
 
 
 def _message(data: Data) -> tuple[int, bytes]:
     if isinstance(data, str):
         return lib.CHAT_TEXT, encoded(data)
-    # By way of a memoryview: of a number, `bytes` would make as many zeros.
+    # Through a memoryview, since `bytes` of a number would be that many zeros.
     return lib.CHAT_BINARY, data if isinstance(data, bytes) else bytes(memoryview(data))
 
 
@@ -67,9 +67,9 @@ def _drain_ms(drain: float) -> int:
 
 
 class _Events(AsyncIterator[events.Event]):
-    """The events of a server, which runs as long as somebody waits for them.
+    """The events of a server. It keeps the server running while a task waits for them.
 
-    No generator, which would be at its end after the first wait that is cancelled.
+    Not a generator: that would end when a wait is cancelled.
     """
 
     def __init__(self, server: Server, queue: EventQueue) -> None:
@@ -84,36 +84,37 @@ class _Events(AsyncIterator[events.Event]):
 
 
 class Server:
-    """A WebSocket chat and broadcast server on threads of its own. It listens when it is made.
+    """A WebSocket chat and broadcast server on its own threads, inside a program: the host. It listens as soon
+    as it is constructed.
 
-    Any thread may call any method; the calls release the interpreter's lock. `with` and `async with` stop
-    it at their end: as `stop()` does, or at once if an exception leaves them. One that nothing refers to any
-    more is stopped by the garbage collector, and those that run at the program's end are stopped at once.
+    Any thread may call any method; the calls release the interpreter's lock. `with` and `async with` stop the
+    server at their end: as `stop()` does, or at once if an exception leaves them. The garbage collector stops a
+    server that nothing refers to. At the end of the program, servers that still run are stopped at once.
 
     `broadcast`, `publish`, `publish_batch`, `send`, `join`, `leave`, `set_echo` and `set_identity` wait while
-    more is to be delivered than the server may keep, up to the option `publish_timeout`; then they raise
-    QueueFullError. In asyncio that holds up the loop: set `publish_timeout=0` to be told at once.
+    more waits to be delivered than the server may keep, up to the option `publish_timeout`; then they raise
+    QueueFullError. In asyncio this blocks the loop: with `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, ForkedError in a fork of the
-    server's process, and InHandlerError in a handler of `logger`; what else, it says itself.
+    server's process, and InHandlerError in a handler of `logger`. Each method lists the others that it raises.
     """
 
     def __init__(self, *, logger: Optional[logging.Logger] = None, **options: Unpack[Options]) -> None:
         """Starts a server: `help(libchat.Options)` lists the options.
 
-        `logger` gets its log lines, of the levels for which it is enabled now. It is called on the server's
-        threads, by several at once, and what it waits for, clients wait for too: a
-        `logging.handlers.QueueHandler` is good for it. Its handlers must not wait for a thread that is in a
-        call of libchat, and can make no call about a server.
+        `logger` gets the server's log lines, at the levels that it has enabled now. It is called on the
+        server's threads, on several at once, and while it waits, clients wait: use a
+        `logging.handlers.QueueHandler`. Its handlers must not wait for a thread that is in a call of libchat,
+        and cannot call a server.
 
         Raises InvalidArgumentError, which names the options that are out of their limits, InvalidUtf8Error,
         TooLargeError, TypeError for an unknown option; and the OSErrors AddressInUseError,
         AddressUnavailableError, PermissionDeniedError, ResourceLimitError and IoError.
         """
         self._handle = Handle()
-        # Before the start, so that whatever comes after it finds somebody who ends it.
+        # Before the start, so that the server is ended even if an exception follows the start.
         finalizer = weakref.finalize(self, self._handle.release)
-        # At the end of the program the servers are stopped (see there), and not freed under daemon threads.
+        # At the end of the program `_handle` stops the servers, and does not free them under daemon threads.
         finalizer.atexit = False
         self._handle.start(options, logger)
         self._server = self._handle.server
@@ -130,11 +131,11 @@ class Server:
 
     @property
     def addr(self) -> str:
-        """The address of the first listener, with the port that it really has."""
+        """The address of the first listener, with its actual port."""
         return self.addrs[0]
 
     def broadcast(self, data: Data) -> None:
-        """Delivers a message to every client: str as text, bytes as binary.
+        """Broadcasts a message to every client: str as text, bytes as binary.
 
         Raises InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
@@ -156,11 +157,11 @@ class Server:
         return int(offset[0])
 
     def publish_batch(self, batch: Iterable[tuple[str, Data]]) -> int:
-        """Publishes many messages in their order, each a room and what is to be said in it. Returns how
-        many were published: the first so many, and on an error the exception's `published` says so.
+        """Publishes many messages in their order, each a pair of room and data. Returns how many were
+        published, from the first on; if it fails, the exception's `published` says how many.
 
-        Raises what `publish` does: QueueFullError and StoppedError with a part published, all others with
-        nothing. All of the batch waits for one `publish_timeout` at most.
+        Raises what `publish` does. With QueueFullError and StoppedError a part may have been published, with
+        all others nothing. The whole batch waits for at most one `publish_timeout`.
         """
         kept = [(ffi.from_buffer(encoded(room)), *_message(data)) for room, data in batch]
         payloads = [ffi.from_buffer(payload) for _, _, payload in kept]
@@ -187,8 +188,9 @@ class Server:
         errors.call(lib.chat_server_send, self._server, client, kind, payload, len(payload))
 
     def disconnect(self, client: int, code: int = 1000, reason: str = "") -> None:
-        """Closes a client's connection, after what it was sent before, with a close code of 1000 to 1003, 1007
-        to 1013 or 3000 to 4999, and a reason of at most 123 bytes.
+        """Closes a client's connection after the messages that were sent to it before, with a close code of 1000
+        to 1003, 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes. A client that waits for admission
+        is rejected with HTTP 403 and the reason.
 
         Raises NotFoundError if it has left, InvalidArgumentError for another code, InvalidUtf8Error,
         TooLargeError, StoppedError.
@@ -197,16 +199,16 @@ class Server:
         errors.call(lib.chat_server_disconnect, self._server, client, code, data, len(data))
 
     def accept(self, client: int) -> None:
-        """Lets a client be connected that a ConnectRequest told of. What else the answer says is said
-        before: `set_identity`, `join` and `leave`, `set_echo`, `send`.
+        """Accepts the client of a ConnectRequest: completes its handshake. What else the host decides about the
+        client, it does before this call: `set_identity`, `join` and `leave`, `set_echo`, `send`.
 
-        Raises NotFoundError if it has left, was decided on or the time is over; StoppedError.
+        Raises NotFoundError if the client has left, was decided on before, or its time is over; StoppedError.
         """
         errors.call(lib.chat_server_accept, self._server, client)
 
     def reject(self, client: int, http_status: int, reason: str = "") -> None:
-        """Refuses a client that a ConnectRequest told of, with an HTTP status of 400 to 599 and a text of at
-        most 1,024 bytes.
+        """Rejects the client of a ConnectRequest, with an HTTP status of 400 to 599 and a text of at most 1,024
+        bytes.
 
         Raises what `accept` does, InvalidArgumentError for another status, InvalidUtf8Error, TooLargeError.
         """
@@ -214,9 +216,10 @@ class Server:
         errors.call(lib.chat_server_reject, self._server, client, http_status, data, len(data))
 
     def join(self, client: int, room: str) -> None:
-        """Puts a client into a room, beside those that it is in.
+        """Puts a client into a room, in addition to the rooms that it is in. What the client sends is published to
+        one of its rooms: the one that it joined first.
 
-        Raises NotFoundError if it has left, InvalidArgumentError for a name that no room has,
+        Raises NotFoundError if it has left, InvalidArgumentError for a name that no room can have,
         InvalidUtf8Error, TooLargeError, TooManyRoomsError if it is in max_rooms_per_client rooms,
         QueueFullError, StoppedError.
         """
@@ -224,19 +227,22 @@ class Server:
         errors.call(lib.chat_server_join, self._server, client, name, len(name))
 
     def leave(self, client: int, room: str) -> None:
-        """Takes a client out of a room. In none, it speaks to the program alone. Raises what `join` does."""
+        """Takes a client out of a room. What a client in no room sends goes to the host alone.
+
+        Raises what `join` does.
+        """
         name = encoded(room)
         errors.call(lib.chat_server_leave, self._server, client, name, len(name))
 
     def set_echo(self, client: int, echo: bool) -> None:
-        """Sets whether a client receives its own messages.
+        """Sets whether a client receives its own messages. This overrides the option and the client's query.
 
         Raises NotFoundError if it has left, QueueFullError, StoppedError.
         """
         errors.call(lib.chat_server_set_echo, self._server, client, echo)
 
     def set_identity(self, client: int, identity: str) -> None:
-        """Sets what the program calls a client: its later events carry it. At most 256 bytes.
+        """Sets a client's identity, the host's name for it. Its later events carry it. At most 256 bytes.
 
         Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
@@ -244,41 +250,45 @@ class Server:
         errors.call(lib.chat_server_set_identity, self._server, client, data, len(data))
 
     def allow(self, decision: int) -> None:
-        """Lets a message be published that a MessageRequest told of, in that event's room, when what the same
-        client sent before is decided. It is not if the program has taken the client out of the room since.
+        """Allows the message of a MessageRequest: publishes it to that event's room, as soon as the client's earlier
+        messages are decided. It is not published if by then the host has taken the client out of that room.
 
-        Raises NotFoundError if it was decided on or the time is over, StoppedError.
+        Raises NotFoundError if it was decided on before or its time is over, StoppedError.
         """
         errors.call(lib.chat_server_allow, self._server, decision)
 
     def allow_changed(self, decision: int, data: Data) -> None:
-        """Lets another message be published in the place of a client's.
+        """Does what `allow` does, but publishes another message in place of the client's.
 
-        Raises what `allow` does; InvalidUtf8Error and TooLargeError, after which it is still to be decided on.
+        Raises what `allow` does, and InvalidUtf8Error and TooLargeError, after which the message still waits for a
+        decision.
         """
         kind, payload = _message(data)
         errors.call(lib.chat_server_allow_changed, self._server, decision, kind, payload, len(payload))
 
     def refuse(self, decision: int) -> None:
-        """Lets a message not be published. Its sender is not told: say so with `send`. Raises what `allow` does."""
+        """Refuses the message of a MessageRequest: it is not published. Its sender is not told; use `send` to tell it.
+
+        Raises what `allow` does.
+        """
         errors.call(lib.chat_server_refuse, self._server, decision)
 
     def stats(self) -> Stats:
-        """What the server has counted, also after it has stopped."""
+        """Returns what the server has counted; it works after the stop too."""
         out = ffi.new("chat_stats *")
         errors.check(lib.chat_server_stats(self._server, out, ffi.sizeof("chat_stats")))
         return Stats(**{name: int(getattr(out, name)) for name in Stats.__annotations__})
 
     def next_events(self, timeout: Optional[float] = None) -> list[events.Event]:
-        """All events that wait, or the next that comes within `timeout` seconds.
+        """Returns all events that wait, or waits for the next one, up to `timeout` seconds.
 
         Raises TimedOutError, StoppedError after the last, UnsupportedError without the option `event_queue`.
         """
         return self._events_queue().take(timeout)
 
     def events(self) -> AsyncIterator[events.Event]:
-        """The events as they come, until the server has stopped. Whoever leaves, or stops waiting for the next,
-        loses none of the others; each goes to one of those who wait.
+        """Yields the events of the server until it has stopped. A loop that ends early, or a wait that is cancelled,
+        loses no event. Several loops share the events: each event goes to one of them.
 
         Raises UnsupportedError without the option `event_queue`.
         """
@@ -290,24 +300,25 @@ class Server:
         return self._queue
 
     def request_stop(self) -> None:
-        """Begins to stop, with 10 s for the clients, and returns at once."""
+        """Begins to stop the server, with 10 s for the clients, and returns at once."""
         errors.check(lib.chat_server_request_stop(self._server))
 
     def stop(self, drain: float = DEFAULT_DRAIN) -> None:
-        """Stops: delivers what was published, closes every client with code 1001, and waits up to `drain`
-        seconds for their answers. Another call may shorten the time.
+        """Stops the server: delivers what was published, closes every client with code 1001, and waits up to
+        `drain` seconds for their answers. Another call may shorten the time.
 
-        Raises TimedOutError if clients had to be cut; it has stopped all the same.
+        Raises TimedOutError if connections were aborted; the server has stopped all the same.
         """
         errors.check(lib.chat_server_stop(self._server, _drain_ms(drain)))
 
     def close(self) -> None:
-        """Stops at once. Closing again is allowed, and does nothing in a fork; later calls raise StoppedError."""
+        """Stops the server at once. It may be called again, and does nothing in a fork. Later calls raise
+        StoppedError."""
         with contextlib.suppress(errors.TimedOutError, errors.ForkedError):
             self.stop(0)
 
     def _leave(self) -> None:
-        """Stops at the end of a `with`, where nobody asks whether every client has answered."""
+        """Stops at the end of a `with`, which does not report clients that have not answered."""
         with contextlib.suppress(errors.TimedOutError, errors.ForkedError):
             self.stop(DEFAULT_DRAIN)
 
@@ -316,7 +327,7 @@ class Server:
         return self
 
     def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
-        """Stops: after an exception at once, otherwise when what was published is delivered."""
+        """Stops the server: at once after an exception, otherwise as `stop` does."""
         if kind is None:
             self._leave()
         else:
@@ -328,7 +339,7 @@ class Server:
 
     async def __aexit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
         """Stops as `with` does. Cancelling it stops at once."""
-        # It waits for the server's threads, and the loop has other things to do.
+        # In an executor: a stop waits for the server's threads, and would block the loop.
         loop = asyncio.get_running_loop()
         try:
             if kind is None:

@@ -1,4 +1,4 @@
-//! The program's flags: every option of the engine under its name.
+//! The program's flags: the options of the library, under the same names.
 
 use std::time::Duration;
 
@@ -7,19 +7,20 @@ use chat::{Config, SlowConsumer};
 use clap::{ArgAction, Parser, ValueEnum};
 use humantime::parse_duration;
 
-/// What `--help` says before the flags.
+/// The text of `--help` before the flags.
 const ABOUT: &str = "A WebSocket chat server.
 
-Clients connect to ws://ADDR/ (the room \"lobby\") or ws://ADDR/rooms/{room}; what one sends goes to \
-everyone in the room. Durations take units (250ms, 25s, 1h), and so do sizes (64KiB, 1MiB).";
+Clients connect to ws://ADDR/ (the room \"lobby\") or ws://ADDR/rooms/{room}. A message of one \
+client is delivered to every client in its room. Durations and sizes have units: 250ms, 25s, 1h; \
+64KiB, 1MiB.";
 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "chat-server", version, about = ABOUT, max_term_width = 100)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Flags {
-    // The short layout, a line or two for each flag, also for --help.
-    /// Print this
+    // --help has the short layout too: a line or two for each flag.
+    /// Print this help
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 
@@ -27,16 +28,16 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ADDR", default_value = Config::DEFAULT_LISTEN)]
     listen: Vec<String>,
 
-    /// Threads that share the connections; 0: one for each core, four at the most
+    /// Threads that share the connections; 0: one for each core, and at most four
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     workers: usize,
 
-    /// How long a thread looks for its next event before it sleeps, where that pays off; 0s, or with more
-    /// workers than cores: not at all
+    /// How long a thread polls for its next event before it sleeps, where that pays off; 0s, or
+    /// more workers than cores: not at all
     #[arg(long, value_name = "TIME", default_value = "15us", value_parser = parse_duration)]
     busy_poll: Duration,
 
-    /// Whether a sender receives its own messages; a client overrides it with ?echo=
+    /// Whether a sender receives its own messages; a client overrides this with ?echo=
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     echo: bool,
 
@@ -44,7 +45,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 65_536)]
     max_connections: usize,
 
-    /// Handshakes that may be under way at once
+    /// Connections that may be in their handshake at once
     #[arg(long, value_name = "COUNT", default_value_t = 1_024)]
     max_handshakes: usize,
 
@@ -52,27 +53,27 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     handshake_timeout: Duration,
 
-    /// How long the head of a handshake may be
+    /// Longest head of a handshake
     #[arg(long, value_name = "SIZE", default_value = "16KiB")]
     handshake_size: ByteSize,
 
-    /// How long a message may be
+    /// Longest message
     #[arg(long, value_name = "SIZE", default_value = "1MiB")]
     max_message_size: ByteSize,
 
-    /// How much may wait for one client that does not read
+    /// Most bytes that may wait for one client that does not read them
     #[arg(long, value_name = "SIZE", default_value = "4MiB")]
     outbox_size: ByteSize,
 
-    /// How long it may wait
+    /// How long the oldest of these bytes may wait
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     outbox_age: Duration,
 
-    /// What becomes of a client whose outbox is full
+    /// What happens to a client whose outbox is full
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Disconnect)]
     slow_consumer: Policy,
 
-    /// How often clients are pinged; 0s: never
+    /// How often the server pings a client; 0s: never
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = parse_duration)]
     ping_interval: Duration,
 
@@ -80,12 +81,12 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     ping_timeout: Duration,
 
-    /// How long without traffic until TCP keep-alives pass; 0s: none
+    /// How long a connection may be without traffic until TCP keepalive probes are sent; 0s: none
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
     tcp_keepalive: Duration,
 
     /// Origin whose pages may connect, such as https://example.org, or *; repeat for several.
-    /// Programs and pages from the server's own host always may
+    /// Programs, and pages from the server's own host, may always connect
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
 
@@ -105,15 +106,16 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     history_total: ByteSize,
 
-    /// How long publishing may wait while too much is to be delivered; only a host's calls publish
+    /// How long publishing may wait while too much waits to be delivered; only a host publishes
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     publish_timeout: Duration,
 
-    /// How many events may wait to be logged: who comes, what is said, who leaves; 0: none are
+    /// How many events (clients that connect and disconnect, messages) may wait to be logged; 0: no
+    /// events are logged
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) event_queue: usize,
 
-    /// How long clients may take to leave when the server stops
+    /// How long clients may take to answer the close when the server stops
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
 
@@ -129,7 +131,7 @@ enum Policy {
 }
 
 impl Flags {
-    /// The server that the flags ask for.
+    /// Returns the config that the flags describe.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
         for addr in &self.listen {
@@ -167,7 +169,7 @@ impl Flags {
 }
 
 fn bytes(size: ByteSize) -> usize {
-    // Too much for this machine is too much for the option, which says so.
+    // A size that this machine cannot hold is out of the option's limits, and start says so.
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
 

@@ -1,4 +1,4 @@
-//! The server to run by itself: flags, log lines and signals around the library's public API.
+//! The standalone server: flags, log lines and signals around the library's public API.
 
 mod flags;
 
@@ -17,7 +17,7 @@ use flags::Flags;
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Exit status of what is wrong on the command line.
+/// The exit status for a wrong command line.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -59,7 +59,7 @@ enum Failure {
 fn run(flags: &Flags) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     let runtime = runtime.map_err(Failure::Signals)?;
-    // Before the server starts: a signal that comes early stops it as cleanly.
+    // Before the server starts, so that an early signal stops it cleanly too.
     let mut stop = runtime.block_on(async { Stop::new() }).map_err(Failure::Signals)?;
     let server = flags.config().start().map_err(Failure::Server)?;
     for addr in server.local_addrs() {
@@ -67,12 +67,12 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     }
     let logging = (flags.event_queue > 0).then(|| log_events(server.handle()));
     runtime.block_on(stop.requested());
-    tracing::info!("stopping; once more to stop at once");
+    tracing::info!("stopping; a second signal stops at once");
     let server = Arc::new(server);
     let draining = Arc::clone(&server);
     let drain = flags.drain;
     let drained = runtime.spawn_blocking(move || draining.stop(drain));
-    // Whether clients had to be cut stands in the log.
+    // The result is left out: the log says whether connections were aborted.
     let _ = runtime.block_on(async {
         match select(drained, pin!(stop.requested())).await {
             Either::Left((ended, _)) => ended.unwrap_or(Ok(())),
@@ -80,13 +80,13 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         }
     });
     if let Some(logging) = logging {
-        // The server's last event has ended it. A panic in it has been printed.
+        // The server's last event ends this thread. A panic in it has been printed.
         let _ = logging.join();
     }
     Ok(())
 }
 
-/// Logs what happens until the server has stopped.
+/// Logs events until the server has stopped.
 fn log_events(handle: Handle) -> JoinHandle<()> {
     thread::spawn(move || {
         while let Ok(events) = handle.next_events(Duration::MAX) {
@@ -118,7 +118,7 @@ impl Stop {
 }
 
 fn print(text: &str) {
-    // A closed standard output is no reason not to serve.
+    // The server runs on if standard output is closed.
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

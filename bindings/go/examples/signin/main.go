@@ -1,9 +1,10 @@
-// A web program with a chat inside: whoever has signed in there may chat, under that name.
+// Command signin is a web program with a chat inside. A user who has signed in to the web program may
+// chat, under the same name.
 //
 //	go run ./bindings/go/examples/signin
 //
-// The program signs a cookie, and the browser sends it to the chat as well: cookies do not know ports.
-// The chat asks the program about each client, which looks at the same cookie.
+// The program signs a cookie. The browser sends the cookie to the chat too, since cookies hold for all
+// ports of a host. The chat asks the program about each client, and the program checks the cookie.
 package main
 
 import (
@@ -28,7 +29,7 @@ import (
 
 const cookieName = "session"
 
-// signer makes cookies that nobody else can make.
+// signer makes signed cookies and checks them.
 type signer struct{ key []byte }
 
 func (s signer) sign(name string) string {
@@ -37,7 +38,7 @@ func (s signer) sign(name string) string {
 	return hex.EncodeToString([]byte(name)) + "." + hex.EncodeToString(mac.Sum(nil))
 }
 
-// name is who signed in, if anybody did.
+// name returns the name under which the user signed in, and whether the user did.
 func (s signer) name(request *http.Request) (string, bool) {
 	cookie, err := request.Cookie(cookieName)
 	if err != nil {
@@ -56,7 +57,7 @@ chat.onclose = e => { const li = document.createElement("li"); li.textContent = 
 say.onsubmit = e => { e.preventDefault(); chat.send(text.value); text.value = "" }
 </script>{{else}}<form method=post action=/login><input name=name placeholder="your name" maxlength=64 autofocus></form>{{end}}`))
 
-// web is the program's own pages.
+// web returns the handler of the program's own pages.
 func web(sessions signer, port int) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -79,7 +80,7 @@ func web(sessions signer, port int) http.Handler {
 	return mux
 }
 
-// admit answers the chat's question about a client.
+// admit decides on a client.
 func admit(server *chat.Server, sessions signer, asked chat.EventConnectRequest) error {
 	name, ok := sessions.name(&http.Request{Header: asked.HTTPHeader()})
 	if !ok {
@@ -99,7 +100,7 @@ func host(ctx context.Context, server *chat.Server, sessions signer) {
 		}
 		switch event := event.(type) {
 		case chat.EventConnectRequest:
-			// A client that has left meanwhile is no reason to stop.
+			// The client may have left meanwhile: keep running.
 			if err := admit(server, sessions, event); err != nil {
 				log.Print("client ", event.Client, ": ", err)
 			}
@@ -114,8 +115,8 @@ func host(ctx context.Context, server *chat.Server, sessions signer) {
 }
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:8080", "where the pages are")
-	chatListen := flag.String("chat", "127.0.0.1:9001", "where the chat is")
+	listen := flag.String("listen", "127.0.0.1:8080", "address of the pages")
+	chatListen := flag.String("chat", "127.0.0.1:9001", "address of the chat")
 	flag.Parse()
 	sessions := signer{make([]byte, 32)}
 	rand.Read(sessions.key)
@@ -126,7 +127,7 @@ func main() {
 	}
 	server, err := chat.Start(chat.Options{
 		Listen: []string{*chatListen},
-		// The pages come from another port, which makes another origin of them.
+		// The pages come from another port, so their origin is another one.
 		Origins:          []string{"http://" + listener.Addr().String()},
 		AdmissionTimeout: 5 * time.Second,
 		EventQueue:       1024,

@@ -4,7 +4,7 @@ package callback
 #cgo CFLAGS: -I${SRCDIR}/../../../../include
 #include <libchat.h>
 
-// In Go the user data is a number: Go's stack must not hold it as a pointer, which it is not.
+// Go gets the user data as a number: Go's stack must not hold a pointer that is not one.
 void goEvents(uintptr_t handle, void *events, size_t count);
 void goDrop(uintptr_t handle);
 
@@ -28,8 +28,8 @@ import (
 	_ "libchat/bindings/go" // For its link flags.
 )
 
-// Host is what the handler belongs to. Its functions run on the server's handler thread, one call at
-// a time.
+// Host has a server and its handler. Its functions run on the server's handler thread, one call at a
+// time.
 type Host struct {
 	Event   func(Event) // May panic.
 	Dropped func()
@@ -37,14 +37,14 @@ type Host struct {
 	panics  int
 }
 
-// Event is as much of an event as the tests look at.
+// Event has the fields of an event that the tests use.
 type Event struct {
 	Type   uint32
 	Client uint64
 	Data   string
 }
 
-// The types that the tests wait for.
+// The event types that the tests wait for.
 const (
 	Connected    = C.CHAT_EVENT_CONNECTED
 	Message      = C.CHAT_EVENT_MESSAGE
@@ -52,7 +52,7 @@ const (
 	Stopped      = C.CHAT_EVENT_STOPPED
 )
 
-// Start starts a server on a free port, with the host's functions as its handler. It returns the
+// Start starts a server on a free port, with the host's functions as its handler, and returns the
 // server's address.
 func (h *Host) Start() (string, error) {
 	config := C.chat_config_new(C.CHAT_ABI_VERSION)
@@ -87,7 +87,7 @@ func (h *Host) RequestStop() error {
 	return failure("request_stop", C.chat_server_request_stop(h.server))
 }
 
-// Stop waits for the end, and returns how many panics were stopped.
+// Stop stops the server, and returns how many panics were caught.
 func (h *Host) Stop() (panics int, err error) {
 	err = failure("stop", C.chat_server_stop(h.server, 10_000))
 	C.chat_server_free(h.server)

@@ -58,21 +58,32 @@ impl<'a> Host<'a> {
     pub(crate) fn act(&mut self) {
         for _ in 0..self.stage.case.deeds {
             self.meet();
-            match self.chance.below(1000) {
-                0..450 => self.publish(),
-                450..520 if self.number == 0 => self.publish_batch(),
-                450..600 => self.broadcast(),
-                600..750 => self.send(),
-                750..850 => self.join(),
-                850..950 => self.leave(),
-                950..990 => self.set_echo(),
-                990..992 => self.disconnect(),
-                _ => {}
-            }
+            self.call_something();
             self.stage.note_deed();
             if self.chance.percent(self.stage.case.rests) {
                 thread::sleep(Duration::from_micros(self.chance.number() % 2000));
             }
+        }
+    }
+
+    /// Says some more, just before the server is stopped.
+    pub(crate) fn say_last_words(&mut self) {
+        for _ in 0..self.chance.pick(&[0, 10, 300]) {
+            self.call_something();
+        }
+    }
+
+    fn call_something(&mut self) {
+        match self.chance.below(1000) {
+            0..450 => self.publish(),
+            450..520 if self.number == 0 => self.publish_batch(),
+            450..600 => self.broadcast(),
+            600..750 => self.send(),
+            750..850 => self.join(),
+            850..950 => self.leave(),
+            950..990 => self.set_echo(),
+            990..992 => self.disconnect(),
+            _ => {}
         }
     }
 

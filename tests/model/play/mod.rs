@@ -123,7 +123,7 @@ pub(crate) fn play(case: &Case, chance: &mut Chance) -> World {
         (0..case.ways.len()).map(|number| Remote::new(&stage, number, chance.other())).collect();
     let (deeds, remotes) = thread::scope(|scope| {
         let _stops = Stops(&server);
-        scope.spawn(|| told::listen(&stage));
+        let listening = scope.spawn(|| told::listen(&stage));
         let first = remotes.iter_mut().filter(|remote| case.ways[remote.number].comes == 0);
         let first = first.map(Remote::connect).count();
         wait("the first are connected", || stage.connected().len() == first);
@@ -137,14 +137,21 @@ pub(crate) fn play(case: &Case, chance: &mut Chance) -> World {
             .map(|mut host| {
                 scope.spawn(move || {
                     host.act();
-                    host.deeds
+                    host
                 })
             })
             .collect();
-        let deeds: Vec<_> = hosts.into_iter().map(|host| host.join().expect("deeds")).collect();
-        wait("all is heard", || stage.is_all_heard() || clients.is_finished());
+        let hosts = hosts.into_iter().map(|host| host.join().expect("deeds"));
+        let mut hosts: Vec<_> = hosts.collect();
+        let is_broken = || clients.is_finished() || listening.is_finished();
+        wait("all is heard", || stage.is_all_heard() || is_broken());
+        assert!(!listening.is_finished(), "the server has ended of itself");
         stage.is_finale.store(true, Ordering::Release);
+        for host in &mut hosts {
+            host.say_last_words();
+        }
         server.stop(PATIENCE).expect("nobody has to be cut");
+        let deeds: Vec<_> = hosts.into_iter().map(|host| host.deeds).collect();
         (deeds, clients.join().expect("clients"))
     });
     let stats = server.stats();

@@ -173,6 +173,11 @@ impl Client {
     fn stayed(&self) -> bool {
         self.closed == Some(GOING_AWAY)
     }
+
+    /// Whether its connection ended because it said so, and for no other reason.
+    fn closed_itself(&self) -> bool {
+        self.closed.is_some() && self.closed == self.own_close
+    }
 }
 
 impl World {

@@ -208,6 +208,7 @@ impl<'a> Stream<'a> {
         let client = &self.world.clients[self.number];
         let is_path = client.room == room;
         let is_past = offset <= self.world.past;
+        let is_own = tag.by == Publisher::Client(self.number);
         let least = usize::from(is_path && client.is_first && !is_past);
         let stages = match tag.by {
             Publisher::Host(thread) if thread == client.owner => {
@@ -224,9 +225,10 @@ impl<'a> Stream<'a> {
             // A range without a stage: the connection alone may have ended.
             Publisher::Host(thread) if self.has_ended(thread, tag.number) => ((1, 0), true),
             Publisher::Host(thread) => (stages, self.may_have_ended(thread, tag.number)),
+            // Its own close comes behind what it has said.
+            Publisher::Client(_) if is_own && client.closed_itself() => (stages, false),
             Publisher::Client(_) => (stages, !client.stayed()),
         };
-        let is_own = tag.by == Publisher::Client(self.number);
         let got = match (self.received.contains(&tag), is_own, client.echo) {
             (true, ..) => Got::Received,
             (false, true, Echo::Off) => Got::NotForIt,

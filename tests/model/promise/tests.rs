@@ -128,7 +128,11 @@ fn what_a_client_says_comes_back_if_it_has_an_echo_and_all_is_heard_before_its_c
     let client = &mut world.clients[CLIENT];
     (client.said, client.own_close, client.closed, client.left) = (1, Some(4), Some(4), Some(4));
     assert!(check(&world).is_err(), "a message that was said before the close frame");
-    world.clients[CLIENT].heard = vec![(None, 0)];
+    world.clients[CLIENT].heard = vec![(Some(ROOM), 1)];
+    assert!(check(&world).is_err(), "it does not come back before the close frame");
+    world.clients[CLIENT].received = vec![own];
+    assert_eq!(check(&world), Ok(()));
+    (world.clients[CLIENT].heard, world.clients[CLIENT].received) = (vec![(None, 0)], vec![]);
     assert_eq!(check(&world), Ok(()));
 }
 

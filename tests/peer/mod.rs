@@ -219,6 +219,28 @@ impl Peer {
         }
     }
 
+    /// The next frame, or the end, if one is there: of a socket that does not block.
+    pub(crate) fn try_frame(&mut self) -> Option<Result<Frame, End>> {
+        loop {
+            if let Some((frame, length)) = Frame::parse(self.rest()) {
+                self.read += length;
+                return Some(Ok(frame));
+            }
+            match self.fill() {
+                Ok(0) => return Some(Err(End::Fin)),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) if is_reset(&error) => return Some(Err(End::Reset)),
+                Err(error) => panic!("no frame, and no end: {error}"),
+            }
+        }
+    }
+
+    /// Whether a part of a frame has arrived, and its end has not.
+    pub(crate) fn has_half_a_frame(&self) -> bool {
+        !self.rest().is_empty()
+    }
+
     /// Reads the next text or binary message; pings on the way are answered.
     pub(crate) fn message(&mut self) -> Frame {
         loop {

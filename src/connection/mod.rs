@@ -61,9 +61,12 @@ struct Connection {
     protocol: Plain,
     reader: RefCell<Reader>,
     /// What was read, and waits until the host's commands about the client are carried out.
-    held: RefCell<Vec<u8>>,
+    held: Cell<Option<Box<[u8]>>>,
+    has_held: Cell<bool>,
     /// Whether the close frame that ended it, if there was one, needs no answer of the client.
     is_answered: Cell<bool>,
+    /// Whether its ending has begun.
+    is_ending: Cell<bool>,
     /// Present while it waits until the inboxes have space.
     ticket: Cell<Option<Ticket>>,
     _permit: Permit,
@@ -78,13 +81,15 @@ impl Connection {
         let (shard, client) = (Rc::clone(&guard.shard), Rc::clone(&guard.client));
         let context = Arc::clone(&shard.context);
         let room = client.room().map(|(_, name)| name).unwrap_or_default();
-        shard.add_client(&client, client.rooms());
+        shard.add_client(&client);
         shard.watch(client.id());
         let connection = Rc::new(Self {
             guard,
             protocol: Plain,
             reader: RefCell::new(Reader::new(context.options.max_message_size)),
-            held: RefCell::default(),
+            held: Cell::default(),
+            has_held: Cell::default(),
+            is_ending: Cell::default(),
             is_answered: Cell::new(false),
             ticket: Cell::new(None),
             _permit: permit,
@@ -117,7 +122,7 @@ impl Connection {
         let ticket = self.ticket.take();
         let ClientGuard { shard, client } = &self.guard;
         let transport = client.out().transport();
-        let has_held = !self.held.borrow().is_empty();
+        let has_held = self.has_held.get();
         if !(has_held || transport.is_readable()) || !shard.may_read(client) {
             return;
         }
@@ -136,8 +141,8 @@ impl Connection {
             transport.reschedule();
             return;
         }
-        if has_held {
-            let mut held = self.held.take();
+        if let Some(mut held) = self.held.take() {
+            self.has_held.set(false);
             shard.note_held(false);
             self.feed(&mut held);
         } else if let Err(why) =
@@ -151,6 +156,13 @@ impl Connection {
         }
     }
 
+    /// Drops what the client sent, since it is closed.
+    fn drop_held(&self) {
+        if self.held.take().is_some() {
+            self.guard.shard.note_held(false);
+        }
+    }
+
     /// Whether what the client sends is still acted on.
     fn is_reading(&self) -> bool {
         self.guard.client.out().is_open() && !self.is_answered.get()
@@ -161,7 +173,8 @@ impl Connection {
     fn feed(&self, bytes: &mut [u8]) {
         let ClientGuard { shard, client } = &self.guard;
         if shard.handle.holds(client.id()) && !bytes.is_empty() {
-            *self.held.borrow_mut() = bytes.to_vec();
+            self.held.set(Some(bytes.into()));
+            self.has_held.set(true);
             shard.note_held(true);
             return;
         }
@@ -210,6 +223,8 @@ impl Connection {
             self.leave();
             self.end().await;
         }
+        // The event loop has the other reference.
+        self.guard.client.out().transport().clear_handler();
     }
 
     /// Ends the connection while the host decides on what the client has sent: it stays in its rooms until
@@ -260,14 +275,15 @@ impl Handler for Connection {
         if self.is_reading() {
             self.read();
         }
-        let out = self.guard.client.out();
-        if !out.is_open() {
-            out.transport().clear_handler();
-            if !self.held.take().is_empty() {
-                self.guard.shard.note_held(false);
-            }
+        if !self.guard.client.out().is_open() && !self.is_ending.replace(true) {
+            self.drop_held();
             drop(spawn_local(self.finish()));
         }
+    }
+
+    fn on_writable(self: Rc<Self>) {
+        let ClientGuard { shard, client } = &self.guard;
+        shard.note_writable(client.id());
     }
 }
 
@@ -279,9 +295,7 @@ impl Drop for Connection {
         }
         // It may be dropped before its ending: what waits is not written any more.
         client.out().abort(1006, "the connection ended");
-        if !self.held.take().is_empty() {
-            shard.note_held(false);
-        }
+        self.drop_held();
         shard.remove_client(client.id());
     }
 }

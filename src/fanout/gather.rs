@@ -283,9 +283,9 @@ impl Gather {
 impl Part {
     /// What a client lacks of a lane, if anything.
     fn of(lanes: &Slab<Lane>, slot: Slot, written: u64) -> Option<Self> {
-        let lane = lanes.get(slot.lane.0 as usize)?;
+        let lane = lanes.get(slot.lane.index())?;
         let segments = lane.segments.as_ref().filter(|segments| segments.tail() > written)?;
-        let from = lane.subscribers.get(slot.number as usize)?.from;
+        let from = lane.subscribers.get(slot.number())?.from;
         let entries = segments.find(written, from)..segments.end();
         let sequences = {
             let mut sequences = segments.sequences(&entries);
@@ -296,7 +296,7 @@ impl Part {
     }
 
     fn segments<'a>(&self, lanes: &'a Slab<Lane>) -> &'a Segments {
-        let segments = lanes[self.lane.0 as usize].segments.as_ref();
+        let segments = lanes[self.lane.index()].segments.as_ref();
         segments.expect("a part is of a lane in which something waits")
     }
 }

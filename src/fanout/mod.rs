@@ -82,18 +82,16 @@ impl Fanout {
 
     fn add(&mut self, room: RoomId, out: &Rc<Outbound>, from: u64) -> Slot {
         let (lanes, form) = (&mut self.lanes, out.form());
-        // There are fewer connections, and so fewer lanes, than a u32 holds.
-        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let lane = *self
             .by_room
             .entry((room, form))
-            .or_insert_with(|| LaneKey(narrow(lanes.insert(Lane::new(room, form)))));
-        Slot { lane, number: narrow(lanes[lane.0 as usize].subscribe(out, from)) }
+            .or_insert_with(|| LaneKey::new(lanes.insert(Lane::new(room, form))));
+        Slot::new(lane, lanes[lane.index()].subscribe(out, from))
     }
 
     fn remove(&mut self, slot: Slot) {
-        let Some(lane) = self.lanes.get_mut(slot.lane.0 as usize) else { return };
-        lane.unsubscribe(slot.number as usize);
+        let Some(lane) = self.lanes.get_mut(slot.lane.index()) else { return };
+        lane.unsubscribe(slot.number());
         if !lane.is_empty() {
             return;
         }
@@ -102,7 +100,7 @@ impl Fanout {
             self.dirty.retain(|dirty| *dirty != slot.lane);
         }
         self.by_room.remove(&(lane.room, lane.form));
-        self.lanes.remove(slot.lane.0 as usize);
+        self.lanes.remove(slot.lane.index());
     }
 
     /// Adds a client to those that receive broadcasts, from an offset on.
@@ -124,7 +122,7 @@ impl Fanout {
     pub(crate) fn push(&mut self, delivery: &Delivery) {
         for form in Form::ALL {
             let Some(key) = self.by_room.get(&(delivery.room, *form)) else { continue };
-            let lane = &mut self.lanes[key.0 as usize];
+            let lane = &mut self.lanes[key.index()];
             if self.memory.push(&mut lane.segments, *form, delivery, self.tail) {
                 self.dirty.push_back(*key);
             }
@@ -146,7 +144,7 @@ impl Fanout {
     fn write_all(&mut self, out: &Outbound, last: Option<&Bytes>) -> Cost {
         let Self { lanes, dirty, tail, gather, .. } = self;
         for lane in dirty.iter() {
-            sort_hidden(&mut lanes[lane.0 as usize]);
+            sort_hidden(&mut lanes[lane.index()]);
         }
         gather.write_all(lanes, dirty.iter().copied(), *tail, out, last)
     }
@@ -171,7 +169,7 @@ impl Fanout {
     pub(crate) fn write(&mut self, mut budget: Cost) -> Cost {
         let mut has_broadcasts = false;
         for lane in &self.dirty {
-            let lane = &mut self.lanes[lane.0 as usize];
+            let lane = &mut self.lanes[lane.index()];
             sort_hidden(lane);
             has_broadcasts |= lane.room == RoomId::EVERYONE;
         }
@@ -199,13 +197,13 @@ impl Fanout {
         gather.reset();
         let is_alone = dirty.len() == 1;
         loop {
-            let lane = &mut lanes[key.0 as usize];
+            let lane = &mut lanes[key.index()];
             let Some(segments) = &lane.segments else { return true };
             if lane.next == 0 {
                 lane.round = segments.end();
             }
             let (end, mut next) = (lane.end, lane.next);
-            let lane = &lanes[key.0 as usize];
+            let lane = &lanes[key.index()];
             while next < end && *budget > 0 {
                 let number = next;
                 next += 1;
@@ -223,7 +221,7 @@ impl Fanout {
                 };
                 *budget = budget.saturating_sub(cost);
             }
-            let lane = &mut lanes[key.0 as usize];
+            let lane = &mut lanes[key.index()];
             lane.next = next;
             if next < end {
                 return false;

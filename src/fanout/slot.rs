@@ -1,12 +1,41 @@
 //! A subscriber's place in a lane.
 
+use std::num::NonZero;
+
 /// The number of a lane on its shard. It is used again when the lane is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct LaneKey(pub(super) u32);
+pub(crate) struct LaneKey(u32);
+
+impl LaneKey {
+    pub(super) fn new(index: usize) -> Self {
+        Self(narrow(index))
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A subscriber's place in a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(super) lane: LaneKey,
-    pub(super) number: u32,
+    /// One more than the subscriber's number, so that a client that has none needs no space to say so.
+    number: NonZero<u32>,
+}
+
+impl Slot {
+    pub(super) fn new(lane: LaneKey, number: usize) -> Self {
+        Self { lane, number: NonZero::<u32>::MIN.saturating_add(narrow(number)) }
+    }
+
+    /// The subscriber's number.
+    pub(super) fn number(self) -> usize {
+        self.number.get() as usize - 1
+    }
+}
+
+/// There are fewer connections, and so fewer lanes and subscribers, than a u32 holds.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -30,7 +30,7 @@ impl Handle {
         // Both at once: nothing that is published from here on, and no broadcast, passes it by.
         let admit = |reservation| {
             rooms.reserve_broadcasts(client.shard(), |from| {
-                shard.push(Command::Admit(client, reservation, from))
+                self.push(shard, Command::Admit(client, reservation, from))
             })
         };
         match applicant.room {
@@ -58,12 +58,18 @@ impl Handle {
         }
         let shard = self.shard_of(client)?;
         shard.undecided.admissions.take(client).ok_or(Error::ClientNotFound)?;
-        reject(shard, client, http_status, text)
+        self.push_rejection(shard, client, http_status, text)
     }
-}
 
-/// Rejects a client that was taken out of those that wait.
-pub(super) fn reject(shard: &ShardHandle, client: ClientId, status: u16, text: &str) -> Result<()> {
-    let rejection = Rejection { status, text: text.to_owned() };
-    shard.push(Command::Reject(client, Box::new(rejection)))
+    /// Rejects a client that was taken out of those that wait.
+    pub(super) fn push_rejection(
+        &self,
+        shard: &ShardHandle,
+        client: ClientId,
+        status: u16,
+        text: &str,
+    ) -> Result<()> {
+        let rejection = Rejection { status, text: text.to_owned() };
+        self.push(shard, Command::Reject(client, Box::new(rejection)))
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Handle, admission::reject};
+use super::Handle;
 use crate::{
     error::{Error, Result},
     event::ClientId,
@@ -26,7 +26,7 @@ impl Handle {
     /// [`Error::Stopped`]. In all cases nothing was sent.
     pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
         let message = self.message(kind, data)?;
-        self.free_shard_of(client)?.push(Command::Send(client, message))
+        self.push(self.free_shard_of(client)?, Command::Send(client, message))
     }
 
     /// Closes a client's connection, behind what was sent to it before. What the client sends after this has
@@ -46,9 +46,9 @@ impl Handle {
         }
         let shard = self.shard_of(client)?;
         if shard.undecided.admissions.take(client).is_some() {
-            return reject(shard, client, 403, reason);
+            return self.push_rejection(shard, client, 403, reason);
         }
-        shard.push(Command::Disconnect(client, CloseFrame::new(code, reason)))
+        self.push(shard, Command::Disconnect(client, CloseFrame::new(code, reason)))
     }
 
     /// Puts a client into a room, beside those that it is in: it receives what is published to the room from
@@ -63,14 +63,9 @@ impl Handle {
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
         let shard = self.free_shard_of(client)?;
-        shard.add_room(client, self.shared.context.options.max_rooms_per_client)?;
-        let joined = self.shared.rooms.reserve(client.shard(), room, 0, |_, reservation| {
-            shard.push(Command::Join(client, Box::new(reservation)))
-        });
-        if joined.is_err() {
-            shard.remove_room(client);
-        }
-        joined
+        self.shared.rooms.reserve(client.shard(), room, 0, |_, reservation| {
+            self.push(shard, Command::Join(client, Box::new(reservation)))
+        })
     }
 
     /// Takes a client out of a room: it receives nothing that is published to the room from here on, and what
@@ -85,11 +80,11 @@ impl Handle {
         rooms::check_name(room)?;
         let shard = self.free_shard_of(client)?;
         if shard.undecided.admissions.leave(client, room) {
-            shard.remove_room(client);
+            shard.withdraw(client);
         }
         // A client that is in a room, or has a place in it, keeps the room from being forgotten.
         match self.shared.rooms.id_of(room) {
-            Some(room) => shard.push(Command::Leave(client, room)),
+            Some(room) => self.push(shard, Command::Leave(client, room)),
             None => Ok(()),
         }
     }
@@ -101,7 +96,7 @@ impl Handle {
     /// [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
     /// [`Error::Stopped`].
     pub fn set_echo(&self, client: ClientId, echo: bool) -> Result<()> {
-        self.free_shard_of(client)?.push(Command::SetEcho(client, echo))
+        self.push(self.free_shard_of(client)?, Command::SetEcho(client, echo))
     }
 
     /// Sets what the host calls a client, such as the name of its user: all later events of the client carry
@@ -115,7 +110,8 @@ impl Handle {
         if identity.len() > MAX_IDENTITY {
             return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
         }
-        self.free_shard_of(client)?.push(Command::SetIdentity(client, identity.into()))
+        let command = Command::SetIdentity(client, identity.into());
+        self.push(self.free_shard_of(client)?, command)
     }
 
     /// The shard of a client, once it takes more: a host can ask for things faster than they are done.

@@ -197,6 +197,10 @@ impl Handle {
         self.shared.deadline.borrow().is_some()
     }
 
+    fn push(&self, shard: &ShardHandle, command: Command) -> Result<()> {
+        shard.push(command, self.shared.context.options.max_rooms_per_client)
+    }
+
     fn message(&self, kind: Kind, data: &[u8]) -> Result<Message> {
         Message::checked(kind, data, self.max_message_size())
     }

@@ -38,8 +38,7 @@ impl Waiting {
     ) -> (Self, oneshot::Receiver<Decision>) {
         let ClientGuard { shard, client } = guard;
         let (shard, client) = (Rc::clone(shard), Rc::clone(client));
-        // The room that it asks for is one of those that it may be in.
-        shard.add_client(&client, 1);
+        shard.add_applicant(&client);
         let applicant = Applicant { room: Some(options.room.clone()), history: options.history };
         shard.handle.undecided.admissions.add(client.id(), applicant);
         let decision = shard.answers.await_for(client.id());
@@ -98,6 +97,7 @@ impl Waiting {
             return Err(Answer::limit("the server's host did not decide in time; try again"));
         }
         let joined = shard.subscribe(client, applicant.room.as_deref(), applicant.history);
+        shard.handle.note_admitted(client.id(), client.room().map(|(room, _)| room));
         joined.map_err(|_stopped| {
             self.why.set("the server is stopping");
             Answer::stopping()

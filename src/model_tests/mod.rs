@@ -10,7 +10,7 @@ mod world;
 use self::{random::Random, world::World};
 
 /// How many worlds one run of the tests goes through; `MODEL_RUNS` says otherwise.
-const RUNS: u64 = 1_500;
+const RUNS: u64 = 400;
 
 /// How many steps there are in a world.
 const STEPS: usize = 300;

@@ -322,7 +322,7 @@ impl World {
         let client = Client::new(out, echo);
         let room = self.random.pick(&ROOMS);
         shard.subscribe(&client, Some(room), 0).expect("the server runs");
-        shard.add_client(&client, client.rooms());
+        shard.add_client(&client);
         client.out().open();
         let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
         let id = client.id();

@@ -49,6 +49,9 @@ const WAKER: Token = Token(usize::MAX);
 pub(crate) trait Handler {
     /// Acts on a source that became readable, has ended, or was rescheduled.
     fn on_readable(self: Rc<Self>);
+
+    /// Notes that a source that was full takes more, or may do so. It is called only if it was asked for.
+    fn on_writable(self: Rc<Self>);
 }
 
 /// What follows a tick of the loop's owner.
@@ -69,8 +72,8 @@ pub(crate) struct Reactor {
     watched: RefCell<Slab<Watched>>,
     /// The sources that are dispatched after the next poll, without an event.
     rescheduled: RefCell<Vec<usize>>,
-    /// The owners of sources that are writable and wanted to know.
-    writable: RefCell<Vec<u64>>,
+    /// The sources whose handlers are told after the next poll that they are writable.
+    writable: RefCell<Vec<usize>>,
     /// Tasks that are woken after the next poll.
     yielded: RefCell<Vec<Waker>>,
     waker: Arc<LoopWaker>,
@@ -190,12 +193,11 @@ impl Reactor {
         // The source may be gone and its key reused: then the event is spurious, which does no harm.
         let Some(source) = watched.get(key) else { return };
         let mut writer = None;
+        let mut is_awaited = false;
         if event.is_writable() || event.is_write_closed() || is_broken {
             source.is_writable.set(true);
-            writer = source.writer.take();
-            if source.wants_write.replace(false) {
-                self.writable.borrow_mut().push(source.owner.get());
-            }
+            writer = source.take_writer();
+            is_awaited = source.wants_write.replace(false);
         }
         let is_readable = event.is_readable() || has_ended;
         if is_readable {
@@ -208,6 +210,9 @@ impl Reactor {
         if let Some(writer) = writer {
             writer.wake();
         }
+        if is_awaited {
+            self.dispatch_writable(key);
+        }
         if is_due {
             self.dispatch_readable(key);
         }
@@ -217,17 +222,31 @@ impl Reactor {
     fn dispatch_readable(&self, key: usize) {
         let watched = self.watched.borrow();
         let Some(source) = watched.get(key) else { return };
-        let (reader, handler) = (source.reader.take(), source.handler());
+        let (reader, handler) = (source.take_reader(), source.handler());
         drop(watched);
         if let Some(reader) = reader {
             reader.wake();
         }
         let Some(handler) = handler else { return };
-        // A handler that panics is removed, as a task would be.
-        if catch_unwind(AssertUnwindSafe(|| handler.on_readable())).is_err()
-            && let Some(source) = self.watched.borrow().get(key)
-        {
-            drop(source.handler.take());
+        self.call(key, || handler.on_readable());
+    }
+
+    /// Tells a source's handler that the source is writable.
+    fn dispatch_writable(&self, key: usize) {
+        let handler = self.watched.borrow().get(key).and_then(Watched::handler);
+        if let Some(handler) = handler {
+            self.call(key, || handler.on_writable());
+        }
+    }
+
+    /// Calls a handler. One that panics is removed, as a task would be.
+    fn call(&self, key: usize, handler: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(handler)).is_err() {
+            let watched = self.watched.borrow();
+            let removed = watched.get(key).and_then(|source| source.handler.take());
+            // It deregisters its source when it is dropped.
+            drop(watched);
+            drop(removed);
         }
     }
 
@@ -241,15 +260,11 @@ impl Reactor {
                 self.dispatch_readable(key);
             }
         }
+        if !self.writable.borrow().is_empty() {
+            self.writable.take().into_iter().for_each(|key| self.dispatch_writable(key));
+        }
         if !self.yielded.borrow().is_empty() {
             self.yielded.take().into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// Takes the owners of sources that have become writable, or that asked to be tried, in their order.
-    pub(crate) fn take_writable(&self, mut each: impl FnMut(u64)) {
-        if !self.writable.borrow().is_empty() {
-            self.writable.take().into_iter().for_each(&mut each);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a loop polls: a socket, a listener, a timer.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     future::poll_fn,
     io::{self, Read},
     net::TcpStream,
@@ -22,13 +22,18 @@ pub(super) struct Watched {
     pub(super) has_ended: Cell<bool>,
     /// Whether it is among the sources that are dispatched after the next poll.
     pub(super) is_rescheduled: Cell<bool>,
-    /// Whether the owner is reported when the source becomes writable.
+    /// Whether the handler is told when the source becomes writable.
     pub(super) wants_write: Cell<bool>,
-    /// What the loop's owner knows the source by.
-    pub(super) owner: Cell<u64>,
-    pub(super) handler: RefCell<Option<Rc<dyn Handler>>>,
-    pub(super) reader: Cell<Option<Waker>>,
-    pub(super) writer: Cell<Option<Waker>>,
+    pub(super) handler: Cell<Option<Rc<dyn Handler>>>,
+    // Boxed, and absent as a rule: a handler needs none.
+    waiters: Cell<Option<Box<Waiters>>>,
+}
+
+/// The tasks that wait for a source.
+#[derive(Default)]
+struct Waiters {
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
 impl Watched {
@@ -39,15 +44,42 @@ impl Watched {
             has_ended: Cell::default(),
             is_rescheduled: Cell::default(),
             wants_write: Cell::default(),
-            owner: Cell::default(),
-            handler: RefCell::default(),
-            reader: Cell::default(),
-            writer: Cell::default(),
+            handler: Cell::default(),
+            waiters: Cell::default(),
         }
     }
 
     pub(super) fn handler(&self) -> Option<Rc<dyn Handler>> {
-        self.handler.borrow().clone()
+        let handler = self.handler.take();
+        self.handler.set(handler.clone());
+        handler
+    }
+
+    pub(super) fn take_reader(&self) -> Option<Waker> {
+        self.take_waiter(|waiters| waiters.reader.take())
+    }
+
+    pub(super) fn take_writer(&self) -> Option<Waker> {
+        self.take_waiter(|waiters| waiters.writer.take())
+    }
+
+    fn take_waiter(&self, take: impl FnOnce(&mut Waiters) -> Option<Waker>) -> Option<Waker> {
+        let mut waiters = self.waiters.take()?;
+        let waker = take(&mut waiters);
+        if waiters.reader.is_some() || waiters.writer.is_some() {
+            self.waiters.set(Some(waiters));
+        }
+        waker
+    }
+
+    /// Stores a task's waker.
+    fn register(&self, place: impl FnOnce(&mut Waiters) -> &mut Option<Waker>, cx: &Context<'_>) {
+        let mut waiters = self.waiters.take().unwrap_or_default();
+        let waker = place(&mut waiters);
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        self.waiters.set(Some(waiters));
     }
 }
 
@@ -103,17 +135,15 @@ impl<S: AsRawFd> Source<S> {
         }
     }
 
-    /// Reports `owner` to the loop's owner when the source becomes writable.
-    pub(crate) fn want_write(&self, owner: u64) {
-        self.with(|watched| {
-            watched.owner.set(owner);
-            watched.wants_write.set(true);
-        });
+    /// Tells the handler when the source, which is full, becomes writable.
+    pub(crate) fn await_writable(&self) {
+        self.with(|watched| watched.wants_write.set(true));
     }
 
-    /// Reports `owner` as writable at once: the next write finds out whether that is so.
-    pub(crate) fn try_soon(&self, owner: u64) {
-        self.reactor.writable.borrow_mut().push(owner);
+    /// Tells the handler after the next poll that the source is writable: the next write finds out whether
+    /// that is so.
+    pub(crate) fn try_writable(&self) {
+        self.reactor.writable.borrow_mut().push(self.key);
     }
 
     /// Whether it is readable, as far as is known.
@@ -123,7 +153,7 @@ impl<S: AsRawFd> Source<S> {
 
     /// Wakes the task when the source is readable or rescheduled.
     pub(crate) fn register_reader(&self, cx: &Context<'_>) {
-        register(self, |watched| &watched.reader, cx);
+        self.with(|watched| watched.register(|waiters| &mut waiters.reader, cx));
     }
 
     /// Waits until it is readable.
@@ -144,7 +174,7 @@ impl<S: AsRawFd> Source<S> {
             if self.with(|watched| watched.is_writable.get()) {
                 return Poll::Ready(());
             }
-            register(self, |watched| &watched.writer, cx);
+            self.with(|watched| watched.register(|waiters| &mut waiters.writer, cx));
             Poll::Pending
         })
         .await;
@@ -212,18 +242,4 @@ impl<S: AsRawFd> Drop for Source<S> {
 
 fn is_would_block<T>(outcome: &io::Result<T>) -> bool {
     matches!(outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
-/// Stores the task's waker.
-fn register<S: AsRawFd>(
-    source: &Source<S>,
-    place: impl Fn(&Watched) -> &Cell<Option<Waker>>,
-    cx: &Context<'_>,
-) {
-    let before = source.with(|watched| place(watched).take());
-    let waker = match before {
-        Some(before) if before.will_wake(cx.waker()) => before,
-        _ => cx.waker().clone(),
-    };
-    source.with(|watched| place(watched).set(Some(waker)));
 }

@@ -57,6 +57,7 @@ impl Shard {
             Ok((Arc::clone(room), reservation))
         });
         let (room, reservation) = reserved?;
+        // False if the host has joined it to the room that it asks for.
         self.enter(client, room, reservation);
         Ok(())
     }
@@ -107,8 +108,6 @@ impl Shard {
         if self.enter(&client, room, reservation) {
             let identity = client.identity();
             self.context.events.push(Event::Joined { client: id, identity, room: name });
-        } else {
-            self.handle.remove_room(id);
         }
     }
 
@@ -117,7 +116,6 @@ impl Shard {
         let Some(client) = self.client(id) else { return };
         let Some(room) = client.exit(&mut self.fanout.borrow_mut(), room) else { return };
         self.rooms.leave(&room, self.index);
-        self.handle.remove_room(id);
         let (identity, room) = (client.identity(), Arc::clone(room.name()));
         self.context.events.push(Event::Left { client: id, identity, room });
     }
@@ -130,10 +128,9 @@ impl Shard {
             room.inspect(|room| self.rooms.leave(room, self.index));
             return self.rooms.leave_broadcasts(self.index);
         };
-        if let (Some(room), Some(reservation)) = (room, reservation)
-            && !self.enter(&client, room, reservation)
-        {
-            self.handle.remove_room(id);
+        if let (Some(room), Some(reservation)) = (room, reservation) {
+            // False if the host has joined it to the room that it asks for.
+            self.enter(&client, room, reservation);
         }
         self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), broadcasts);
         // It fails if the handshake has ended.
@@ -152,6 +149,11 @@ impl Shard {
     pub(crate) fn depart(&self, client: &Rc<Client>) {
         if self.fanout.borrow_mut().unsubscribe_from_broadcasts(client.out()) {
             self.rooms.leave_broadcasts(self.index);
+        }
+        let is_departing =
+            self.departures.0.borrow().iter().any(|departure| departure.client.id() == client.id());
+        if is_departing {
+            return;
         }
         if client.rooms() <= MAX_AT_ONCE {
             while self.leave_first(client) {}

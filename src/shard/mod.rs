@@ -196,9 +196,15 @@ impl Shard {
         self.clients.borrow().get(&id).cloned()
     }
 
-    /// Makes a client reachable by its id. `rooms` is how many rooms it is in, or has asked for.
-    pub(crate) fn add_client(&self, client: &Rc<Client>, rooms: usize) {
-        self.handle.add_client(client.id(), rooms);
+    /// Makes a client reachable by its id that is in the room that it asked for.
+    pub(crate) fn add_client(&self, client: &Rc<Client>) {
+        self.handle.add_client(client.id(), client.room().map(|(room, _)| room));
+        self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
+    }
+
+    /// Makes a client reachable by its id that waits for admission.
+    pub(crate) fn add_applicant(&self, client: &Rc<Client>) {
+        self.handle.add_applicant(client.id());
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 

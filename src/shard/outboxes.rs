@@ -25,7 +25,6 @@ impl Shard {
     /// whether more can be written.
     pub(super) fn flush_writable(&self, budget: Cost) -> (Cost, bool) {
         let mut writable = self.writable.0.borrow_mut();
-        self.reactor.take_writable(|id| writable.push_back(ClientId::from_u64(id)));
         let mut spent = 0;
         while spent < budget
             && let Some(id) = writable.pop_front()
@@ -54,7 +53,6 @@ impl Shard {
     }
 
     /// Notes that a client's socket may take more.
-    #[cfg(test)]
     pub(crate) fn note_writable(&self, client: ClientId) {
         self.writable.0.borrow_mut().push_back(client);
     }

@@ -18,7 +18,6 @@ use socket2::SockRef;
 #[cfg(test)]
 use self::scripted::Scripted;
 use crate::{
-    event::ClientId,
     reactor::{Handler, Stream},
     sys::{self, Socket},
 };
@@ -130,20 +129,20 @@ impl Transport {
         }
     }
 
-    /// Reports the client as writable once the socket takes more. The next write is tried at once: after a
-    /// short write, it finds out whether the socket is full.
-    pub(crate) fn want_write(&self, client: ClientId) {
+    /// Tells the handler after the next poll that the socket takes more: after a short write, the next one
+    /// finds out whether it is full.
+    pub(crate) fn try_writable(&self) {
         match self {
-            Self::Plain(_, stream) => stream.try_soon(client.as_u64()),
+            Self::Plain(_, stream) => stream.try_writable(),
             #[cfg(test)]
             Self::Scripted(script) => script.wants_write.set(true),
         }
     }
 
-    /// Reports the client as writable when the socket, which is full, takes more.
-    pub(crate) fn await_write(&self, client: ClientId) {
+    /// Tells the handler when the socket, which is full, takes more.
+    pub(crate) fn await_writable(&self) {
         match self {
-            Self::Plain(_, stream) => stream.want_write(client.as_u64()),
+            Self::Plain(_, stream) => stream.await_writable(),
             #[cfg(test)]
             Self::Scripted(script) => script.wants_write.set(true),
         }
@@ -156,7 +155,7 @@ impl Transport {
         }
     }
 
-    /// Sets what is called when something can be read.
+    /// Sets what is called when something can be read or, if it is asked for, written.
     pub(crate) fn set_handler(&self, handler: Rc<dyn Handler>) {
         if let Some(stream) = self.stream() {
             stream.set_handler(handler);

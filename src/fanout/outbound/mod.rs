@@ -14,6 +14,7 @@ use std::{
 };
 
 use once_cell::unsync::OnceCell;
+use rustc_hash::FxHashMap;
 
 pub(crate) use self::writing::{Delivered, Flushed};
 use super::{
@@ -109,24 +110,20 @@ pub(crate) struct Outbound {
     broadcasts: Cell<Option<Slot>>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
-    slots: RefCell<Slots>,
+    /// Its place among the subscribers of a room, and those of further rooms.
+    first: Cell<Option<Slot>>,
+    more: Cell<Option<Box<MoreSlots>>>,
     shared: Rc<Shared>,
     /// Why it ends: what was said first.
     disconnect: OnceCell<Box<Disconnect>>,
     /// Dropped messages that the host was not told of yet.
-    unreported: Cell<u64>,
+    unreported: Cell<u32>,
     /// The ping round whose answer is awaited; 0 if none is.
     pinged: Cell<u32>,
 }
 
-/// Where a client's rooms are among the shard's lanes.
-#[derive(Debug, Default)]
-struct Slots {
-    first: Option<Slot>,
-    // Boxed: nearly all clients are in one room.
-    #[allow(clippy::box_collection)]
-    more: Option<Box<rustc_hash::FxHashMap<LaneKey, u32>>>,
-}
+/// Where a client's rooms are among the shard's lanes, beside the first.
+type MoreSlots = FxHashMap<LaneKey, Slot>;
 
 impl fmt::Debug for Outbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,7 +153,8 @@ impl Outbound {
             broadcasts: Cell::new(None),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::default())),
-            slots: RefCell::default(),
+            first: Cell::default(),
+            more: Cell::default(),
             shared,
             disconnect: OnceCell::new(),
             unreported: Cell::new(0),
@@ -219,31 +217,31 @@ impl Outbound {
 
     /// Notes a place among a room's subscribers.
     pub(super) fn add_slot(&self, slot: Slot) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.first.is_none() {
-            slots.first = Some(slot);
+        if self.first.get().is_none() {
+            self.first.set(Some(slot));
         } else {
-            slots.more.get_or_insert_default().insert(slot.lane, slot.number);
+            let mut more = self.more.take().unwrap_or_default();
+            more.insert(slot.lane, slot);
+            self.more.set(Some(more));
         }
     }
 
     /// Forgets a place among a room's subscribers.
     pub(super) fn remove_slot(&self, slot: Slot) {
-        let mut slots = self.slots.borrow_mut();
-        if slots.first == Some(slot) {
-            slots.first = None;
-        } else if let Some(more) = &mut slots.more {
+        if self.first.get() == Some(slot) {
+            self.first.set(None);
+        } else if let Some(mut more) = self.more.take() {
             more.remove(&slot.lane);
-            if more.is_empty() {
-                slots.more = None;
-            }
+            self.more.set(Some(more).filter(|more| !more.is_empty()));
         }
     }
 
     /// Whether it is in one room at most, beside broadcasts.
     pub(super) fn is_in_one_room(&self) -> bool {
-        let slots = self.slots.borrow();
-        slots.more.is_none()
+        let more = self.more.take();
+        let is_in_one = more.is_none();
+        self.more.set(more);
+        is_in_one
     }
 
     /// Calls `each` with its places among the lanes of `dirty`, once each in any order, and possibly with
@@ -253,17 +251,13 @@ impl Outbound {
         dirty: impl ExactSizeIterator<Item = LaneKey>,
         mut each: impl FnMut(Slot),
     ) {
-        let slots = self.slots.borrow();
-        self.broadcasts.get().into_iter().chain(slots.first).for_each(&mut each);
-        let Some(more) = &slots.more else { return };
+        self.broadcasts.get().into_iter().chain(self.first.get()).for_each(&mut each);
+        let Some(more) = self.more.take() else { return };
         if more.len() <= dirty.len() {
-            more.iter().for_each(|(lane, number)| each(Slot { lane: *lane, number: *number }));
+            more.values().copied().for_each(&mut each);
         } else {
-            for lane in dirty {
-                if let Some(number) = more.get(&lane) {
-                    each(Slot { lane, number: *number });
-                }
-            }
+            dirty.filter_map(|lane| more.get(&lane).copied()).for_each(&mut each);
         }
+        self.more.set(Some(more));
     }
 }

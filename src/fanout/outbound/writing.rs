@@ -171,7 +171,7 @@ impl Outbound {
 
     /// Flushes the outbox when the socket takes more, and judges it when it is too old.
     fn start_lagging(&self) {
-        self.transport.want_write(self.id);
+        self.transport.try_writable();
         if !self.is_watched.replace(true) {
             self.shared.lagging.watch(self.id, self.shared.now() + self.outbox_age());
         }
@@ -254,7 +254,7 @@ impl Outbound {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.transport.await_write(self.id);
+                    self.transport.await_writable();
                     return Flushed::Blocked;
                 }
                 Err(error) => {
@@ -331,7 +331,8 @@ impl Outbound {
 
     fn note_dropped(&self, count: u64) {
         self.shared.context.counters.messages_dropped.add(count);
-        self.unreported.set(self.unreported.get() + count);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.unreported.set(self.unreported.get().saturating_add(count));
         self.report_dropped(false);
     }
 
@@ -340,7 +341,8 @@ impl Outbound {
         let count = self.unreported.get();
         if count > 0 && (must || !self.shared.context.events.is_full()) {
             self.unreported.set(0);
-            self.shared.context.events.push(Event::MessagesDropped { client: self.id, count });
+            let event = Event::MessagesDropped { client: self.id, count: count.into() };
+            self.shared.context.events.push(event);
         }
     }
 }

@@ -144,17 +144,17 @@ impl Command {
     /// others need not wait: their order does not change.
     ///
     /// - `Deliver`: a broadcast's room is a lane like any other, and lanes are merged in their order.
-    /// - `Send`, `Close`, `Disconnect`: the client alone can see the order.
+    /// - `Send`: it has a place in the shard's sequence, as a delivery has.
+    /// - `Close`, `Disconnect`: nothing follows the close frame.
     /// - `Leave`: the client is owed what was published before.
     /// - `Join`, `Admit`: a replay is a send. Without history, the first offset was fixed under the room's
     ///   lock, and nothing need be written.
     /// - `SetEcho`, `SetIdentity`: they count when a message is published, not when it is delivered.
     pub(crate) fn flushes(&self) -> Option<ClientId> {
         match self {
-            Self::Send(client, _)
-            | Self::Close(client, _)
-            | Self::Disconnect(client, _)
-            | Self::Leave(client, _) => Some(*client),
+            Self::Close(client, _) | Self::Disconnect(client, _) | Self::Leave(client, _) => {
+                Some(*client)
+            }
             Self::Join(client, reservation) | Self::Admit(client, Some(reservation), _) => {
                 (!reservation.history.is_empty()).then_some(*client)
             }
@@ -180,7 +180,8 @@ impl Command {
     pub(crate) fn cost(&self) -> Cost {
         match self {
             Self::Deliver(_) => 1,
-            Self::Send(_, message) => write_cost(message.data().len()),
+            // It is copied, and written later.
+            Self::Send(_, message) => 1 + write_cost(message.data().len()) / 64,
             Self::Close(..) | Self::Disconnect(..) | Self::Reject(..) => WRITE,
             Self::Join(_, reservation) if reservation.history.is_empty() => WRITE / 4,
             Self::Join(..) | Self::Admit(..) => WRITE,

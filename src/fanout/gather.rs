@@ -43,8 +43,15 @@ struct Part {
     sequences: (u64, u64),
 }
 
-/// One message of a merge: its place in the shard's sequence, its part, its entry.
+/// A frame that was sent to one client alone, and its place in the shard's sequence.
+pub(super) type Sent = (u64, Bytes);
+
+/// One message of a merge: its place in the shard's sequence, its part, its entry; or `SENT`, and its number.
 type Piece = (u64, u32, u64);
+const SENT: u32 = u32::MAX;
+
+/// A longer frame is not copied into a merge.
+const MAX_MERGED: usize = 32 * 1024;
 
 /// Messages of several lanes in one buffer.
 #[derive(Debug, Default)]
@@ -143,15 +150,15 @@ impl Gather {
         cost
     }
 
-    /// Writes everything that a client lacks, and then a frame, if there is one. `dirty` are the lanes in
-    /// which something waits, `tail` is the end of the shard's sequence.
+    /// Writes everything that a client lacks: of its lanes, and what was sent to it alone. `dirty` are the
+    /// lanes in which something waits, `tail` is the end of the shard's sequence.
     pub(super) fn write_all(
         &mut self,
         lanes: &Slab<Lane>,
         dirty: impl ExactSizeIterator<Item = LaneKey> + Clone,
         tail: u64,
         out: &Outbound,
-        last: Option<&Bytes>,
+        sent: &[Sent],
     ) -> Cost {
         let written = out.written();
         out.set_written(tail);
@@ -163,7 +170,7 @@ impl Gather {
         if written < tail {
             out.each_slot(dirty, |slot| parts.extend(Part::of(lanes, slot, written)));
         }
-        let cost = self.write_parts(lanes, out, &parts, last);
+        let cost = self.write_parts(lanes, out, &parts, sent);
         self.parts = parts;
         VISIT + cost
     }
@@ -173,16 +180,16 @@ impl Gather {
         lanes: &Slab<Lane>,
         out: &Outbound,
         parts: &[Part],
-        last: Option<&Bytes>,
+        sent: &[Sent],
     ) -> Cost {
         let hides = |part: &Part| part.segments(lanes).hides(out.id(), &part.entries);
-        match (parts, last) {
-            ([], None) => 0,
-            ([], Some(frame)) => {
+        match (parts, sent) {
+            ([], []) => 0,
+            ([], [(_, frame)]) => {
                 out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
                 write_cost(frame.len())
             }
-            ([part], None) if !hides(part) => {
+            ([part], []) if !hides(part) => {
                 let (segments, mut cost, mut from) = (part.segments(lanes), 0, part.entries.start);
                 while let Some(run) = segments.run(from) {
                     cost += self.write_run(segments, out, &run);
@@ -190,73 +197,85 @@ impl Gather {
                 }
                 cost
             }
-            _ if last.is_none() && self.merged.parts == parts && !parts.iter().any(hides) => {
+            (_, []) if self.merged.parts == parts && !parts.iter().any(hides) => {
                 self.merged.write(out, &mut self.delivered)
             }
-            _ => self.write_merged(lanes, out, parts, last),
+            _ => self.write_merged(lanes, out, parts, sent),
         }
     }
 
-    /// Merges the parts of a client and writes them, and the frame behind them in the same write.
+    /// Merges the parts of a client, and what was sent to it alone, and writes them.
     fn write_merged(
         &mut self,
         lanes: &Slab<Lane>,
         out: &Outbound,
         parts: &[Part],
-        last: Option<&Bytes>,
+        sent: &[Sent],
     ) -> Cost {
         self.merged.clear();
-        let hides_any = self.collect(lanes, out, parts);
+        let hides_any = self.collect(lanes, out, parts, sent);
         let pieces = std::mem::take(&mut self.pieces);
         let mut cost = 0;
-        for (_, part, entry) in &pieces {
-            cost += self.merged_push(out, parts[*part as usize].segments(lanes), *entry);
+        for (_, source, number) in &pieces {
+            cost += match parts.get(*source as usize) {
+                Some(part) => self.merged_push(out, part.segments(lanes), *number),
+                None => self.merged_push_frame(out, &sent[*number as usize].1),
+            };
         }
-        let is_shared = cost == 0 && !hides_any;
+        let is_shared = cost == 0 && !hides_any && sent.is_empty();
         self.pieces = pieces;
-        if let Some(frame) = last {
-            if self.merged.frames.len() + frame.len() > MAX_WRITE {
-                cost += self.merged.write(out, &mut self.delivered);
-                self.merged.clear();
-            }
-            self.merged.append(frame);
-        }
         cost += self.merged.write(out, &mut self.delivered);
-        if is_shared && last.is_none() {
+        if is_shared {
             self.merged.parts.extend_from_slice(parts);
         }
         cost
     }
 
-    /// Collects the messages of all parts that are for the client, in the shard's sequence. Returns whether
-    /// some are not.
-    fn collect(&mut self, lanes: &Slab<Lane>, out: &Outbound, parts: &[Part]) -> bool {
+    /// Collects the messages that are for the client, in the shard's sequence. Returns whether some are not.
+    fn collect(
+        &mut self,
+        lanes: &Slab<Lane>,
+        out: &Outbound,
+        parts: &[Part],
+        sent: &[Sent],
+    ) -> bool {
         self.pieces.clear();
         let mut hides_any = false;
-        for (number, part) in (0..).zip(parts) {
+        for (source, part) in (0..).zip(parts) {
             let segments = part.segments(lanes);
+            let entries = segments.sequences(&part.entries).zip(part.entries.clone());
+            let pieces = entries.map(|(place, entry)| (place, source, entry));
             if !segments.hides(out.id(), &part.entries) {
-                let sequences = segments.sequences(&part.entries);
-                self.pieces.extend(
-                    sequences
-                        .zip(part.entries.clone())
-                        .map(|(place, entry)| (place, number, entry)),
-                );
+                self.pieces.extend(pieces);
                 continue;
             }
             hides_any = true;
             let mut hidden = segments.hidden(out.id(), part.entries.clone()).peekable();
-            for (place, entry) in segments.sequences(&part.entries).zip(part.entries.clone()) {
-                if hidden.next_if_eq(&entry).is_none() {
-                    self.pieces.push((place, number, entry));
-                }
-            }
+            self.pieces.extend(pieces.filter(|(.., entry)| hidden.next_if_eq(entry).is_none()));
         }
-        if parts.len() > 1 {
-            // The parts are in order: this merges them.
+        let numbered = (0..).zip(sent);
+        self.pieces.extend(numbered.map(|(number, (place, _))| (*place, SENT, number)));
+        if parts.len() + usize::from(!sent.is_empty()) > 1 {
+            // Each part is in order: this merges them.
             self.pieces.sort();
         }
         hides_any
+    }
+
+    /// Adds a frame that was sent to the client alone.
+    fn merged_push_frame(&mut self, out: &Outbound, frame: &Bytes) -> Cost {
+        let is_long = frame.len() > MAX_MERGED;
+        let mut cost = 0;
+        if is_long || self.merged.frames.len() + frame.len() > MAX_WRITE {
+            cost += self.merged.write(out, &mut self.delivered);
+            self.merged.clear();
+        }
+        if is_long {
+            out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
+            return cost + write_cost(frame.len());
+        }
+        self.merged.append(frame);
+        cost
     }
 
     /// Adds a message to the merge, and writes what is merged if it does not fit beside it. Returns the cost

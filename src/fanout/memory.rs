@@ -55,6 +55,16 @@ impl Memory {
         }
     }
 
+    /// Notes that a frame of a length waits for one client.
+    pub(super) fn add(&mut self, len: usize) {
+        self.size += len;
+    }
+
+    /// Notes that a frame does not wait any more.
+    pub(super) fn remove(&mut self, len: usize) {
+        self.size -= len;
+    }
+
     /// Whether nothing waits.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {

@@ -33,13 +33,13 @@ pub(crate) use self::slot::Slot;
 use self::{
     command::{Cost, Delivery, RoomId},
     form::Form,
-    gather::Gather,
+    gather::{Gather, Sent},
     lane::Lane,
     memory::Memory,
     outbound::Outbound,
     slot::LaneKey,
 };
-use crate::{context::Context, sys};
+use crate::{context::Context, event::ClientId, sys};
 
 /// The lanes of one shard.
 #[derive(Debug)]
@@ -50,8 +50,19 @@ pub(crate) struct Fanout {
     dirty: VecDeque<LaneKey>,
     /// The place of the next delivery in the shard's sequence.
     tail: u64,
+    /// What was sent to single clients, and these clients in the order of their turns.
+    sent: FxHashMap<ClientId, SentTo>,
+    sent_to: VecDeque<ClientId>,
     memory: Memory,
     gather: Gather,
+}
+
+/// What was sent to one client alone and waits for its turn: more that comes meanwhile leaves in the same
+/// write.
+#[derive(Debug)]
+struct SentTo {
+    out: Rc<Outbound>,
+    frames: Vec<Sent>,
 }
 
 impl Fanout {
@@ -62,6 +73,8 @@ impl Fanout {
             dirty: VecDeque::new(),
             // Behind a client that has received nothing.
             tail: 1,
+            sent: FxHashMap::default(),
+            sent_to: VecDeque::new(),
             memory: Memory::default(),
             gather: Gather::default(),
         }
@@ -130,23 +143,30 @@ impl Fanout {
         self.tail += 1;
     }
 
+    /// Queues a frame for one client, behind everything that was pushed before.
+    pub(crate) fn send(&mut self, out: &Rc<Outbound>, frame: Bytes) {
+        self.memory.add(frame.len() + size_of::<Sent>());
+        let order = &mut self.sent_to;
+        let sent = self.sent.entry(out.id()).or_insert_with(|| {
+            order.push_back(out.id());
+            SentTo { out: Rc::clone(out), frames: Vec::new() }
+        });
+        sent.frames.push((self.tail, frame));
+        self.tail += 1;
+    }
+
     /// Writes everything that a client lacks. Returns the cost.
     pub(crate) fn flush(&mut self, out: &Outbound) -> Cost {
-        self.write_all(out, None)
-    }
-
-    /// Writes everything that a client lacks, and a frame behind it, in one write where that is possible.
-    /// Returns the cost.
-    pub(crate) fn send(&mut self, out: &Outbound, frame: &Bytes) -> Cost {
-        self.write_all(out, Some(frame))
-    }
-
-    fn write_all(&mut self, out: &Outbound, last: Option<&Bytes>) -> Cost {
-        let Self { lanes, dirty, tail, gather, .. } = self;
-        for lane in dirty.iter() {
-            sort_hidden(&mut lanes[lane.index()]);
+        for lane in &self.dirty {
+            sort_hidden(&mut self.lanes[lane.index()]);
         }
-        gather.write_all(lanes, dirty.iter().copied(), *tail, out, last)
+        self.write_all(out)
+    }
+
+    fn write_all(&mut self, out: &Outbound) -> Cost {
+        let Self { lanes, dirty, tail, sent, memory, gather, .. } = self;
+        let frames = take_sent(sent, memory, out);
+        gather.write_all(lanes, dirty.iter().copied(), *tail, out, &frames)
     }
 
     /// Whether so much waits that the inbox is not taken.
@@ -161,7 +181,7 @@ impl Fanout {
 
     /// Whether nothing waits.
     pub(crate) fn is_clean(&self) -> bool {
-        self.dirty.is_empty()
+        self.dirty.is_empty() && self.sent.is_empty()
     }
 
     /// Goes on with the rounds over the lanes in which something waits, up to a budget. A lane that is not
@@ -172,6 +192,18 @@ impl Fanout {
             let lane = &mut self.lanes[lane.index()];
             sort_hidden(lane);
             has_broadcasts |= lane.room == RoomId::EVERYONE;
+        }
+        // What was sent to single clients has at most half of it.
+        let mut share = budget / 2;
+        while share > 0
+            && let Some(id) = self.sent_to.pop_front()
+        {
+            // A round or a flush may have written it.
+            let Some(sent) = self.sent.get(&id) else { continue };
+            let out = Rc::clone(&sent.out);
+            let cost = self.write_all(&out);
+            share = share.saturating_sub(cost);
+            budget = budget.saturating_sub(cost);
         }
         while budget > 0
             && let Some(lane) = self.dirty.front().copied()
@@ -193,7 +225,7 @@ impl Fanout {
     /// Goes on with the round over a lane's subscribers, which is the first of the dirty ones. Returns
     /// whether nothing waits in it any more.
     fn write_lane(&mut self, key: LaneKey, has_broadcasts: bool, budget: &mut Cost) -> bool {
-        let Self { lanes, dirty, tail, memory, gather, .. } = self;
+        let Self { lanes, dirty, tail, sent, memory, gather, .. } = self;
         gather.reset();
         let is_alone = dirty.len() == 1;
         loop {
@@ -213,11 +245,13 @@ impl Fanout {
                 }
                 let Some(subscriber) = lane.subscribers.get(number) else { continue };
                 let out = &subscriber.out;
-                let cost = if is_alone || (!has_broadcasts && out.is_in_one_room()) {
+                let is_usual = is_alone || (!has_broadcasts && out.is_in_one_room());
+                let cost = if is_usual && (sent.is_empty() || !sent.contains_key(&out.id())) {
                     let Some(segments) = &lane.segments else { break };
                     gather.write_lane(segments, out, subscriber.from, *tail)
                 } else {
-                    gather.write_all(lanes, dirty.iter().copied(), *tail, out, None)
+                    let frames = take_sent(sent, memory, out);
+                    gather.write_all(lanes, dirty.iter().copied(), *tail, out, &frames)
                 };
                 *budget = budget.saturating_sub(cost);
             }
@@ -231,6 +265,20 @@ impl Fanout {
             memory.forget(&mut lane.segments, lane.round);
         }
     }
+}
+
+/// Takes what was sent to a client alone.
+fn take_sent(
+    sent: &mut FxHashMap<ClientId, SentTo>,
+    memory: &mut Memory,
+    out: &Outbound,
+) -> Vec<Sent> {
+    if sent.is_empty() {
+        return Vec::new();
+    }
+    let frames = sent.remove(&out.id()).map(|sent| sent.frames).unwrap_or_default();
+    frames.iter().for_each(|(_, frame)| memory.remove(frame.len() + size_of::<Sent>()));
+    frames
 }
 
 /// Sorts what a lane hides from its senders, before it is looked up.

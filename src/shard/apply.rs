@@ -17,15 +17,13 @@ impl Shard {
     #[cold] // So that the code for messages lies together.
     pub(super) fn apply(self: &Rc<Self>, command: Command) -> Cost {
         let held = command.holds();
-        // What a send flushes goes out in the same write.
-        let is_send = matches!(command, Command::Send(..));
-        let flushed = command.flushes().filter(|_| !is_send).and_then(|id| self.client(id));
+        let flushed = command.flushes().and_then(|id| self.client(id));
         let cost = flushed.map_or(0, |client| self.fanout.borrow_mut().flush(client.out()));
         match command {
             Command::Send(id, message) => {
                 if let Some(client) = self.client(id) {
                     let frame = client.out().form().encode_one(&Publication::direct(&message));
-                    return self.fanout.borrow_mut().send(client.out(), &frame);
+                    self.fanout.borrow_mut().send(client.out(), frame);
                 }
             }
             Command::Close(id, close) | Command::Disconnect(id, close) => {

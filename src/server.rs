@@ -274,7 +274,7 @@ fn run_shard(
         // Its clients are gone, and nobody would take what is published to it.
         Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
         // Nothing more comes. A connection that waits there to be served keeps the inbox itself.
-        shared.shards[index].inbox.take(&mut Vec::new());
+        shared.shards[index].inbox.take(&mut Vec::new(), Some(&mut Vec::new()));
         true
     });
     shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);

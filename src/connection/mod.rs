@@ -131,7 +131,7 @@ impl Connection {
             return;
         }
         // Backpressure: while the shards have too much to do, publishers are not read, and TCP tells them.
-        if shard.rooms.is_full() {
+        if client.must_wait(&shard.rooms) {
             self.ticket.set(Some(ticket.unwrap_or_else(|| shard.space_waiters.take_ticket())));
             shard.await_space(client.out());
             return;

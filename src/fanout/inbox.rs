@@ -1,12 +1,17 @@
 //! A shard's inbox: the one way by which other threads reach its connections.
 //!
-//! Invariant: commands are taken in the order in which they were pushed, and a push that succeeded is taken
-//! before the shard ends. A shard is woken once for all that came while it was parked.
+//! It has two queues. Commands are carried out in the order in which they were pushed. A client's message may
+//! pass them as *express* if no command waits that concerns its room: so a host that queues much for one room
+//! keeps no other room waiting.
+//!
+//! Invariant: what was pushed is taken before the shard ends. Express deliveries that were pushed before a
+//! command are taken with it or before it, and are carried out first. A shard is woken once for all that came
+//! while it was parked.
 
 use std::{
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
     time::Instant,
@@ -28,8 +33,12 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct Inbox {
     // A std mutex: it is never held across an await, and the critical section is a push or a swap.
     queue: Mutex<Queue>,
-    /// Whether publishers wait; set and cleared under the lock, read without it.
+    /// Whether the host's threads wait; set and cleared under the lock, read without it.
     full: AtomicBool,
+    /// Whether clients are not read, in the same way.
+    express_full: AtomicBool,
+    /// How many of all commands that were ever pushed are carried out.
+    carried_out: AtomicU64,
     /// Wakes the host's threads that wait for space.
     space: Condvar,
     /// Wakes the connections that wait for space.
@@ -42,6 +51,10 @@ pub(crate) struct Inbox {
 struct Queue {
     commands: Vec<Command>,
     bytes: usize,
+    express: Vec<Delivery>,
+    express_bytes: usize,
+    /// How many commands were ever pushed.
+    pushed: u64,
     /// Whether the shard must be woken: it found nothing and parked.
     is_parked: bool,
     closed: bool,
@@ -51,15 +64,16 @@ impl Queue {
     fn append(&mut self, command: Command) {
         self.bytes += command.bytes();
         self.commands.push(command);
+        self.pushed += 1;
     }
 }
 
 impl Inbox {
-    /// Adds a command, and wakes the shard if it is parked.
+    /// Adds a command, and wakes the shard if it is parked. Returns the command's number.
     ///
     /// # Errors
     /// The command itself, if the shard takes no more.
-    pub(crate) fn push(&self, command: Command) -> Result<(), Command> {
+    pub(crate) fn push(&self, command: Command) -> Result<u64, Command> {
         let mut queue = self.lock();
         if queue.closed {
             return Err(command);
@@ -70,6 +84,24 @@ impl Inbox {
             self.space.notify_all();
         }
         queue.append(command);
+        let number = queue.pushed;
+        self.note_pushed(queue);
+        Ok(number)
+    }
+
+    /// Adds deliveries that pass all commands.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub(crate) fn deliver_express(&self, deliveries: impl Iterator<Item = Delivery>) -> Result<()> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(Error::Stopped);
+        }
+        for delivery in deliveries {
+            queue.express_bytes += delivery.message.data().len();
+            queue.express.push(delivery);
+        }
         self.note_pushed(queue);
         Ok(())
     }
@@ -78,7 +110,7 @@ impl Inbox {
     ///
     /// # Errors
     /// `Stopped`.
-    pub(crate) fn deliver(&self, deliveries: impl Iterator<Item = Delivery>) -> Result<()> {
+    pub(crate) fn deliver(&self, deliveries: impl Iterator<Item = Delivery>) -> Result<u64> {
         let mut queue = self.lock();
         if queue.closed {
             return Err(Error::Stopped);
@@ -86,14 +118,18 @@ impl Inbox {
         for delivery in deliveries {
             queue.append(Command::Deliver(delivery));
         }
+        let number = queue.pushed;
         self.note_pushed(queue);
-        Ok(())
+        Ok(number)
     }
 
     /// Notes whether publishers wait from now on, and wakes the shard if it is parked.
     fn note_pushed(&self, mut queue: MutexGuard<'_, Queue>) {
         if queue.commands.len() >= MAX_COMMANDS || queue.bytes >= MAX_BYTES {
             self.full.store(true, Ordering::Relaxed);
+        }
+        if queue.express.len() >= MAX_COMMANDS || queue.express_bytes >= MAX_BYTES {
+            self.express_full.store(true, Ordering::Relaxed);
         }
         let is_parked = std::mem::take(&mut queue.is_parked);
         drop(queue);
@@ -107,16 +143,24 @@ impl Inbox {
         let _ = self.waker.set(waker);
     }
 
-    /// Swaps all waiting commands into `commands`, which must be empty.
-    pub(crate) fn take(&self, commands: &mut Vec<Command>) {
-        debug_assert!(commands.is_empty(), "what was taken is carried out first");
+    /// Swaps all waiting express deliveries into `express`, and all waiting commands into `commands` if they
+    /// are wanted. Both must be empty.
+    pub(crate) fn take(&self, express: &mut Vec<Delivery>, commands: Option<&mut Vec<Command>>) {
+        debug_assert!(express.is_empty(), "what was taken is carried out first");
         let mut queue = self.lock();
-        if queue.commands.is_empty() {
-            return;
+        let mut has_space = false;
+        if !queue.express.is_empty() {
+            std::mem::swap(&mut queue.express, express);
+            queue.express_bytes = 0;
+            has_space |= self.express_full.swap(false, Ordering::Relaxed);
         }
-        std::mem::swap(&mut queue.commands, commands);
-        queue.bytes = 0;
-        if self.full.swap(false, Ordering::Relaxed) {
+        if let Some(commands) = commands.filter(|_| !queue.commands.is_empty()) {
+            debug_assert!(commands.is_empty(), "what was taken is carried out first");
+            std::mem::swap(&mut queue.commands, commands);
+            queue.bytes = 0;
+            has_space |= self.full.swap(false, Ordering::Relaxed);
+        }
+        if has_space {
             // At once: until the waiting connections know, others of their shards would let them go first
             // in vain.
             self.space_for_tasks.notify_waiters();
@@ -128,13 +172,29 @@ impl Inbox {
     /// Whether nothing waits. If so, the next push wakes the shard.
     pub(crate) fn may_park(&self) -> bool {
         let mut queue = self.lock();
-        queue.is_parked = queue.commands.is_empty();
+        queue.is_parked = queue.commands.is_empty() && queue.express.is_empty();
         queue.is_parked
     }
 
-    /// Whether publishers wait.
+    /// Whether the host's threads wait.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
+    }
+
+    /// Whether clients are not read.
+    pub(crate) fn is_express_full(&self) -> bool {
+        self.express_full.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many more commands are carried out.
+    pub(crate) fn note_carried_out(&self, count: u64) {
+        // Publishers that see it push behind what the shard has put into its lanes.
+        self.carried_out.fetch_add(count, Ordering::Release);
+    }
+
+    /// Whether a command, by its number, is carried out.
+    pub(crate) fn is_carried_out(&self, number: u64) -> bool {
+        number <= self.carried_out.load(Ordering::Acquire)
     }
 
     /// Waits for space on a thread of the host.
@@ -155,10 +215,11 @@ impl Inbox {
 
     /// Waits for space in a task of a shard. It ends: a shard waits for no client.
     pub(crate) async fn space(&self) {
-        while self.is_full() {
+        let is_full = || self.is_full() || self.is_express_full();
+        while is_full() {
             let space = self.space_for_tasks.notified();
             // Checked again: the shard may have made space before this task was registered.
-            if !self.is_full() {
+            if !is_full() {
                 return;
             }
             space.await;
@@ -184,7 +245,7 @@ mod tests {
 
     fn take(inbox: &Inbox) -> usize {
         let mut commands = Vec::new();
-        inbox.take(&mut commands);
+        inbox.take(&mut Vec::new(), Some(&mut commands));
         commands.len()
     }
 

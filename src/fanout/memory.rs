@@ -8,6 +8,10 @@ const ENOUGH: usize = 128 * 1024;
 /// From as many waiting bytes on, nothing is added.
 const FULL: usize = 256 * 1024;
 
+/// A message that passes others is added until its lane has this much, in bytes, and all lanes have that much.
+const EXPRESS_LANE: usize = 32 * 1024;
+const EXPRESS_ALL: usize = 1024 * 1024;
+
 /// How many buffers a shard keeps for lanes that will need one.
 const MAX_SPARE: usize = 8;
 
@@ -79,6 +83,12 @@ impl Memory {
     /// Whether so much waits that nothing is added.
     pub(super) fn is_full(&self) -> bool {
         self.size >= FULL
+    }
+
+    /// Whether so much waits that not even an express message is added to a lane.
+    pub(super) fn is_full_for(&self, lane: Option<&Segments>) -> bool {
+        let lane = lane.map_or(0, Segments::size);
+        self.is_full() && (lane >= EXPRESS_LANE || self.size >= EXPRESS_ALL)
     }
 }
 

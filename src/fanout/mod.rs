@@ -179,6 +179,13 @@ impl Fanout {
         self.memory.is_full()
     }
 
+    /// Whether so much waits that not even an express message is added for a room.
+    pub(crate) fn is_full_for(&self, room: RoomId) -> bool {
+        let lane = self.by_room.get(&(room, Form::Plain));
+        let segments = lane.and_then(|lane| self.lanes[lane.index()].segments.as_deref());
+        self.memory.is_full_for(segments)
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_clean(&self) -> bool {
         self.dirty.is_empty() && self.sent.is_empty()

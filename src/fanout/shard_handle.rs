@@ -112,10 +112,11 @@ impl ShardHandle {
     }
 
     /// Pushes a command of the host. If it holds a client's bytes back, it does so before this returns.
+    /// Returns the command's number.
     ///
     /// # Errors
     /// `ClientNotFound`, `Stopped`; `TooManyRooms` if it puts a client into more than `max_rooms`.
-    pub(crate) fn push(&self, command: Command, max_rooms: usize) -> Result<()> {
+    pub(crate) fn push(&self, command: Command, max_rooms: usize) -> Result<u64> {
         let Some(client) = command.holds() else {
             return self.inbox.push(command).map_err(|_| Error::Stopped);
         };
@@ -137,7 +138,7 @@ impl ShardHandle {
             Command::Leave(_, room) => Some((*room, false)),
             _ => None,
         };
-        self.inbox.push(command).map_err(|_| Error::Stopped)?;
+        let number = self.inbox.push(command).map_err(|_| Error::Stopped)?;
         match room {
             Some((room, true)) => known.rooms.insert(room),
             Some((room, false)) => known.rooms.remove(room),
@@ -145,7 +146,7 @@ impl ShardHandle {
         }
         known.unapplied += 1;
         self.unapplied.fetch_add(1, Ordering::SeqCst);
-        Ok(())
+        Ok(number)
     }
 
     /// Notes that a client that waits for admission does not ask for its room any more.

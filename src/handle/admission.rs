@@ -34,10 +34,12 @@ impl Handle {
             })
         };
         match applicant.room {
-            None => admit(None),
+            None => admit(None).map(drop),
             Some(room) => {
-                rooms.reserve(client.shard(), &room, applicant.history, |_, reservation| {
-                    admit(Some(Box::new(reservation)))
+                rooms.reserve(client.shard(), &room, applicant.history, |room, reservation| {
+                    let number = admit(Some(Box::new(reservation)))?;
+                    room.note_queued(client.shard(), number);
+                    Ok(())
                 })
             }
         }
@@ -70,6 +72,6 @@ impl Handle {
         text: &str,
     ) -> Result<()> {
         let rejection = Rejection { status, text: text.to_owned() };
-        self.push(shard, Command::Reject(client, Box::new(rejection)))
+        self.push(shard, Command::Reject(client, Box::new(rejection))).map(drop)
     }
 }

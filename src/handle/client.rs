@@ -26,7 +26,7 @@ impl Handle {
     /// [`Error::Stopped`]. In all cases nothing was sent.
     pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
         let message = self.message(kind, data)?;
-        self.push(self.free_shard_of(client)?, Command::Send(client, message))
+        self.push(self.free_shard_of(client)?, Command::Send(client, message)).map(drop)
     }
 
     /// Closes a client's connection, behind what was sent to it before. What the client sends after this has
@@ -48,7 +48,7 @@ impl Handle {
         if shard.undecided.admissions.take(client).is_some() {
             return self.push_rejection(shard, client, 403, reason);
         }
-        self.push(shard, Command::Disconnect(client, CloseFrame::new(code, reason)))
+        self.push(shard, Command::Disconnect(client, CloseFrame::new(code, reason))).map(drop)
     }
 
     /// Puts a client into a room, beside those that it is in: it receives what is published to the room from
@@ -63,8 +63,10 @@ impl Handle {
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
         let shard = self.free_shard_of(client)?;
-        self.shared.rooms.reserve(client.shard(), room, 0, |_, reservation| {
-            self.push(shard, Command::Join(client, Box::new(reservation)))
+        self.shared.rooms.reserve(client.shard(), room, 0, |room, reservation| {
+            let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
+            room.note_queued(client.shard(), number);
+            Ok(())
         })
     }
 
@@ -83,10 +85,10 @@ impl Handle {
             shard.withdraw(client);
         }
         // A client that is in a room, or has a place in it, keeps the room from being forgotten.
-        match self.shared.rooms.id_of(room) {
-            Some(room) => self.push(shard, Command::Leave(client, room)),
-            None => Ok(()),
-        }
+        let Some(room) = self.shared.rooms.by_name(room) else { return Ok(()) };
+        let number = self.push(shard, Command::Leave(client, room.id()))?;
+        room.note_queued(client.shard(), number);
+        Ok(())
     }
 
     /// Sets whether a client receives its own messages, whatever the option or its query said. It counts for
@@ -96,7 +98,7 @@ impl Handle {
     /// [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
     /// [`Error::Stopped`].
     pub fn set_echo(&self, client: ClientId, echo: bool) -> Result<()> {
-        self.push(self.free_shard_of(client)?, Command::SetEcho(client, echo))
+        self.push(self.free_shard_of(client)?, Command::SetEcho(client, echo)).map(drop)
     }
 
     /// Sets what the host calls a client, such as the name of its user: all later events of the client carry
@@ -111,7 +113,7 @@ impl Handle {
             return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
         }
         let command = Command::SetIdentity(client, identity.into());
-        self.push(self.free_shard_of(client)?, command)
+        self.push(self.free_shard_of(client)?, command).map(drop)
     }
 
     /// The shard of a client, once it takes more: a host can ask for things faster than they are done.

@@ -197,7 +197,7 @@ impl Handle {
         self.shared.deadline.borrow().is_some()
     }
 
-    fn push(&self, shard: &ShardHandle, command: Command) -> Result<()> {
+    fn push(&self, shard: &ShardHandle, command: Command) -> Result<u64> {
         shard.push(command, self.shared.context.options.max_rooms_per_client)
     }
 

@@ -45,6 +45,6 @@ impl Handle {
         }
         let shard = self.shared.shards.get(decision.shard()).ok_or(Error::DecisionNotFound)?;
         let client = shard.undecided.reviews.take(decision).ok_or(Error::DecisionNotFound)?;
-        self.push(shard, Command::Decide(client, decision, verdict))
+        self.push(shard, Command::Decide(client, decision, verdict)).map(drop)
     }
 }

@@ -1,6 +1,11 @@
 //! What one client is promised, and whether what it received is that.
 
-use crate::frame::{Header, payload};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::{
+    event::ClientId,
+    frame::{Header, payload},
+};
 
 /// How a client's connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,11 +18,23 @@ pub(super) enum End {
     Broken,
 }
 
-/// Everything that a client is promised, in the order in which one thread made it so.
+/// Where a message belongs: in each of these, messages come in the order of their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Line {
+    /// What the one thread of the host does, in all rooms and to single clients.
+    Host,
+    Room(&'static str),
+    /// What one client publishes.
+    Sender(ClientId),
+}
+
+/// Everything that a client is promised.
 #[derive(Debug)]
 pub(super) struct Expected {
-    /// The numbers of the messages.
-    messages: Vec<u64>,
+    /// The numbers of the messages, and the lines that they belong to.
+    messages: BTreeMap<u64, Vec<Line>>,
+    /// Those that may come before a close frame that was asked for earlier: of other clients.
+    allowed: BTreeMap<u64, Vec<Line>>,
     pub(super) end: End,
 }
 
@@ -32,14 +49,16 @@ struct Received {
 
 impl Expected {
     pub(super) fn new() -> Self {
-        Self { messages: Vec::new(), end: End::Open }
+        Self { messages: BTreeMap::new(), allowed: BTreeMap::new(), end: End::Open }
     }
 
     /// Promises a message.
-    pub(super) fn push(&mut self, number: u64) {
+    pub(super) fn push(&mut self, number: u64, lines: &[Line]) {
         // The server does not know of a broken socket until it writes.
         if !matches!(self.end, End::Closed(_)) {
-            self.messages.push(number);
+            self.messages.insert(number, lines.to_vec());
+        } else if !lines.contains(&Line::Host) {
+            self.allowed.insert(number, lines.to_vec());
         }
     }
 
@@ -54,44 +73,60 @@ impl Expected {
     /// dropped; `is_slow` is whether the server may have closed the client as a slow consumer.
     pub(super) fn check(&self, bytes: &[u8], dropped: u64, is_slow: bool, who: &str) {
         let received = Received::parse(bytes, who);
-        let all = &self.messages;
-        let is_beginning = all.starts_with(&received.messages);
+        let missing = self.missing(&received.messages, who);
         if is_slow && received.close == Some(1013) {
-            assert!(is_beginning, "{who}: {:?} is no beginning of {all:?}", received.messages);
-            return;
+            return self.check_beginning(&received.messages, who);
         }
         match self.end {
-            End::Broken => {
-                let missing = missing(all, &received.messages, who);
-                // What the socket did not take is neither dropped nor received.
-                assert!(
-                    is_beginning || missing >= dropped,
-                    "{who}: {dropped} of {missing} dropped"
-                );
-            }
+            End::Broken if dropped == 0 => self.check_beginning(&received.messages, who),
+            // What the socket did not take is neither dropped nor received.
+            End::Broken => assert!(missing >= dropped, "{who}: {dropped} of {missing} dropped"),
             End::Open | End::Closed(_) => {
-                let missing = missing(all, &received.messages, who);
-                assert_eq!(missing, dropped, "{who}: missing, and told: {received:?} of {all:?}");
+                // The host is told of each, also of those that were only allowed.
+                let allowed = self.allowed.keys().filter(|it| !received.messages.contains(it));
+                let told = missing..=missing + allowed.count() as u64;
+                assert!(
+                    told.contains(&dropped),
+                    "{who}: {missing} missing, {dropped} told: {received:?} of {self:?}"
+                );
                 assert!(!received.is_cut, "{who}: a frame is cut");
                 let close = if let End::Closed(code) = self.end { Some(code) } else { None };
                 assert_eq!(received.close, close, "{who}: the close frame");
             }
         }
     }
-}
 
-/// How many of the promised messages are missing. Insists that the others are in order, and that nothing
-/// else is there.
-fn missing(promised: &[u64], received: &[u64], who: &str) -> u64 {
-    let mut rest = promised.iter();
-    for number in received {
-        let is_there = rest.any(|promised| promised == number);
-        assert!(
-            is_there,
-            "{who}: {number} is doubled, out of order or not for it: {received:?} of {promised:?}"
-        );
+    /// How many of the promised messages are missing. Insists that the others are in the order of their
+    /// lines, and that nothing else is there.
+    fn missing(&self, received: &[u64], who: &str) -> u64 {
+        let mut last = HashMap::new();
+        let mut seen = HashSet::new();
+        for number in received {
+            assert!(seen.insert(number), "{who}: {number} is doubled: {received:?}");
+            let lines = self.messages.get(number).or_else(|| self.allowed.get(number));
+            let lines =
+                lines.unwrap_or_else(|| panic!("{who}: {number} is not for it: {received:?}"));
+            for line in lines {
+                let before = last.insert(*line, *number);
+                let is_in_order = before.is_none_or(|before| before < *number);
+                assert!(is_in_order, "{who}: {number} is out of order in {line:?}: {received:?}");
+            }
+        }
+        self.messages.keys().filter(|number| !seen.contains(number)).count() as u64
     }
-    (promised.len() - received.len()) as u64
+
+    /// Insists that in each line nothing is missing in front of something that was received.
+    fn check_beginning(&self, received: &[u64], who: &str) {
+        let mut ends = HashMap::new();
+        for (number, lines) in &self.messages {
+            let is_received = received.contains(number);
+            for line in lines {
+                let has_ended = ends.entry(*line).or_insert(false);
+                assert!(!(is_received && *has_ended), "{who}: a gap in {line:?} before {number}");
+                *has_ended |= !is_received;
+            }
+        }
+    }
 }
 
 impl Received {

@@ -12,7 +12,7 @@ use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use super::{
-    expected::{End, Expected, text},
+    expected::{End, Expected, Line, text},
     random::Random,
 };
 use crate::{
@@ -192,10 +192,11 @@ impl World {
         (!ids.is_empty()).then(|| self.random.pick(&ids))
     }
 
-    fn promise(&mut self, room: &str, number: u64, except: Option<ClientId>) {
+    /// Promises a message of the host, or of a client, to everyone in a room.
+    fn promise(&mut self, room: &'static str, number: u64, line: Line, except: Option<ClientId>) {
         for (id, peer) in &mut self.clients {
             if peer.rooms.contains(&room) && Some(*id) != except {
-                peer.expected.push(number);
+                peer.expected.push(number, &[Line::Room(room), line]);
             }
         }
     }
@@ -204,7 +205,7 @@ impl World {
         let room = self.random.pick(&ROOMS);
         let (number, text) = self.next_message();
         if self.handle.publish(room, Kind::Text, text.as_bytes()).is_ok() {
-            self.promise(room, number, None);
+            self.promise(room, number, Line::Host, None);
         }
     }
 
@@ -221,14 +222,15 @@ impl World {
             Err(error) => error.published,
         };
         for (room, (number, _)) in &batch[..published] {
-            self.promise(room, *number, None);
+            self.promise(room, *number, Line::Host, None);
         }
     }
 
     fn broadcast(&mut self) {
         let (number, text) = self.next_message();
         if self.handle.broadcast(Kind::Text, text.as_bytes()).is_ok() {
-            self.clients.values_mut().for_each(|peer| peer.expected.push(number));
+            let peers = self.clients.values_mut();
+            peers.for_each(|peer| peer.expected.push(number, &[Line::Host]));
         }
     }
 
@@ -236,7 +238,7 @@ impl World {
         let Some(id) = self.a_client() else { return };
         let (number, text) = self.next_message();
         if self.handle.send(id, Kind::Text, text.as_bytes()).is_ok() {
-            self.peer(id).expected.push(number);
+            self.peer(id).expected.push(number, &[Line::Host]);
         }
     }
 
@@ -276,7 +278,7 @@ impl World {
         let (index, client) = (self.peer(id).shard, Rc::clone(&self.peer(id).client));
         let shard = Rc::clone(&self.shards[index].0);
         // As its connection does: what it sends behind a call of the host waits for it.
-        if !client.out().is_open() || !shard.may_read(&client) || shard.rooms.is_full() {
+        if !client.out().is_open() || !shard.may_read(&client) || client.must_wait(&shard.rooms) {
             return;
         }
         for _ in 0..1 + self.random.below(5) {
@@ -284,7 +286,7 @@ impl World {
             Plain.message(&shard, &client, Kind::Text, text.as_bytes());
             let (room, echo) = (self.peer(id).rooms.first().copied(), self.peer(id).echo);
             if let Some(room) = room {
-                self.promise(room, number, (!echo).then_some(id));
+                self.promise(room, number, Line::Sender(id), (!echo).then_some(id));
             }
         }
     }

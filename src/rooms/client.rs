@@ -116,6 +116,11 @@ impl Client {
         Some(left.room)
     }
 
+    /// Whether it waits until the shards take more, before it publishes.
+    pub(crate) fn must_wait(&self, rooms: &Rooms) -> bool {
+        rooms.is_full_for(self.memberships.borrow().first().map(|first| &*first.room))
+    }
+
     /// Publishes a message to the client's room. In none, the message goes to the host alone.
     pub(crate) fn publish(&self, rooms: &Rooms, message: Message) {
         let sender = self.sender(rooms.context());

@@ -126,9 +126,18 @@ impl Rooms {
         published.map(drop).map_err(|_| Error::Stopped)
     }
 
-    /// Whether publishers wait.
+    /// Whether the host's threads wait.
     pub(crate) fn is_full(&self) -> bool {
         self.shards.iter().any(|shard| shard.inbox.is_full())
+    }
+
+    /// Whether a client that publishes to a room waits: while the shards have too much to do for clients, or
+    /// have too much to do for the host and the room is concerned.
+    pub(crate) fn is_full_for(&self, room: Option<&Room>) -> bool {
+        self.shards.iter().enumerate().any(|(index, shard)| {
+            let is_concerned = || room.is_none_or(|room| room.is_queued(index, shard));
+            shard.inbox.is_express_full() || (shard.inbox.is_full() && is_concerned())
+        })
     }
 
     /// Waits until every shard takes more.
@@ -205,9 +214,9 @@ impl Rooms {
         self.lock().get_by_id(room).cloned()
     }
 
-    /// The id of a room, if there is one of that name.
-    pub(crate) fn id_of(&self, name: &str) -> Option<RoomId> {
-        self.lock().get(name).map(|room| room.id())
+    /// A room, if there is one of that name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Room>> {
+        self.lock().get(name).cloned()
     }
 
     pub(crate) fn context(&self) -> &Context {

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use crate::{
@@ -38,6 +38,9 @@ pub(crate) struct Room {
     id: RoomId,
     name: Arc<str>,
     state: Mutex<State>,
+    /// The numbers of the last commands on each shard that concern the room. While they wait, a client's
+    /// message waits behind them.
+    queued: Box<[AtomicU64]>,
 }
 
 #[derive(Debug)]
@@ -87,7 +90,8 @@ impl Room {
             subscribers: vec![0; shards].into(),
             idle: None,
         };
-        Self { id, name, state: Mutex::new(state) }
+        let queued = (0..shards).map(|_| AtomicU64::new(0)).collect();
+        Self { id, name, state: Mutex::new(state), queued }
     }
 
     pub(crate) fn id(&self) -> RoomId {
@@ -121,8 +125,8 @@ impl Room {
         state.offset += count;
         let last = state.offset;
         let exclude = sender.filter(|sender| sender.is_excluded).map(|sender| sender.id);
-        for (handle, subscribers) in shards.iter().zip(&state.subscribers) {
-            if *subscribers == 0 {
+        for (shard, handle) in shards.iter().enumerate() {
+            if state.subscribers[shard] == 0 {
                 continue;
             }
             let deliveries = numbered().map(|(offset, message)| Delivery {
@@ -132,7 +136,11 @@ impl Room {
                 exclude,
             });
             // Inboxes close after all rooms, so this does not fail.
-            let pushed = handle.inbox.deliver(deliveries);
+            let pushed = if sender.is_some() && !self.is_queued(shard, handle) {
+                handle.inbox.deliver_express(deliveries)
+            } else {
+                handle.inbox.deliver(deliveries).map(|number| self.note_queued(shard, number))
+            };
             debug_assert!(pushed.is_ok(), "an inbox closed before a room");
         }
         context.counters.messages_published.add(count);
@@ -180,6 +188,16 @@ impl Room {
         let mut state = self.lock();
         state.subscribers[shard] -= 1;
         state.subscribers.iter().all(|count| *count == 0)
+    }
+
+    /// Notes the number of a command on a shard that concerns the room.
+    pub(crate) fn note_queued(&self, shard: usize, number: u64) {
+        self.queued[shard].fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Whether a command waits on a shard that concerns the room.
+    pub(crate) fn is_queued(&self, shard: usize, handle: &ShardHandle) -> bool {
+        !handle.inbox.is_carried_out(self.queued[shard].load(Ordering::Relaxed))
     }
 
     /// Notes what the directory knows the room by while it has no subscribers.

@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Instant};
 
 use super::Shard;
 use crate::{
-    fanout::command::{AcceptedStream, Command, Cost, WRITE},
+    fanout::command::{AcceptedStream, Command, Cost, Delivery, WRITE},
     reactor::Next,
 };
 
@@ -13,7 +13,8 @@ use crate::{
 const FIRST_SHARE: Cost = 32 * WRITE;
 const MAX_SHARE: Cost = 256 * WRITE;
 
-/// What a tick spends on commands: so many sends, or eight new connections.
+/// What a tick spends on commands: eight new connections, or thousands of deliveries. Express deliveries have
+/// at most half of it.
 const COMMANDS: Cost = 64 * WRITE;
 
 /// Roughly how long one write takes, in nanoseconds.
@@ -31,7 +32,10 @@ const SKIPPED: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct Tick {
     /// What was taken of the inbox, the last first.
+    express: Vec<Delivery>,
     commands: Vec<Command>,
+    /// Whether the commands were taken before the express deliveries: then they need not wait for them.
+    are_commands_older: bool,
     share: Cost,
     /// When the shard began to poll the sockets, if something waited meanwhile.
     polled_from: Option<Instant>,
@@ -39,7 +43,13 @@ pub(crate) struct Tick {
 
 impl Tick {
     pub(crate) fn new() -> Self {
-        Self { commands: Vec::new(), share: FIRST_SHARE, polled_from: None }
+        Self {
+            express: Vec::new(),
+            commands: Vec::new(),
+            are_commands_older: false,
+            share: FIRST_SHARE,
+            polled_from: None,
+        }
     }
 }
 
@@ -55,14 +65,11 @@ impl Shard {
         if self.fanout.borrow().is_clean() {
             tick.share = FIRST_SHARE;
         }
-        if tick.commands.is_empty() && !self.fanout.borrow().has_enough() {
-            self.handle.inbox.take(&mut tick.commands);
-            tick.commands.reverse();
-        }
+        self.take_inbox(tick);
         if self.failed.get() {
             return Next::End(());
         }
-        if self.carry_out(&mut tick.commands, accept) {
+        if self.carry_out(tick, accept) {
             self.finish_ticks();
             return Next::End(());
         }
@@ -73,14 +80,54 @@ impl Shard {
         tick.share = MAX_SHARE.min(2 * tick.share);
         self.context.events.wake();
         tick.polled_from = has_more.then(|| self.shared.look());
-        let is_over = !has_more && tick.commands.is_empty();
+        let is_over = !has_more && tick.commands.is_empty() && tick.express.is_empty();
         if is_over && self.handle.inbox.may_park() { Next::Park } else { Next::Continue }
     }
 
-    /// Carries out commands, up to a tick's budget. Returns whether the shard stops.
+    /// Takes what has come, if what came before is carried out.
+    fn take_inbox(&self, tick: &mut Tick) {
+        if !tick.express.is_empty() {
+            return;
+        }
+        // Without the commands, unless they can be carried out: the host waits behind a full inbox.
+        tick.are_commands_older = !tick.commands.is_empty();
+        let wants_commands = !tick.are_commands_older && !self.fanout.borrow().has_enough();
+        let commands = wants_commands.then_some(&mut tick.commands);
+        self.handle.inbox.take(&mut tick.express, commands);
+        tick.express.reverse();
+        if wants_commands {
+            tick.commands.reverse();
+        }
+    }
+
+    /// Carries out what was taken, up to a tick's budget. Returns whether the shard stops.
     fn carry_out(
         self: &Rc<Self>,
+        tick: &mut Tick,
+        accept: &impl Fn(&Rc<Self>, AcceptedStream),
+    ) -> bool {
+        let mut budget = COMMANDS / 2;
+        let mut fanout = self.fanout.borrow_mut();
+        while budget > 0
+            && let Some(delivery) = tick.express.pop_if(|it| !fanout.is_full_for(it.room))
+        {
+            budget -= 1;
+            fanout.push(&delivery);
+        }
+        drop(fanout);
+        if !tick.express.is_empty() && !tick.are_commands_older {
+            return false;
+        }
+        let mut carried_out = 0;
+        let is_over = self.carry_out_commands(&mut tick.commands, &mut carried_out, accept);
+        self.handle.inbox.note_carried_out(carried_out);
+        is_over
+    }
+
+    fn carry_out_commands(
+        self: &Rc<Self>,
         commands: &mut Vec<Command>,
+        carried_out: &mut u64,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> bool {
         let mut budget = COMMANDS;
@@ -88,6 +135,7 @@ impl Shard {
             && !self.fanout.borrow().is_full()
             && let Some(command) = commands.pop()
         {
+            *carried_out += 1;
             budget = budget.saturating_sub(command.cost());
             match command {
                 Command::Deliver(delivery) => self.fanout.borrow_mut().push(&delivery),

@@ -121,6 +121,10 @@ impl Case {
             is_narrow: is_small && chance.percent(50),
             answers_pings: chance.percent(50),
         };
+        if way.comes > 0 && self.has_history {
+            // Its past and its present are to fit together.
+            way.history = chance.pick(&[3, 20, 50]);
+        }
         if client == KEEPER {
             return Way { comes: 0, pause: 0..0, is_narrow: false, ..way };
         }

@@ -16,6 +16,9 @@ use std::{
     env,
     hash::{BuildHasher, RandomState},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    process,
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -29,6 +32,25 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
 }
 
+/// How long a case may take. Its threads could wait for a server that does nothing any more.
+const TOO_LONG: Duration = Duration::from_secs(120);
+
+/// Ends the program if this is not dropped in time.
+struct Watched(#[expect(dead_code, reason = "it is dropped")] Sender<()>);
+
+impl Watched {
+    fn begin(seed: u64) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            if receiver.recv_timeout(TOO_LONG) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("MODEL_SEED={seed}: the case does not end");
+                process::abort();
+            }
+        });
+        Self(sender)
+    }
+}
+
 #[test]
 fn every_client_receives_what_was_promised_whatever_hosts_and_clients_do() {
     let seed = number("MODEL_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
@@ -39,6 +61,7 @@ fn every_client_receives_what_was_promised_whatever_hosts_and_clients_do() {
     let mut closed = BTreeMap::new();
     while cases == 0 || begun.elapsed() < time {
         let seed = seed.wrapping_add(cases);
+        let _watched = Watched::begin(seed);
         let mut chance = Chance::new(seed);
         let case = Case::new(&mut chance);
         let outcome = catch_unwind(AssertUnwindSafe(|| play::play(&case, &mut chance)));

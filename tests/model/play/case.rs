@@ -29,6 +29,8 @@ pub(crate) const ROOMS: usize = 6;
 const CLIENTS: usize = 12;
 /// So many that not all of a room's members are written to in one go.
 const CROWD: usize = 80;
+/// So many of whom most come one after the other while others speak.
+const RUSH: usize = 40;
 
 /// How many messages each room has before the first client comes, if it keeps any.
 pub(crate) const PAST: usize = 5;
@@ -77,8 +79,11 @@ impl Case {
         // A room without history and without its keeper would be forgotten, and be another one then.
         let is_small = drops || has_history;
         let ages = [20, 100, 1000, 5000].map(Duration::from_millis);
-        let is_crowd = chance.percent(20);
-        let most_deeds = if is_crowd { 400 } else { 1500 };
+        let (clients, late, most_deeds) = match chance.below(10) {
+            0..2 => (CROWD, 10, 400),
+            2..4 => (RUSH, 80, 1000),
+            _ => (CLIENTS, 20, 1500),
+        };
         let mut case = Self {
             workers: 1 + chance.below(2),
             threads: 1 + chance.below(2),
@@ -92,19 +97,19 @@ impl Case {
             has_history,
             ways: Vec::new(),
         };
-        let clients = if is_crowd { CROWD } else { CLIENTS };
-        case.ways = (0..clients).map(|client| case.way(client, is_small, chance)).collect();
+        let way = |client| case.way(client, late, is_small, chance);
+        case.ways = (0..clients).map(way).collect();
         case
     }
 
-    fn way(&self, client: usize, is_small: bool, chance: &mut Chance) -> Way {
+    fn way(&self, client: usize, late: usize, is_small: bool, chance: &mut Chance) -> Way {
         let (from, to) = (chance.below(END), chance.below(END / 2));
         let when = chance.below(END);
         let mut way = Way {
             room: if chance.percent(50) { 0 } else { chance.below(ROOMS) },
-            history: if self.has_history { chance.pick(&[0, 3, 50]) } else { 0 },
+            history: if self.has_history { chance.pick(&[0, 3, 20, 50]) } else { 0 },
             echo: chance.pick(&[Echo::On, Echo::On, Echo::Off, Echo::Changes]),
-            comes: if chance.percent(30) { chance.below(END / 2) } else { 0 },
+            comes: if chance.percent(late) { chance.below(END / 2) } else { 0 },
             pause: match chance.below(10) {
                 0..6 => 0..0,
                 6..8 => from..from + to,
@@ -116,6 +121,10 @@ impl Case {
             is_narrow: is_small && chance.percent(50),
             answers_pings: chance.percent(50),
         };
+        if way.comes > 0 && self.has_history {
+            // Its past and its present are to fit together.
+            way.history = chance.pick(&[3, 20, 50]);
+        }
         if client == KEEPER {
             return Way { comes: 0, pause: 0..0, is_narrow: false, ..way };
         }

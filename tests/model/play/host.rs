@@ -75,7 +75,8 @@ impl<'a> Host<'a> {
 
     fn call_something(&mut self) {
         match self.chance.below(1000) {
-            0..450 => self.publish(),
+            0..10 => self.publish_many(),
+            10..450 => self.publish(),
             450..520 if self.number == 0 => self.publish_batch(),
             450..600 => self.broadcast(),
             600..750 => self.send(),
@@ -100,6 +101,14 @@ impl<'a> Host<'a> {
     fn publish(&mut self) {
         let room = self.chance.below(ROOMS);
         self.publish_to(room);
+    }
+
+    /// Publishes many messages to one room, one after the other: clients come and speak in between.
+    fn publish_many(&mut self) {
+        let room = self.chance.pick(&[0, 0, self.number % ROOMS]);
+        for _ in 0..self.chance.below(200) {
+            self.publish_to(room);
+        }
     }
 
     /// Publishes runs of several lengths to several rooms.

@@ -29,7 +29,7 @@ use self::{
 use crate::promise::{Client, Deed, World};
 
 /// How long anything may take before it is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What all who take part share.
 pub(crate) struct Stage<'a> {

@@ -93,7 +93,10 @@ static void on_read(struct clients *clients, struct client *client) {
     int count = publisher->arrived;
     publisher->arrived = 0;
     publisher->in_flight -= count;
-    if (run.is_publishing && clients->options->rate == 0) publish(clients, publisher, count);
+    if (!run.is_publishing || clients->options->rate > 0) continue;
+    // A program writes each message by itself: how many a server joins is its own doing.
+    int at_once = clients->options->is_fair ? 1 : count;
+    for (int left = count; left > 0; left -= at_once) publish(clients, publisher, at_once);
   }
 }
 

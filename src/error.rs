@@ -140,8 +140,19 @@ impl fmt::Display for Error {
     }
 }
 
-/// Returns whether the operating system had no descriptor or memory left.
-pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
+impl Error {
+    /// Returns whether the operating system had no thread, descriptor or memory left.
+    #[must_use]
+    pub fn is_out_of_resources(&self) -> bool {
+        match self {
+            Self::Resources { .. } => true,
+            Self::Listen { source, .. } => is_out_of_resources(source),
+            _ => false,
+        }
+    }
+}
+
+fn is_out_of_resources(error: &io::Error) -> bool {
     let errors = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
     error.raw_os_error().is_some_and(|number| errors.contains(&number))
 }

@@ -86,39 +86,48 @@
 //! the default where [`Config::start`] is called; if there is none yet, to the one that is set for
 //! the whole process later.
 
-// In reading order, from the ground up: each imports from those above it only. ARCHITECTURE.md has the map.
+// In reading order, from the ground up: each imports from those above it only, and tests/layers.rs checks it.
+// ARCHITECTURE.md has the map.
 mod sys;
 
 mod error;
 mod frame;
 mod log;
 mod message;
-
-mod event;
 mod options;
 mod stats;
+
+mod event;
 
 mod context;
 mod history;
 
 mod reactor;
+
 mod transport;
 
 mod decisions;
 mod fanout;
+
 mod rooms;
+
 mod shard;
 
 mod protocol;
 
 mod connection;
+
 mod handshake;
+
 mod listener;
 
 mod batch;
+
 mod handle;
-mod server;
+
 mod startup;
+
+mod server;
 
 mod config;
 

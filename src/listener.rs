@@ -144,8 +144,8 @@ impl Accept {
             refuse_now(&self.context, &stream, addr, why);
             return;
         };
-        let Some(shard) = self.shards.iter().min_by_key(|shard| shard.load()) else { return };
-        let load = shard.take_load();
+        let Some(shard) = self.shards.iter().min_by_key(|shard| shard.load.get()) else { return };
+        let load = shard.load.take();
         let accepted = Box::new(AcceptedStream { stream, addr, permit, load });
         // Fails when the server stops: then the connection is closed here.
         let _ = shard.inbox.push(Command::Accept(accepted));

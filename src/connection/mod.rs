@@ -29,7 +29,7 @@ use crate::{
     event::{Event, Request},
     fanout::{
         command::{CloseFrame, Disconnect},
-        shard_handle::LoadGuard,
+        load::LoadGuard,
     },
     protocol::{Plain, Protocol},
     reactor::Handler,

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::shard_handle::LoadGuard;
+use super::load::LoadGuard;
 use crate::{
     context::Permit,
     event::{ClientId, DecisionId},

@@ -16,6 +16,7 @@ mod gather;
 pub(crate) mod inbox;
 mod lagging;
 mod lane;
+pub(crate) mod load;
 mod memory;
 pub(crate) mod outbound;
 mod outbox;

@@ -13,6 +13,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     command::{Command, RoomId},
     inbox::Inbox,
+    load::Load,
 };
 use crate::{
     decisions::Undecided,
@@ -30,7 +31,7 @@ pub(crate) struct ShardHandle {
     /// How many commands wait that hold a client's bytes back.
     unapplied: AtomicUsize,
     pub(crate) undecided: Undecided,
-    load: AtomicUsize,
+    pub(crate) load: Arc<Load>,
 }
 
 /// What the host's threads know of a client.
@@ -187,27 +188,6 @@ impl ShardHandle {
 
     fn roster(&self) -> MutexGuard<'_, FxHashMap<ClientId, Known>> {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts one more connection of the shard until the guard is dropped.
-    pub(crate) fn take_load(self: &Arc<Self>) -> LoadGuard {
-        self.load.fetch_add(1, Ordering::Relaxed);
-        LoadGuard(Arc::clone(self))
-    }
-
-    /// How many connections the shard has, handshakes included.
-    pub(crate) fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
-    }
-}
-
-/// Counts a connection among those of its shard.
-#[derive(Debug)]
-pub(crate) struct LoadGuard(Arc<ShardHandle>);
-
-impl Drop for LoadGuard {
-    fn drop(&mut self) {
-        self.0.load.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

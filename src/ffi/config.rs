@@ -11,7 +11,7 @@ use super::{
     callback::{Callback, UserData},
     event::{chat_drop_fn, chat_event_fn},
     guard::guard,
-    log::LogHandler,
+    log_lines::LogHandler,
     status::chat_status,
     version::CHAT_ABI_VERSION,
 };

@@ -116,6 +116,7 @@ mod event;
 mod events;
 
 mod log;
+mod log_lines;
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use super::{
     event::View,
     events::chat_events,
     guard::guard,
-    log::{self, LogHandler},
+    log_lines::{self, LogHandler},
     process::Process,
     stats::chat_stats,
     status::chat_status,
@@ -65,7 +65,7 @@ pub(super) unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_serv
     if handle.process != Process::current() {
         return Err(chat_status::CHAT_ERR_FORKED);
     }
-    if log::is_inside() {
+    if log_lines::is_inside() {
         return Err(chat_status::CHAT_ERR_IN_HANDLER);
     }
     Ok(handle)
@@ -150,7 +150,7 @@ fn start(
 ) -> Result<(), chat_error> {
     let config = config.ok_or_else(chat_error::no_config)?;
     let out = required(out)?;
-    if log::is_inside() {
+    if log_lines::is_inside() {
         return Err(chat_error::from(chat_status::CHAT_ERR_IN_HANDLER));
     }
     let link = Arc::new(Link::default());

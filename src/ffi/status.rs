@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::guard::{Fallback, guard};
-use crate::error::{Error, is_out_of_resources};
+use crate::error::Error;
 
 /// The result of a call: 0 is success, errors are negative. A number is never reused. Later
 /// versions may add statuses.
@@ -78,6 +78,7 @@ impl From<&Error> for chat_status {
             | Error::InvalidRoom(_)
             | Error::InvalidCloseCode(_)
             | Error::InvalidHttpStatus(_) => CHAT_ERR_INVALID_ARGUMENT,
+            _ if error.is_out_of_resources() => CHAT_ERR_RESOURCE_LIMIT,
             Error::Listen { source, .. } => listen_status(source),
             Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,
             Error::InvalidUtf8 => CHAT_ERR_INVALID_UTF8,
@@ -94,9 +95,6 @@ impl From<&Error> for chat_status {
 }
 
 fn listen_status(source: &io::Error) -> chat_status {
-    if is_out_of_resources(source) {
-        return CHAT_ERR_RESOURCE_LIMIT;
-    }
     match source.kind() {
         io::ErrorKind::AddrInUse => CHAT_ERR_ADDRESS_IN_USE,
         io::ErrorKind::AddrNotAvailable => CHAT_ERR_ADDRESS_UNAVAILABLE,

@@ -6,7 +6,6 @@ use std::{
     time::SystemTime,
 };
 
-use super::head::Head;
 use crate::context::Context;
 
 /// A status, a line or more of text for a person, and what else the status asks for.
@@ -26,8 +25,9 @@ impl Answer {
         Self { status, text: text.into(), headers: &[], is_limit: false, is_bare: false }
     }
 
-    pub(crate) fn home(head: &Head<'_, '_>) -> Self {
-        let host = head.host.unwrap_or("127.0.0.1:9001");
+    /// The page for programs; `host` is what the request calls the server.
+    pub(crate) fn home(host: Option<&str>) -> Self {
+        let host = host.unwrap_or("127.0.0.1:9001");
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
             "This is libchat {version}, a WebSocket chat server.\n\
@@ -120,9 +120,9 @@ impl Answer {
         }
     }
 
-    /// The same answer, as the method of the request has it.
-    pub(super) fn to(self, head: &Head<'_, '_>) -> Self {
-        Self { is_bare: head.method == "HEAD", ..self }
+    /// The same answer to a method: without its text to HEAD.
+    pub(super) fn to(self, method: &str) -> Self {
+        Self { is_bare: method == "HEAD", ..self }
     }
 
     /// The answer as it is sent (RFC 9112, 4).

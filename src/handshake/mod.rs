@@ -125,7 +125,7 @@ impl Handshake {
         let Self { shard, transport, addr } = self;
         let context = &shard.context;
         let options = match request::route(head)? {
-            Route::Home => return Err(Answer::home(head)),
+            Route::Home => return Err(Answer::home(head.host)),
             Route::Health => return Err(Answer::health()),
             Route::Plain(options) => options,
         };

@@ -44,7 +44,7 @@ pub(super) async fn receive<T>(
         let may_be_whole = is_first || ends_within(bytes, new.len());
         let mut headers = no_headers();
         if may_be_whole && let Some((head, len)) = Head::parse(bytes, &mut headers)? {
-            return act(&head, &bytes[len..]).map_err(|answer| answer.to(&head));
+            return act(&head, &bytes[len..]).map_err(|answer| answer.to(head.method));
         }
         if room == 0 {
             return Err(Answer::head_too_large());

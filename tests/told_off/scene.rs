@@ -18,11 +18,11 @@ use crate::peer::{
 };
 
 /// How many messages a client says after the host's call has returned.
-pub(crate) const SAID: usize = 5000;
+pub(crate) const SAID: usize = 1000;
 
 /// Who listens to the room that keeps the server busy, and how much the host publishes there.
 const LISTENERS: usize = 16;
-const BACKLOG: usize = 8_000;
+const BACKLOG: usize = 4_000;
 
 /// How many clients send without end, where it is them that keep it busy.
 const FLOODERS: usize = 4;

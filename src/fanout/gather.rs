@@ -142,7 +142,7 @@ impl Gather {
         let mut cost = VISIT;
         for entry in from..segments.end() {
             if hidden.next_if_eq(&entry).is_none() {
-                cost += self.merged_push(out, segments, entry);
+                cost += self.merge(out, segments.frame(entry), segments.long(entry));
             }
         }
         cost += self.merged.write(out, &mut self.delivered);
@@ -217,9 +217,12 @@ impl Gather {
         let pieces = std::mem::take(&mut self.pieces);
         let mut cost = 0;
         for (_, source, number) in &pieces {
-            cost += match parts.get(*source as usize) {
-                Some(part) => self.merged_push(out, part.segments(lanes), *number),
-                None => self.merged_push_frame(out, &sent[*number as usize].1),
+            cost += match parts.get(*source as usize).map(|part| part.segments(lanes)) {
+                Some(segments) => self.merge(out, segments.frame(*number), segments.long(*number)),
+                None => {
+                    let (_, frame) = &sent[*number as usize];
+                    self.merge(out, frame, Some(frame).filter(|frame| frame.len() > MAX_MERGED))
+                }
             };
         }
         let is_shared = cost == 0 && !hides_any && sent.is_empty();
@@ -262,40 +265,20 @@ impl Gather {
         hides_any
     }
 
-    /// Adds a frame that was sent to the client alone.
-    fn merged_push_frame(&mut self, out: &Outbound, frame: &Bytes) -> Cost {
-        let is_long = frame.len() > MAX_MERGED;
+    /// Adds a message to the merge, and first writes what is merged if the message does not fit beside it. A
+    /// long one, which is in memory of its own, is written by itself. Returns the cost.
+    fn merge(&mut self, out: &Outbound, frame: &[u8], long: Option<&Bytes>) -> Cost {
         let mut cost = 0;
-        if is_long || self.merged.frames.len() + frame.len() > MAX_WRITE {
-            cost += self.merged.write(out, &mut self.delivered);
-            self.merged.clear();
-        }
-        if is_long {
-            out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
-            return cost + write_cost(frame.len());
-        }
-        self.merged.append(frame);
-        cost
-    }
-
-    /// Adds a message to the merge, and writes what is merged if it does not fit beside it. Returns the cost
-    /// of that.
-    fn merged_push(&mut self, out: &Outbound, segments: &Segments, entry: u64) -> Cost {
-        let mut cost = 0;
-        let frame = segments.frame(entry);
-        let long = segments.long(entry);
         if long.is_some() || self.merged.frames.len() + frame.len() > MAX_WRITE {
             cost += self.merged.write(out, &mut self.delivered);
             self.merged.clear();
         }
-        match long {
-            Some(frame) => {
-                out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
-                cost += write_cost(frame.len());
-            }
-            None => self.merged.append(frame),
-        }
-        cost
+        let Some(long) = long else {
+            self.merged.append(frame);
+            return cost;
+        };
+        out.deliver_uncounted(&Frames::from(long), 1, &mut self.delivered);
+        cost + write_cost(long.len())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A WebSocket chat and broadcast server that lives inside other programs.
 //!
 //! A host starts a [`Server`]; clients connect by WebSocket and are in a room; a message that a
-//! client or the host publishes to a room is delivered to everyone in it, in one order.
+//! client or the host publishes to a room is delivered to every subscriber of the room, in one order.
 //!
 //! ```
 //! use std::time::Duration;
@@ -16,7 +16,7 @@
 //! }
 //! ```
 //!
-//! The server has threads of its own: it needs no async runtime, and gets on with one. Any number
+//! The server has threads of its own: it needs no async runtime, and works beside one. Any number
 //! of servers can run in one process; nothing is global.
 //!
 //! # Connecting
@@ -65,7 +65,7 @@
 //!
 //! # Guarantees
 //!
-//! - Per room one order, the same for all subscribers, without gaps and doubles; what one sender
+//! - Each room has one order, the same for all subscribers, without gaps or duplicates; what one sender
 //!   sends stays in its order.
 //! - Nobody waits for a slow client: what it does not read is kept up to [`Config::outbox_size`] and
 //!   [`Config::outbox_age`], then [`Config::slow_consumer`] decides. It is never skipped silently.

@@ -12,24 +12,30 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// unread bytes resets it, and the reset destroys the close frame on its way.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Ends a closed connection cleanly: writes what waits, awaits the client's answer, exchanges FIN.
-pub(super) async fn end(shard: &Rc<Shard>, out: &Outbound, reader: &mut Reader, is_answered: bool) {
+/// Ends a closed connection cleanly: writes what waits, awaits the client's close frame unless
+/// `is_client_done`, exchanges FIN.
+pub(super) async fn end(
+    shard: &Rc<Shard>,
+    out: &Outbound,
+    reader: &mut Reader,
+    is_client_done: bool,
+) {
     if out.is_aborted() {
         return;
     }
-    if !is_answered {
+    if !is_client_done {
         // Returns at the answer, at the end of the stream, or when the connection is aborted.
         let answer = async {
             let mut is_over = false;
             while !is_over {
                 let mut seen = false;
-                let arrived = read(shard, out, |bytes| {
+                let outcome = read(shard, out, |bytes| {
                     let read = reader.feed(bytes, &mut |incoming| {
                         seen |= matches!(incoming, Incoming::Close { .. });
                     });
                     seen |= read.is_err();
                 });
-                is_over = arrived.await.is_err();
+                is_over = outcome.await.is_err();
                 is_over |= seen || out.is_aborted();
             }
         };
@@ -46,15 +52,15 @@ pub(super) async fn end(shard: &Rc<Shard>, out: &Outbound, reader: &mut Reader, 
         }
         Poll::Ready(())
     });
-    // RFC 6455, 5.5.1: a client that has sent its close frame sends no more. What it sent behind it anyway
-    // came in the same packet as a rule.
+    // RFC 6455, 5.5.1: a client that has sent its close frame sends no more. If it did nevertheless, the
+    // unread bytes would reset the connection.
     if in_time(shard, written).await && !reader.is_at_end() {
         linger(shard, out).await;
     }
 }
 
-/// Waits for a client that is closing; false if it takes too long. When the server stops, the host's deadline
-/// is the time: the shard aborts the connection then, which ends the wait.
+/// Waits for a client that is closing. Returns false if it takes longer than `CLOSE_TIMEOUT`. While the server
+/// stops, the host's deadline applies instead: the shard then aborts the connection, which ends the wait.
 async fn in_time(shard: &Shard, done: impl Future<Output = ()>) -> bool {
     let mut done = pin!(done);
     let is_done = shard.deadlines.within(CLOSE_TIMEOUT, done.as_mut()).await.is_some();
@@ -67,7 +73,7 @@ async fn in_time(shard: &Shard, done: impl Future<Output = ()>) -> bool {
 
 /// Ends the stream to the client, and reads until the client ends its own.
 async fn linger(shard: &Rc<Shard>, out: &Outbound) {
-    if out.transport().end_write().is_err() {
+    if out.transport().shutdown_write().is_err() {
         return;
     }
     let ended = async {

@@ -1,4 +1,4 @@
-//! A client in its rooms, from before its handshake is answered until it leaves.
+//! A client and its memberships, which end together.
 
 use std::rc::Rc;
 
@@ -11,8 +11,9 @@ use crate::{
     transport::Transport,
 };
 
-/// A client whose handshake is not answered yet: what is published meanwhile waits for it, so a client that
-/// has read the answer misses nothing. It leaves its rooms when this is dropped.
+/// A client that is in its rooms from before its handshake is answered: what is published meanwhile waits in
+/// its outbox, so a client that has read the answer misses nothing. It leaves its rooms when the guard is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct ClientGuard {
     pub(crate) shard: Rc<Shard>,

@@ -1,4 +1,4 @@
-//! What a client sent, and what it did wrong: the words of the reader and the parser.
+//! What a client sent, and which rule it broke: the types that the reader and the parser emit.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::frame::Kind;
 
-/// What a client sent, as far as somebody must act on it.
+/// What a client sent that needs an action. Pongs need none.
 #[derive(Debug)]
 pub(crate) enum Incoming<'a> {
     /// A whole message; text is UTF-8.
@@ -17,7 +17,7 @@ pub(crate) enum Incoming<'a> {
     Close { code: u16, reason: Arc<str>, answer: Bytes },
 }
 
-/// A rule that a client broke. The connection is to be closed with the code.
+/// A rule that a client broke. Its connection is closed with the rule's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Violation {
     /// Close code 1002.
@@ -29,7 +29,7 @@ pub(crate) enum Violation {
 }
 
 impl Violation {
-    /// The close code (RFC 6455, 7.4.1).
+    /// Returns the close code (RFC 6455, 7.4.1).
     pub(crate) fn code(self) -> u16 {
         match self {
             Self::Protocol(_) => 1002,
@@ -38,7 +38,7 @@ impl Violation {
         }
     }
 
-    /// What the close frame says beside the code.
+    /// Returns the reason in the close frame.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Protocol(why) => why,

@@ -1,9 +1,10 @@
 //! One client's connection: reads, parses, and ends the connection.
 //!
-//! The event loop calls it when its socket is readable. Its ending, which waits in steps, is a task.
+//! A connection is a handler: the event loop calls it when its socket is readable. Its ending, which waits in
+//! steps, is a task.
 //!
-//! Invariant: the connection alone reads the socket, and it never writes a message; that is the fan-out's
-//! business. When it ends, the client is in no room and the socket is closed.
+//! Invariant: only the connection reads the socket, and only the fan-out writes messages to it. When the
+//! connection ends, the client is in no room and the socket is closed.
 
 mod closing;
 mod guard;
@@ -23,7 +24,7 @@ use futures_util::future::{join, select};
 use tokio::task::spawn_local;
 
 pub(crate) use self::guard::ClientGuard;
-use self::{closing::end, incoming::Incoming, reader::Reader, socket::take};
+use self::{closing::end, incoming::Incoming, reader::Reader, socket::try_read};
 use crate::{
     context::Permit,
     event::{Event, Request},
@@ -40,9 +41,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Upgraded {
     pub(crate) guard: ClientGuard,
-    /// What came behind the handshake.
+    /// Bytes that came behind the request.
     pub(crate) leftover: Vec<u8>,
-    /// For the host, if it wants events.
+    /// What the host is told of the request, if it wants events.
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) permit: Permit,
     pub(crate) load: LoadGuard,
@@ -55,7 +56,7 @@ pub(crate) fn start(upgraded: Upgraded) {
     client.out().transport().set_handler(connection);
 }
 
-/// One client's connection. Gives everything back however it ends.
+/// One client's connection. Dropping it releases the memberships, the permit and the socket.
 struct Connection {
     guard: ClientGuard,
     protocol: Plain,
@@ -63,8 +64,9 @@ struct Connection {
     /// What was read, and waits until the host's commands about the client are carried out.
     held: Cell<Option<Box<[u8]>>>,
     has_held: Cell<bool>,
-    /// Whether the close frame that ended it, if there was one, needs no answer of the client.
-    is_answered: Cell<bool>,
+    /// Whether the client sent its close frame or broke the protocol: what it sends now is ignored, and no
+    /// close frame of it is awaited.
+    is_client_done: Cell<bool>,
     /// Whether its ending has begun.
     is_ending: Cell<bool>,
     /// Present while it waits until the inboxes have space.
@@ -90,7 +92,7 @@ impl Connection {
             held: Cell::default(),
             has_held: Cell::default(),
             is_ending: Cell::default(),
-            is_answered: Cell::new(false),
+            is_client_done: Cell::new(false),
             ticket: Cell::new(None),
             _permit: permit,
             _load: load,
@@ -116,8 +118,8 @@ impl Connection {
         connection
     }
 
-    /// Reads and publishes what the client sends, as much as one read takes. Where it must wait for something
-    /// else than the socket, it is rescheduled when that has come.
+    /// Reads the socket once and publishes what the client sent. If the connection must wait for something
+    /// other than the socket, that reschedules it.
     fn read(&self) {
         let ticket = self.ticket.take();
         let ClientGuard { shard, client } = &self.guard;
@@ -130,14 +132,14 @@ impl Connection {
             // The host's next decision reschedules it.
             return;
         }
-        // Backpressure: while the shards have too much to do, publishers are not read, and TCP tells them.
+        // Backpressure: while an inbox is full, publishers are not read, and TCP's window stops them.
         if client.must_wait(&shard.rooms) {
             self.ticket.set(Some(ticket.unwrap_or_else(|| shard.space_waiters.take_ticket())));
             shard.await_space(client.out());
             return;
         }
         if ticket.is_none() && !shard.space_waiters.is_empty() {
-            // Those that have waited are read first.
+            // Connections that have waited for space are read first.
             transport.reschedule();
             return;
         }
@@ -146,17 +148,17 @@ impl Connection {
             shard.note_held(false);
             self.feed(&mut held);
         } else if let Err(why) =
-            take(shard, client.out(), client.read_size(), |bytes| self.feed(bytes))
+            try_read(shard, client.out(), client.read_size(), |bytes| self.feed(bytes))
         {
             client.out().abort(1006, &why);
         }
         if self.is_reading() && transport.is_readable() {
-            // There is more, or the end. A client that floods must not starve the others of the shard.
+            // More waits, or the end of the stream. A client that floods must not starve the others.
             transport.reschedule();
         }
     }
 
-    /// Drops what the client sent, since it is closed.
+    /// Drops the held bytes of a client that is closed.
     fn drop_held(&self) {
         if self.held.take().is_some() {
             self.guard.shard.note_held(false);
@@ -165,7 +167,7 @@ impl Connection {
 
     /// Whether what the client sends is still acted on.
     fn is_reading(&self) -> bool {
-        self.guard.client.out().is_open() && !self.is_answered.get()
+        self.guard.client.out().is_open() && !self.is_client_done.get()
     }
 
     /// Acts on bytes of a client that is open, or holds them until the host's commands about it are carried
@@ -195,7 +197,7 @@ impl Connection {
                 Incoming::Close { code, reason, answer } => {
                     let disconnect = Disconnect { code, reason };
                     shard.close_in_turn(client, CloseFrame { frame: answer, disconnect });
-                    self.is_answered.set(true);
+                    self.is_client_done.set(true);
                 }
             }
         });
@@ -204,17 +206,16 @@ impl Connection {
             counters.protocol_errors.add(1);
             tracing::debug!(client = %client.id(), ?violation, "protocol error");
             shard.close_in_turn(client, CloseFrame::new(violation.code(), violation.reason()));
-            // Its frames make no sense any more: no answer of it could be understood.
-            self.is_answered.set(true);
+            // No frame boundary is known any more, so its close frame could not be found.
+            self.is_client_done.set(true);
         }
         if self.is_reviewed() {
-            // The host is asked about all of it at once.
+            // One wake-up for all messages of this read.
             shard.context.events.wake();
         }
     }
 
-    /// Ends a connection whose client is closed: the close frame went out behind what the client itself had
-    /// sent.
+    /// Ends a connection whose client is closed: leaves its rooms, tells the host, and closes the socket.
     async fn finish(self: Rc<Self>) {
         if self.is_reviewed() {
             self.end_reviewed().await;
@@ -223,12 +224,12 @@ impl Connection {
             self.leave();
             self.end().await;
         }
-        // The event loop has the other reference.
+        // The event loop owns the other reference to the connection.
         self.guard.client.out().transport().clear_handler();
     }
 
-    /// Ends the connection while the host decides on what the client has sent: it stays in its rooms until
-    /// then.
+    /// Ends the connection while the host decides on the client's messages. The client stays in its rooms
+    /// until all are decided, so that they can be published there.
     async fn end_reviewed(&self) {
         let ClientGuard { shard, client } = &self.guard;
         let decided = async {
@@ -237,7 +238,7 @@ impl Connection {
         };
         let ended = async {
             self.end().await;
-            // The socket itself is closed with the connection.
+            // The descriptor stays open until the connection is dropped, but the client need not wait.
             client.out().transport().abort();
         };
         join(ended, decided).await;
@@ -251,7 +252,7 @@ impl Connection {
     /// Takes the client out of its rooms, and tells the host.
     fn leave(&self) {
         let ClientGuard { shard, client } = &self.guard;
-        // First out of the rooms and the roster: when the host is told, no call reaches the client.
+        // The event comes last: once the host is told, no call reaches the client.
         self.guard.leave();
         shard.reviews.forget(shard, client.id());
         shard.retire_client(client.id());
@@ -266,7 +267,8 @@ impl Connection {
 
     async fn end(&self) {
         let mut reader = self.reader.take();
-        end(&self.guard.shard, self.guard.client.out(), &mut reader, self.is_answered.get()).await;
+        end(&self.guard.shard, self.guard.client.out(), &mut reader, self.is_client_done.get())
+            .await;
     }
 }
 
@@ -293,7 +295,7 @@ impl Drop for Connection {
         if std::thread::panicking() {
             tracing::error!(client = %client.id(), "a connection panicked");
         }
-        // It may be dropped before its ending: what waits is not written any more.
+        // It may be dropped before it was ended: then what waits is lost.
         client.out().abort(1006, "the connection ended");
         self.drop_held();
         shard.remove_client(client.id());

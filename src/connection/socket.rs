@@ -27,19 +27,20 @@ pub(super) async fn read(
     if !is_readable.await {
         return Ok(());
     }
-    let arrived = take(shard, out, usize::MAX, act);
+    let outcome = try_read(shard, out, usize::MAX, act);
     if out.transport().is_readable() {
         // A client that floods must not starve the others of the shard.
         shard.reactor.yield_now().await;
     }
-    arrived
+    outcome
 }
 
-/// Reads what the socket has, up to `limit` bytes and the size of the buffer, and calls `act` with it.
+/// Reads what the socket has, at most `limit` bytes and one buffer, and calls `act` with it. Does nothing if
+/// the socket has nothing.
 ///
 /// # Errors
 /// Why the stream has ended.
-pub(super) fn take(
+pub(super) fn try_read(
     shard: &Shard,
     out: &Outbound,
     limit: usize,

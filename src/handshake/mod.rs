@@ -205,7 +205,7 @@ impl Handshake {
     /// Ends the stream to the client, and reads until the client ends its own.
     async fn linger(&self) {
         let Self { shard, transport, .. } = self;
-        if transport.end_write().is_err() {
+        if transport.shutdown_write().is_err() {
             return;
         }
         let ended = async {

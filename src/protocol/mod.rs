@@ -1,5 +1,5 @@
-//! What a message of a client means. The engine below moves bytes and knows no protocol. A connection has
-//! one protocol, which its path names.
+//! What a client's message means. Nothing below this module knows a protocol: shards and rooms move messages.
+//! A connection has one protocol for all of its life.
 
 mod plain;
 
@@ -10,7 +10,7 @@ use crate::{frame::Kind, rooms::client::Client, shard::Shard};
 
 /// One connection's protocol.
 pub(crate) trait Protocol {
-    /// Acts on a whole message, whose text is UTF-8. Never waits: the connection has waited until the rooms
-    /// take more.
+    /// Acts on a whole message, whose text is UTF-8. Never waits: the connection reads only while the inboxes
+    /// have space.
     fn message(&self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: &[u8]);
 }

@@ -1,17 +1,17 @@
-//! Plain mode: a message *is* the chat message, and is published to the client's room.
+//! Plain mode: a WebSocket message *is* the chat message, and is published to the client's room.
 //!
-//! For any WebSocket program: text stays text, binary stays binary, an empty message is a message.
+//! It suits any WebSocket program: text stays text, binary stays binary, an empty message is a message.
 
 use std::rc::Rc;
 
 use super::Protocol;
 use crate::{frame::Kind, message::Message, rooms::client::Client, shard::Shard};
 
-/// What a plain connection asks for with its path and query.
+/// What a client asks for with its request's path and query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainOptions {
     pub(crate) room: String,
-    /// Whether the client receives its own messages, if the query says.
+    /// Whether the client receives its own messages; `None` if the query does not say.
     pub(crate) echo: Option<bool>,
     /// How many of the room's last messages are sent first.
     pub(crate) history: usize,

@@ -9,15 +9,15 @@ use std::{
 /// How many parks come between two tries at most.
 const MAX_SKIPPED: u32 = 1024;
 
-/// Decides when to busy poll. A try in vain doubles the number of parks that come without one, and a
-/// success halves it. So a loop that succeeds less than every second time, for instance because its
+/// Decides when to busy poll. A try that finds nothing doubles the number of parks that come without one, and
+/// a success halves it. So a loop that succeeds less than every second time, for instance because its
 /// clients need the core that it spins on, soon parks at once.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
     duration: Duration,
     /// How many parks come before the next try.
     to_skip: Cell<u32>,
-    /// How many parks follow the next try if it is in vain.
+    /// How many parks follow the next try if it finds nothing.
     penalty: Cell<u32>,
 }
 
@@ -26,13 +26,13 @@ impl BusyPoll {
         Self { duration, to_skip: Cell::new(0), penalty: Cell::new(1) }
     }
 
-    /// Makes at least the next `parks` parks come without a try.
+    /// Skips at least the next `parks` tries.
     pub(super) fn skip(&self, parks: u32) {
         self.to_skip.set(self.to_skip.get().max(parks));
     }
 
-    /// Polls until something is found or the time is over, or not at all. Returns whether something was
-    /// found; if not, the loop parks.
+    /// Polls until something is found or the duration is over; does not poll if this try is skipped. Returns
+    /// whether something was found; if not, the loop parks.
     pub(super) fn run(&self, mut poll: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
         if let Some(left) = self.to_skip.get().checked_sub(1) {
             self.to_skip.set(left);
@@ -41,7 +41,7 @@ impl BusyPoll {
         if self.duration.is_zero() {
             return Ok(false);
         }
-        // What is there already says nothing about how long the next event takes.
+        // An event that is there already says nothing about how long the next one takes.
         if poll()? {
             return Ok(true);
         }
@@ -67,31 +67,31 @@ mod tests {
     const SHORT: Duration = Duration::from_nanos(1);
     const LONG: Duration = Duration::from_secs(3600);
 
-    /// Which of so many sleeps follow a look.
-    fn tries(poll: &BusyPoll, sleeps: u32) -> Vec<u32> {
+    /// Returns which of the next `parks` parks follow a try that finds nothing.
+    fn tries(busy_poll: &BusyPoll, parks: u32) -> Vec<u32> {
         let mut tries = Vec::new();
-        for sleep in 0..sleeps {
-            let look = || {
-                tries.push(sleep);
+        for park in 0..parks {
+            let poll = || {
+                tries.push(park);
                 Ok(false)
             };
-            assert!(!poll.run(look).unwrap());
+            assert!(!busy_poll.run(poll).unwrap());
         }
         tries.dedup();
         tries
     }
 
-    /// A look that finds something the `nth` time.
+    /// Returns a poll that finds something the `nth` time.
     fn found_at(nth: u32) -> impl FnMut() -> io::Result<bool> {
-        let mut looks = 0;
+        let mut polls = 0;
         move || {
-            looks += 1;
-            Ok(looks == nth)
+            polls += 1;
+            Ok(polls == nth)
         }
     }
 
     #[test]
-    fn tries_in_vain_become_rarer_up_to_one_in_a_thousand_sleeps() {
+    fn tries_that_find_nothing_become_rarer_up_to_one_in_a_thousand_parks() {
         let poll = BusyPoll::new(SHORT);
         assert_eq!(tries(&poll, 64), [0, 2, 5, 10, 19, 36]);
         assert!(tries(&poll, 10_000).len() < 20);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn tries_that_find_something_bring_it_back() {
+    fn tries_that_find_something_become_more_frequent() {
         let mut poll = BusyPoll::new(SHORT);
         tries(&poll, 37);
         assert_eq!((poll.to_skip.get(), poll.penalty.get()), (32, 64));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_already_counts_neither_way() {
+    fn an_event_that_is_there_already_counts_neither_way() {
         let poll = BusyPoll::new(SHORT);
         tries(&poll, 2);
         let before = poll.penalty.get();
@@ -122,22 +122,22 @@ mod tests {
     }
 
     #[test]
-    fn sleeps_that_are_to_be_skipped_come_without_a_look() {
+    fn a_skipped_park_comes_without_a_try() {
         let poll = BusyPoll::new(SHORT);
         poll.skip(3);
         poll.skip(1);
         assert_eq!(tries(&poll, 6), [3, 5]);
         poll.skip(1);
-        assert_eq!(poll.to_skip.get(), 2, "those after a look in vain");
+        assert_eq!(poll.to_skip.get(), 2, "those after a try that found nothing");
     }
 
     #[test]
-    fn without_a_time_nobody_looks() {
+    fn a_duration_of_zero_never_polls() {
         assert!(tries(&BusyPoll::new(Duration::ZERO), 1000).is_empty());
     }
 
     #[test]
-    fn a_look_that_fails_ends_it() {
+    fn a_poll_that_fails_ends_the_try() {
         let error = BusyPoll::new(LONG).run(|| Err(io::ErrorKind::Other.into())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Other);
     }

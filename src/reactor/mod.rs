@@ -50,7 +50,8 @@ pub(crate) trait Handler {
     /// Acts on a source that became readable, has ended, or was rescheduled.
     fn on_readable(self: Rc<Self>);
 
-    /// Notes that a source that was full takes more, or may do so. It is called only if it was asked for.
+    /// Acts on a source that became writable, or may have. Called only after `await_writable` or
+    /// `try_writable`.
     fn on_writable(self: Rc<Self>);
 }
 
@@ -161,7 +162,7 @@ impl Reactor {
         self.take_events(&mut events, may_park && !has_more)?;
         self.fire_timer();
         for event in events.iter().filter(|event| event.token() != WAKER) {
-            self.note(event);
+            self.dispatch_event(event);
         }
         Ok(())
     }
@@ -185,7 +186,7 @@ impl Reactor {
     }
 
     /// Caches a source's readiness and dispatches it.
-    fn note(&self, event: &Event) {
+    fn dispatch_event(&self, event: &Event) {
         let Token(key) = event.token();
         let is_broken = event.is_error();
         let has_ended = event.is_read_closed() || is_broken;
@@ -244,7 +245,7 @@ impl Reactor {
         if catch_unwind(AssertUnwindSafe(handler)).is_err() {
             let watched = self.watched.borrow();
             let removed = watched.get(key).and_then(|source| source.handler.take());
-            // It deregisters its source when it is dropped.
+            // Dropping a handler may deregister its source, which borrows `watched`.
             drop(watched);
             drop(removed);
         }
@@ -293,12 +294,12 @@ impl Reactor {
         }
     }
 
-    /// Makes at least the next `parks` parks come without busy polling.
+    /// Skips busy polling before at least the next `parks` parks.
     pub(crate) fn skip_busy_poll(&self, parks: u32) {
         self.busy_poll.skip(parks);
     }
 
-    /// Drops all handlers.
+    /// Drops all handlers, and with them the reference cycles between connections and the loop.
     pub(crate) fn clear(&self) {
         let handlers: Vec<_> =
             self.watched.borrow().iter().map(|(_, source)| source.handler.take()).collect();

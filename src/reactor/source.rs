@@ -1,4 +1,6 @@
 //! What a loop polls: a socket, a listener, a timer.
+//!
+//! Invariant: a source is registered with the kernel from when it is made until it is dropped.
 
 use std::{
     cell::Cell,
@@ -22,7 +24,7 @@ pub(super) struct Watched {
     pub(super) has_ended: Cell<bool>,
     /// Whether it is among the sources that are dispatched after the next poll.
     pub(super) is_rescheduled: Cell<bool>,
-    /// Whether the handler is told when the source becomes writable.
+    /// Whether the handler is called when the source becomes writable.
     pub(super) wants_write: Cell<bool>,
     pub(super) handler: Cell<Option<Rc<dyn Handler>>>,
     // Boxed, and absent as a rule: a handler needs none.
@@ -73,9 +75,9 @@ impl Watched {
     }
 
     /// Stores a task's waker.
-    fn register(&self, place: impl FnOnce(&mut Waiters) -> &mut Option<Waker>, cx: &Context<'_>) {
+    fn register(&self, slot: impl FnOnce(&mut Waiters) -> &mut Option<Waker>, cx: &Context<'_>) {
         let mut waiters = self.waiters.take().unwrap_or_default();
-        let waker = place(&mut waiters);
+        let waker = slot(&mut waiters);
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
@@ -135,18 +137,18 @@ impl<S: AsRawFd> Source<S> {
         }
     }
 
-    /// Tells the handler when the source, which is full, becomes writable.
+    /// Calls the handler's `on_writable` when the source, which is full, becomes writable.
     pub(crate) fn await_writable(&self) {
         self.with(|watched| watched.wants_write.set(true));
     }
 
-    /// Tells the handler after the next poll that the source is writable: the next write finds out whether
-    /// that is so.
+    /// Calls the handler's `on_writable` after the next poll: its next write finds out whether the source is
+    /// full.
     pub(crate) fn try_writable(&self) {
         self.reactor.writable.borrow_mut().push(self.key);
     }
 
-    /// Whether it is readable, as far as is known.
+    /// Returns the cached readiness to read.
     pub(crate) fn is_readable(&self) -> bool {
         self.with(|watched| watched.is_readable.get())
     }
@@ -213,7 +215,10 @@ impl<S: AsRawFd> Source<S> {
 }
 
 impl Stream {
-    /// Reads what there is. `WouldBlock` if there is nothing, usually without a system call.
+    /// Reads what there is.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is nothing, usually without a system call; others if the stream is broken.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.try_read_with(|mut stream| stream.read(buffer))?;
         if len < buffer.len() {
@@ -232,7 +237,7 @@ impl<S: AsRawFd> AsRawFd for Source<S> {
 
 impl<S: AsRawFd> Drop for Source<S> {
     fn drop(&mut self) {
-        // Closing it would not do: another process may have inherited the descriptor.
+        // Closing the descriptor does not deregister it if another process has inherited it.
         let fd = self.io.as_raw_fd();
         let _ = self.reactor.poll.borrow().registry().deregister(&mut SourceFd(&fd));
         let watched = self.reactor.watched.borrow_mut().remove(self.key);

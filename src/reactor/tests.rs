@@ -46,7 +46,7 @@ impl Loop {
         (Rc::new(Stream::new(&self.reactor, own).unwrap()), other)
     }
 
-    /// Runs until something holds. It is checked in each iteration.
+    /// Runs until a condition holds, which is checked in each iteration.
     fn run_until(&mut self, mut holds: impl FnMut() -> bool) {
         let tick = || if holds() { Next::End(()) } else { Next::Park };
         self.reactor.run(&mut self.tasks, tick).unwrap();
@@ -65,40 +65,40 @@ impl Drop for Loop {
     }
 }
 
-/// Reads all that comes, so many bytes at a time, and says so.
-struct Hearer {
+/// A handler that reads all that comes, `size` bytes at a time, and records it.
+struct Recorder {
     stream: Rc<Stream>,
     size: usize,
-    said: Rc<Said>,
+    record: Rc<Record>,
 }
 
-/// What a hearer says.
+/// What a recording handler has seen.
 #[derive(Default)]
-struct Said {
+struct Record {
     calls: Cell<usize>,
-    heard: RefCell<Vec<u8>>,
+    bytes: RefCell<Vec<u8>>,
     has_ended: Cell<bool>,
 }
 
-impl Said {
+impl Record {
     fn len(&self) -> usize {
-        self.heard.borrow().len()
+        self.bytes.borrow().len()
     }
 }
 
-impl Handler for Hearer {
+impl Handler for Recorder {
     fn on_readable(self: Rc<Self>) {
-        self.said.calls.set(self.said.calls.get() + 1);
+        self.record.calls.set(self.record.calls.get() + 1);
         let mut buffer = vec![0; self.size];
         match self.stream.try_read(&mut buffer) {
-            Ok(0) => self.said.has_ended.set(true),
+            Ok(0) => self.record.has_ended.set(true),
             Ok(len) => {
-                assert_ne!(buffer[0], b'!', "it is to panic");
-                self.said.heard.borrow_mut().extend(&buffer[..len]);
+                assert_ne!(buffer[0], b'!', "it panics on purpose");
+                self.record.bytes.borrow_mut().extend(&buffer[..len]);
             }
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
-        if self.stream.is_readable() && !self.said.has_ended.get() {
+        if self.stream.is_readable() && !self.record.has_ended.get() {
             self.stream.reschedule();
         }
     }
@@ -106,12 +106,12 @@ impl Handler for Hearer {
     fn on_writable(self: Rc<Self>) {}
 }
 
-/// Lets a hearer read so many bytes at a time.
-fn listen(stream: &Rc<Stream>, size: usize) -> Rc<Said> {
-    let (stream, said) = (Rc::clone(stream), Rc::<Said>::default());
-    let hearer = Hearer { stream: Rc::clone(&stream), size, said: Rc::clone(&said) };
-    stream.set_handler(Rc::new(hearer));
-    said
+/// Sets a recording handler that reads `size` bytes at a time.
+fn record_reads(stream: &Rc<Stream>, size: usize) -> Rc<Record> {
+    let (stream, record) = (Rc::clone(stream), Rc::<Record>::default());
+    let recorder = Recorder { stream: Rc::clone(&stream), size, record: Rc::clone(&record) };
+    stream.set_handler(Rc::new(recorder));
+    record
 }
 
 #[test]
@@ -119,14 +119,14 @@ fn a_handler_sees_all_bytes_and_the_end_however_they_come() {
     for size in [4, 5, 100] {
         let mut own = Loop::new();
         let (stream, mut other) = own.pair();
-        let said = listen(&stream, size);
+        let record = record_reads(&stream, size);
         // The first call is not for an event.
-        own.run_until(|| said.calls.get() > 0);
+        own.run_until(|| record.calls.get() > 0);
         // The end comes with the last bytes, in one event.
         other.write_all(b"0123456789").unwrap();
         other.shutdown(Shutdown::Write).unwrap();
-        own.run_until(|| said.has_ended.get());
-        assert_eq!(*said.heard.borrow(), b"0123456789");
+        own.run_until(|| record.has_ended.get());
+        assert_eq!(*record.bytes.borrow(), b"0123456789");
     }
 }
 
@@ -134,18 +134,18 @@ fn a_handler_sees_all_bytes_and_the_end_however_they_come() {
 fn a_handler_with_more_to_read_is_called_once_in_an_iteration() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
-    let said = listen(&stream, 1);
+    let record = record_reads(&stream, 1);
     let mut iterations = 0;
     own.run_until(|| {
         iterations += 1;
-        let calls = said.calls.get();
+        let calls = record.calls.get();
         assert!(calls <= iterations, "{calls} calls in {iterations} iterations");
         // An event in each iteration, beside what is left.
         if iterations <= 100 {
             other.write_all(b"two").unwrap();
             stream.reschedule();
         }
-        said.len() == 300
+        record.len() == 300
     });
 }
 
@@ -154,7 +154,7 @@ fn a_task_may_wait_for_a_socket_beside_handlers() {
     let mut own = Loop::new();
     let (called, mut to_called) = own.pair();
     let (waiting, mut to_waiting) = own.pair();
-    let said = listen(&called, 4);
+    let record = record_reads(&called, 4);
     let task = own.tasks.spawn_local(async move {
         let mut all: Vec<u8> = Vec::new();
         while all.len() < 5 {
@@ -176,12 +176,12 @@ fn a_task_may_wait_for_a_socket_beside_handlers() {
             3 => to_waiting.write_all(b"de").unwrap(),
             _ => {}
         }
-        task.is_finished() && said.len() == 1
+        task.is_finished() && record.len() == 1
     });
     assert_eq!(own.finish(task), b"abcde");
 }
 
-/// Counts how often it is told that it may write.
+/// A handler that counts its calls of `on_writable`.
 #[derive(Default)]
 struct Writer(Cell<usize>);
 
@@ -256,8 +256,8 @@ fn a_handler_that_panics_is_removed_and_the_others_go_on() {
     let mut own = Loop::new();
     let (first, mut to_first) = own.pair();
     let (second, mut to_second) = own.pair();
-    let of_first = listen(&first, 4);
-    let of_second = listen(&second, 4);
+    let of_first = record_reads(&first, 4);
+    let of_second = record_reads(&second, 4);
     to_first.write_all(b"!").unwrap();
     own.run_until(|| Rc::strong_count(&of_first) == 1);
     to_first.write_all(b"!").unwrap();
@@ -328,7 +328,7 @@ fn echoes_of_another_thread(busy_poll: Duration) {
     let bytes = repeats(busy_poll);
     let mut own = Loop::busy_polling(busy_poll);
     let (stream, mut other) = own.pair();
-    let said = listen(&stream, 1);
+    let record = record_reads(&stream, 1);
     // The other thread waits for each byte to come back, so that a lost event ends both.
     let thread = thread::spawn(move || {
         for _ in 0..bytes {
@@ -338,10 +338,10 @@ fn echoes_of_another_thread(busy_poll: Duration) {
     });
     let mut answered = 0;
     own.run_until(|| {
-        for _ in answered..said.len() {
+        for _ in answered..record.len() {
             stream.try_write_with(|mut stream| stream.write(b"x")).unwrap();
         }
-        answered = said.len();
+        answered = record.len();
         answered == bytes
     });
     thread.join().unwrap();
@@ -352,24 +352,24 @@ fn a_future_that_is_pending_at_once_is_resumed_as_a_task() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
     let (to_it, mut from_test) = tokio::sync::mpsc::channel(1);
-    let said = Rc::<RefCell<Vec<u8>>>::default();
-    let heard = Rc::clone(&said);
+    let steps = Rc::<RefCell<Vec<u8>>>::default();
+    let inner = Rc::clone(&steps);
     let entered = own.tasks.enter();
     Reactor::run_now(async move {
-        heard.borrow_mut().push(b'a');
+        inner.borrow_mut().push(b'a');
         let received = from_test.recv().await.unwrap();
-        heard.borrow_mut().push(received);
+        inner.borrow_mut().push(received);
         let mut buffer = [0];
         while stream.try_read(&mut buffer).is_err() {
             stream.readable().await;
         }
-        heard.borrow_mut().push(buffer[0]);
+        inner.borrow_mut().push(buffer[0]);
     });
     drop(entered);
-    assert_eq!(*said.borrow(), b"a");
+    assert_eq!(*steps.borrow(), b"a");
     let mut told = 0;
     own.run_until(|| {
-        let len = said.borrow().len();
+        let len = steps.borrow().len();
         if std::mem::replace(&mut told, len) < len {
             match len {
                 1 => to_it.try_send(b'b').unwrap(),
@@ -379,7 +379,7 @@ fn a_future_that_is_pending_at_once_is_resumed_as_a_task() {
         }
         len == 3
     });
-    assert_eq!(*said.borrow(), b"abc");
+    assert_eq!(*steps.borrow(), b"abc");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn a_future_that_panics_at_once_is_dropped() {
     let given = Rc::clone(&kept);
     let _entered = own.tasks.enter();
     Reactor::run_now(async move {
-        assert_eq!(Rc::strong_count(&given), 1, "it is to panic");
+        assert_eq!(Rc::strong_count(&given), 1, "it panics on purpose");
     });
     assert_eq!(Rc::strong_count(&kept), 1);
 }
@@ -398,11 +398,11 @@ fn a_future_that_panics_at_once_is_dropped() {
 fn a_task_that_yields_is_resumed_after_a_poll() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
-    let said = listen(&stream, 4);
+    let record = record_reads(&stream, 4);
     other.write_all(b"x").unwrap();
     let inner = Rc::clone(&own.reactor);
     let task = own.tasks.spawn_local(async move {
-        while said.len() == 0 {
+        while record.len() == 0 {
             inner.yield_now().await;
         }
     });
@@ -428,11 +428,11 @@ fn the_timer_fires_at_its_time_and_may_be_set_again() {
 fn a_dropped_source_is_deregistered() {
     let own = Loop::new();
     let (stream, _other) = own.pair();
-    let said = listen(&stream, 4);
-    // Whoever serves it keeps it.
+    let record = record_reads(&stream, 4);
+    // The handler owns the other reference.
     drop(stream);
     assert_eq!(own.reactor.watched.borrow().len(), 1);
     own.reactor.clear();
     assert_eq!(own.reactor.watched.borrow().len(), 0);
-    assert_eq!(Rc::strong_count(&said), 1);
+    assert_eq!(Rc::strong_count(&record), 1);
 }

@@ -32,10 +32,10 @@ mod linux {
             Source::new(reactor, sys::timer()?).map(Self)
         }
 
-        /// Waits until a time. It may return early, when an earlier time still fires, and fires up to a
+        /// Waits until a time. It may return early, if an earlier time fires at that moment, and up to a
         /// millisecond late, so that times close together are one wake-up.
         pub(crate) async fn wait(&self, at: Instant) -> io::Result<()> {
-            // Setting it again clears it; it is not read.
+            // The timerfd is never read: setting it again makes it unreadable.
             let _ = self.0.try_read_with(|_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             sys::set_timer(self.0.io(), at)?;
             self.0.readable().await;

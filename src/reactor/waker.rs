@@ -37,7 +37,7 @@ impl LoopWaker {
         }
     }
 
-    /// A waker that makes the loop poll its tasks.
+    /// Returns a waker that makes the loop poll its tasks.
     pub(super) fn task_waker(this: &Arc<Self>) -> Waker {
         Waker::from(Arc::new(TaskWaker(Arc::clone(this))))
     }

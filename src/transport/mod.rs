@@ -1,7 +1,8 @@
 //! One client's socket: bytes in, bytes out, never waits.
 //!
-//! Invariant: what `send` has taken is never offered again, also if the transport still owes it to the
-//! socket. A handle is cheap to clone: the handshake and the outbound half share it.
+//! Invariant: the caller never offers bytes again that `send` has taken, even if the transport still owes
+//! them to the socket, as one that encrypts would. A handle is cheap to clone: the handshake and the outbound
+//! half share it.
 
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -25,7 +26,7 @@ use crate::{
 /// How a client's bytes reach the kernel.
 #[derive(Debug, Clone)]
 pub(crate) enum Transport {
-    /// A TCP socket. The descriptor stands beside the stream, so that a write touches no further memory.
+    /// A TCP socket. The descriptor is beside the stream, so that a write touches no further memory.
     Plain(Socket, Rc<Stream>),
     /// A test's socket.
     #[cfg(test)]
@@ -63,7 +64,8 @@ impl Transport {
         }
     }
 
-    /// Bytes that were taken and that the socket has not taken yet. They count for the outbox.
+    /// Returns how many of the bytes that `send` has taken are not in the socket yet. They count as part of
+    /// the outbox.
     pub(crate) fn owed(&self) -> usize {
         match self {
             Self::Plain(..) => 0,
@@ -96,7 +98,7 @@ impl Transport {
         }
     }
 
-    /// Whether something can be read, as far as is known.
+    /// Returns the cached readiness to read.
     pub(crate) fn is_readable(&self) -> bool {
         match self {
             Self::Plain(_, stream) => stream.is_readable(),
@@ -105,15 +107,15 @@ impl Transport {
         }
     }
 
-    /// Ends the stream to the client.
+    /// Sends FIN: the client reads to the end of the stream.
     ///
     /// # Errors
     /// The connection is broken.
-    pub(crate) fn end_write(&self) -> io::Result<()> {
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Plain(_, stream) => SockRef::from(stream.io()).shutdown(Shutdown::Write),
             #[cfg(test)]
-            Self::Scripted(script) => script.end_write(),
+            Self::Scripted(script) => script.shutdown_write(),
         }
     }
 
@@ -129,8 +131,8 @@ impl Transport {
         }
     }
 
-    /// Tells the handler after the next poll that the socket takes more: after a short write, the next one
-    /// finds out whether it is full.
+    /// Calls the handler's `on_writable` after the next poll: after a short write, the next one finds out
+    /// whether the socket is full.
     pub(crate) fn try_writable(&self) {
         match self {
             Self::Plain(_, stream) => stream.try_writable(),
@@ -139,7 +141,7 @@ impl Transport {
         }
     }
 
-    /// Tells the handler when the socket, which is full, takes more.
+    /// Calls the handler's `on_writable` when the socket, which is full, takes more.
     pub(crate) fn await_writable(&self) {
         match self {
             Self::Plain(_, stream) => stream.await_writable(),
@@ -148,14 +150,14 @@ impl Transport {
         }
     }
 
-    /// Calls the handler after the next poll.
+    /// Calls the handler's `on_readable` after the next poll.
     pub(crate) fn reschedule(&self) {
         if let Some(stream) = self.stream() {
             stream.reschedule();
         }
     }
 
-    /// Sets what is called when something can be read or, if it is asked for, written.
+    /// Sets the handler of the socket's readiness.
     pub(crate) fn set_handler(&self, handler: Rc<dyn Handler>) {
         if let Some(stream) = self.stream() {
             stream.set_handler(handler);

@@ -1,4 +1,4 @@
-//! A test's socket: takes what the test says, and keeps what it took.
+//! A test's socket: takes as many bytes as the test allows, and keeps them.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,7 +19,7 @@ pub(crate) struct Scripted {
     taken: RefCell<Vec<u8>>,
     pub(crate) is_reset: Cell<bool>,
     pub(crate) has_ended: Cell<bool>,
-    /// Whether it is tried again when it has room.
+    /// Whether a write is tried again when it has room.
     pub(crate) wants_write: Cell<bool>,
     /// How many times it was written to.
     pub(crate) writes: Cell<usize>,
@@ -94,7 +94,7 @@ impl Scripted {
         if owed.is_empty() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    pub(super) fn end_write(&self) -> io::Result<()> {
+    pub(super) fn shutdown_write(&self) -> io::Result<()> {
         self.has_ended.set(true);
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::{fmt, num::NonZero, sync::Arc, thread, time::Duration};
 use crate::{
     error::{Error, Result},
     event::Event,
-    handle::{Handle, Handler},
+    handle::{EventHandler, Handle},
     options::{Check, Options, Overdue, SlowConsumer},
     server::{Parts, Server},
 };
@@ -27,7 +27,7 @@ use crate::{
 pub struct Config {
     pub(crate) listen: Vec<String>,
     pub(crate) options: Options,
-    pub(crate) handler: Option<Handler>,
+    pub(crate) handler: Option<EventHandler>,
 }
 
 /// The size of the event queue if there is a handler and the option is not set.

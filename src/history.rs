@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{message::Message, options::Options, sys::Coarse};
+use crate::{message::Message, options::Options, sys::CoarseInstant};
 
 /// What keeping one message costs beside its payload, in bytes: so that a million empty messages
 /// are not free.
@@ -14,13 +14,13 @@ pub(crate) struct History {
     entries: VecDeque<Entry>,
     bytes: usize,
     /// When it was last looked for messages that are too old.
-    looked_at: Option<Coarse>,
+    checked_at: Option<CoarseInstant>,
 }
 
 #[derive(Debug)]
 struct Entry {
     message: Message,
-    published: Coarse,
+    published: CoarseInstant,
 }
 
 impl Entry {
@@ -35,7 +35,7 @@ impl History {
     pub(crate) fn append(
         &mut self,
         messages: impl IntoIterator<Item = Message>,
-        now: Coarse,
+        now: CoarseInstant,
         options: &Options,
     ) {
         if options.history_messages == 0 {
@@ -51,14 +51,14 @@ impl History {
             }
         }
         // The clock that is told to some milliseconds stands still between most messages.
-        if self.looked_at != Some(now) {
-            self.looked_at = Some(now);
+        if self.checked_at != Some(now) {
+            self.checked_at = Some(now);
             self.forget_older_than(options.history_age, now);
         }
     }
 
     /// Up to `count` of the last messages, oldest first.
-    pub(crate) fn last(&mut self, count: usize, now: Coarse, age: Duration) -> Vec<Message> {
+    pub(crate) fn last(&mut self, count: usize, now: CoarseInstant, age: Duration) -> Vec<Message> {
         self.forget_older_than(age, now);
         let skipped = self.entries.len().saturating_sub(count);
         self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
@@ -81,7 +81,7 @@ impl History {
     }
 
     /// Forgets the messages that are too old.
-    pub(crate) fn forget_older_than(&mut self, age: Duration, now: Coarse) {
+    pub(crate) fn forget_older_than(&mut self, age: Duration, now: CoarseInstant) {
         // Before the clock began, nothing was published.
         let Some(since) = now.ago(age) else { return };
         while self.entries.front().is_some_and(|oldest| oldest.published < since) {
@@ -95,18 +95,18 @@ mod tests {
     use super::*;
     use crate::frame::Kind;
 
-    fn texts(history: &mut History, count: usize, now: Coarse) -> Vec<String> {
+    fn texts(history: &mut History, count: usize, now: CoarseInstant) -> Vec<String> {
         let messages = history.last(count, now, Duration::from_secs(60));
         messages.iter().map(|message| message.as_text().unwrap().to_owned()).collect()
     }
 
-    fn append(history: &mut History, text: &str, now: Coarse, options: &Options) {
+    fn append(history: &mut History, text: &str, now: CoarseInstant, options: &Options) {
         history.append([Message::new(Kind::Text, text.as_bytes())], now, options);
     }
 
     #[test]
     fn the_oldest_go_first_by_count_and_by_bytes() {
-        let now = Coarse(1_000_000_000);
+        let now = CoarseInstant(1_000_000_000);
         let mut options = Options { history_messages: 3, ..Options::default() };
         let mut history = History::default();
         for text in ["a", "b", "c", "d"] {
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn messages_that_share_memory_count_for_as_long_as_one_of_them_is_kept() {
-        let now = Coarse(1_000_000_000);
+        let now = CoarseInstant(1_000_000_000);
         let options = Options { history_messages: 3, ..Options::default() };
         let mut history = History::default();
         let payloads = [&b"aa"[..], b"bb", b"cc", b"dd"];
@@ -140,10 +140,10 @@ mod tests {
     #[test]
     fn a_message_is_forgotten_when_it_is_too_old() {
         let options = Options::default();
-        let start = Coarse(1_000_000_000);
+        let start = CoarseInstant(1_000_000_000);
         let mut history = History::default();
         append(&mut history, "old", start, &options);
-        let later = Coarse(start.0 + 61_000_000_000);
+        let later = CoarseInstant(start.0 + 61_000_000_000);
         append(&mut history, "new", later, &options);
         assert_eq!(texts(&mut history, 10, later), ["new"]);
     }
@@ -152,7 +152,7 @@ mod tests {
     fn a_history_of_none_keeps_none() {
         let options = Options { history_messages: 0, ..Options::default() };
         let mut history = History::default();
-        append(&mut history, "a", Coarse(1_000_000_000), &options);
+        append(&mut history, "a", CoarseInstant(1_000_000_000), &options);
         assert!(history.is_empty());
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     error::{Error, Result},
     event::Event,
     fanout::shard_handle::ShardHandle,
-    handle::{Handle, Handler, Shared},
+    handle::{EventHandler, Handle, Shared},
     handshake, listener,
     log::Log,
     options::Options,
@@ -44,7 +44,7 @@ const MAX_KEPT_EVENTS: usize = 1024;
 pub(crate) struct Parts {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) options: Options,
-    pub(crate) handler: Option<Handler>,
+    pub(crate) handler: Option<EventHandler>,
 }
 
 /// A running server. It owns its threads; dropping it stops it at once.
@@ -85,7 +85,7 @@ impl Server {
             has_handler: handler.is_some(),
             dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
-            had_to_cut: AtomicBool::new(false),
+            had_to_abort: AtomicBool::new(false),
         });
         // Stops the threads that were started if one cannot be.
         let server = Self {
@@ -128,7 +128,7 @@ impl Server {
         let deadline = now.checked_add(deadline).unwrap_or(now + Duration::from_secs(1 << 32));
         self.handle.stop_by(deadline);
         self.join(|_| true);
-        if self.handle.shared.had_to_cut.load(Ordering::Relaxed) {
+        if self.handle.shared.had_to_abort.load(Ordering::Relaxed) {
             return Err(Error::TimedOut);
         }
         Ok(())
@@ -192,7 +192,7 @@ impl Server {
         startup.wait()
     }
 
-    fn spawn_dispatcher(&self, handler: Handler) -> Result<()> {
+    fn spawn_dispatcher(&self, handler: EventHandler) -> Result<()> {
         let handle = self.handle();
         let thread = self.spawn("libchat-events".to_owned(), move || {
             let _ = handle.shared.dispatcher.set(thread::current().id());
@@ -269,7 +269,7 @@ fn run_shard(
     drop(tasks);
     reactor.clear();
     drop(entered);
-    let had_to_cut = ended.unwrap_or_else(|| {
+    let had_to_abort = ended.unwrap_or_else(|| {
         tracing::error!("a shard cannot go on: the server stops");
         // Its clients are gone, and nobody would take what is published to it.
         Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
@@ -277,5 +277,5 @@ fn run_shard(
         shared.shards[index].inbox.take(&mut Vec::new(), Some(&mut Vec::new()));
         true
     });
-    shared.had_to_cut.fetch_or(had_to_cut, Ordering::Relaxed);
+    shared.had_to_abort.fetch_or(had_to_abort, Ordering::Relaxed);
 }

@@ -39,7 +39,7 @@ impl ClientGuard {
 
     /// Takes the client out of its rooms.
     pub(crate) fn leave(&self) {
-        self.shard.depart(&self.client);
+        self.shard.leave_all_rooms(&self.client);
     }
 }
 

@@ -84,7 +84,7 @@ impl Connection {
         let context = Arc::clone(&shard.context);
         let room = client.room().map(|(_, name)| name).unwrap_or_default();
         shard.add_client(&client);
-        shard.watch(client.id());
+        shard.start_pings(client.id());
         let connection = Rc::new(Self {
             guard,
             protocol: Plain,
@@ -174,7 +174,7 @@ impl Connection {
     /// out.
     fn feed(&self, bytes: &mut [u8]) {
         let ClientGuard { shard, client } = &self.guard;
-        if shard.handle.holds(client.id()) && !bytes.is_empty() {
+        if shard.handle.holds_input_of(client.id()) && !bytes.is_empty() {
             self.held.set(Some(bytes.into()));
             self.has_held.set(true);
             shard.note_held(true);
@@ -196,7 +196,7 @@ impl Connection {
                 Incoming::Ping(answer) => out.pong(&answer),
                 Incoming::Close { code, reason, answer } => {
                     let disconnect = Disconnect { code, reason };
-                    shard.close_in_turn(client, CloseFrame { frame: answer, disconnect });
+                    shard.queue_close(client, CloseFrame { frame: answer, disconnect });
                     self.is_client_done.set(true);
                 }
             }
@@ -205,7 +205,7 @@ impl Connection {
         if let Err(violation) = outcome {
             counters.protocol_errors.add(1);
             tracing::debug!(client = %client.id(), ?violation, "protocol error");
-            shard.close_in_turn(client, CloseFrame::new(violation.code(), violation.reason()));
+            shard.queue_close(client, CloseFrame::new(violation.code(), violation.reason()));
             // No frame boundary is known any more, so its close frame could not be found.
             self.is_client_done.set(true);
         }
@@ -255,7 +255,7 @@ impl Connection {
         // The event comes last: once the host is told, no call reaches the client.
         self.guard.leave();
         shard.reviews.forget(shard, client.id());
-        shard.retire_client(client.id());
+        shard.remove_from_roster(client.id());
         if let Some(Disconnect { code, reason }) = client.out().disconnect().cloned() {
             tracing::debug!(client = %client.id(), code, ?reason, "disconnected");
             client.out().report_dropped(true);

@@ -51,7 +51,7 @@ pub(super) fn try_read(
     match out.transport().recv(&mut buffer[..size]) {
         Ok(0) => Err("the connection ended without a close frame".to_owned()),
         Ok(len) => {
-            out.note_heard();
+            out.note_activity();
             act(&mut buffer[..len]);
             Ok(())
         }

@@ -1,4 +1,5 @@
-//! What a shard is told to do: plain data, so that what a command owes to the order is in one table.
+//! What a shard is told to do: plain data, so that one table says of each command what must be written before
+//! it, whose input it holds, and what it costs.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -20,7 +21,7 @@ use crate::{
 pub(crate) struct RoomId(pub(crate) u64);
 
 impl RoomId {
-    /// The room that every client is in: broadcasts go there.
+    /// The broadcast room, which every client is in.
     pub(crate) const EVERYONE: Self = Self(0);
 }
 
@@ -28,7 +29,7 @@ impl RoomId {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) room: RoomId,
-    /// The message's place in the room's order.
+    /// The message's position in the room's order.
     pub(crate) offset: u64,
     pub(crate) message: Message,
     /// The sender, if it does not receive its own message.
@@ -46,7 +47,7 @@ pub(crate) struct AcceptedStream {
     pub(crate) load: LoadGuard,
 }
 
-/// A close frame, and what the host is told of it.
+/// A close frame, and how the host is told.
 #[derive(Debug)]
 pub(crate) struct CloseFrame {
     pub(crate) frame: Bytes,
@@ -67,8 +68,8 @@ pub(crate) struct Disconnect {
     pub(crate) reason: Arc<str>,
 }
 
-/// A subscriber's place in a room, counted by the room and not taken by the client yet. The shard that
-/// receives it takes the place or gives it back.
+/// A membership that the room has counted and the client does not have yet. The shard that receives it adds it
+/// to the client or undoes the count.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     pub(crate) room: RoomId,
@@ -94,7 +95,7 @@ pub(crate) enum Verdict {
     Refuse,
 }
 
-/// What a shard is told to do, in the order of its inbox.
+/// What a shard is told to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Delivers a message to a room's subscribers.
@@ -115,41 +116,41 @@ pub(crate) enum Command {
     Admit(ClientId, Option<Box<Reservation>>, u64),
     /// Answers a client's request with an error.
     Reject(ClientId, Box<Rejection>),
-    /// Carries out a decision on a message.
+    /// Applies a decision on a message.
     Decide(ClientId, DecisionId, Verdict),
-    /// Serves a connection.
+    /// Serves a connection that the listener accepted.
     Accept(Box<AcceptedStream>),
-    /// Ends a shard that cannot go on.
+    /// Ends a shard whose event loop or timer failed.
     Fail,
     /// Drains and ends. Nothing follows.
     Stop,
 }
 
-/// What a tick may spend, in sixty-fourths of a write to a socket.
+/// What a tick may spend. A write to a socket costs `WRITE`.
 pub(crate) type Cost = usize;
 
-/// The cost of one write.
+/// The cost of one short write.
 pub(crate) const WRITE: Cost = 64;
 
-/// A write of as many bytes costs one more.
+/// A long write costs one `WRITE` more for each of this many bytes.
 pub(crate) const WRITE_SIZE: usize = 16 * 1024;
 
-/// The cost of a write of `len` bytes.
+/// Returns the cost of a write of `len` bytes.
 pub(crate) fn write_cost(len: usize) -> Cost {
     WRITE + len * WRITE / WRITE_SIZE
 }
 
 impl Command {
-    /// The client to which everything must be written that it lacks before the command is carried out. The
-    /// others need not wait: their order does not change.
+    /// Returns the client that must be flushed before the command is applied: everything that it lacks is
+    /// written to it. No other client needs a flush, since its order does not change.
     ///
     /// - `Deliver`: a broadcast's room is a lane like any other, and lanes are merged in their order.
-    /// - `Send`: it has a place in the shard's sequence, as a delivery has.
+    /// - `Send`: it has a position in the shard's sequence, as a delivery has.
     /// - `Close`, `Disconnect`: nothing follows the close frame.
-    /// - `Leave`: the client is owed what was published before.
-    /// - `Join`, `Admit`: a replay is a send. Without history, the first offset was fixed under the room's
-    ///   lock, and nothing need be written.
-    /// - `SetEcho`, `SetIdentity`: they count when a message is published, not when it is delivered.
+    /// - `Leave`: the client gets what was published before.
+    /// - `Join`, `Admit`: a history is written at once, so what was published before comes first. Without a
+    ///   history nothing need be written: the first offset was fixed under the room's lock.
+    /// - `SetEcho`, `SetIdentity`: they affect what the client publishes, not what it receives.
     pub(crate) fn flushes(&self) -> Option<ClientId> {
         match self {
             Self::Close(client, _) | Self::Disconnect(client, _) | Self::Leave(client, _) => {
@@ -162,9 +163,9 @@ impl Command {
         }
     }
 
-    /// The client whose bytes wait until the command is carried out: what it sends after the host's call
-    /// has returned is handled after the call.
-    pub(crate) fn holds(&self) -> Option<ClientId> {
+    /// Returns the client whose input is held until the command is applied: so what it sends after the host's
+    /// call has returned is handled after the call.
+    pub(crate) fn holds_input_of(&self) -> Option<ClientId> {
         match self {
             Self::Disconnect(client, _)
             | Self::Join(client, _)
@@ -176,11 +177,11 @@ impl Command {
         }
     }
 
-    /// What carrying it out costs, beside what it flushes.
+    /// Returns what applying it costs, beside what it flushes.
     pub(crate) fn cost(&self) -> Cost {
         match self {
             Self::Deliver(_) => 1,
-            // It is copied, and written later.
+            // It is copied now, and written later at the cost of a write.
             Self::Send(_, message) => 1 + write_cost(message.data().len()) / 64,
             Self::Close(..) | Self::Disconnect(..) | Self::Reject(..) => WRITE,
             Self::Join(_, reservation) if reservation.history.is_empty() => WRITE / 4,
@@ -194,7 +195,7 @@ impl Command {
         }
     }
 
-    /// Roughly what it keeps in memory beside itself, in bytes.
+    /// Returns roughly what it keeps in memory beside itself, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Deliver(Delivery { message, .. })

@@ -7,7 +7,7 @@ use crate::{event::ClientId, message::Message};
 
 /// A message as its room published it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Publication<'a> {
+pub(crate) struct RoomMessage<'a> {
     #[allow(dead_code, reason = "the plain form is the message alone")]
     pub(crate) room: RoomId,
     #[allow(dead_code, reason = "the plain form is the message alone")]
@@ -17,7 +17,7 @@ pub(crate) struct Publication<'a> {
     pub(crate) message: &'a Message,
 }
 
-impl<'a> Publication<'a> {
+impl<'a> RoomMessage<'a> {
     /// A message to one client, which no room published.
     pub(crate) fn direct(message: &'a Message) -> Self {
         Self { room: RoomId::EVERYONE, offset: 0, sender: None, message }
@@ -52,8 +52,8 @@ impl Form {
     ];
 
     /// Encodes a publication, at the end of a buffer unless it is long.
-    pub(crate) fn encode(self, publication: &Publication<'_>, buffer: &mut Vec<u8>) -> Encoded {
-        let Publication { message, .. } = publication;
+    pub(crate) fn encode(self, publication: &RoomMessage<'_>, buffer: &mut Vec<u8>) -> Encoded {
+        let RoomMessage { message, .. } = publication;
         match self {
             Self::Plain => match message.long_frame() {
                 Some(frame) => return Encoded::Whole(frame.clone()),
@@ -61,7 +61,7 @@ impl Form {
             },
             #[cfg(test)]
             Self::Numbered => {
-                let Publication { room, offset, .. } = publication;
+                let RoomMessage { room, offset, .. } = publication;
                 let mut text = format!("{}/{offset} ", room.0).into_bytes();
                 text.extend_from_slice(message.data());
                 crate::frame::append_data(buffer, message.kind(), &text);
@@ -71,7 +71,7 @@ impl Form {
     }
 
     /// Encodes a publication for one client.
-    pub(crate) fn encode_one(self, publication: &Publication<'_>) -> Bytes {
+    pub(crate) fn encode_one(self, publication: &RoomMessage<'_>) -> Bytes {
         let mut buffer = Vec::new();
         match self.encode(publication, &mut buffer) {
             Encoded::Appended => buffer.into(),
@@ -82,7 +82,7 @@ impl Form {
     /// Encodes messages of a room for one subscriber, in one piece.
     pub(crate) fn encode_all<'a>(
         self,
-        publications: impl Iterator<Item = Publication<'a>>,
+        publications: impl Iterator<Item = RoomMessage<'a>>,
     ) -> Bytes {
         let mut buffer = Vec::new();
         for publication in publications {

@@ -11,7 +11,7 @@ use super::segments::{Run, Segments};
 /// share one copy.
 #[derive(Debug)]
 pub(crate) struct Frames<'a> {
-    lent: &'a [u8],
+    borrowed: &'a [u8],
     source: Source<'a>,
 }
 
@@ -26,12 +26,12 @@ enum Source<'a> {
 impl<'a> Frames<'a> {
     /// The frames of a run.
     pub(super) fn of(segments: &'a Segments, run: &'a Run) -> Self {
-        Self { lent: segments.frames(run), source: Source::Segments(segments, run) }
+        Self { borrowed: segments.frames(run), source: Source::Segments(segments, run) }
     }
 
     /// Merged frames, and where the copy of them is kept that clients share.
-    pub(super) fn merged(lent: &'a [u8], kept: &'a OnceCell<Bytes>) -> Self {
-        Self { lent, source: Source::Merged(kept) }
+    pub(super) fn merged(borrowed: &'a [u8], kept: &'a OnceCell<Bytes>) -> Self {
+        Self { borrowed, source: Source::Merged(kept) }
     }
 
     /// Calls `each` with the frames, counted by reference, of which the first `taken` bytes are sent, and
@@ -41,7 +41,7 @@ impl<'a> Frames<'a> {
             Source::Counted(bytes) => each(bytes, taken),
             Source::Segments(segments, run) => segments.keep(run, taken, each),
             Source::Merged(kept) => {
-                each(kept.get_or_init(|| Bytes::copy_from_slice(self.lent)), taken);
+                each(kept.get_or_init(|| Bytes::copy_from_slice(self.borrowed)), taken);
             }
         }
     }
@@ -49,7 +49,7 @@ impl<'a> Frames<'a> {
 
 impl<'a> From<&'a Bytes> for Frames<'a> {
     fn from(counted: &'a Bytes) -> Self {
-        Self { lent: counted, source: Source::Counted(counted) }
+        Self { borrowed: counted, source: Source::Counted(counted) }
     }
 }
 
@@ -57,6 +57,6 @@ impl Deref for Frames<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.lent
+        self.borrowed
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Gather {
     pieces: Vec<Piece>,
     merged: Merged,
     /// What was found for the client before, which lacked everything from a place in the sequence on.
-    known: Option<(u64, Run)>,
+    last_run: Option<(u64, Run)>,
     pub(super) delivered: Delivered,
 }
 
@@ -44,11 +44,11 @@ struct Part {
 }
 
 /// A frame that was sent to one client alone, and its place in the shard's sequence.
-pub(super) type Sent = (u64, Bytes);
+pub(super) type PendingSend = (u64, Bytes);
 
 /// One message of a merge: its place in the shard's sequence, its part, its entry; or `SENT`, and its number.
 type Piece = (u64, u32, u64);
-const SENT: u32 = u32::MAX;
+const SEND: u32 = u32::MAX;
 
 /// A longer frame is not copied into a merge.
 const MAX_MERGED: usize = 32 * 1024;
@@ -90,7 +90,7 @@ impl Merged {
 impl Gather {
     /// Forgets what was found for the last client: lanes have changed.
     pub(super) fn reset(&mut self) {
-        self.known = None;
+        self.last_run = None;
     }
 
     /// Writes what a client lacks of the one lane in which something waits for it.
@@ -101,17 +101,17 @@ impl Gather {
         from: u64,
         tail: u64,
     ) -> Cost {
-        let written = out.written();
-        out.set_written(tail);
-        if segments.tail() <= written || !out.is_open() {
+        let cursor = out.cursor();
+        out.set_cursor(tail);
+        if segments.tail() <= cursor || !out.is_open() {
             return VISIT;
         }
         // From the first offset on, clients that have the same lack the same.
         let is_usual = from <= segments.first_offset();
-        let known = self.known.take_if(|(sequence, _)| is_usual && *sequence == written);
-        let run = match known {
+        let last_run = self.last_run.take_if(|(sequence, _)| is_usual && *sequence == cursor);
+        let run = match last_run {
             Some((_, run)) => Some(run),
-            None => segments.run(segments.find(written, from)),
+            None => segments.run(segments.find(cursor, from)),
         };
         let Some(mut run) = run else { return VISIT };
         if segments.hides(out.id(), &(run.entries.start..segments.end())) {
@@ -119,7 +119,7 @@ impl Gather {
         }
         let mut cost = self.write_run(segments, out, &run);
         if is_usual {
-            self.known = Some((written, run.clone()));
+            self.last_run = Some((cursor, run.clone()));
         }
         while let Some(next) = segments.run(run.entries.end) {
             cost += self.write_run(segments, out, &next);
@@ -158,19 +158,19 @@ impl Gather {
         dirty: impl ExactSizeIterator<Item = LaneKey> + Clone,
         tail: u64,
         out: &Outbound,
-        sent: &[Sent],
+        sends: &[PendingSend],
     ) -> Cost {
-        let written = out.written();
-        out.set_written(tail);
+        let cursor = out.cursor();
+        out.set_cursor(tail);
         if !out.is_open() {
             return VISIT;
         }
         let mut parts = std::mem::take(&mut self.parts);
         parts.clear();
-        if written < tail {
-            out.each_slot(dirty, |slot| parts.extend(Part::of(lanes, slot, written)));
+        if cursor < tail {
+            out.each_slot(dirty, |slot| parts.extend(Part::of(lanes, slot, cursor)));
         }
-        let cost = self.write_parts(lanes, out, &parts, sent);
+        let cost = self.write_parts(lanes, out, &parts, sends);
         self.parts = parts;
         VISIT + cost
     }
@@ -180,10 +180,10 @@ impl Gather {
         lanes: &Slab<Lane>,
         out: &Outbound,
         parts: &[Part],
-        sent: &[Sent],
+        sends: &[PendingSend],
     ) -> Cost {
         let hides = |part: &Part| part.segments(lanes).hides(out.id(), &part.entries);
-        match (parts, sent) {
+        match (parts, sends) {
             ([], []) => 0,
             ([], [(_, frame)]) => {
                 out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
@@ -200,7 +200,7 @@ impl Gather {
             (_, []) if self.merged.parts == parts && !parts.iter().any(hides) => {
                 self.merged.write(out, &mut self.delivered)
             }
-            _ => self.write_merged(lanes, out, parts, sent),
+            _ => self.write_merged(lanes, out, parts, sends),
         }
     }
 
@@ -210,22 +210,22 @@ impl Gather {
         lanes: &Slab<Lane>,
         out: &Outbound,
         parts: &[Part],
-        sent: &[Sent],
+        sends: &[PendingSend],
     ) -> Cost {
         self.merged.clear();
-        let hides_any = self.collect(lanes, out, parts, sent);
+        let hides_any = self.collect(lanes, out, parts, sends);
         let pieces = std::mem::take(&mut self.pieces);
         let mut cost = 0;
         for (_, source, number) in &pieces {
             cost += match parts.get(*source as usize).map(|part| part.segments(lanes)) {
                 Some(segments) => self.merge(out, segments.frame(*number), segments.long(*number)),
                 None => {
-                    let (_, frame) = &sent[*number as usize];
+                    let (_, frame) = &sends[*number as usize];
                     self.merge(out, frame, Some(frame).filter(|frame| frame.len() > MAX_MERGED))
                 }
             };
         }
-        let is_shared = cost == 0 && !hides_any && sent.is_empty();
+        let is_shared = cost == 0 && !hides_any && sends.is_empty();
         self.pieces = pieces;
         cost += self.merged.write(out, &mut self.delivered);
         if is_shared {
@@ -240,7 +240,7 @@ impl Gather {
         lanes: &Slab<Lane>,
         out: &Outbound,
         parts: &[Part],
-        sent: &[Sent],
+        sends: &[PendingSend],
     ) -> bool {
         self.pieces.clear();
         let mut hides_any = false;
@@ -256,9 +256,9 @@ impl Gather {
             let mut hidden = segments.hidden(out.id(), part.entries.clone()).peekable();
             self.pieces.extend(pieces.filter(|(.., entry)| hidden.next_if_eq(entry).is_none()));
         }
-        let numbered = (0..).zip(sent);
-        self.pieces.extend(numbered.map(|(number, (place, _))| (*place, SENT, number)));
-        if parts.len() + usize::from(!sent.is_empty()) > 1 {
+        let numbered = (0..).zip(sends);
+        self.pieces.extend(numbered.map(|(number, (place, _))| (*place, SEND, number)));
+        if parts.len() + usize::from(!sends.is_empty()) > 1 {
             // Each part is in order: this merges them.
             self.pieces.sort();
         }
@@ -284,11 +284,11 @@ impl Gather {
 
 impl Part {
     /// What a client lacks of a lane, if anything.
-    fn of(lanes: &Slab<Lane>, slot: Slot, written: u64) -> Option<Self> {
+    fn of(lanes: &Slab<Lane>, slot: Slot, cursor: u64) -> Option<Self> {
         let lane = lanes.get(slot.lane.index())?;
-        let segments = lane.segments.as_ref().filter(|segments| segments.tail() > written)?;
+        let segments = lane.segments.as_ref().filter(|segments| segments.tail() > cursor)?;
         let from = lane.subscribers.get(slot.number())?.from;
-        let entries = segments.find(written, from)..segments.end();
+        let entries = segments.find(cursor, from)..segments.end();
         let sequences = {
             let mut sequences = segments.sequences(&entries);
             let first = sequences.next()?;

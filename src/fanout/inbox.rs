@@ -1,12 +1,12 @@
 //! A shard's inbox: the one way by which other threads reach its connections.
 //!
-//! It has two queues. Commands are carried out in the order in which they were pushed. A client's message may
-//! pass them as *express* if no command waits that concerns its room: so a host that queues much for one room
-//! keeps no other room waiting.
+//! It has two queues. Commands are applied in the order in which they were pushed. A client's message passes
+//! them as an *express* delivery if no pending command concerns its room: so a host that queues much for one
+//! room delays no other room.
 //!
 //! Invariant: what was pushed is taken before the shard ends. Express deliveries that were pushed before a
-//! command are taken with it or before it, and are carried out first. A shard is woken once for all that came
-//! while it was parked.
+//! command are taken with it or before it, and are applied first. A shard is woken once for all pushes while
+//! it was parked.
 
 use std::{
     sync::{
@@ -23,8 +23,8 @@ use tokio::sync::Notify;
 use super::command::{Command, Delivery};
 use crate::error::{Error, Result};
 
-/// Beyond as many commands or bytes, publishers wait. The bound is soft: each of them checks before it
-/// pushes, so one message a publisher, or what one read of a client's socket held, can pass it.
+/// While a queue holds this many entries or bytes, publishers wait. The bound is soft: they check before they
+/// push, so one batch of each publisher, or what one read of a client's socket held, can exceed it.
 const MAX_COMMANDS: usize = 16 * 1024;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -33,12 +33,12 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct Inbox {
     // A std mutex: it is never held across an await, and the critical section is a push or a swap.
     queue: Mutex<Queue>,
-    /// Whether the host's threads wait; set and cleared under the lock, read without it.
+    /// Whether the commands have reached a bound; set and cleared under the lock, read without it.
     full: AtomicBool,
-    /// Whether clients are not read, in the same way.
+    /// Whether the express deliveries have reached a bound, in the same way.
     express_full: AtomicBool,
-    /// How many of all commands that were ever pushed are carried out.
-    carried_out: AtomicU64,
+    /// How many of all commands that were ever pushed are applied.
+    applied: AtomicU64,
     /// Wakes the host's threads that wait for space.
     space: Condvar,
     /// Wakes the connections that wait for space.
@@ -55,7 +55,7 @@ struct Queue {
     express_bytes: usize,
     /// How many commands were ever pushed.
     pushed: u64,
-    /// Whether the shard must be woken: it found nothing and parked.
+    /// Whether the next push must wake the shard: it found both queues empty.
     is_parked: bool,
     closed: bool,
 }
@@ -72,7 +72,7 @@ impl Inbox {
     /// Adds a command, and wakes the shard if it is parked. Returns the command's number.
     ///
     /// # Errors
-    /// The command itself, if the shard takes no more.
+    /// Returns the command, if the inbox is closed.
     pub(crate) fn push(&self, command: Command) -> Result<u64, Command> {
         let mut queue = self.lock();
         if queue.closed {
@@ -89,7 +89,7 @@ impl Inbox {
         Ok(number)
     }
 
-    /// Adds deliveries that pass all commands.
+    /// Adds deliveries that pass all pending commands.
     ///
     /// # Errors
     /// `Stopped`.
@@ -106,7 +106,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Adds deliveries, as `push` does.
+    /// Adds deliveries behind all pending commands. Returns the number of the last.
     ///
     /// # Errors
     /// `Stopped`.
@@ -123,7 +123,7 @@ impl Inbox {
         Ok(number)
     }
 
-    /// Notes whether publishers wait from now on, and wakes the shard if it is parked.
+    /// Updates whether publishers wait, and wakes the shard if it is parked.
     fn note_pushed(&self, mut queue: MutexGuard<'_, Queue>) {
         if queue.commands.len() >= MAX_COMMANDS || queue.bytes >= MAX_BYTES {
             self.full.store(true, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Inbox {
         }
     }
 
-    /// Sets what wakes the shard, once it runs.
+    /// Sets the shard's waker.
     pub(crate) fn set_waker(&self, waker: Waker) {
         let _ = self.waker.set(waker);
     }
@@ -146,7 +146,7 @@ impl Inbox {
     /// Swaps all waiting express deliveries into `express`, and all waiting commands into `commands` if they
     /// are wanted. Both must be empty.
     pub(crate) fn take(&self, express: &mut Vec<Delivery>, commands: Option<&mut Vec<Command>>) {
-        debug_assert!(express.is_empty(), "what was taken is carried out first");
+        debug_assert!(express.is_empty(), "what was taken is applied first");
         let mut queue = self.lock();
         let mut has_space = false;
         if !queue.express.is_empty() {
@@ -155,52 +155,52 @@ impl Inbox {
             has_space |= self.express_full.swap(false, Ordering::Relaxed);
         }
         if let Some(commands) = commands.filter(|_| !queue.commands.is_empty()) {
-            debug_assert!(commands.is_empty(), "what was taken is carried out first");
+            debug_assert!(commands.is_empty(), "what was taken is applied first");
             std::mem::swap(&mut queue.commands, commands);
             queue.bytes = 0;
             has_space |= self.full.swap(false, Ordering::Relaxed);
         }
         if has_space {
-            // At once: until the waiting connections know, others of their shards would let them go first
-            // in vain.
+            // Under the lock, so at once: until the waiting connections know, the others of their shards would
+            // yield to them in vain.
             self.space_for_tasks.notify_waiters();
             drop(queue);
             self.space.notify_all();
         }
     }
 
-    /// Whether nothing waits. If so, the next push wakes the shard.
+    /// Returns whether nothing waits. If so, the next push wakes the shard.
     pub(crate) fn may_park(&self) -> bool {
         let mut queue = self.lock();
         queue.is_parked = queue.commands.is_empty() && queue.express.is_empty();
         queue.is_parked
     }
 
-    /// Whether the host's threads wait.
+    /// Whether the host must wait.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Whether clients are not read.
+    /// Whether clients that publish are not read.
     pub(crate) fn is_express_full(&self) -> bool {
         self.express_full.load(Ordering::Relaxed)
     }
 
-    /// Notes how many more commands are carried out.
-    pub(crate) fn note_carried_out(&self, count: u64) {
-        // Publishers that see it push behind what the shard has put into its lanes.
-        self.carried_out.fetch_add(count, Ordering::Release);
+    /// Notes that `count` more commands are applied.
+    pub(crate) fn note_applied(&self, count: u64) {
+        // Release: a publisher that sees the count pushes behind what the commands have put into the lanes.
+        self.applied.fetch_add(count, Ordering::Release);
     }
 
-    /// Whether a command, by its number, is carried out.
-    pub(crate) fn is_carried_out(&self, number: u64) -> bool {
-        number <= self.carried_out.load(Ordering::Acquire)
+    /// Whether the command with a number is applied.
+    pub(crate) fn is_applied(&self, number: u64) -> bool {
+        number <= self.applied.load(Ordering::Acquire)
     }
 
     /// Waits for space on a thread of the host.
     ///
     /// # Errors
-    /// `QueueFull` at the deadline.
+    /// `QueueFull` after the deadline.
     pub(crate) fn wait_for_space(&self, deadline: Instant) -> Result<()> {
         let mut queue = self.lock();
         while self.is_full() && !queue.closed {
@@ -213,7 +213,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Waits for space in a task of a shard. It ends: a shard waits for no client.
+    /// Waits for space in a task of a shard. The wait ends, since no shard waits for a client.
     pub(crate) async fn space(&self) {
         let is_full = || self.is_full() || self.is_express_full();
         while is_full() {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn publishers_are_told_when_too_much_waits_by_count_and_by_bytes() {
+    fn publishers_wait_at_the_bounds_in_commands_and_in_bytes() {
         for (size, count) in [(0, MAX_COMMANDS), (MAX_BYTES / 16, 16)] {
             let inbox = Inbox::default();
             for _ in 0..count {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publisher_that_waits_goes_on_when_there_is_space() {
+    fn a_waiting_publisher_resumes_when_there_is_space() {
         let inbox = Inbox::default();
         for _ in 0..MAX_COMMANDS {
             inbox.push(send(0)).unwrap();

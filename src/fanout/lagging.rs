@@ -16,7 +16,7 @@ pub(crate) struct Lagging {
 
 impl Lagging {
     /// Judges a client's outbox at a time.
-    pub(crate) fn watch(&self, client: ClientId, at: Instant) {
+    pub(crate) fn add(&self, client: ClientId, at: Instant) {
         let mut due = self.due.borrow_mut();
         let index = due.partition_point(|(other, _)| *other <= at);
         due.insert(index, (at, client));
@@ -53,7 +53,7 @@ mod tests {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         for (client, seconds) in [(1, 3), (2, 5), (3, 1), (4, 5)] {
-            lagging.watch(ClientId::new(client, 0), start + second * seconds);
+            lagging.add(ClientId::new(client, 0), start + second * seconds);
         }
         assert_eq!(lagging.first(), Some(start + second));
         assert_eq!(lagging.pop_due(start), None);

@@ -20,7 +20,7 @@ pub(super) struct Lane {
     pub(super) next: usize,
     /// The entry behind the last when the round over all subscribers began: at its end all have those
     /// before it.
-    pub(super) round: u64,
+    pub(super) round_end: u64,
     // Boxed: a lane in which nothing waits has a pointer.
     pub(super) segments: Option<Box<Segments>>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Subscriber {
 impl Lane {
     pub(super) fn new(room: RoomId, form: Form) -> Self {
         let subscribers = Slab::new();
-        Self { room, form, subscribers, end: 0, next: 0, round: 0, segments: None }
+        Self { room, form, subscribers, end: 0, next: 0, round_end: 0, segments: None }
     }
 
     /// Adds a subscriber that receives the messages from an offset on. Returns its number.

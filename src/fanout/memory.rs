@@ -3,7 +3,7 @@
 use super::{command::Delivery, form::Form, segments::Segments};
 
 /// From as many waiting bytes on, the inbox is not taken: its commands would wait behind them.
-const ENOUGH: usize = 128 * 1024;
+const BACKLOG: usize = 128 * 1024;
 
 /// From as many waiting bytes on, nothing is added.
 const FULL: usize = 256 * 1024;
@@ -76,8 +76,8 @@ impl Memory {
     }
 
     /// Whether so much waits that the inbox is not taken.
-    pub(super) fn has_enough(&self) -> bool {
-        self.size >= ENOUGH
+    pub(super) fn has_backlog(&self) -> bool {
+        self.size >= BACKLOG
     }
 
     /// Whether so much waits that nothing is added.
@@ -111,22 +111,22 @@ mod tests {
         let segments = std::ptr::from_ref(&**one.as_ref().unwrap());
         memory.forget(&mut one, u64::MAX);
         assert!(one.is_none() && memory.is_empty());
-        assert!(memory.push(&mut other, Form::Plain, &delivery(1, ENOUGH), 2));
+        assert!(memory.push(&mut other, Form::Plain, &delivery(1, BACKLOG), 2));
         assert!(std::ptr::eq(&**other.as_ref().unwrap(), segments));
-        assert!(memory.has_enough() && !memory.is_full());
+        assert!(memory.has_backlog() && !memory.is_full());
     }
 
     #[test]
     fn the_bounds_are_what_they_say() {
         let mut memory = Memory::default();
-        for (len, has_enough, is_full) in [
-            (ENOUGH - 1, false, false),
+        for (len, has_backlog, is_full) in [
+            (BACKLOG - 1, false, false),
             (1, true, false),
-            (FULL - ENOUGH - 1, true, false),
+            (FULL - BACKLOG - 1, true, false),
             (1, true, true),
         ] {
             memory.add(len);
-            assert_eq!((memory.has_enough(), memory.is_full()), (has_enough, is_full), "{len}");
+            assert_eq!((memory.has_backlog(), memory.is_full()), (has_backlog, is_full), "{len}");
         }
         // An express message fits while its lane has little, and all of them not too much.
         let mut lane = None;

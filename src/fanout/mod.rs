@@ -34,7 +34,7 @@ pub(crate) use self::slot::Slot;
 use self::{
     command::{Cost, Delivery, RoomId},
     form::Form,
-    gather::{Gather, Sent},
+    gather::{Gather, PendingSend},
     lane::Lane,
     memory::Memory,
     outbound::Outbound,
@@ -52,8 +52,8 @@ pub(crate) struct Fanout {
     /// The place of the next delivery in the shard's sequence.
     tail: u64,
     /// What was sent to single clients, and these clients in the order of their turns.
-    sent: FxHashMap<ClientId, SentTo>,
-    sent_to: VecDeque<ClientId>,
+    pending_sends: FxHashMap<ClientId, PendingSends>,
+    send_order: VecDeque<ClientId>,
     memory: Memory,
     gather: Gather,
 }
@@ -61,9 +61,9 @@ pub(crate) struct Fanout {
 /// What was sent to one client alone and waits for its turn: more that comes meanwhile leaves in the same
 /// write.
 #[derive(Debug)]
-struct SentTo {
+struct PendingSends {
     out: Rc<Outbound>,
-    frames: Vec<Sent>,
+    frames: Vec<PendingSend>,
 }
 
 impl Fanout {
@@ -74,8 +74,8 @@ impl Fanout {
             dirty: VecDeque::new(),
             // Behind a client that has received nothing.
             tail: 1,
-            sent: FxHashMap::default(),
-            sent_to: VecDeque::new(),
+            pending_sends: FxHashMap::default(),
+            send_order: VecDeque::new(),
             memory: Memory::default(),
             gather: Gather::default(),
         }
@@ -146,13 +146,13 @@ impl Fanout {
 
     /// Queues a frame for one client, behind everything that was pushed before.
     pub(crate) fn send(&mut self, out: &Rc<Outbound>, frame: Bytes) {
-        self.memory.add(frame.len() + size_of::<Sent>());
-        let order = &mut self.sent_to;
-        let sent = self.sent.entry(out.id()).or_insert_with(|| {
+        self.memory.add(frame.len() + size_of::<PendingSend>());
+        let order = &mut self.send_order;
+        let pending_sends = self.pending_sends.entry(out.id()).or_insert_with(|| {
             order.push_back(out.id());
-            SentTo { out: Rc::clone(out), frames: Vec::new() }
+            PendingSends { out: Rc::clone(out), frames: Vec::new() }
         });
-        sent.frames.push((self.tail, frame));
+        pending_sends.frames.push((self.tail, frame));
         self.tail += 1;
     }
 
@@ -165,14 +165,14 @@ impl Fanout {
     }
 
     fn write_all(&mut self, out: &Outbound) -> Cost {
-        let Self { lanes, dirty, tail, sent, memory, gather, .. } = self;
-        let frames = take_sent(sent, memory, out);
+        let Self { lanes, dirty, tail, pending_sends, memory, gather, .. } = self;
+        let frames = take_pending_sends(pending_sends, memory, out);
         gather.write_all(lanes, dirty.iter().copied(), *tail, out, &frames)
     }
 
     /// Whether so much waits that the inbox is not taken.
-    pub(crate) fn has_enough(&self) -> bool {
-        self.memory.has_enough()
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.memory.has_backlog()
     }
 
     /// Whether so much waits that nothing is added.
@@ -189,7 +189,7 @@ impl Fanout {
 
     /// Whether nothing waits.
     pub(crate) fn is_clean(&self) -> bool {
-        self.dirty.is_empty() && self.sent.is_empty()
+        self.dirty.is_empty() && self.pending_sends.is_empty()
     }
 
     /// Goes on with the rounds over the lanes in which something waits, up to a budget. A lane that is not
@@ -204,11 +204,11 @@ impl Fanout {
         // What was sent to single clients has at most half of it.
         let mut share = budget / 2;
         while share > 0
-            && let Some(id) = self.sent_to.pop_front()
+            && let Some(id) = self.send_order.pop_front()
         {
             // A round or a flush may have written it.
-            let Some(sent) = self.sent.get(&id) else { continue };
-            let out = Rc::clone(&sent.out);
+            let Some(pending_sends) = self.pending_sends.get(&id) else { continue };
+            let out = Rc::clone(&pending_sends.out);
             let cost = self.write_all(&out);
             share = share.saturating_sub(cost);
             budget = budget.saturating_sub(cost);
@@ -233,14 +233,14 @@ impl Fanout {
     /// Goes on with the round over a lane's subscribers, which is the first of the dirty ones. Returns
     /// whether nothing waits in it any more.
     fn write_lane(&mut self, key: LaneKey, has_broadcasts: bool, budget: &mut Cost) -> bool {
-        let Self { lanes, dirty, tail, sent, memory, gather, .. } = self;
+        let Self { lanes, dirty, tail, pending_sends, memory, gather, .. } = self;
         gather.reset();
         let is_alone = dirty.len() == 1;
         loop {
             let lane = &mut lanes[key.index()];
             let Some(segments) = &lane.segments else { return true };
             if lane.next == 0 {
-                lane.round = segments.end();
+                lane.round_end = segments.end();
             }
             let (end, mut next) = (lane.end, lane.next);
             let lane = &lanes[key.index()];
@@ -254,11 +254,13 @@ impl Fanout {
                 let Some(subscriber) = lane.subscribers.get(number) else { continue };
                 let out = &subscriber.out;
                 let is_usual = is_alone || (!has_broadcasts && out.is_in_one_room());
-                let cost = if is_usual && (sent.is_empty() || !sent.contains_key(&out.id())) {
+                let cost = if is_usual
+                    && (pending_sends.is_empty() || !pending_sends.contains_key(&out.id()))
+                {
                     let Some(segments) = &lane.segments else { break };
                     gather.write_lane(segments, out, subscriber.from, *tail)
                 } else {
-                    let frames = take_sent(sent, memory, out);
+                    let frames = take_pending_sends(pending_sends, memory, out);
                     gather.write_all(lanes, dirty.iter().copied(), *tail, out, &frames)
                 };
                 *budget = budget.saturating_sub(cost);
@@ -270,22 +272,25 @@ impl Fanout {
             }
             lane.next = 0;
             gather.reset();
-            memory.forget(&mut lane.segments, lane.round);
+            memory.forget(&mut lane.segments, lane.round_end);
         }
     }
 }
 
 /// Takes what was sent to a client alone.
-fn take_sent(
-    sent: &mut FxHashMap<ClientId, SentTo>,
+fn take_pending_sends(
+    pending_sends: &mut FxHashMap<ClientId, PendingSends>,
     memory: &mut Memory,
     out: &Outbound,
-) -> Vec<Sent> {
-    if sent.is_empty() {
+) -> Vec<PendingSend> {
+    if pending_sends.is_empty() {
         return Vec::new();
     }
-    let frames = sent.remove(&out.id()).map(|sent| sent.frames).unwrap_or_default();
-    frames.iter().for_each(|(_, frame)| memory.remove(frame.len() + size_of::<Sent>()));
+    let frames = pending_sends
+        .remove(&out.id())
+        .map(|pending_sends| pending_sends.frames)
+        .unwrap_or_default();
+    frames.iter().for_each(|(_, frame)| memory.remove(frame.len() + size_of::<PendingSend>()));
     frames
 }
 

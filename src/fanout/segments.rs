@@ -11,7 +11,7 @@ use once_cell::unsync::OnceCell;
 
 use super::{
     command::Delivery,
-    form::{Encoded, Form, Publication},
+    form::{Encoded, Form, RoomMessage},
 };
 use crate::event::ClientId;
 
@@ -81,7 +81,7 @@ impl Segments {
     pub(super) fn push(&mut self, form: Form, delivery: &Delivery, sequence: u64) {
         let Delivery { room, offset, message, exclude } = delivery;
         let (entry, start) = (self.end(), self.frames.len());
-        let publication = Publication { room: *room, offset: *offset, sender: *exclude, message };
+        let publication = RoomMessage { room: *room, offset: *offset, sender: *exclude, message };
         let encoded = form.encode(&publication, &mut self.frames);
         let len = match &encoded {
             Encoded::Appended => self.frames.len() - start,

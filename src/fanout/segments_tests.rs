@@ -32,7 +32,7 @@ fn filled(first: u64, lens: &[usize], forgotten: u64) -> (Segments, Model) {
     for (offset, len) in (first..).zip(lens) {
         let exclude = (offset % 3 == 0).then(|| ClientId::new(offset % 2 + 1, 0));
         let delivery = delivery(offset, *len, exclude);
-        let frame = Form::Plain.encode_one(&Publication::direct(&delivery.message)).to_vec();
+        let frame = Form::Plain.encode_one(&RoomMessage::direct(&delivery.message)).to_vec();
         model.0.push((place(offset), offset, frame, exclude));
         segments.push(Form::Plain, &delivery, place(offset));
         if offset % 4 == 0 {

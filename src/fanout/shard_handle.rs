@@ -1,4 +1,7 @@
-//! A shard as other threads see it: its inbox, and what they know of its clients.
+//! A shard as other threads see it: its inbox, its roster of clients, and its load.
+//!
+//! Invariant: a client's entry in the roster holds the rooms that it is in once all commands in the inbox are
+//! applied.
 
 use std::{
     num::NonZero,
@@ -21,36 +24,36 @@ use crate::{
     event::ClientId,
 };
 
-/// What other threads know of a shard.
+/// One shard, for all threads.
 #[derive(Debug, Default)]
 pub(crate) struct ShardHandle {
     pub(crate) inbox: Inbox,
     /// The clients that the host can reach.
     // A std mutex: it is held for one look-up.
-    roster: Mutex<FxHashMap<ClientId, Known>>,
-    /// How many commands wait that hold a client's bytes back.
+    roster: Mutex<FxHashMap<ClientId, RosterEntry>>,
+    /// How many pending commands hold the input of a client.
     unapplied: AtomicUsize,
     pub(crate) undecided: Undecided,
     pub(crate) load: Arc<Load>,
 }
 
-/// What the host's threads know of a client.
+/// One client, for the host's threads.
 #[derive(Debug, Default)]
-struct Known {
-    /// How many commands wait that hold its bytes back.
+struct RosterEntry {
+    /// How many pending commands hold its input.
     unapplied: u32,
-    /// Whether it waits for admission to a room that it has asked for, which counts among its rooms.
-    has_asked: bool,
+    /// Whether it waits for admission to the room that it asks for, which counts as one of its rooms.
+    has_requested_room: bool,
     rooms: RoomSet,
 }
 
-impl Known {
+impl RosterEntry {
     fn rooms(&self) -> usize {
-        usize::from(self.has_asked) + self.rooms.len()
+        usize::from(self.has_requested_room) + self.rooms.len()
     }
 }
 
-/// The rooms that a client is in when all commands are carried out. Nearly all clients are in one: further
+/// The rooms that a client is in once all pending commands are applied. Nearly all clients are in one: further
 /// ones are behind a pointer.
 #[derive(Debug, Default)]
 struct RoomSet {
@@ -92,101 +95,103 @@ impl ShardHandle {
         self.roster().contains_key(&client)
     }
 
-    /// Makes a client known to the host's threads that is in a room. One that is known stays as it is.
+    /// Adds a client that is in a room to the roster. An entry that is there already stays as it is.
     pub(crate) fn add_client(&self, client: ClientId, room: Option<RoomId>) {
         let in_room = || {
-            let mut known = Known::default();
-            room.inspect(|room| known.rooms.insert(*room));
-            known
+            let mut entry = RosterEntry::default();
+            room.inspect(|room| entry.rooms.insert(*room));
+            entry
         };
         self.roster().entry(client).or_insert_with(in_room);
     }
 
-    /// Makes a client known to the host's threads that waits for admission to a room.
+    /// Adds a client that waits for admission to a room to the roster.
     pub(crate) fn add_applicant(&self, client: ClientId) {
-        self.roster().insert(client, Known { has_asked: true, ..Known::default() });
+        self.roster()
+            .insert(client, RosterEntry { has_requested_room: true, ..RosterEntry::default() });
     }
 
-    /// Makes a client unknown to the host's threads.
+    /// Removes a client from the roster: the host cannot reach it any more.
     pub(crate) fn remove_client(&self, client: ClientId) {
         self.roster().remove(&client);
     }
 
-    /// Pushes a command of the host. If it holds a client's bytes back, it does so before this returns.
-    /// Returns the command's number.
+    /// Pushes a command of the host. If it holds a client's input, it does so from before this returns. Returns
+    /// the command's number.
     ///
     /// # Errors
     /// `ClientNotFound`, `Stopped`; `TooManyRooms` if it puts a client into more than `max_rooms`.
     pub(crate) fn push(&self, command: Command, max_rooms: usize) -> Result<u64> {
-        let Some(client) = command.holds() else {
+        let Some(client) = command.holds_input_of() else {
             return self.inbox.push(command).map_err(|_| Error::Stopped);
         };
-        // Locked until the command is in the inbox: so what is known of the client's rooms is what the
-        // commands make of them in their order.
+        // Locked until the command is in the inbox, so that the entry's rooms change in the order of the
+        // commands.
         let mut roster = self.roster();
-        let known = roster.get_mut(&client).ok_or(Error::ClientNotFound)?;
+        let entry = roster.get_mut(&client).ok_or(Error::ClientNotFound)?;
         let room = match &command {
-            Command::Join(_, reservation) if known.rooms.has(reservation.room) => None,
-            Command::Join(..) if known.rooms() >= max_rooms => {
+            Command::Join(_, reservation) if entry.rooms.has(reservation.room) => None,
+            Command::Join(..) if entry.rooms() >= max_rooms => {
                 return Err(Error::TooManyRooms { limit: max_rooms });
             }
             Command::Join(_, reservation) => Some((reservation.room, true)),
             Command::Admit(_, reservation, _) => {
-                known.has_asked = false;
+                entry.has_requested_room = false;
                 let room = reservation.as_ref().map(|reservation| reservation.room);
-                room.filter(|room| !known.rooms.has(*room)).map(|room| (room, true))
+                room.filter(|room| !entry.rooms.has(*room)).map(|room| (room, true))
             }
             Command::Leave(_, room) => Some((*room, false)),
             _ => None,
         };
         let number = self.inbox.push(command).map_err(|_| Error::Stopped)?;
         match room {
-            Some((room, true)) => known.rooms.insert(room),
-            Some((room, false)) => known.rooms.remove(room),
+            Some((room, true)) => entry.rooms.insert(room),
+            Some((room, false)) => entry.rooms.remove(room),
             None => {}
         }
-        known.unapplied += 1;
+        entry.unapplied += 1;
         self.unapplied.fetch_add(1, Ordering::SeqCst);
         Ok(number)
     }
 
-    /// Notes that a client that waits for admission does not ask for its room any more.
+    /// Notes that a client that waits for admission does not ask for its room any more: the host took it out.
     pub(crate) fn withdraw(&self, client: ClientId) {
-        if let Some(known) = self.roster().get_mut(&client) {
-            known.has_asked = false;
+        if let Some(entry) = self.roster().get_mut(&client) {
+            entry.has_requested_room = false;
         }
     }
 
-    /// Notes that a client is in the room that it has asked for, since its admission was overdue.
+    /// Notes that a client whose admission was overdue is admitted to the room that it asked for.
     pub(crate) fn note_admitted(&self, client: ClientId, room: Option<RoomId>) {
-        if let Some(known) = self.roster().get_mut(&client) {
-            known.has_asked = false;
-            if let Some(room) = room.filter(|room| !known.rooms.has(*room)) {
-                known.rooms.insert(room);
+        if let Some(entry) = self.roster().get_mut(&client) {
+            entry.has_requested_room = false;
+            if let Some(room) = room.filter(|room| !entry.rooms.has(*room)) {
+                entry.rooms.insert(room);
             }
         }
     }
 
-    /// Notes that a command was carried out that held a client's bytes back.
+    /// Notes that a command that held a client's input is applied.
     pub(crate) fn note_applied(&self, client: ClientId) {
-        if let Some(known) = self.roster().get_mut(&client) {
-            known.unapplied = known.unapplied.saturating_sub(1);
+        if let Some(entry) = self.roster().get_mut(&client) {
+            entry.unapplied = entry.unapplied.saturating_sub(1);
         }
         self.unapplied.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether any command waits that holds a client's bytes back.
-    pub(crate) fn holds_any(&self) -> bool {
+    /// Whether any client's input is held.
+    pub(crate) fn holds_any_input(&self) -> bool {
         self.unapplied.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether a client's bytes wait for a command. Asked after they were read: a client that knows of a
-    /// call has sent them after the call was counted.
-    pub(crate) fn holds(&self, client: ClientId) -> bool {
-        self.holds_any() && self.roster().get(&client).is_some_and(|known| known.unapplied > 0)
+    /// Whether a client's input is held. Must be asked after the input was read: a client that reacts to a call
+    /// of the host sends after the call was counted.
+    pub(crate) fn holds_input_of(&self, client: ClientId) -> bool {
+        self.holds_any_input()
+            && self.roster().get(&client).is_some_and(|entry| entry.unapplied > 0)
     }
 
-    fn roster(&self) -> MutexGuard<'_, FxHashMap<ClientId, Known>> {
+    fn roster(&self) -> MutexGuard<'_, FxHashMap<ClientId, RosterEntry>> {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -197,7 +202,7 @@ mod tests {
     use crate::fanout::command::Reservation;
 
     #[test]
-    fn a_client_is_held_until_each_of_its_commands_is_carried_out() {
+    fn a_clients_input_is_held_until_each_of_its_commands_is_applied() {
         let handle = ShardHandle::default();
         let (client, other) = (ClientId::new(1, 0), ClientId::new(2, 0));
         let set_echo = || Command::SetEcho(client, true);
@@ -206,18 +211,18 @@ mod tests {
         handle.add_client(other, None);
         handle.push(set_echo(), 1).unwrap();
         handle.push(set_echo(), 1).unwrap();
-        assert!(handle.holds(client) && !handle.holds(other));
+        assert!(handle.holds_input_of(client) && !handle.holds_input_of(other));
         handle.note_applied(client);
-        assert!(handle.holds(client));
+        assert!(handle.holds_input_of(client));
         handle.note_applied(client);
-        assert!(!handle.holds(client) && !handle.holds_any());
+        assert!(!handle.holds_input_of(client) && !handle.holds_any_input());
         handle.inbox.push(Command::Stop).unwrap();
         assert!(matches!(handle.push(set_echo(), 1), Err(Error::Stopped)));
-        assert!(!handle.holds_any());
+        assert!(!handle.holds_any_input());
     }
 
     #[test]
-    fn a_client_has_as_many_rooms_as_the_limit_whatever_is_carried_out_yet() {
+    fn a_client_has_at_most_as_many_rooms_as_the_limit_while_commands_are_pending() {
         let handle = ShardHandle::default();
         let client = ClientId::new(1, 0);
         handle.add_client(client, Some(RoomId(1)));

@@ -38,7 +38,7 @@ impl Handle {
             Some(room) => {
                 rooms.reserve(client.shard(), &room, applicant.history, |room, reservation| {
                     let number = admit(Some(Box::new(reservation)))?;
-                    room.note_queued(client.shard(), number);
+                    room.note_command(client.shard(), number);
                     Ok(())
                 })
             }

@@ -65,7 +65,7 @@ impl Handle {
         let shard = self.free_shard_of(client)?;
         self.shared.rooms.reserve(client.shard(), room, 0, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
-            room.note_queued(client.shard(), number);
+            room.note_command(client.shard(), number);
             Ok(())
         })
     }
@@ -87,7 +87,7 @@ impl Handle {
         // A client that is in a room, or has a place in it, keeps the room from being forgotten.
         let Some(room) = self.shared.rooms.by_name(room) else { return Ok(()) };
         let number = self.push(shard, Command::Leave(client, room.id()))?;
-        room.note_queued(client.shard(), number);
+        room.note_command(client.shard(), number);
         Ok(())
     }
 

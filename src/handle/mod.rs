@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// A host's function that is called with what happened, in order, never twice at once.
-pub(crate) type Handler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
+pub(crate) type EventHandler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
 
 /// How long clients may take to answer the close frame if the host does not say.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -51,14 +51,14 @@ pub(crate) struct Shared {
     /// When the server ends at the latest, once it stops.
     pub(crate) deadline: watch::Sender<Option<Instant>>,
     /// Whether clients had to be cut at the deadline.
-    pub(crate) had_to_cut: AtomicBool,
+    pub(crate) had_to_abort: AtomicBool,
 }
 
 impl Shared {
     /// Logs how the server has ended.
     pub(crate) fn log_end(&self) {
         let clients = self.context.counters.connections_accepted.get();
-        if self.had_to_cut.load(Ordering::Relaxed) {
+        if self.had_to_abort.load(Ordering::Relaxed) {
             tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
         } else {
             tracing::info!(clients, "stopped");

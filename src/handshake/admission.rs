@@ -41,7 +41,7 @@ impl Waiting {
         shard.add_applicant(&client);
         let applicant = Applicant { room: Some(options.room.clone()), history: options.history };
         shard.handle.undecided.admissions.add(client.id(), applicant);
-        let decision = shard.answers.await_for(client.id());
+        let decision = shard.admission_waiters.add(client.id());
         let (room, id) = (options.room.as_str().into(), client.id());
         shard.context.events.push(Event::ConnectRequest { client: id, room, request });
         let why = Cell::new("it left before it was admitted");
@@ -90,7 +90,7 @@ impl Waiting {
     fn overdue(&self, applicant: &Applicant) -> Result<(), Answer> {
         let Self { shard, client, .. } = self;
         // No decision of the host comes any more.
-        shard.answers.take(client.id());
+        shard.admission_waiters.take(client.id());
         shard.context.counters.admissions_timed_out.add(1);
         if shard.context.options.overdue == Overdue::Refuse {
             self.why.set("the host did not decide in time");
@@ -118,7 +118,7 @@ impl Drop for Waiting {
         }
         let (shard, client) = (&self.shard, self.client.id());
         shard.handle.undecided.admissions.take(client);
-        shard.answers.take(client);
+        shard.admission_waiters.take(client);
         // What the host has sent it is in its outbox, and goes with it.
         shard.remove_client(client);
         self.client.out().report_dropped(true);

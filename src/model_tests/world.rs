@@ -22,7 +22,7 @@ use crate::{
     fanout::{
         command::{AcceptedStream, CloseFrame},
         form::Form,
-        outbound::{Clock, Outbound, Shared as OutboundShared},
+        outbound::{Clock, Outbound, OutboundShared},
         shard_handle::ShardHandle,
     },
     frame::Kind,
@@ -106,7 +106,7 @@ impl World {
             has_handler: false,
             dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
-            had_to_cut: AtomicBool::new(false),
+            had_to_abort: AtomicBool::new(false),
         });
         let handle = Handle { shared };
         Self {
@@ -302,7 +302,7 @@ impl World {
         let peer = self.peer(id);
         let (client, shard) = (Rc::clone(&peer.client), peer.shard);
         peer.expected.end(End::Closed(1000));
-        self.shards[shard].0.close_in_turn(&client, CloseFrame::new(1000, ""));
+        self.shards[shard].0.queue_close(&client, CloseFrame::new(1000, ""));
     }
 
     fn client_breaks(&mut self) {
@@ -363,7 +363,7 @@ impl World {
         let time = Duration::from_millis(self.random.next() % 40);
         for (shard, _) in &self.shards {
             shard.shared.advance(time);
-            shard.judge_due();
+            shard.check_due_outboxes();
         }
     }
 
@@ -402,7 +402,7 @@ impl World {
         for id in ended {
             let peer = self.clients.remove(&id).expect("it is there");
             let shard = &self.shards[peer.shard].0;
-            shard.depart(&peer.client);
+            shard.leave_all_rooms(&peer.client);
             peer.client.out().report_dropped(true);
             shard.remove_client(id);
             self.gone.push(peer);

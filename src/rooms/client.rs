@@ -1,4 +1,4 @@
-//! One connection as its rooms and the host know it: who it is, where it is, what it publishes.
+//! A client: its identity, its memberships, and how it publishes.
 //!
 //! Lives on its shard's thread alone.
 
@@ -21,12 +21,12 @@ use crate::{
     message::Message,
 };
 
-/// How much is read at once of a client whose frames are shorter than `SHORT_FRAME` on average, in bytes: a
-/// whole read buffer may hold ten thousand, and all others of the shard wait for as long as these take.
+/// How much one read takes, in bytes, from a client whose frames are shorter than `SHORT_FRAME` on average. A
+/// whole read buffer may hold ten thousand of them, and all other clients of the shard would wait.
 const SMALL_READ: usize = 8 * 1024;
 const SHORT_FRAME: usize = 128;
 
-/// One connection. There may be very many, most of them idle: what is rarely there is behind a pointer.
+/// One client. There may be very many, most of them idle: fields that are rarely set are behind a pointer.
 pub(crate) struct Client {
     out: Rc<Outbound>,
     /// Whether the client receives its own messages.
@@ -34,7 +34,7 @@ pub(crate) struct Client {
     /// Whether the last read held short frames.
     has_short_frames: Cell<bool>,
     memberships: RefCell<Memberships>,
-    /// What the host calls it.
+    /// What the host calls it. Boxed: most hosts name no clients.
     identity: Cell<Option<Box<Arc<str>>>>,
 }
 
@@ -59,12 +59,12 @@ impl Client {
         self.out.id()
     }
 
-    /// Its outbound half.
+    /// Returns the outbound half of its connection.
     pub(crate) fn out(&self) -> &Rc<Outbound> {
         &self.out
     }
 
-    /// What the host calls it, if it has said.
+    /// Returns what the host calls it, if the host has set that.
     pub(crate) fn identity(&self) -> Option<Arc<str>> {
         let boxed = self.identity.take();
         let identity = boxed.as_deref().cloned();
@@ -80,7 +80,7 @@ impl Client {
         self.echo.set(echo);
     }
 
-    /// The room that it publishes to: its id and name.
+    /// Returns the id and the name of the room that it publishes to.
     pub(crate) fn room(&self) -> Option<(RoomId, Arc<str>)> {
         let memberships = self.memberships.borrow();
         memberships.first().map(|first| (first.room.id(), Arc::clone(first.room.name())))
@@ -90,42 +90,43 @@ impl Client {
         self.memberships.borrow().has(room)
     }
 
-    /// How many rooms it is in.
+    /// Returns how many rooms it is in.
     pub(crate) fn rooms(&self) -> usize {
         self.memberships.borrow().len()
     }
 
-    /// Puts it into a room that it is not in yet, and that has counted it. It receives the room's messages
-    /// from an offset on.
-    pub(crate) fn enter(&self, fanout: &mut Fanout, room: Arc<Room>, from: u64) {
+    /// Adds a membership in a room that has counted the client as a subscriber already, and that it is not in
+    /// yet. It receives the room's messages from an offset on.
+    pub(crate) fn join(&self, fanout: &mut Fanout, room: Arc<Room>, from: u64) {
         let slot = fanout.subscribe(room.id(), &self.out, from);
         self.memberships.borrow_mut().add(Membership { room, slot });
     }
 
-    /// Takes it out of a room. Returns the room, which counts it still; `None` if it is not in it.
-    pub(crate) fn exit(&self, fanout: &mut Fanout, room: RoomId) -> Option<Arc<Room>> {
+    /// Removes the membership in a room. Returns the room, which still counts the client as a subscriber;
+    /// `None` if the client is not in it.
+    pub(crate) fn leave(&self, fanout: &mut Fanout, room: RoomId) -> Option<Arc<Room>> {
         let left = self.memberships.borrow_mut().remove(room)?;
         fanout.unsubscribe(&self.out, left.slot);
         Some(left.room)
     }
 
-    /// Takes it out of the room that it publishes to, as `exit` does.
-    pub(crate) fn exit_first(&self, fanout: &mut Fanout) -> Option<Arc<Room>> {
+    /// Removes the membership in the room that it publishes to, as `leave` does.
+    pub(crate) fn leave_first(&self, fanout: &mut Fanout) -> Option<Arc<Room>> {
         let left = self.memberships.borrow_mut().pop()?;
         fanout.unsubscribe(&self.out, left.slot);
         Some(left.room)
     }
 
-    /// Whether it waits until the shards take more, before it publishes.
+    /// Whether it must wait until the inboxes have space, before it publishes.
     pub(crate) fn must_wait(&self, rooms: &Rooms) -> bool {
         rooms.is_full_for(self.memberships.borrow().first().map(|first| &*first.room))
     }
 
-    /// Publishes a message to the client's room. In none, the message goes to the host alone.
+    /// Publishes a message to the client's room. If it is in none, the message goes to the host alone.
     pub(crate) fn publish(&self, rooms: &Rooms, message: Message) {
         let sender = self.sender(rooms.context());
         match self.memberships.borrow().first() {
-            // It fails if the server stops, and takes no more messages.
+            // Fails if the server stops: then the message is dropped.
             Some(first) => drop(rooms.publish_from(&sender, &first.room, message)),
             None => tell_host(rooms.context(), &sender, &message),
         }
@@ -151,7 +152,7 @@ impl Client {
         Sender { id: self.id(), is_excluded: !self.echo.get(), identity }
     }
 
-    /// How much is read of the client at once, in bytes.
+    /// Returns how much one read takes from the client, in bytes.
     pub(crate) fn read_size(&self) -> usize {
         if self.has_short_frames.get() { SMALL_READ } else { usize::MAX }
     }

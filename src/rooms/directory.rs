@@ -12,23 +12,23 @@ use slab::Slab;
 use super::room::Room;
 use crate::fanout::command::RoomId;
 
-/// How many rooms are compared to find one that keeps much.
+/// How many rooms are compared to find one with a large history.
 const SAMPLE: usize = 64;
 
 /// The rooms of one server, by name.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    /// Where in `rooms` each is.
+    /// The index in `rooms`.
     by_name: HashMap<Arc<str>, usize>,
     by_id: FxHashMap<RoomId, usize>,
     pub(super) rooms: Slab<Arc<Room>>,
-    /// Where in `rooms` the last looked-up one is: a host often publishes to one room for a while.
+    /// The index in `rooms` of the last look-up: a host often publishes to one room for a while.
     recent: usize,
-    /// Where in `rooms` the next search for one that keeps much begins.
+    /// The index in `rooms` where the next search for a large history begins.
     cursor: usize,
     /// Rooms without subscribers that have history, the longest idle first.
     pub(super) idle: BTreeMap<u64, (Arc<Room>, Instant)>,
-    /// The last number given to a room, or to an idle time.
+    /// The last number given out, as a room's id or as a key of `idle`.
     last_number: u64,
     pub(super) stopped: bool,
 }
@@ -47,26 +47,26 @@ impl Directory {
     }
 
     pub(super) fn insert(&mut self, room: &Arc<Room>) {
-        let place = self.rooms.insert(Arc::clone(room));
-        self.by_name.insert(Arc::clone(room.name()), place);
-        self.by_id.insert(room.id(), place);
+        let index = self.rooms.insert(Arc::clone(room));
+        self.by_name.insert(Arc::clone(room.name()), index);
+        self.by_id.insert(room.id(), index);
     }
 
     pub(super) fn remove(&mut self, room: &Arc<Room>) {
-        if let Some(place) = self.by_name.remove(room.name()) {
+        if let Some(index) = self.by_name.remove(room.name()) {
             self.by_id.remove(&room.id());
-            self.rooms.try_remove(place);
+            self.rooms.try_remove(index);
         }
     }
 
-    /// The room that keeps most among the next few. Comparing all of them would take too long; in time each
-    /// has its turn.
+    /// Returns the room with the largest history of the next few. Comparing all would take too long; repeated
+    /// calls visit all.
     pub(super) fn next_large(&mut self) -> Option<Arc<Room>> {
-        let places = self.rooms.capacity().max(1);
+        let indices = self.rooms.capacity().max(1);
         let from = self.cursor;
-        self.cursor = (from + SAMPLE) % places;
-        let sample = (from..from + SAMPLE.min(places))
-            .filter_map(|place| self.rooms.get(place % places))
+        self.cursor = (from + SAMPLE) % indices;
+        let sample = (from..from + SAMPLE.min(indices))
+            .filter_map(|index| self.rooms.get(index % indices))
             .max_by_key(|room| room.history_bytes());
         sample.cloned()
     }
@@ -93,7 +93,7 @@ mod tests {
             assert_eq!(&**directory.get(name).unwrap().name(), name);
         }
         assert!(directory.get("d").is_none());
-        // Its place is another room's now.
+        // Another room gets its index.
         directory.remove(&rooms[0]);
         assert!(directory.get("a").is_none());
         directory.insert(&Arc::new(Room::new(RoomId(9), "d".into(), 1)));

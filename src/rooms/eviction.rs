@@ -1,4 +1,4 @@
-//! What rooms keep while they have no subscribers, and when it is forgotten.
+//! When rooms without subscribers are forgotten, and how the histories of all rooms stay within their bound.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -13,8 +13,9 @@ use super::{
 use crate::fanout::command::RoomId;
 
 impl Rooms {
-    /// Notes that a shard has a subscriber less in a room.
-    pub(crate) fn leave(&self, room: &Arc<Room>, shard: usize) {
+    /// Counts one subscriber less of a room on a shard. The last one leaves the room idle, or forgotten if it
+    /// has no history.
+    pub(crate) fn remove_subscriber(&self, room: &Arc<Room>, shard: usize) {
         let mut directory = self.lock();
         if !room.unsubscribe(shard) || room.id() == RoomId::EVERYONE {
             return;
@@ -27,10 +28,10 @@ impl Rooms {
         self.forget_expired(&mut directory);
     }
 
-    /// Notes that a room has no subscribers.
+    /// Lists a room without subscribers as idle.
     pub(super) fn note_idle(&self, directory: &mut Directory, room: &Arc<Room>) {
         let idle = directory.next_number();
-        room.set_idle(idle);
+        room.set_idle_key(idle);
         directory.idle.insert(idle, (Arc::clone(room), Instant::now()));
         self.kept.fetch_add(ROOM_OVERHEAD, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::room::Room;
 use crate::fanout::{Slot, command::RoomId};
 
-/// A client's place in a room.
+/// A client's membership in one room.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) room: Arc<Room>,
@@ -27,12 +27,12 @@ pub(crate) struct Memberships {
 #[derive(Debug, Default)]
 struct More {
     by_room: FxHashMap<RoomId, (u64, Membership)>,
-    /// The rooms and their numbers in the order of joining. Those that were left meanwhile are skipped.
+    /// The rooms and their numbers in the order of joining. Rooms that the client has left are skipped.
     order: VecDeque<(u64, RoomId)>,
     last_number: u64,
 }
 
-/// How many rooms that were left may be in the order before it is cleaned up.
+/// How many rooms that the client has left may be in `order` before it is cleaned up.
 const MAX_LEFT: usize = 16;
 
 impl More {
@@ -49,7 +49,7 @@ impl More {
         }
     }
 
-    /// Takes the one that was joined first.
+    /// Removes the membership in the room that was joined first.
     fn pop_first(&mut self) -> Option<Membership> {
         while let Some((number, room)) = self.order.pop_front() {
             let is_current = self.by_room.get(&room).is_some_and(|(current, _)| *current == number);
@@ -75,7 +75,7 @@ impl Memberships {
         self.get(room).is_some()
     }
 
-    /// The client's place in a room.
+    /// Returns the membership in a room.
     pub(crate) fn get(&self, room: RoomId) -> Option<&Membership> {
         if let Some(first) = self.first.as_ref().filter(|first| first.room.id() == room) {
             return Some(first);
@@ -83,12 +83,12 @@ impl Memberships {
         self.more.as_ref()?.by_room.get(&room).map(|(_, membership)| membership)
     }
 
-    /// The client's place in the room that it publishes to.
+    /// Returns the membership in the room that the client publishes to.
     pub(crate) fn first(&self) -> Option<&Membership> {
         self.first.as_ref()
     }
 
-    /// Takes the client's place in a room.
+    /// Removes the membership in a room.
     pub(crate) fn remove(&mut self, room: RoomId) -> Option<Membership> {
         if self.first.as_ref().is_some_and(|first| first.room.id() == room) {
             return self.pop();
@@ -99,14 +99,14 @@ impl Memberships {
         Some(membership)
     }
 
-    /// Takes the client's place in the room that it publishes to.
+    /// Removes the membership in the room that the client publishes to.
     pub(crate) fn pop(&mut self) -> Option<Membership> {
         let next = self.more.as_mut().and_then(|more| more.pop_first());
         self.more.take_if(|more| more.by_room.is_empty());
         std::mem::replace(&mut self.first, next)
     }
 
-    /// How many rooms the client is in.
+    /// Returns how many rooms the client is in.
     pub(crate) fn len(&self) -> usize {
         let more = self.more.as_ref().map_or(0, |more| more.by_room.len());
         usize::from(self.first.is_some()) + more
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_client_publishes_to_the_room_that_it_joined_first_of_those_that_it_is_in() {
         let mut fanout = Fanout::new();
-        let shared = outbound::Shared::new(Context::new(Options::default()));
+        let shared = outbound::OutboundShared::new(Context::new(Options::default()));
         let transport = Transport::Scripted(Scripted::new(0));
         let out = outbound::Outbound::new(ClientId::new(1, 0), shared, transport, Form::Plain);
         let mut memberships = Memberships::default();

@@ -1,6 +1,6 @@
-//! All rooms of a server, by name: looked up, made, and forgotten when nobody needs them.
+//! All rooms of a server, by name: looked up, created, and forgotten when they are empty.
 //!
-//! Lock order: directory, room, the room of everyone, a shard's roster, inbox or event queue.
+//! Lock order: directory, room, the broadcast room, a shard's roster, inbox or event queue.
 
 pub(crate) mod client;
 mod directory;
@@ -20,7 +20,7 @@ use once_cell::unsync::OnceCell;
 
 use self::{
     directory::Directory,
-    room::{Messages, ROOM_OVERHEAD, Refused, Room, Sender},
+    room::{Messages, ROOM_OVERHEAD, Room, RoomClosed, Sender},
 };
 use crate::{
     context::Context,
@@ -40,13 +40,14 @@ const MAX_NAME: usize = 128;
 pub(crate) struct Rooms {
     context: Arc<Context>,
     shards: Arc<[Arc<ShardHandle>]>,
+    /// The room that every client is in: broadcasts go there. The directory does not list it.
     everyone: Arc<Room>,
     directory: Mutex<Directory>,
     /// Bytes that all rooms' histories keep, with their overhead.
     kept: AtomicUsize,
 }
 
-/// How long one call of the host waits, from when it must wait first.
+/// The deadline of one call of the host. The clock is read only when the call must wait for the first time.
 #[derive(Debug, Default)]
 pub(crate) struct LazyDeadline(OnceCell<Instant>);
 
@@ -86,8 +87,8 @@ impl Rooms {
         published.map_err(|_| Error::Stopped)
     }
 
-    /// Publishes messages of the host to a room, which need not have subscribers. Waits while more
-    /// is to be delivered than may be kept. Returns the offset of the last.
+    /// Publishes messages of the host to a room, which need not have subscribers. Waits while an inbox is
+    /// full. Returns the offset of the last.
     ///
     /// # Errors
     /// `InvalidRoom`, `QueueFull`, `Stopped`; then none of them was published.
@@ -108,9 +109,9 @@ impl Rooms {
                     self.bound_history(&room);
                     return Ok(offset);
                 }
-                Err((Refused::Stopped, _)) => return Err(Error::Stopped),
-                // Forgotten between the look-up and now: there is another one by that name, or none.
-                Err((Refused::Retired, unpublished)) => messages = unpublished,
+                Err((RoomClosed::Stopped, _)) => return Err(Error::Stopped),
+                // The directory forgot it after the look-up: another room may have the name now.
+                Err((RoomClosed::Retired, unpublished)) => messages = unpublished,
             }
         }
     }
@@ -126,21 +127,22 @@ impl Rooms {
         published.map(drop).map_err(|_| Error::Stopped)
     }
 
-    /// Whether the host's threads wait.
+    /// Whether an inbox is so full that the host must wait.
     pub(crate) fn is_full(&self) -> bool {
         self.shards.iter().any(|shard| shard.inbox.is_full())
     }
 
-    /// Whether a client that publishes to a room waits: while the shards have too much to do for clients, or
-    /// have too much to do for the host and the room is concerned.
+    /// Whether a client that publishes to a room must wait: an express queue is full, or a command queue is full
+    /// and the room's messages go there, because a command that concerns it is pending.
     pub(crate) fn is_full_for(&self, room: Option<&Room>) -> bool {
         self.shards.iter().enumerate().any(|(index, shard)| {
-            let is_concerned = || room.is_none_or(|room| room.is_queued(index, shard));
-            shard.inbox.is_express_full() || (shard.inbox.is_full() && is_concerned())
+            let waits_for_commands =
+                || room.is_none_or(|room| room.has_pending_command(index, shard));
+            shard.inbox.is_express_full() || (shard.inbox.is_full() && waits_for_commands())
         })
     }
 
-    /// Waits until every shard takes more.
+    /// Waits on a thread of the host until every inbox has space.
     fn wait_for_space(&self, deadline: &LazyDeadline) -> Result<()> {
         if !self.is_full() {
             return Ok(());
@@ -150,16 +152,16 @@ impl Rooms {
         self.shards.iter().try_for_each(|shard| shard.inbox.wait_for_space(at))
     }
 
-    /// Waits in a task of a connection until every shard takes more.
+    /// Waits in a task of a shard until every inbox has space.
     pub(crate) async fn space(&self) {
         for shard in self.shards.iter() {
             shard.inbox.space().await;
         }
     }
 
-    /// Reserves a place in a room for a client of a shard, on any thread, and hands it to `send` while
-    /// nobody can publish: what `send` pushes to the shard's inbox comes before every message that is
-    /// published from here on, and behind every one that was. If `send` fails, the place is given back.
+    /// Reserves a membership in a room for a client of a shard, on any thread, and calls `send` with it under
+    /// the room's lock: what `send` pushes to the shard's inbox comes behind every message that was published
+    /// before, and ahead of every later one. If `send` fails, the reservation is undone.
     ///
     /// # Errors
     /// `Stopped`, and those of `send`.
@@ -173,21 +175,21 @@ impl Rooms {
         let mut directory = self.lock();
         let room = self.look_up(&mut directory, name)?;
         let then = |from, history| send(&room, Reservation { room: room.id(), from, history });
-        let (sent, idle) = room.subscribe(shard, history, &self.context, &self.kept, then)?;
-        if let Some(idle) = idle
-            && directory.idle.remove(&idle).is_some()
+        let (sent, idle_key) = room.subscribe(shard, history, &self.context, &self.kept, then)?;
+        if let Some(key) = idle_key
+            && directory.idle.remove(&key).is_some()
         {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
         }
         drop(directory);
         if sent.is_err() {
-            self.leave(&room, shard);
+            self.remove_subscriber(&room, shard);
         }
         sent
     }
 
-    /// Reserves a place among those who receive broadcasts, as `reserve` does in a room. `send` gets the
-    /// offset of the first broadcast that the client receives.
+    /// Reserves a membership in the broadcast room, as `reserve` does in another. `send` gets the offset of the
+    /// first broadcast that the client receives.
     ///
     /// # Errors
     /// `Stopped`, and those of `send`.
@@ -199,22 +201,22 @@ impl Rooms {
         let then = |from, _| send(from);
         let (sent, _) = self.everyone.subscribe(shard, 0, &self.context, &self.kept, then)?;
         if sent.is_err() {
-            self.leave_broadcasts(shard);
+            self.remove_broadcast_subscriber(shard);
         }
         sent
     }
 
-    /// Gives a place among those who receive broadcasts back.
-    pub(crate) fn leave_broadcasts(&self, shard: usize) {
+    /// Counts one subscriber of broadcasts less on a shard.
+    pub(crate) fn remove_broadcast_subscriber(&self, shard: usize) {
         self.everyone.unsubscribe(shard);
     }
 
-    /// A room in which a place is reserved.
+    /// Returns a room by its id. One with a reserved membership is always found.
     pub(crate) fn by_id(&self, room: RoomId) -> Option<Arc<Room>> {
         self.lock().get_by_id(room).cloned()
     }
 
-    /// A room, if there is one of that name.
+    /// Returns a room by its name, if there is one.
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Room>> {
         self.lock().get(name).cloned()
     }
@@ -223,7 +225,7 @@ impl Rooms {
         &self.context
     }
 
-    /// Closes all rooms to messages: each that was published is in the inboxes when this returns.
+    /// Closes all rooms: every message that was published is in the inboxes when this returns.
     pub(crate) fn stop(&self) {
         let mut directory = self.lock();
         directory.stopped = true;
@@ -233,7 +235,7 @@ impl Rooms {
         self.everyone.stop();
     }
 
-    /// A room for a message of the host: an idle one if it has no subscribers.
+    /// Returns the room for a message of the host. A new one is idle, since it has no subscribers.
     fn room_for_host(&self, name: &str) -> Result<Arc<Room>> {
         let mut directory = self.lock();
         if directory.stopped {
@@ -245,7 +247,7 @@ impl Rooms {
         // The name of a room that exists was checked when it was made.
         check_name(name)?;
         if self.context.options.history_messages == 0 {
-            // No client receives the message, now or later: nothing is worth keeping.
+            // No client receives the message, now or later: the directory need not keep the room.
             let id = RoomId(directory.next_number());
             return Ok(Arc::new(Room::new(id, name.into(), self.shards.len())));
         }
@@ -255,6 +257,7 @@ impl Rooms {
         Ok(room)
     }
 
+    /// Returns a room by its name; creates it if there is none.
     fn look_up(&self, directory: &mut Directory, name: &str) -> Result<Arc<Room>> {
         if directory.stopped {
             return Err(Error::Stopped);

@@ -1,7 +1,7 @@
-//! One room: the one place that orders its messages.
+//! One room: gives its messages their order.
 //!
-//! Invariant: under the room's lock a message gets the next offset, goes into the history and into the
-//! inbox of every shard that has subscribers, all or nothing. So all subscribers see one order, and a new
+//! Invariant: under the room's lock a message gets the next offset, goes into the inbox of every shard that
+//! has subscribers, and into the history, all or nothing. So all subscribers see one order, and a new
 //! subscriber gets the history up to an offset and every message after it.
 
 use std::sync::{
@@ -22,12 +22,12 @@ use crate::{
     sys,
 };
 
-/// What keeping a room costs beside its messages, in bytes, so that many rooms with little history
-/// are counted for what they are.
+/// What keeping a room costs beside its messages, in bytes. Without it, many rooms with little history would
+/// pass the bound on all histories.
 pub(crate) const ROOM_OVERHEAD: usize = 512;
 
-/// Messages that are published together. They are moved into the history, which comes last: that saves a
-/// clone of each.
+/// Messages that are published together. The history comes last and takes them by value, which saves cloning
+/// each.
 pub(crate) trait Messages: AsRef<[Message]> + IntoIterator<Item = Message> {}
 
 impl<M: AsRef<[Message]> + IntoIterator<Item = Message>> Messages for M {}
@@ -38,9 +38,9 @@ pub(crate) struct Room {
     id: RoomId,
     name: Arc<str>,
     state: Mutex<State>,
-    /// The numbers of the last commands on each shard that concern the room. While they wait, a client's
-    /// message waits behind them.
-    queued: Box<[AtomicU64]>,
+    /// For each shard, the number of the last command that concerns the room. A client's message must not pass
+    /// it.
+    last_commands: Box<[AtomicU64]>,
 }
 
 #[derive(Debug)]
@@ -51,32 +51,32 @@ struct State {
     history: History,
     /// How many subscribers each shard has.
     subscribers: Box<[usize]>,
-    /// What the directory knows the room by while it has no subscribers.
-    idle: Option<u64>,
+    /// The room's key among the directory's idle rooms, while it has no subscribers.
+    idle_key: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Forgotten by the directory: a caller that looked it up earlier must look again.
+    /// The directory has forgotten the room: a caller that holds it must look up the name again.
     Retired,
     /// The server stops.
     Stopped,
 }
 
-/// A client that publishes to a room that it is in.
+/// The client that publishes a message.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     pub(crate) id: ClientId,
-    /// Whether it does not receive its own message.
+    /// Whether it does not receive its own message: echo is off.
     pub(crate) is_excluded: bool,
-    /// What the host calls it; not needed if the host wants no events.
+    /// What the host calls it; left out if the host wants no events.
     pub(crate) identity: Option<Arc<str>>,
 }
 
-/// Why a room did not take a message.
+/// Why a room does not take messages any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum RoomClosed {
     Retired,
     Stopped,
 }
@@ -88,10 +88,10 @@ impl Room {
             offset: 0,
             history: History::default(),
             subscribers: vec![0; shards].into(),
-            idle: None,
+            idle_key: None,
         };
-        let queued = (0..shards).map(|_| AtomicU64::new(0)).collect();
-        Self { id, name, state: Mutex::new(state), queued }
+        let last_commands = (0..shards).map(|_| AtomicU64::new(0)).collect();
+        Self { id, name, state: Mutex::new(state), last_commands }
     }
 
     pub(crate) fn id(&self) -> RoomId {
@@ -102,9 +102,12 @@ impl Room {
         &self.name
     }
 
-    /// Gives messages their offsets, one behind the other, and pushes them to the shards: all of them or
-    /// none, which are then given back. Returns the offset of the last. `sender` is the client that
-    /// published them: the host is told of a client's messages in the room's order.
+    /// Gives messages consecutive offsets and pushes them to the shards. Returns the offset of the last.
+    /// `sender` is the client that published them, if it was not the host. Message events are queued here,
+    /// under the lock, so that the host sees the room's order.
+    ///
+    /// # Errors
+    /// Why the room is closed, and the messages, of which none was published.
     pub(crate) fn publish<M: Messages>(
         &self,
         context: &Context,
@@ -112,12 +115,12 @@ impl Room {
         messages: M,
         sender: Option<&Sender>,
         kept: &AtomicUsize,
-    ) -> Result<u64, (Refused, M)> {
+    ) -> Result<u64, (RoomClosed, M)> {
         let mut state = self.lock();
         match state.phase {
             Phase::Open => {}
-            Phase::Retired => return Err((Refused::Retired, messages)),
-            Phase::Stopped => return Err((Refused::Stopped, messages)),
+            Phase::Retired => return Err((RoomClosed::Retired, messages)),
+            Phase::Stopped => return Err((RoomClosed::Stopped, messages)),
         }
         let first = state.offset + 1;
         let numbered = || (first..).zip(messages.as_ref());
@@ -135,11 +138,11 @@ impl Room {
                 message: message.clone(),
                 exclude,
             });
-            // Inboxes close after all rooms, so this does not fail.
-            let pushed = if sender.is_some() && !self.is_queued(shard, handle) {
+            // Inboxes close after all rooms, so a push cannot fail.
+            let pushed = if sender.is_some() && !self.has_pending_command(shard, handle) {
                 handle.inbox.deliver_express(deliveries)
             } else {
-                handle.inbox.deliver(deliveries).map(|number| self.note_queued(shard, number))
+                handle.inbox.deliver(deliveries).map(|number| self.note_command(shard, number))
             };
             debug_assert!(pushed.is_ok(), "an inbox closed before a room");
         }
@@ -160,9 +163,12 @@ impl Room {
         Ok(last)
     }
 
-    /// Adds a subscriber on a shard. Calls `then`, while nobody can publish, with the offset of the first
-    /// message that it receives and up to `count` messages from before it. Returns what that returned, and
-    /// what the directory knew the room by if it was idle.
+    /// Counts a subscriber on a shard. Calls `then` under the room's lock, with the offset of the first message
+    /// that the subscriber receives and up to `count` messages from before it. Returns what `then` returned,
+    /// and the room's key among the directory's idle rooms, if it was idle.
+    ///
+    /// # Errors
+    /// `Stopped`.
     pub(crate) fn subscribe<T>(
         &self,
         shard: usize,
@@ -179,30 +185,31 @@ impl Room {
         let before = state.history.bytes();
         let history = state.history.last(count, sys::coarse_now(), context.options.history_age);
         note_kept(kept, before, state.history.bytes());
-        let then = then(state.offset + 1, history);
-        Ok((then, state.idle.take()))
+        let outcome = then(state.offset + 1, history);
+        Ok((outcome, state.idle_key.take()))
     }
 
-    /// Removes a subscriber. Returns whether it was the last.
+    /// Counts one subscriber less on a shard. Returns whether it was the room's last.
     pub(crate) fn unsubscribe(&self, shard: usize) -> bool {
         let mut state = self.lock();
         state.subscribers[shard] -= 1;
         state.subscribers.iter().all(|count| *count == 0)
     }
 
-    /// Notes the number of a command on a shard that concerns the room.
-    pub(crate) fn note_queued(&self, shard: usize, number: u64) {
-        self.queued[shard].fetch_max(number, Ordering::Relaxed);
+    /// Notes the number of a command on a shard that concerns the room: later messages of clients stay behind
+    /// it.
+    pub(crate) fn note_command(&self, shard: usize, number: u64) {
+        self.last_commands[shard].fetch_max(number, Ordering::Relaxed);
     }
 
-    /// Whether a command waits on a shard that concerns the room.
-    pub(crate) fn is_queued(&self, shard: usize, handle: &ShardHandle) -> bool {
-        !handle.inbox.is_carried_out(self.queued[shard].load(Ordering::Relaxed))
+    /// Whether a command that concerns the room is not applied yet on a shard.
+    pub(crate) fn has_pending_command(&self, shard: usize, handle: &ShardHandle) -> bool {
+        !handle.inbox.is_applied(self.last_commands[shard].load(Ordering::Relaxed))
     }
 
-    /// Notes what the directory knows the room by while it has no subscribers.
-    pub(crate) fn set_idle(&self, idle: u64) {
-        self.lock().idle = Some(idle);
+    /// Notes the room's key among the directory's idle rooms.
+    pub(crate) fn set_idle_key(&self, key: u64) {
+        self.lock().idle_key = Some(key);
     }
 
     /// Whether the room has messages that are not too old.
@@ -214,12 +221,12 @@ impl Room {
         !state.history.is_empty()
     }
 
-    /// What the room's messages cost, in bytes.
+    /// Returns what the room's history costs, in bytes.
     pub(crate) fn history_bytes(&self) -> usize {
         self.lock().history.bytes()
     }
 
-    /// Closes the room to messages, since the directory has forgotten it.
+    /// Closes the room to messages and drops its history: the directory forgets it.
     pub(crate) fn retire(&self, kept: &AtomicUsize) {
         let mut state = self.lock();
         if state.phase == Phase::Open {
@@ -230,12 +237,12 @@ impl Room {
         note_kept(kept, before, 0);
     }
 
-    /// Closes the room to messages, since the server stops.
+    /// Closes the room to messages: the server stops.
     pub(crate) fn stop(&self) {
         self.lock().phase = Phase::Stopped;
     }
 
-    /// Forgets the room's oldest messages while `kept` is over a bound.
+    /// Drops the room's oldest messages while all histories together, `kept`, are over a bound.
     pub(crate) fn shrink(&self, kept: &AtomicUsize, bound: usize) {
         let mut state = self.lock();
         while kept.load(Ordering::Relaxed) > bound {
@@ -253,7 +260,7 @@ impl Room {
     }
 }
 
-/// Tells the host of a client's message, in the room of that name; empty if the client is in none.
+/// Queues the event of a client's message. `room` is empty if the client is in none.
 pub(crate) fn report_message(
     context: &Context,
     sender: &Sender,
@@ -266,10 +273,10 @@ pub(crate) fn report_message(
     context.events.push_message(event, message.data().len(), &context.counters);
 }
 
-/// Updates the sum of what all rooms keep.
+/// Updates `kept`, the bytes of all histories, after one has changed.
 fn note_kept(kept: &AtomicUsize, before: usize, after: usize) {
     if after == before {
-        // As a rule: a room that keeps as many as it may forgets one for each.
+        // The usual case: a full history of equal messages drops one for each new one.
     } else if after > before {
         kept.fetch_add(after - before, Ordering::Relaxed);
     } else {

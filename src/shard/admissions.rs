@@ -12,10 +12,10 @@ pub(crate) type Decision = Result<(), Rejection>;
 
 /// The handshakes that wait, by their clients.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(RefCell<FxHashMap<ClientId, oneshot::Sender<Decision>>>);
+pub(crate) struct AdmissionWaiters(RefCell<FxHashMap<ClientId, oneshot::Sender<Decision>>>);
 
-impl Answers {
-    pub(crate) fn await_for(&self, client: ClientId) -> oneshot::Receiver<Decision> {
+impl AdmissionWaiters {
+    pub(crate) fn add(&self, client: ClientId) -> oneshot::Receiver<Decision> {
         let (sender, receiver) = oneshot::channel();
         self.0.borrow_mut().insert(client, sender);
         receiver

@@ -7,7 +7,7 @@ use crate::{
     event::ClientId,
     fanout::{
         command::{Command, Cost},
-        form::Publication,
+        form::RoomMessage,
     },
 };
 
@@ -16,13 +16,13 @@ impl Shard {
     /// beside the command's own cost.
     #[cold] // So that the code for messages lies together.
     pub(super) fn apply(self: &Rc<Self>, command: Command) -> Cost {
-        let held = command.holds();
+        let held = command.holds_input_of();
         let flushed = command.flushes().and_then(|id| self.client(id));
         let cost = flushed.map_or(0, |client| self.fanout.borrow_mut().flush(client.out()));
         match command {
             Command::Send(id, message) => {
                 if let Some(client) = self.client(id) {
-                    let frame = client.out().form().encode_one(&Publication::direct(&message));
+                    let frame = client.out().form().encode_one(&RoomMessage::direct(&message));
                     self.fanout.borrow_mut().send(client.out(), frame);
                 }
             }
@@ -31,8 +31,8 @@ impl Shard {
                     client.out().close(close);
                 }
             }
-            Command::Join(id, reservation) => self.carry_out_join(id, *reservation),
-            Command::Leave(id, room) => self.carry_out_leave(id, room),
+            Command::Join(id, reservation) => self.apply_join(id, *reservation),
+            Command::Leave(id, room) => self.apply_leave(id, room),
             Command::SetEcho(id, echo) => {
                 if let Some(client) = self.client(id) {
                     client.set_echo(echo);

@@ -8,7 +8,7 @@ use crate::{
     event::{ClientId, Event},
     fanout::{
         command::{Cost, Rejection, Reservation, WRITE},
-        form::Publication,
+        form::RoomMessage,
     },
     message::Message,
     rooms::{client::Client, room::Room},
@@ -18,10 +18,10 @@ use crate::{
 const MAX_AT_ONCE: usize = 32;
 
 /// What a tick spends on clients that leave many rooms.
-const SHARE: Cost = 16 * WRITE;
+const LEAVE_BUDGET: Cost = 16 * WRITE;
 
 /// What leaving a room costs.
-const LEAVE: Cost = WRITE / 4;
+const LEAVE_COST: Cost = WRITE / 4;
 
 /// The clients that are leaving many rooms, first come, first served.
 #[derive(Debug, Default)]
@@ -58,20 +58,20 @@ impl Shard {
         });
         let (room, reservation) = reserved?;
         // False if the host has joined it to the room that it asks for.
-        self.enter(client, room, reservation);
+        self.join(client, room, reservation);
         Ok(())
     }
 
     /// Puts a client into a room in which it has a place. Returns false, and gives the place back, if it is
     /// in the room already or is closing.
-    fn enter(&self, client: &Rc<Client>, room: Arc<Room>, reservation: Reservation) -> bool {
+    fn join(&self, client: &Rc<Client>, room: Arc<Room>, reservation: Reservation) -> bool {
         let Reservation { room: id, from, history } = reservation;
         if client.is_in(id) || !client.out().is_open() {
-            self.rooms.leave(&room, self.index);
+            self.rooms.remove_subscriber(&room, self.index);
             return false;
         }
         self.replay(client, &room, from, &history);
-        client.enter(&mut self.fanout.borrow_mut(), room, from);
+        client.join(&mut self.fanout.borrow_mut(), room, from);
         true
     }
 
@@ -87,7 +87,7 @@ impl Shard {
             return;
         }
         let numbered = (from - count as u64..from).zip(&history[history.len() - count..]);
-        let publications = numbered.map(|(offset, message)| Publication {
+        let publications = numbered.map(|(offset, message)| RoomMessage {
             room: room.id(),
             offset,
             sender: None,
@@ -98,24 +98,24 @@ impl Shard {
     }
 
     /// Carries out the host's `join`.
-    pub(super) fn carry_out_join(&self, id: ClientId, reservation: Reservation) {
+    pub(super) fn apply_join(&self, id: ClientId, reservation: Reservation) {
         // A room in which a place is reserved is not forgotten.
         let Some(room) = self.rooms.by_id(reservation.room) else { return };
         let name = Arc::clone(room.name());
         let Some(client) = self.client(id) else {
-            return self.rooms.leave(&room, self.index);
+            return self.rooms.remove_subscriber(&room, self.index);
         };
-        if self.enter(&client, room, reservation) {
+        if self.join(&client, room, reservation) {
             let identity = client.identity();
             self.context.events.push(Event::Joined { client: id, identity, room: name });
         }
     }
 
     /// Carries out the host's `leave`.
-    pub(super) fn carry_out_leave(&self, id: ClientId, room: crate::fanout::command::RoomId) {
+    pub(super) fn apply_leave(&self, id: ClientId, room: crate::fanout::command::RoomId) {
         let Some(client) = self.client(id) else { return };
-        let Some(room) = client.exit(&mut self.fanout.borrow_mut(), room) else { return };
-        self.rooms.leave(&room, self.index);
+        let Some(room) = client.leave(&mut self.fanout.borrow_mut(), room) else { return };
+        self.rooms.remove_subscriber(&room, self.index);
         let (identity, room) = (client.identity(), Arc::clone(room.name()));
         self.context.events.push(Event::Left { client: id, identity, room });
     }
@@ -123,14 +123,15 @@ impl Shard {
     /// Puts an admitted client into its rooms and resumes its handshake.
     pub(super) fn admit(&self, id: ClientId, reservation: Option<Reservation>, broadcasts: u64) {
         let room = reservation.as_ref().and_then(|reservation| self.rooms.by_id(reservation.room));
-        let (Some(answer), Some(client)) = (self.answers.take(id), self.client(id)) else {
+        let (Some(answer), Some(client)) = (self.admission_waiters.take(id), self.client(id))
+        else {
             // It has left meanwhile.
-            room.inspect(|room| self.rooms.leave(room, self.index));
-            return self.rooms.leave_broadcasts(self.index);
+            room.inspect(|room| self.rooms.remove_subscriber(room, self.index));
+            return self.rooms.remove_broadcast_subscriber(self.index);
         };
         if let (Some(room), Some(reservation)) = (room, reservation) {
             // False if the host has joined it to the room that it asks for.
-            self.enter(&client, room, reservation);
+            self.join(&client, room, reservation);
         }
         self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), broadcasts);
         // It fails if the handshake has ended.
@@ -139,16 +140,16 @@ impl Shard {
 
     /// Ends the handshake of a client that the host has rejected.
     pub(super) fn reject(&self, id: ClientId, rejection: Rejection) {
-        if let Some(answer) = self.answers.take(id) {
+        if let Some(answer) = self.admission_waiters.take(id) {
             // It fails if the handshake has ended.
             let _ = answer.send(Err(rejection));
         }
     }
 
     /// Takes a client out of all its rooms; over several ticks, if they are many. It receives nothing more.
-    pub(crate) fn depart(&self, client: &Rc<Client>) {
+    pub(crate) fn leave_all_rooms(&self, client: &Rc<Client>) {
         if self.fanout.borrow_mut().unsubscribe_from_broadcasts(client.out()) {
-            self.rooms.leave_broadcasts(self.index);
+            self.rooms.remove_broadcast_subscriber(self.index);
         }
         let is_departing =
             self.departures.0.borrow().iter().any(|departure| departure.client.id() == client.id());
@@ -176,21 +177,21 @@ impl Shard {
     }
 
     fn leave_first(&self, client: &Client) -> bool {
-        let room = client.exit_first(&mut self.fanout.borrow_mut());
+        let room = client.leave_first(&mut self.fanout.borrow_mut());
         let is_left = room.is_some();
         if let Some(room) = room {
-            self.rooms.leave(&room, self.index);
+            self.rooms.remove_subscriber(&room, self.index);
         }
         is_left
     }
 
     /// Takes clients that are leaving out of some of their rooms. Returns whether some are left.
-    pub(super) fn depart_some(&self) -> bool {
-        let mut budget = SHARE;
+    pub(super) fn continue_departures(&self) -> bool {
+        let mut budget = LEAVE_BUDGET;
         while budget > 0 {
             let first = self.departures.0.borrow().front().map(|first| Rc::clone(&first.client));
             let Some(client) = first else { return false };
-            budget = budget.saturating_sub(LEAVE);
+            budget = budget.saturating_sub(LEAVE_COST);
             if self.leave_first(&client) {
                 continue;
             }
@@ -203,7 +204,7 @@ impl Shard {
     }
 
     /// Takes all clients that are leaving out of their rooms: the shard ends.
-    pub(super) fn depart_all(&self) {
-        while self.depart_some() {}
+    pub(super) fn finish_departures(&self) {
+        while self.continue_departures() {}
     }
 }

@@ -32,8 +32,8 @@ use tokio::{
 };
 
 use self::{
-    admissions::Answers, deadlines::Deadlines, memberships::Departures, outboxes::Writable,
-    pings::Pings, reviews::Reviews, space_waiters::SpaceWaiters,
+    admissions::AdmissionWaiters, deadlines::Deadlines, memberships::Departures,
+    outboxes::Writable, pings::Pings, reviews::Reviews, space_waiters::SpaceWaiters,
 };
 pub(crate) use self::{admissions::Decision, space_waiters::Ticket, tick::Tick};
 use crate::{
@@ -42,7 +42,7 @@ use crate::{
     fanout::{
         Fanout,
         command::{AcceptedStream, Command},
-        outbound::Shared,
+        outbound::OutboundShared,
         shard_handle::ShardHandle,
     },
     reactor::{Next, Reactor, Timer},
@@ -64,10 +64,10 @@ pub(crate) struct Shard {
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) reactor: Rc<Reactor>,
     /// What all outbound halves share.
-    pub(crate) shared: Rc<Shared>,
+    pub(crate) shared: Rc<OutboundShared>,
     fanout: RefCell<Fanout>,
     clients: RefCell<FxHashMap<ClientId, Rc<Client>>>,
-    pub(crate) answers: Answers,
+    pub(crate) admission_waiters: AdmissionWaiters,
     pub(crate) reviews: Reviews,
     pub(crate) space_waiters: SpaceWaiters,
     departures: Departures,
@@ -96,7 +96,7 @@ impl Shard {
         rooms: Arc<Rooms>,
         reactor: Rc<Reactor>,
     ) -> Rc<Self> {
-        let shared = Shared::new(Arc::clone(&context));
+        let shared = OutboundShared::new(Arc::clone(&context));
         Self::with(index, context, handle, rooms, reactor, shared)
     }
 
@@ -107,7 +107,7 @@ impl Shard {
         handle: Arc<ShardHandle>,
         rooms: Arc<Rooms>,
         reactor: Rc<Reactor>,
-        shared: Rc<Shared>,
+        shared: Rc<OutboundShared>,
     ) -> Rc<Self> {
         handle.inbox.set_waker(reactor.waker());
         let pings = Pings::new(context.options.ping_interval);
@@ -120,7 +120,7 @@ impl Shard {
             shared,
             fanout: RefCell::new(Fanout::new()),
             clients: RefCell::default(),
-            answers: Answers::default(),
+            admission_waiters: AdmissionWaiters::default(),
             reviews: Reviews::default(),
             space_waiters: SpaceWaiters::default(),
             departures: Departures::default(),
@@ -174,7 +174,7 @@ impl Shard {
                 None => Next::Park,
             }
         });
-        self.depart_all();
+        self.finish_departures();
         outcome
     }
 
@@ -209,27 +209,27 @@ impl Shard {
     }
 
     /// Begins to ping a client.
-    pub(crate) fn watch(&self, client: ClientId) {
-        self.pings.watch(client, Instant::now(), &self.clients.borrow());
+    pub(crate) fn start_pings(&self, client: ClientId) {
+        self.pings.add(client, Instant::now(), &self.clients.borrow());
     }
 
     /// Makes a client, which is closing or gone, unreachable for the host.
-    pub(crate) fn retire_client(&self, id: ClientId) {
+    pub(crate) fn remove_from_roster(&self, id: ClientId) {
         self.handle.remove_client(id);
     }
 
     pub(crate) fn remove_client(&self, id: ClientId) {
-        self.retire_client(id);
+        self.remove_from_roster(id);
         self.clients.borrow_mut().remove(&id);
         self.left.notify_waiters();
     }
 
     /// Whether a connection may be read now. If not, it is rescheduled when it may.
     pub(crate) fn may_read(&self, client: &Client) -> bool {
-        if !self.handle.holds_any() {
+        if !self.handle.holds_any_input() {
             return true;
         }
-        if self.handle.holds(client.id()) {
+        if self.handle.holds_input_of(client.id()) {
             // The command that holds it reschedules it.
             return false;
         }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What is written at once while the shard drains.
-const DRAIN_SHARE: Cost = 256 * WRITE;
+const DRAIN_BUDGET: Cost = 256 * WRITE;
 
 /// The clients whose sockets may take more, in the order of their turns.
 #[derive(Debug, Default)]
@@ -42,13 +42,13 @@ impl Shard {
     }
 
     /// Judges the outboxes that are due.
-    pub(crate) fn judge_due(&self) {
-        let now = self.shared.look();
+    pub(crate) fn check_due_outboxes(&self) {
+        let now = self.shared.update_now();
         let lagging = &self.shared.lagging;
         // Collected first: one that is to be judged again at once waits for the next poll.
         let due: Vec<_> = std::iter::from_fn(|| lagging.pop_due(now)).collect();
         for client in due.into_iter().filter_map(|id| self.client(id)) {
-            client.out().judge(now);
+            client.out().check_age(now);
         }
     }
 
@@ -60,9 +60,9 @@ impl Shard {
     /// Writes outboxes while the shard drains. Returns whether more can be written, or clients are still
     /// leaving their rooms.
     pub(crate) fn tick_outboxes(&self) -> bool {
-        self.shared.look();
-        let (_, has_writable) = self.flush_writable(DRAIN_SHARE);
-        has_writable | self.depart_some()
+        self.shared.update_now();
+        let (_, has_writable) = self.flush_writable(DRAIN_BUDGET);
+        has_writable | self.continue_departures()
     }
 }
 
@@ -77,6 +77,6 @@ pub(super) async fn run(shard: Rc<Shard>) {
                 select(pin!(shard.deadlines.until(at)), pin!(earlier)).await;
             }
         }
-        shard.judge_due();
+        shard.check_due_outboxes();
     }
 }

@@ -68,7 +68,7 @@ impl Pings {
 
     /// Begins to ping a client. Its first ping comes after half an interval or more, and the pings of clients
     /// that came together are spread.
-    pub(super) fn watch(
+    pub(super) fn add(
         &self,
         client: ClientId,
         now: Instant,
@@ -170,7 +170,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
                 select(pin!(shard.deadlines.until(at)), pin!(earlier)).await;
             }
         }
-        let now = shard.shared.look();
+        let now = shard.shared.update_now();
         abort_unanswered(&shard, now);
         ping_due(&shard, now);
     }
@@ -183,12 +183,12 @@ fn abort_unanswered(shard: &Rc<Shard>, now: Instant) {
         for client in clients.into_iter().filter_map(|id| shard.client(id)) {
             let out = client.out();
             // One that is closing has a deadline of its own.
-            if !out.is_open() || out.unanswered() != Some(number) {
+            if !out.is_open() || out.unanswered_ping() != Some(number) {
                 continue;
             }
             if shard.reviews.is_full(client.id()) {
                 // It is not read: the host has not decided on its messages.
-                out.note_heard();
+                out.note_activity();
             } else {
                 shard.context.counters.ping_timeouts.add(1);
                 out.abort(1006, "it did not answer a ping");
@@ -237,7 +237,7 @@ mod tests {
         // It stood still for long before anybody came.
         let start = Instant::now() + INTERVAL * 10;
         for number in 1..=1000 {
-            pings.watch(ClientId::new(number, 0), start, &FxHashMap::default());
+            pings.add(ClientId::new(number, 0), start, &FxHashMap::default());
         }
         let visits = visits(&pings, start, start + INTERVAL);
         let second = Duration::from_secs(1);

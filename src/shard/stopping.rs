@@ -27,7 +27,7 @@ impl Shard {
     }
 
     /// Closes a client behind what was published to it before, which waits in the inbox.
-    pub(crate) fn close_in_turn(&self, client: &Client, close: CloseFrame) {
+    pub(crate) fn queue_close(&self, client: &Client, close: CloseFrame) {
         if self.handle.inbox.push(Command::Close(client.id(), close)).is_err() {
             // The inbox was worked off: the server stops.
             self.go_away(client);

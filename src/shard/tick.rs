@@ -10,12 +10,12 @@ use crate::{
 
 /// What a tick writes at first and at most: a quarter of a millisecond, and two. Shares double from tick to
 /// tick while something waits: a poll of the sockets costs a quarter of a write.
-const FIRST_SHARE: Cost = 32 * WRITE;
-const MAX_SHARE: Cost = 256 * WRITE;
+const FIRST_WRITE_BUDGET: Cost = 32 * WRITE;
+const MAX_WRITE_BUDGET: Cost = 256 * WRITE;
 
 /// What a tick spends on commands: eight new connections, or thousands of deliveries. Express deliveries have
 /// at most half of it.
-const COMMANDS: Cost = 64 * WRITE;
+const COMMAND_BUDGET: Cost = 64 * WRITE;
 
 /// Roughly how long one write takes, in nanoseconds.
 const WRITE_NANOS: u128 = 5_000;
@@ -26,7 +26,7 @@ const POLL_RATIO: u128 = 4;
 
 /// How many parks behind a new connection come without busy polling: in a crowd of new connections, each of
 /// which does one thing next, it costs more than it saves.
-const SKIPPED: u32 = 8;
+const SKIPPED_PARKS: u32 = 8;
 
 /// What a shard carries from tick to tick.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Tick {
     commands: Vec<Command>,
     /// Whether the commands were taken before the express deliveries: then they need not wait for them.
     are_commands_older: bool,
-    share: Cost,
+    budget: Cost,
     /// When the shard began to poll the sockets, if something waited meanwhile.
     polled_from: Option<Instant>,
 }
@@ -47,7 +47,7 @@ impl Tick {
             express: Vec::new(),
             commands: Vec::new(),
             are_commands_older: false,
-            share: FIRST_SHARE,
+            budget: FIRST_WRITE_BUDGET,
             polled_from: None,
         }
     }
@@ -61,25 +61,25 @@ impl Shard {
         tick: &mut Tick,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> Next<()> {
-        let now = self.shared.look();
+        let now = self.shared.update_now();
         if self.fanout.borrow().is_clean() {
-            tick.share = FIRST_SHARE;
+            tick.budget = FIRST_WRITE_BUDGET;
         }
         self.take_inbox(tick);
         if self.failed.get() {
             return Next::End(());
         }
-        if self.carry_out(tick, accept) {
-            self.finish_ticks();
+        if self.apply_taken(tick, accept) {
+            self.write_all();
             return Next::End(());
         }
         let polled = tick.polled_from.take().map_or(0, |begun| (now - begun).as_nanos());
-        let weighed = usize::try_from(POLL_RATIO * polled / WRITE_NANOS).unwrap_or(usize::MAX);
-        let share = tick.share.max(weighed.saturating_mul(WRITE));
-        let has_more = self.write(share) | self.depart_some();
-        tick.share = MAX_SHARE.min(2 * tick.share);
+        let for_poll = usize::try_from(POLL_RATIO * polled / WRITE_NANOS).unwrap_or(usize::MAX);
+        let budget = tick.budget.max(for_poll.saturating_mul(WRITE));
+        let has_more = self.write(budget) | self.continue_departures();
+        tick.budget = MAX_WRITE_BUDGET.min(2 * tick.budget);
         self.context.events.wake();
-        tick.polled_from = has_more.then(|| self.shared.look());
+        tick.polled_from = has_more.then(|| self.shared.update_now());
         let is_over = !has_more && tick.commands.is_empty() && tick.express.is_empty();
         if is_over && self.handle.inbox.may_park() { Next::Park } else { Next::Continue }
     }
@@ -91,7 +91,7 @@ impl Shard {
         }
         // Without the commands, unless they can be carried out: the host waits behind a full inbox.
         tick.are_commands_older = !tick.commands.is_empty();
-        let wants_commands = !tick.are_commands_older && !self.fanout.borrow().has_enough();
+        let wants_commands = !tick.are_commands_older && !self.fanout.borrow().has_backlog();
         let commands = wants_commands.then_some(&mut tick.commands);
         self.handle.inbox.take(&mut tick.express, commands);
         tick.express.reverse();
@@ -101,12 +101,12 @@ impl Shard {
     }
 
     /// Carries out what was taken, up to a tick's budget. Returns whether the shard stops.
-    fn carry_out(
+    fn apply_taken(
         self: &Rc<Self>,
         tick: &mut Tick,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> bool {
-        let mut budget = COMMANDS / 2;
+        let mut budget = COMMAND_BUDGET / 2;
         let mut fanout = self.fanout.borrow_mut();
         while budget > 0
             && let Some(delivery) = tick.express.pop_if(|it| !fanout.is_full_for(it.room))
@@ -118,29 +118,29 @@ impl Shard {
         if !tick.express.is_empty() && !tick.are_commands_older {
             return false;
         }
-        let mut carried_out = 0;
-        let is_over = self.carry_out_commands(&mut tick.commands, &mut carried_out, accept);
-        self.handle.inbox.note_carried_out(carried_out);
+        let mut applied = 0;
+        let is_over = self.apply_commands(&mut tick.commands, &mut applied, accept);
+        self.handle.inbox.note_applied(applied);
         is_over
     }
 
-    fn carry_out_commands(
+    fn apply_commands(
         self: &Rc<Self>,
         commands: &mut Vec<Command>,
-        carried_out: &mut u64,
+        applied: &mut u64,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> bool {
-        let mut budget = COMMANDS;
+        let mut budget = COMMAND_BUDGET;
         while budget > 0
             && !self.fanout.borrow().is_full()
             && let Some(command) = commands.pop()
         {
-            *carried_out += 1;
+            *applied += 1;
             budget = budget.saturating_sub(command.cost());
             match command {
                 Command::Deliver(delivery) => self.fanout.borrow_mut().push(&delivery),
                 Command::Accept(stream) => {
-                    self.reactor.skip_busy_poll(SKIPPED);
+                    self.reactor.skip_busy_poll(SKIPPED_PARKS);
                     accept(self, *stream);
                 }
                 Command::Stop => return true,
@@ -152,17 +152,17 @@ impl Shard {
 
     /// Writes a share of what waits: what sockets did not take before, then the rounds over the lanes.
     /// Returns whether more waits that can be written.
-    fn write(&self, share: Cost) -> bool {
+    fn write(&self, budget: Cost) -> bool {
         // Clients that lag have at most half of it.
-        let (spent, has_writable) = self.flush_writable(share / 2);
+        let (spent, has_writable) = self.flush_writable(budget / 2);
         let mut fanout = self.fanout.borrow_mut();
-        fanout.write(share.saturating_sub(spent).max(1));
+        fanout.write(budget.saturating_sub(spent).max(1));
         fanout.count_delivered(&self.context);
         has_writable || !fanout.is_clean()
     }
 
     /// Writes all that waits in the lanes: the shard stops.
-    fn finish_ticks(&self) {
+    fn write_all(&self) {
         let mut fanout = self.fanout.borrow_mut();
         fanout.write(Cost::MAX);
         fanout.count_delivered(&self.context);

@@ -39,7 +39,7 @@ pub(crate) enum Phase {
 
 /// What all outbound halves of a shard share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct OutboundShared {
     pub(crate) context: Arc<Context>,
     pub(crate) lagging: Lagging,
     clock: Clock,
@@ -57,7 +57,7 @@ pub(crate) enum Clock {
     Scripted(Cell<Instant>),
 }
 
-impl Shared {
+impl OutboundShared {
     pub(crate) fn new(context: Arc<Context>) -> Rc<Self> {
         Self::with_clock(context, Clock::default())
     }
@@ -73,7 +73,7 @@ impl Shared {
     }
 
     /// Looks at the clock: its time is that of the tick from here on.
-    pub(crate) fn look(&self) -> Instant {
+    pub(crate) fn update_now(&self) -> Instant {
         let now = match &self.clock {
             Clock::System => Instant::now(),
             #[cfg(test)]
@@ -102,7 +102,7 @@ pub(crate) struct Outbound {
     id: ClientId,
     form: Form,
     /// Everything before this place in the shard's sequence was written, or is not for the client.
-    written: Cell<u64>,
+    cursor: Cell<u64>,
     phase: Cell<Phase>,
     /// Whether the deadlines of its outbox are watched.
     is_watched: Cell<bool>,
@@ -113,7 +113,7 @@ pub(crate) struct Outbound {
     /// Its place among the subscribers of a room, and those of further rooms.
     first: Cell<Option<Slot>>,
     more: Cell<Option<Box<MoreSlots>>>,
-    shared: Rc<Shared>,
+    shared: Rc<OutboundShared>,
     /// Why it ends: what was said first.
     disconnect: OnceCell<Box<Disconnect>>,
     /// Dropped messages that the host was not told of yet.
@@ -139,7 +139,7 @@ impl Outbound {
     /// in the outbox until `open`.
     pub(crate) fn new(
         id: ClientId,
-        shared: Rc<Shared>,
+        shared: Rc<OutboundShared>,
         transport: Transport,
         form: Form,
     ) -> Rc<Self> {
@@ -147,7 +147,7 @@ impl Outbound {
             transport,
             id,
             form,
-            written: Cell::new(0),
+            cursor: Cell::new(0),
             phase: Cell::new(Phase::Open),
             is_watched: Cell::new(false),
             broadcasts: Cell::new(None),
@@ -175,12 +175,12 @@ impl Outbound {
         &self.transport
     }
 
-    pub(super) fn written(&self) -> u64 {
-        self.written.get()
+    pub(super) fn cursor(&self) -> u64 {
+        self.cursor.get()
     }
 
-    pub(super) fn set_written(&self, sequence: u64) {
-        self.written.set(sequence);
+    pub(super) fn set_cursor(&self, sequence: u64) {
+        self.cursor.set(sequence);
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -201,12 +201,12 @@ impl Outbound {
     }
 
     /// Notes that bytes of the client arrived: any are an answer to a ping.
-    pub(crate) fn note_heard(&self) {
+    pub(crate) fn note_activity(&self) {
         self.pinged.set(0);
     }
 
     /// The first ping round that it has not answered.
-    pub(crate) fn unanswered(&self) -> Option<u32> {
+    pub(crate) fn unanswered_ping(&self) -> Option<u32> {
         Some(self.pinged.get()).filter(|round| *round > 0)
     }
 

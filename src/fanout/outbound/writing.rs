@@ -173,7 +173,7 @@ impl Outbound {
     fn start_lagging(&self) {
         self.transport.try_writable();
         if !self.is_watched.replace(true) {
-            self.shared.lagging.watch(self.id, self.shared.now() + self.outbox_age());
+            self.shared.lagging.add(self.id, self.shared.now() + self.outbox_age());
         }
     }
 
@@ -280,7 +280,7 @@ impl Outbound {
     }
 
     /// Judges the outbox: tries the socket first, then applies the policy to what has waited for too long.
-    pub(crate) fn judge(&self, now: Instant) {
+    pub(crate) fn check_age(&self, now: Instant) {
         self.is_watched.set(false);
         let flushed = self.flush();
         let next = match self.oldest() {
@@ -293,7 +293,7 @@ impl Outbound {
         // The policy may have left nothing.
         if self.has_outbox() {
             self.is_watched.set(true);
-            self.shared.lagging.watch(self.id, next);
+            self.shared.lagging.add(self.id, next);
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Lives on its shard's thread alone. It knows no room: what the client is in is above.
 
+mod slow;
 mod writing;
 
 use std::{

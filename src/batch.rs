@@ -1,4 +1,4 @@
-//! Many messages of the host in one call.
+//! Batches: many messages of the host in one call.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::{
     options::Options,
 };
 
-/// How many bytes of payloads share one piece of memory.
+/// How many bytes of payloads share one allocation.
 const MAX_TOGETHER: usize = 4096;
 
 /// One message of a batch, and the room that it is published to.
@@ -31,8 +31,8 @@ impl Publication<'_> {
     }
 }
 
-/// How much of a history the messages that share one piece of memory may be. The memory is kept
-/// until the last of them leaves the history.
+/// How much may share one allocation: a small part of a history, since the allocation is kept until the last
+/// of its messages leaves the history.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SharedMemory {
     bytes: usize,
@@ -40,7 +40,7 @@ pub(crate) struct SharedMemory {
 }
 
 impl SharedMemory {
-    /// Returns as much as a server's histories can keep.
+    /// Returns the bounds for a server's histories.
     pub(crate) fn of(options: &Options) -> Self {
         let Options { history_messages, history_size, history_total, .. } = *options;
         if history_messages == 0 {

@@ -1,4 +1,4 @@
-//! The options of a server, and `start`.
+//! The builder of a server: sets the options, checks them, starts.
 //!
 //! Rust, C, Go and the program's flags set the same options under the same names.
 
@@ -30,7 +30,7 @@ pub struct Config {
     pub(crate) handler: Option<EventHandler>,
 }
 
-/// The size of the event queue if there is a handler and the option is not set.
+/// The size of the event queue if there is an event handler and the option is not set.
 const HANDLER_EVENT_QUEUE: usize = 65_536;
 
 impl Config {
@@ -62,9 +62,9 @@ impl Config {
 
     /// Sets how long a worker polls for its next event before it sleeps (busy polling).
     ///
-    /// Where the next event usually comes within this time, polling saves a sleep and a wake-up,
-    /// which are a large part of a short round trip; the worker may then use a whole core. Where it
-    /// does not, the worker sleeps at once, and polls once in about a thousand sleeps. If there are
+    /// If the next event usually comes within this time, polling saves a sleep and a wake-up, which
+    /// are a large part of a short round trip; the worker may then use a whole core. If it usually
+    /// does not, the worker sleeps at once, and polls before about one sleep in a thousand. If there are
     /// more workers than cores, no worker polls. Zero: no worker polls, which leaves the most
     /// processor time to the rest of the program.
     ///

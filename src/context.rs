@@ -1,4 +1,4 @@
-//! What every floor of one server shares: its options, its counters, and its queue of events.
+//! What all layers of one server share: its options, its counters, and its event queue.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     stats::{Counter, Counters},
 };
 
-/// One server's ground floor. Nothing in libchat is global: two servers share nothing.
+/// The shared state of one server. Nothing in libchat is global: two servers share nothing.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) options: Options,
@@ -18,7 +18,7 @@ pub(crate) struct Context {
     pub(crate) throttles: Throttles,
 }
 
-/// What bounds the lines that clients can cause, at the levels that a host looks at every day.
+/// The bounds on the log lines at the level info and above that clients can cause.
 #[derive(Debug, Default)]
 pub(crate) struct Throttles {
     pub(crate) slow_consumers: Throttle,
@@ -37,13 +37,13 @@ impl Context {
         })
     }
 
-    /// Counts one more handshake, if there are not too many.
+    /// Counts one more handshake. Returns `None` at the limit.
     pub(crate) fn permit_handshake(self: &Arc<Self>) -> Option<Permit> {
         let limit = self.options.max_handshakes as u64;
         Permit::of(self, |counters| &counters.handshakes, limit)
     }
 
-    /// Counts one more client, if there are not too many.
+    /// Counts one more client. Returns `None` at the limit.
     pub(crate) fn permit_connection(self: &Arc<Self>) -> Option<Permit> {
         let limit = self.options.max_connections as u64;
         Permit::of(self, |counters| &counters.connections, limit)

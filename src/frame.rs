@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-/// What a message is: text that is UTF-8, or bytes.
+/// The kind of a message: text, which is UTF-8, or binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// UTF-8 text.
@@ -31,7 +31,7 @@ pub(crate) const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 /// A ping without payload.
 pub(crate) const PING: &[u8] = &[FIN | OPCODE_PING, 0];
 
-/// The length of an unmasked frame's header for a payload of so many bytes.
+/// Returns the length of an unmasked frame's header for a payload of `payload` bytes.
 pub(crate) fn header_len(payload: usize) -> usize {
     match payload {
         0..=125 => 2,
@@ -62,30 +62,30 @@ pub(crate) fn append_data(buffer: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
     buffer.extend_from_slice(payload);
 }
 
-/// One whole, unmasked data frame.
+/// Makes a whole, unmasked data frame.
 pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(header_len(payload.len()) + payload.len());
     append_data(&mut buffer, kind, payload);
     buffer
 }
 
-/// The length of the frame that whole frames begin with, which are the server's own.
+/// Returns the length of the first of several whole frames of the server's own.
 pub(crate) fn first_len(frames: &[u8]) -> usize {
     Header::parse(frames).map_or(frames.len(), |header| header.len + header.payload as usize)
 }
 
-/// The payload of one whole, unmasked frame.
+/// Returns the payload of a whole, unmasked frame.
 pub(crate) fn payload(frame: &[u8]) -> &[u8] {
     let header = Header::parse(frame).map_or(0, |header| header.len);
     &frame[header..]
 }
 
-/// Whether bytes are UTF-8. Most text is ASCII, which is found out sooner.
+/// Whether bytes are UTF-8. Most text is ASCII, which is cheaper to check.
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
     bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
-/// A close frame. A reason that does not fit is cut at a character.
+/// Makes a close frame. A reason that does not fit is cut between characters.
 pub(crate) fn close_frame(code: u16, reason: &str) -> Bytes {
     let mut end = reason.len().min(MAX_CLOSE_REASON);
     while !reason.is_char_boundary(end) {
@@ -103,19 +103,19 @@ pub(crate) fn may_send_close_code(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999)
 }
 
-/// What the header of a client's frame says, as far as a reader must know where the frame ends.
+/// The parsed header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     first: u8,
     masked: bool,
     /// Bytes of the header itself, masking key included.
     pub(crate) len: usize,
-    /// Bytes of the payload, as claimed.
+    /// Bytes of the payload, as the header claims.
     pub(crate) payload: u64,
 }
 
 impl Header {
-    /// Reads a header, or `None` if `input` does not hold the whole of it.
+    /// Parses a header. Returns `None` if `input` does not hold the whole of it.
     pub(crate) fn parse(input: &[u8]) -> Option<Self> {
         let (&first, rest) = input.split_first()?;
         let (&second, rest) = rest.split_first()?;
@@ -144,7 +144,7 @@ impl Header {
         self.masked
     }
 
-    /// The masking key in the bytes that the header was read from; zeros if there is none.
+    /// Returns the masking key in the bytes that the header was parsed from; zeros if there is none.
     pub(crate) fn key(self, input: &[u8]) -> [u8; 4] {
         match input.get(..self.len).and_then(|header| header.last_chunk()) {
             Some(key) if self.masked => *key,
@@ -152,9 +152,9 @@ impl Header {
         }
     }
 
-    /// The kind of a message that is whole in this frame and breaks no rule, masked as it must be.
+    /// Returns the kind of the message, if all of it is in this frame and the header breaks no rule.
     pub(crate) fn whole_message(self) -> Option<Kind> {
-        // Equality covers the final bit, the reserved bits and the opcode at once.
+        // One comparison checks the final bit, the reserved bits and the opcode.
         match (self.masked, self.first) {
             (true, first) if first == FIN | OPCODE_TEXT => Some(Kind::Text),
             (true, first) if first == FIN | OPCODE_BINARY => Some(Kind::Binary),
@@ -162,12 +162,12 @@ impl Header {
         }
     }
 
-    /// Whether this is a pong that breaks no rule.
+    /// Whether this is the header of a pong, and breaks no rule.
     pub(crate) fn is_pong(self) -> bool {
         self.is_control(OPCODE_PONG)
     }
 
-    /// Whether this is a close frame that breaks no rule, as far as its header tells.
+    /// Whether this is the header of a close frame, and breaks no rule.
     pub(crate) fn is_close(self) -> bool {
         self.is_control(OPCODE_CLOSE)
     }
@@ -178,9 +178,9 @@ impl Header {
     }
 }
 
-/// Undoes the masking of a payload, where it is (RFC 6455, 5.3).
+/// Unmasks a payload in place (RFC 6455, 5.3).
 pub(crate) fn unmask(key: [u8; 4], payload: &mut [u8]) {
-    // Eight bytes at a time.
+    // Eight bytes at a time: payloads may be long.
     let [a, b, c, d] = key;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (chunks, rest) = payload.as_chunks_mut();

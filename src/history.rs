@@ -4,8 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use crate::{message::Message, options::Options, sys::CoarseInstant};
 
-/// What keeping one message costs beside its payload, in bytes: so that a million empty messages
-/// are not free.
+/// What keeping one message costs beside its payload, in bytes. Without it, empty messages would be free.
 const MESSAGE_OVERHEAD: usize = 128;
 
 /// The last messages of one room, oldest first.
@@ -13,7 +12,7 @@ const MESSAGE_OVERHEAD: usize = 128;
 pub(crate) struct History {
     entries: VecDeque<Entry>,
     bytes: usize,
-    /// When it was last looked for messages that are too old.
+    /// When it was last checked for messages that are too old.
     checked_at: Option<CoarseInstant>,
 }
 
@@ -30,8 +29,8 @@ impl Entry {
 }
 
 impl History {
-    /// Adds messages and forgets those that are beyond the bounds: possibly some of them. Those that share
-    /// their memory come together and are forgotten in their order, so the last of them counts for all.
+    /// Appends messages, and drops the oldest while a bound is exceeded, possibly some of the new ones. Messages
+    /// that share memory are appended together and dropped in order, so the last of them accounts for all.
     pub(crate) fn append(
         &mut self,
         messages: impl IntoIterator<Item = Message>,
@@ -50,21 +49,21 @@ impl History {
                 self.forget_oldest();
             }
         }
-        // The clock that is told to some milliseconds stands still between most messages.
+        // The coarse clock stands still between most messages: then nothing new is too old.
         if self.checked_at != Some(now) {
             self.checked_at = Some(now);
             self.forget_older_than(options.history_age, now);
         }
     }
 
-    /// Up to `count` of the last messages, oldest first.
+    /// Returns up to `count` of the last messages, oldest first.
     pub(crate) fn last(&mut self, count: usize, now: CoarseInstant, age: Duration) -> Vec<Message> {
         self.forget_older_than(age, now);
         let skipped = self.entries.len().saturating_sub(count);
         self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
     }
 
-    /// Forgets the oldest message; false if there was none.
+    /// Drops the oldest message. Returns false if there was none.
     pub(crate) fn forget_oldest(&mut self) -> bool {
         let Some(entry) = self.entries.pop_front() else { return false };
         self.bytes -= entry.cost();
@@ -75,14 +74,14 @@ impl History {
         self.entries.is_empty()
     }
 
-    /// What the messages cost, in bytes.
+    /// Returns what the messages cost, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Forgets the messages that are too old.
+    /// Drops the messages that are older than `age`.
     pub(crate) fn forget_older_than(&mut self, age: Duration, now: CoarseInstant) {
-        // Before the clock began, nothing was published.
+        // Nothing is older than the clock.
         let Some(since) = now.ago(age) else { return };
         while self.entries.front().is_some_and(|oldest| oldest.published < since) {
             self.forget_oldest();

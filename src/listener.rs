@@ -1,7 +1,7 @@
 //! Accepts connections and hands each to the shard that has the fewest.
 //!
-//! Invariant: accepting continues whatever happens. When descriptors run out, the listener does not spin, and
-//! clients do not wait for nothing: one descriptor is kept in reserve to tell them.
+//! Invariant: no failure ends accepting. When descriptors run out, the listener does not spin, and waiting
+//! clients are refused with the help of a descriptor that is kept in reserve.
 
 use std::{
     fs::File,
@@ -30,31 +30,34 @@ use crate::{
     shard::Shard,
 };
 
-/// How many connections the kernel queues until they are accepted; it has a bound of its own.
-const QUEUE: i32 = 4096;
+/// How many connections the kernel queues until they are accepted, if its own bound is not smaller.
+const BACKLOG: i32 = 4096;
 
 /// How many connections are accepted before other sockets are polled.
 const ACCEPT_BATCH: usize = 32;
 
-/// The first and the longest pause after a failure. A client that finds a descriptor free again
-/// waits no longer than the longest.
+/// The first and the longest pause after a failure. The longest bounds how long a client waits although a
+/// descriptor is free again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
 /// Begins to listen on an address.
+///
+/// # Errors
+/// `Listen`.
 pub(crate) fn bind(addr: SocketAddr, options: &Options) -> Result<TcpListener> {
     listen(addr, options).map_err(|source| Error::Listen { addr: addr.to_string(), source })
 }
 
 fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // A port whose last connections are still in TIME_WAIT is free.
+    // Binds a port also while earlier connections of it are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     if addr.is_ipv6() {
-        // An IPv6 address means IPv6: a host that wants both lists both.
+        // An IPv6 address means IPv6 only: a host that wants both configures both.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
-    // On Linux accepted sockets inherit these from the listener: that saves five system calls for each.
+    // On Linux accepted sockets inherit these options, which saves a system call for each of them.
     socket.set_tcp_nodelay(true)?;
     if !options.tcp_keepalive.is_zero() {
         let idle = options.tcp_keepalive;
@@ -65,13 +68,13 @@ fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
         socket.set_tcp_user_timeout(Some(timeout))?;
     }
     socket.bind(&SockAddr::from(addr))?;
-    socket.listen(QUEUE)?;
+    socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// How long data may wait for a peer's machine: that finds a vanished peer sooner than a ping does.
-/// Linux counts a peer that does not read as well, so the time is longer than what the outbox allows
-/// one, and there is none if slow consumers are to stay.
+/// Returns how long sent data may stay unacknowledged, which detects a vanished peer sooner than a ping does.
+/// On Linux this also applies to a peer that does not read. So the time is longer than `outbox_age`, and there
+/// is none if slow consumers are kept.
 #[cfg(target_os = "linux")]
 fn user_timeout(options: &Options) -> Option<Duration> {
     let margin = Duration::from_secs(1);
@@ -83,7 +86,7 @@ fn user_timeout(options: &Options) -> Option<Duration> {
 /// Accepts connections until the shard that it runs on stops.
 pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Arc<ShardHandle>]>) {
     let addr = listener.local_addr();
-    // Mio's listener accepts sockets that do not block, in one system call.
+    // Mio's listener accepts non-blocking sockets with one system call.
     let listener = mio::net::TcpListener::from_std(listener);
     let listener = match Source::new(&shard.reactor, listener) {
         Ok(listener) => listener,
@@ -92,11 +95,11 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
             return;
         }
     };
-    let mut accept = Accept {
+    let mut acceptor = Acceptor {
         addr: addr.unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))),
         context: Arc::clone(&shard.context),
         shards,
-        reserve: reserve(),
+        reserve: open_reserve(),
         pause: PAUSES.0,
         is_failing: false,
     };
@@ -105,9 +108,9 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
             listener.readable().await;
             for _ in 0..ACCEPT_BATCH {
                 match listener.try_read_with(mio::net::TcpListener::accept) {
-                    Ok((stream, peer)) => accept.hand_over(stream.into(), peer),
+                    Ok((stream, peer)) => acceptor.hand_to_shard(stream.into(), peer),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => accept.failed(&error, listener.io(), &shard).await,
+                    Err(error) => acceptor.handle_failure(&error, listener.io(), &shard).await,
                 }
             }
             shard.reactor.yield_now().await;
@@ -116,27 +119,27 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
     select(pin!(accepting), pin!(shard.stopped())).await;
 }
 
-fn reserve() -> Option<File> {
+fn open_reserve() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-/// One listener's way of accepting.
-struct Accept {
+/// The state of one listener.
+struct Acceptor {
     addr: SocketAddr,
     context: Arc<Context>,
     shards: Arc<[Arc<ShardHandle>]>,
-    /// A descriptor to give up when there is no other, so that a client can be told.
+    /// A descriptor that is closed when none is left, so that a waiting client can be accepted and refused.
     reserve: Option<File>,
     pause: Duration,
     is_failing: bool,
 }
 
-impl Accept {
-    fn hand_over(&mut self, stream: TcpStream, addr: SocketAddr) {
+impl Acceptor {
+    fn hand_to_shard(&mut self, stream: TcpStream, addr: SocketAddr) {
         self.pause = PAUSES.0;
         self.is_failing = false;
         if self.reserve.is_none() {
-            self.reserve = reserve();
+            self.reserve = open_reserve();
         }
         let Some(permit) = self.context.permit_handshake() else {
             self.context.counters.connections_refused.add(1);
@@ -151,8 +154,13 @@ impl Accept {
         let _ = shard.inbox.push(Command::Accept(accepted));
     }
 
-    async fn failed(&mut self, error: &io::Error, listener: &mio::net::TcpListener, shard: &Shard) {
-        if is_the_peers(error) {
+    async fn handle_failure(
+        &mut self,
+        error: &io::Error,
+        listener: &mio::net::TcpListener,
+        shard: &Shard,
+    ) {
+        if is_peer_error(error) {
             return;
         }
         self.context.counters.accept_failures.add(1);
@@ -162,13 +170,13 @@ impl Accept {
                 let addr = self.addr;
                 tracing::warn!(%addr, %error, others, "cannot accept connections, trying again");
             }
-            // Not while the host takes no events: failures may come and go for ever.
+            // Not while the event queue is full: nothing else bounds these events.
             if !self.context.events.is_full() {
                 let error = error.to_string().into();
                 self.context.events.push(Event::AcceptFailed { addr: self.addr, error });
             }
         }
-        // With the reserve's descriptor the client that waits can be told.
+        // Closing the reserve frees a descriptor, with which a waiting client is accepted and refused.
         if self.reserve.take().is_some()
             && let Ok((stream, peer)) = listener.accept()
         {
@@ -176,14 +184,14 @@ impl Accept {
             let why = "no descriptors left; try again later";
             refuse_now(&self.context, &stream.into(), peer, why);
         }
-        self.reserve = reserve();
+        self.reserve = open_reserve();
         shard.deadlines.until(Instant::now() + self.pause).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
     }
 }
 
-/// Whether accepting failed because of the one connection, which has gone already.
-fn is_the_peers(error: &io::Error) -> bool {
+/// Whether accepting failed because of the one connection, which is gone: the next one may succeed at once.
+fn is_peer_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied)
 }

@@ -1,4 +1,4 @@
-//! Where a server's log lines go, and how often.
+//! Where a server's log lines go, and how often those are written that clients can cause.
 //!
 //! Lines are events of `tracing`. Nothing global is set for them: a server uses the subscriber that
 //! was the default of the thread that started it, on all of its threads and in the calls that log.
@@ -10,7 +10,7 @@ use std::{
 
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
-/// The least time between two lines of a sort that clients can cause.
+/// The least time between two lines of one kind that clients can cause.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The subscriber of the thread that started a server, if it had one. Without it, lines go to the

@@ -20,9 +20,9 @@ const LONG: usize = 32 * 1024;
 /// A text or binary message. Cloning it does not copy its bytes.
 #[derive(Clone)]
 pub struct Message {
-    // The payload lies behind the header: one allocation a message, or less.
+    // The payload is behind the header, so that a message needs at most one allocation.
     shared: ThinArc<Header, u8>,
-    /// Where the payload is: messages that were made together lie one behind the other.
+    /// Where the payload begins: messages that were made together share one allocation.
     start: u32,
     len: u32,
 }
@@ -30,7 +30,7 @@ pub struct Message {
 #[derive(Debug)]
 struct Header {
     kind: Kind,
-    /// A long message is kept as its plain frame, and nothing lies behind the header: so it is in memory
+    /// The plain frame of a long message. Nothing is behind the header then, so that the payload is in memory
     /// once.
     long: Option<Bytes>,
 }
@@ -43,7 +43,7 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
-    /// Makes a message of bytes that are known to be of their kind.
+    /// Makes a message of bytes that are known to be valid for their kind.
     pub(crate) fn new(kind: Kind, data: &[u8]) -> Self {
         if data.len() >= LONG {
             let long = Some(frame::data_frame(kind, data).into());
@@ -51,12 +51,13 @@ impl Message {
             return Self { shared, start: 0, len: 0 };
         }
         let shared = ThinArc::from_header_and_slice(Header { kind, long: None }, data);
-        // It is shorter than `LONG`.
+        // The cast cannot truncate: the payload is shorter than `LONG`.
         Self { shared, start: 0, len: data.len() as u32 }
     }
 
-    /// Makes messages of payloads that are known to be of their kind, the last of them not empty, in one
-    /// allocation that is not long: it is freed when the last of them is dropped.
+    /// Makes messages of payloads that are known to be valid for their kind, in one allocation, which is freed
+    /// when the last of them is dropped. All together must be shorter than `LONG`, and the last must not be
+    /// empty.
     pub(crate) fn together<'a>(
         kind: Kind,
         payloads: impl Iterator<Item = &'a [u8]> + Clone,
@@ -96,13 +97,13 @@ impl Message {
         Ok(())
     }
 
-    /// Text or binary.
+    /// Returns whether the message is text or binary.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.header().kind
     }
 
-    /// The payload; UTF-8 if the message is text.
+    /// Returns the payload, which is UTF-8 if the message is text.
     #[must_use]
     pub fn data(&self) -> &[u8] {
         match &self.header().long {
@@ -111,8 +112,8 @@ impl Message {
         }
     }
 
-    /// Bytes freed when this message is dropped, provided that messages that were made together are dropped
-    /// in their order.
+    /// Returns how many bytes are freed when this message is dropped, provided that messages that were made
+    /// together are dropped in order.
     pub(crate) fn kept(&self) -> usize {
         let end = (self.start + self.len) as usize;
         match &self.header().long {
@@ -122,7 +123,7 @@ impl Message {
         }
     }
 
-    /// The payload as text, or `None` if the message is binary.
+    /// Returns the payload as text, or `None` if the message is binary.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self.kind() {
@@ -131,17 +132,17 @@ impl Message {
         }
     }
 
-    /// The frame of a message that is so long that its own is written.
+    /// Returns the frame of a long message, which is written from there and never copied.
     pub(crate) fn long_frame(&self) -> Option<&Bytes> {
         self.header().long.as_ref()
     }
 
-    /// The length of the message's frame on the wire, in bytes.
+    /// Returns the length of the message's plain frame, in bytes.
     pub(crate) fn frame_len(&self) -> usize {
         frame::header_len(self.data().len()) + self.data().len()
     }
 
-    /// Appends the message's frame to a buffer that many messages share.
+    /// Appends the message's plain frame to a buffer that many messages share.
     pub(crate) fn append_frame(&self, buffer: &mut Vec<u8>) {
         frame::append_data(buffer, self.kind(), self.data());
     }

@@ -1,22 +1,22 @@
-//! The options that the running server looks up, their defaults and their limits.
+//! The options of a running server, their defaults and their limits.
 //!
-//! Each is documented where it is set, in [`Config`](crate::Config). Validated here, in one place.
+//! Each is documented where it is set, in [`Config`](crate::Config), and checked here.
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use crate::error::Problem;
 
-/// What becomes of a client that does not take what it is sent, once its outbox is full.
+/// What happens to a slow consumer: a client whose outbox is full or too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SlowConsumer {
     /// Its connection is closed with code 1013 and a reason that says so.
     #[default]
     Disconnect,
-    /// The oldest whole messages that wait for it are dropped, and the host is told how many.
+    /// The oldest whole messages in its outbox are dropped, and the host is told how many.
     DropOldest,
 }
 
-/// What becomes of a client or a message that the host has not decided on in time.
+/// What happens to a client or a message that the host has not decided on in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overdue {
     /// As if the host had rejected the client, with HTTP 503, or refused the message.
@@ -26,7 +26,7 @@ pub enum Overdue {
     Allow,
 }
 
-/// The options that the running server looks up.
+/// The options of a running server.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) workers: usize,
@@ -94,24 +94,24 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets what the host leaves to the machine, which has `cores` cores.
+    /// Sets the options that depend on the machine, which has `cores` cores.
     pub(crate) fn fit_to(&mut self, cores: usize) {
         if self.workers == 0 {
             self.workers = cores.min(4);
         }
         if self.workers > cores {
-            // While one spins, another has work and no core.
+            // A worker that polls would take the core from one that has work.
             self.busy_poll = Duration::ZERO;
         }
     }
 
-    /// What the host decides on, and in which time.
+    /// Returns the options that make the host decide, and their timeouts.
     fn decisions(&self) -> [(&'static str, Duration); 2] {
         [("admission_timeout", self.admission_timeout), ("review_timeout", self.review_timeout)]
     }
 }
 
-/// Collects what is wrong with a configuration, all of it.
+/// Collects all problems of a configuration.
 #[derive(Default)]
 pub(crate) struct Check {
     pub(crate) problems: Vec<Problem>,
@@ -150,7 +150,7 @@ impl Check {
         listen
     }
 
-    /// Checks that there is somebody to decide, if the host is to decide.
+    /// Checks that the host gets events, if it decides on clients or messages.
     pub(crate) fn decisions(&mut self, options: &Options, has_handler: bool) {
         for (option, timeout) in options.decisions() {
             if !timeout.is_zero() && options.event_queue == 0 && !has_handler {
@@ -176,7 +176,7 @@ impl Check {
         }
         self.range("max_rooms_per_client", options.max_rooms_per_client, (1, 1_000_000));
         self.range("max_message_size", options.max_message_size, (1, GIB));
-        // The longest message must fit beside its header and what it costs to keep.
+        // The longest message must fit, with its header and the overhead of keeping it.
         let least = options.max_message_size.saturating_add(4 * KIB);
         self.range("outbox_size", options.outbox_size, (least, 64 * GIB));
         self.range("outbox_age", options.outbox_age, (short, DAY));
@@ -209,7 +209,7 @@ impl Check {
     }
 }
 
-/// Whether this is `*` or what a browser sends as its origin (RFC 6454, 6.2).
+/// Whether a text is `*` or an origin as a browser sends it (RFC 6454, 6.2).
 fn is_origin(text: &str) -> bool {
     if text == "*" || text == "null" {
         return true;
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_look_before_they_sleep_unless_they_are_more_than_the_cores() {
+    fn workers_busy_poll_unless_they_are_more_than_the_cores() {
         let fitted = |workers, cores| {
             let mut options = Options { workers, ..Options::default() };
             options.fit_to(cores);

@@ -1,4 +1,6 @@
-//! Start and stop: a server owns its threads, and has ended when they have.
+//! Starts and stops a server.
+//!
+//! Invariant: a server owns its threads, and has ended when they have.
 
 use std::{
     io,
@@ -37,10 +39,10 @@ use crate::{
     sys,
 };
 
-/// For how many events the dispatcher keeps memory between calls of the handler.
+/// For how many events the dispatcher keeps memory between calls of the event handler.
 const MAX_KEPT_EVENTS: usize = 1024;
 
-/// What a server is made of: a configuration that has been checked.
+/// What a server is started with: a configuration that has been checked.
 pub(crate) struct Parts {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) options: Options,
@@ -102,7 +104,7 @@ impl Server {
         Ok(server)
     }
 
-    /// A handle that can be cloned, kept and moved; it does not keep the server running.
+    /// Returns a handle that can be cloned, kept and moved; it does not keep the server running.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -124,7 +126,7 @@ impl Server {
             return Err(Error::InHandler);
         }
         let now = Instant::now();
-        // A time that the clock cannot hold is as good as for ever.
+        // A time that the clock cannot represent is replaced by one that never comes.
         let deadline = now.checked_add(deadline).unwrap_or(now + Duration::from_secs(1 << 32));
         self.handle.stop_by(deadline);
         self.join(|_| true);
@@ -138,7 +140,7 @@ impl Server {
         self.handle.shared.dispatcher.get() == Some(&thread::current().id())
     }
 
-    /// Waits for the threads to end. A second caller waits for the first one, who holds the lock.
+    /// Waits until the wanted threads have ended. A second caller waits for the first one, which holds the lock.
     fn join(&self, wanted: impl Fn(&JoinHandle<()>) -> bool) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..).filter(|thread| wanted(thread)) {
@@ -148,14 +150,14 @@ impl Server {
         }
     }
 
-    fn keep(&self, thread: JoinHandle<()>) {
+    fn own(&self, thread: JoinHandle<()>) {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     }
 
     fn spawn(&self, name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
         let log = self.log.clone();
         let body = move || log.within(body);
-        // A thread inherits the mask of the one that spawns it.
+        // A thread inherits the signal mask of the thread that spawns it.
         let thread = sys::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body));
         thread.map_err(|source| Error::Resources { what: "a thread", source })
     }
@@ -168,18 +170,18 @@ impl Server {
         for index in 0..shared.shards.len() {
             let shared = Arc::clone(shared);
             let running = Arc::clone(&running);
-            let word = startup.expect();
+            let guard = startup.guard();
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
             let thread = self.spawn(format!("libchat-{index}"), move || {
                 match event_loop(shared.context.options.busy_poll) {
                     Ok((reactor, timer)) => {
-                        drop(word);
+                        drop(guard);
                         run_shard(index, &reactor, timer, &shared, listeners);
                     }
                     Err(source) => {
                         let what = "an event loop";
-                        word.failed(Error::Resources { what, source });
+                        guard.fail(Error::Resources { what, source });
                     }
                 }
                 if running.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -187,7 +189,7 @@ impl Server {
                     shared.context.events.push(Event::Stopped);
                 }
             })?;
-            self.keep(thread);
+            self.own(thread);
         }
         startup.wait()
     }
@@ -203,11 +205,11 @@ impl Server {
                     tracing::error!(events = events.len(), "the event handler panicked");
                 }
                 events.clear();
-                // The queue gets the memory back, but not what a burst has made of it.
+                // The next call of `take` swaps this memory into the queue: not with the size of a burst.
                 events.shrink_to(MAX_KEPT_EVENTS);
             }
         })?;
-        self.keep(thread);
+        self.own(thread);
         Ok(())
     }
 }
@@ -231,7 +233,7 @@ fn event_loop(busy_poll: Duration) -> io::Result<(Rc<Reactor>, Timer)> {
     Ok((reactor, timer))
 }
 
-/// Works on a shard's thread until the server stops. Its sockets are closed when this returns.
+/// Runs a shard on this thread until the server stops. Its sockets are closed when this returns.
 fn run_shard(
     index: usize,
     reactor: &Rc<Reactor>,
@@ -240,7 +242,7 @@ fn run_shard(
     own: Vec<TcpListener>,
 ) {
     let mut tasks = LocalSet::new();
-    // Handlers spawn tasks too.
+    // Handlers of sockets spawn tasks too, outside of the tasks' own polls.
     let entered = tasks.enter();
     let handle = Arc::clone(&shared.shards[index]);
     let (context, rooms) = (Arc::clone(&shared.context), Arc::clone(&shared.rooms));
@@ -264,16 +266,17 @@ fn run_shard(
         tracing::error!(%error, "a shard's event loop ended");
         None
     });
-    // All that is left of it, where it could not go on: sockets are closed here, before the server counts
-    // as stopped.
+    // A shard that failed has connections left: their sockets are closed here, before the server counts as
+    // stopped.
     drop(tasks);
     reactor.clear();
     drop(entered);
     let had_to_abort = ended.unwrap_or_else(|| {
         tracing::error!("a shard cannot go on: the server stops");
-        // Its clients are gone, and nobody would take what is published to it.
+        // Its clients are gone, and no thread takes its inbox any more.
         Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
-        // Nothing more comes. A connection that waits there to be served keeps the inbox itself.
+        // The inbox is closed. Its commands are dropped here: the sockets of accepted connections among them
+        // would stay open for as long as a handle exists.
         shared.shards[index].inbox.take(&mut Vec::new(), Some(&mut Vec::new()));
         true
     });

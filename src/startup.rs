@@ -1,12 +1,12 @@
 //! Waits until the threads of a server have started.
 //!
-//! A channel of std would do, and would make every program that links libchat larger.
+//! A channel of std would do it too, but would make every program that links libchat larger.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// How the threads that are to start are doing.
+/// The threads of a server that are starting.
 #[derive(Debug, Default)]
 pub(crate) struct Startup {
     state: Mutex<State>,
@@ -15,27 +15,27 @@ pub(crate) struct Startup {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many have not said yet how they are.
+    /// How many have neither started nor failed yet.
     left: usize,
     failure: Option<Error>,
 }
 
-/// One thread's word, which counts as given when this is dropped: the wait ends also for a thread that
-/// never came to be or panicked.
+/// Counts a thread as starting until it is dropped. So the wait ends also for a thread that was never created
+/// or panicked.
 #[derive(Debug)]
-pub(crate) struct Word(Arc<Startup>);
+pub(crate) struct StartupGuard(Arc<Startup>);
 
 impl Startup {
-    /// One more thread is to start.
-    pub(crate) fn expect(self: &Arc<Self>) -> Word {
+    /// Counts one more thread that is starting.
+    pub(crate) fn guard(self: &Arc<Self>) -> StartupGuard {
         self.update(|state| state.left += 1);
-        Word(Arc::clone(self))
+        StartupGuard(Arc::clone(self))
     }
 
     /// Waits until all have started.
     ///
     /// # Errors
-    /// That of the first that could not.
+    /// The error of the first thread that failed.
     pub(crate) fn wait(&self) -> Result<()> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = self.changed.wait_while(state, |state| state.left > 0);
@@ -49,14 +49,14 @@ impl Startup {
     }
 }
 
-impl Word {
-    /// The thread could not start.
-    pub(crate) fn failed(self, error: Error) {
+impl StartupGuard {
+    /// Notes that the thread could not start.
+    pub(crate) fn fail(self, error: Error) {
         self.0.update(|state| _ = state.failure.get_or_insert(error));
     }
 }
 
-impl Drop for Word {
+impl Drop for StartupGuard {
     fn drop(&mut self) {
         self.0.update(|state| state.left -= 1);
     }
@@ -69,12 +69,12 @@ mod tests {
     #[test]
     fn the_wait_ends_when_each_has_started_failed_or_vanished() {
         let startup = Arc::new(Startup::default());
-        let (started, failed, vanished) = (startup.expect(), startup.expect(), startup.expect());
+        let (started, failed, vanished) = (startup.guard(), startup.guard(), startup.guard());
         let panicking = std::thread::spawn(move || {
-            let _word = vanished;
+            let _guard = vanished;
             panic!("as it may");
         });
-        failed.failed(Error::Stopped);
+        failed.fail(Error::Stopped);
         drop(started);
         assert!(matches!(startup.wait(), Err(Error::Stopped)));
         assert!(panicking.join().is_err());

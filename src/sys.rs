@@ -1,4 +1,4 @@
-//! The calls that no safe library has. Beside `ffi`, the only unsafe code.
+//! System calls that no safe library offers. The only unsafe code beside `ffi`.
 
 use std::{
     io,
@@ -11,7 +11,10 @@ use std::{
     time::Instant,
 };
 
-/// Makes a timer of the kernel's, which can be watched as a socket is.
+/// Makes a timerfd, which can be polled like a socket.
+///
+/// # Errors
+/// No descriptor is left.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 pub(crate) fn timer() -> io::Result<OwnedFd> {
@@ -21,15 +24,18 @@ pub(crate) fn timer() -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it is a descriptor of ours, which nobody else closes.
+    // SAFETY: the call above has made the descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Lets a timer become readable at a time, or up to a millisecond later, and not before.
+/// Makes a timer readable at a time, or up to a millisecond later, but not before.
+///
+/// # Errors
+/// Those of the system call; none is expected.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 pub(crate) fn set_timer(timer: &OwnedFd, at: Instant) -> io::Result<()> {
-    // Never zero, which would mean never.
+    // At least a millisecond: zero would disarm the timer.
     let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
     let spec = libc::itimerspec {
         it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
@@ -39,38 +45,42 @@ pub(crate) fn set_timer(timer: &OwnedFd, at: Instant) -> io::Result<()> {
         },
     };
     let fd = timer.as_raw_fd();
-    // SAFETY: the descriptor is open, and the structs are there for the call.
+    // SAFETY: the descriptor is open, `spec` is valid for the call, and a null pointer is allowed as the last
+    // argument.
     if unsafe { libc::timerfd_settime(fd, 0, &raw const spec, std::ptr::null_mut()) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
 }
 
-/// A connection's socket, for writes that need not wait. It does not own it.
+/// The descriptor of a connection's socket, for non-blocking writes. It does not own the socket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Socket(RawFd);
 
 impl Socket {
-    /// The socket of a stream. It must not be used once the stream is gone: its number may then be
-    /// another file's.
+    /// Makes it of a stream. It must not be used once the stream is closed: the descriptor may then belong to
+    /// another file.
     pub(crate) fn of(stream: &impl AsRawFd) -> Self {
         Self(stream.as_raw_fd())
     }
 
     /// Writes as many bytes as the socket takes now.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it takes none; others if the connection is broken.
     #[allow(unsafe_code)]
     pub(crate) fn send(self, bytes: &[u8]) -> io::Result<usize> {
-        // SAFETY: the bytes are readable for as long as the call takes.
+        // SAFETY: the pointer and the length are those of a slice that is borrowed for the call.
         let taken = unsafe { libc::send(self.0, bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) };
         usize::try_from(taken).map_err(|_| io::Error::last_os_error())
     }
 }
 
-/// Lets the processor fetch the beginning of a value that is soon looked at.
+/// Makes the processor fetch the first cache line of a value that is soon read.
 pub(crate) fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code)]
-    // SAFETY: it is a hint, which reads nothing that the program could tell.
+    // SAFETY: a prefetch is a hint: it has no effect that the program could observe.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
@@ -79,16 +89,15 @@ pub(crate) fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
-/// What to write to a socket with. The sockets do not block anyhow, and SIGPIPE is blocked where the
-/// system has no such flag.
+/// The flags of writes to sockets. Where the system has no flag against SIGPIPE, the threads block the signal.
 #[cfg(target_os = "linux")]
 pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(target_os = "linux"))]
 pub(crate) const SEND_FLAGS: libc::c_int = 0;
 
-/// Calls a function with every signal blocked on the calling thread, so that the threads which it
-/// spawns have them blocked from their first instruction on. Signals that come meanwhile are
-/// delivered afterwards.
+/// Calls a function with every signal blocked on the calling thread, so that the threads that the function
+/// spawns have them blocked from their first instruction on. Signals that come meanwhile are delivered
+/// afterwards.
 ///
 /// It keeps the host's signal handlers off libchat's threads, and saves a host that leaves SIGPIPE
 /// at its default from being killed by a write to a socket that a client has reset: with the signal
@@ -111,12 +120,12 @@ pub(crate) fn with_signals_blocked<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// A moment, in nanoseconds since some moment before the program began.
+/// A point in time of the coarse clock, in nanoseconds since some time before the program began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CoarseInstant(pub(crate) u64);
 
 impl CoarseInstant {
-    /// The moment that was a time ago; `None` if it was before the clock began.
+    /// Returns the point in time that was `time` before; `None` if that was before the clock began.
     pub(crate) fn ago(self, time: Duration) -> Option<Self> {
         let time = time.as_secs().saturating_mul(NANOS).saturating_add(time.subsec_nanos().into());
         self.0.checked_sub(time).map(Self)
@@ -125,8 +134,8 @@ impl CoarseInstant {
 
 const NANOS: u64 = 1_000_000_000;
 
-/// The time, to about 4 ms: reading it takes 5 ns, an `Instant` 30 ns, a fifth of what publishing a
-/// message takes.
+/// Reads the coarse clock, which stands still for some milliseconds at a time. It is much cheaper to read than
+/// an `Instant`, which would be a notable part of publishing a message.
 #[allow(unsafe_code)]
 pub(crate) fn coarse_now() -> CoarseInstant {
     #[cfg(target_os = "linux")]

@@ -52,8 +52,8 @@ pub(super) async fn end(
         }
         Poll::Ready(())
     });
-    // RFC 6455, 5.5.1: a client that has sent its close frame sends no more. If it did nevertheless, the
-    // unread bytes would reset the connection.
+    // RFC 6455, 5.5.1: a client sends nothing behind its close frame. If that came last there is nothing to
+    // discard: a client that breaks the rule nearly always does so in the same packet.
     if in_time(shard, written).await && !reader.is_at_end() {
         linger(shard, out).await;
     }

@@ -1,7 +1,7 @@
-//! What waits for the host's decision, as the host's threads see it.
+//! The clients and messages that wait for the host's decision, for all threads.
 //!
-//! Invariant: whoever takes an entry out of its table decides, and nobody else does: the host's call, the
-//! deadline, or the end of the connection. So there is one outcome.
+//! Invariant: only the code that takes an entry out of its table decides: the host's call, the deadline, or the
+//! end of the connection. So there is one outcome.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,7 @@ pub(crate) struct Undecided {
     pub(crate) reviews: Reviews,
 }
 
-/// What a client asked for that waits for admission.
+/// What a client that waits for admission asks for.
 #[derive(Debug)]
 pub(crate) struct Applicant {
     /// The room that it asks for, unless the host has taken it out of that.
@@ -34,7 +34,7 @@ impl Admissions {
         self.lock().insert(client, applicant);
     }
 
-    /// Takes a client to decide on it; `None` if it is decided, or there is none.
+    /// Removes a client in order to decide on it; `None` if it is decided, or there is none.
     pub(crate) fn take(&self, client: ClientId) -> Option<Applicant> {
         self.lock().remove(&client)
     }
@@ -61,7 +61,8 @@ impl Reviews {
         self.lock().insert(decision, client);
     }
 
-    /// Takes a message to decide on it. Returns its sender; `None` if it is decided, or there is none.
+    /// Removes a message in order to decide on it. Returns its sender; `None` if it is decided, or there is
+    /// none.
     pub(crate) fn take(&self, decision: DecisionId) -> Option<ClientId> {
         self.lock().remove(&decision)
     }

@@ -29,7 +29,7 @@ impl ClientId {
         (self.0 & 0xFF) as usize
     }
 
-    /// The id as a number.
+    /// Returns the id as a number.
     #[must_use]
     pub fn as_u64(self) -> u64 {
         self.0
@@ -64,7 +64,7 @@ impl DecisionId {
         (self.0 & 0xFF) as usize
     }
 
-    /// The id as a number.
+    /// Returns the id as a number.
     #[must_use]
     pub fn as_u64(self) -> u64 {
         self.0

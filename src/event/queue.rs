@@ -1,8 +1,7 @@
 //! The bounded queue where events wait for the host.
 //!
-//! Invariant: whoever reports an event never waits. Message events that do not fit are dropped and
-//! counted; connects and disconnects always fit, because no client is admitted while the queue is
-//! full.
+//! Invariant: reporting an event never waits. Message events that do not fit are dropped and counted. Connects
+//! and disconnects always fit, because no client is admitted while the queue is full.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -19,14 +18,14 @@ use crate::{
 /// How many bytes of messages and requests the queue may hold.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// The queue between the server's threads and the host's one.
+/// The queue between the server's threads and the thread of the host that takes events.
 #[derive(Debug)]
 pub(crate) struct EventQueue {
     /// How many events the queue may hold; 0 if the host wants none.
     capacity: usize,
     // A std mutex: it is never held across an await or a call of the host.
     queue: Mutex<Queue>,
-    /// Wakes whoever waits in `take`.
+    /// Wakes the threads that wait in `take`.
     arrived: Condvar,
     throttle: Throttle,
 }
@@ -40,7 +39,7 @@ struct Queue {
     dropped: u64,
     /// Message events dropped since the last log line about it.
     unlogged: u64,
-    /// `Stopped` was queued: nothing follows.
+    /// Whether `Stopped` was queued: nothing follows it.
     stopped: bool,
     /// How many threads wait in `take`.
     waiting: usize,
@@ -56,12 +55,12 @@ impl EventQueue {
         }
     }
 
-    /// Whether the host wants events at all: if not, none need be made.
+    /// Whether the host wants events. If not, callers need not make any.
     pub(crate) fn is_enabled(&self) -> bool {
         self.capacity > 0
     }
 
-    /// Whether no further client should be admitted, since its events might not fit.
+    /// Whether no further client must be admitted, since its events might not fit.
     pub(crate) fn is_full(&self) -> bool {
         if !self.is_enabled() {
             return false;
@@ -85,16 +84,15 @@ impl EventQueue {
         }
     }
 
-    /// Queues a message event, or counts it as dropped. The host is woken by the turn of the shard
-    /// that delivers the message: waking it for each would be two switches of threads a message, and
-    /// cost half of the throughput when 200 clients talk.
-    /// Returns whether it was queued.
+    /// Queues a message event, or counts it as dropped. Returns whether it was queued. It does not wake the
+    /// host: the shard's tick calls `wake` once for all its messages, since a switch of threads for each would
+    /// cost much of the throughput.
     pub(crate) fn push_message(&self, event: Event, bytes: usize, counters: &Counters) -> bool {
         if !self.is_enabled() {
             return false;
         }
         let mut queue = self.lock();
-        // A single message fits, however long it is.
+        // A single message always fits: else one longer than the bound could never be reported.
         let is_too_much = queue.bytes > 0 && queue.bytes.saturating_add(bytes) > MAX_BYTES;
         if queue.events.len() >= self.capacity || is_too_much {
             queue.dropped += 1;
@@ -106,8 +104,8 @@ impl EventQueue {
         true
     }
 
-    /// Wakes the host if message events wait, and logs that some were dropped. For a shard's turn: no
-    /// lock is held here, which whoever reads the log could wait for.
+    /// Wakes the host if events wait, and logs if message events were dropped. Called at the end of a tick,
+    /// where no lock is held: a log subscriber may block, or call the server.
     pub(crate) fn wake(&self) {
         if !self.is_enabled() {
             return;
@@ -129,7 +127,7 @@ impl EventQueue {
         }
     }
 
-    /// Takes all events that wait into `events`, which must be empty, or waits for one.
+    /// Swaps all queued events into `events`, which must be empty. Waits for one if there is none.
     ///
     /// # Errors
     /// `TimedOut`; `Stopped` once `Event::Stopped` has been taken; `Unsupported` if the host wanted
@@ -141,7 +139,7 @@ impl EventQueue {
                 "no events are collected; set the option event_queue to how many may wait",
             ));
         }
-        // A time that the clock cannot hold is as good as for ever.
+        // A time that the clock cannot represent is no deadline.
         let deadline = Instant::now().checked_add(timeout);
         let mut queue = self.lock();
         while queue.events.is_empty() {
@@ -179,7 +177,7 @@ impl Queue {
         if self.stopped {
             return;
         }
-        // The gap is reported where it is.
+        // Before the event, so that the gap is reported where it is.
         self.report_dropped();
         self.stopped = matches!(event, Event::Stopped);
         self.bytes += bytes;
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_host_is_woken_for_all_messages_of_a_turn_at_once() {
+    fn a_waiting_host_is_woken_once_for_all_messages_of_a_tick() {
         let queue = EventQueue::new(10);
         let counters = Counters::default();
         std::thread::scope(|scope| {
@@ -269,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_has_an_end() {
+    fn a_wait_for_events_ends_at_its_timeout() {
         let queue = EventQueue::new(2);
         assert!(matches!(take(&queue, Duration::from_millis(1)), Err(Error::TimedOut)));
         assert!(matches!(take(&EventQueue::new(0), Duration::ZERO), Err(Error::Unsupported(_))));

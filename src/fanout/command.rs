@@ -120,7 +120,7 @@ pub(crate) enum Command {
     Decide(ClientId, DecisionId, Verdict),
     /// Serves a connection that the listener accepted.
     Accept(Box<AcceptedStream>),
-    /// Ends a shard whose event loop or timer failed.
+    /// Ends a shard whose timer failed.
     Fail,
     /// Drains and ends. Nothing follows.
     Stop,

@@ -1,11 +1,11 @@
-//! Wire forms: what a publication looks like to one kind of subscriber.
+//! Wire forms: how a message is encoded for one kind of subscriber.
 
 use bytes::Bytes;
 
 use super::command::RoomId;
 use crate::{event::ClientId, message::Message};
 
-/// A message as its room published it.
+/// A message, and what its room adds: what a wire form may encode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RoomMessage<'a> {
     #[allow(dead_code, reason = "the plain form is the message alone")]
@@ -18,7 +18,7 @@ pub(crate) struct RoomMessage<'a> {
 }
 
 impl<'a> RoomMessage<'a> {
-    /// A message to one client, which no room published.
+    /// Makes it of a message to one client, which no room published.
     pub(crate) fn direct(message: &'a Message) -> Self {
         Self { room: RoomId::EVERYONE, offset: 0, sender: None, message }
     }
@@ -34,12 +34,12 @@ pub(crate) enum Form {
     Numbered,
 }
 
-/// Where the encoded publication is.
+/// Where the encoded message is.
 #[derive(Debug)]
 pub(crate) enum Encoded {
     /// At the end of the buffer.
     Appended,
-    /// In memory of its own: it is long, and is written by itself.
+    /// In its own buffer: it is long, and is written by itself.
     Whole(Bytes),
 }
 
@@ -51,7 +51,7 @@ impl Form {
         Self::Numbered,
     ];
 
-    /// Encodes a publication, at the end of a buffer unless it is long.
+    /// Encodes a message, at the end of a buffer unless it is long.
     pub(crate) fn encode(self, publication: &RoomMessage<'_>, buffer: &mut Vec<u8>) -> Encoded {
         let RoomMessage { message, .. } = publication;
         match self {
@@ -70,7 +70,7 @@ impl Form {
         Encoded::Appended
     }
 
-    /// Encodes a publication for one client.
+    /// Encodes a message for one client.
     pub(crate) fn encode_one(self, publication: &RoomMessage<'_>) -> Bytes {
         let mut buffer = Vec::new();
         match self.encode(publication, &mut buffer) {

@@ -1,4 +1,4 @@
-//! Frames on their way to clients.
+//! Frames on their way to clients: borrowed for the write, shared by reference if they must be kept.
 
 use std::ops::Deref;
 
@@ -7,8 +7,8 @@ use once_cell::unsync::OnceCell;
 
 use super::segments::{Run, Segments};
 
-/// Whole frames. The bytes are lent, since most sockets take them at once; clients that must keep them
-/// share one copy.
+/// Whole frames. The bytes are borrowed, since most sockets take them at once. The outboxes of clients whose
+/// sockets did not share one copy.
 #[derive(Debug)]
 pub(crate) struct Frames<'a> {
     borrowed: &'a [u8],
@@ -17,25 +17,26 @@ pub(crate) struct Frames<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
+    /// Frames that are reference-counted already.
     Counted(&'a Bytes),
     Segments(&'a Segments, &'a Run),
-    /// A merged buffer, and the copy of it that is shared.
+    /// A merged buffer: the cell holds its copy, once one is made.
     Merged(&'a OnceCell<Bytes>),
 }
 
 impl<'a> Frames<'a> {
-    /// The frames of a run.
+    /// Makes the frames of a run.
     pub(super) fn of(segments: &'a Segments, run: &'a Run) -> Self {
         Self { borrowed: segments.frames(run), source: Source::Segments(segments, run) }
     }
 
-    /// Merged frames, and where the copy of them is kept that clients share.
+    /// Makes the frames of a merge. `kept` holds the copy that clients share.
     pub(super) fn merged(borrowed: &'a [u8], kept: &'a OnceCell<Bytes>) -> Self {
         Self { borrowed, source: Source::Merged(kept) }
     }
 
-    /// Calls `each` with the frames, counted by reference, of which the first `taken` bytes are sent, and
-    /// with how many of its bytes are. Pieces that are sent whole may be left out.
+    /// Calls `each` with the reference-counted frames of which the socket took the first `taken` bytes, and with
+    /// how many bytes of each it took. Frames that it took whole may be left out.
     pub(crate) fn keep(&self, taken: usize, mut each: impl FnMut(&Bytes, usize)) {
         match self.source {
             Source::Counted(bytes) => each(bytes, taken),

@@ -1,7 +1,7 @@
 //! Brings one client up to date: writes what it lacks of all its lanes, in the shard's sequence.
 //!
-//! What one lane has is written from the lane's own buffer. What several have is merged into a buffer first;
-//! clients in the same lanes share the last merge.
+//! What a client lacks of one lane is written from the lane's own buffer. What it lacks of several is merged
+//! into one buffer first. Clients that lack the same share the last run or merge.
 
 use std::ops::Range;
 
@@ -18,17 +18,17 @@ use super::{
     slot::{LaneKey, Slot},
 };
 
-/// What a visit to a client costs that lacks nothing.
+/// The cost of visiting a client that lacks nothing.
 const VISIT: Cost = WRITE / 32;
 
-/// Memory for bringing clients up to date, one after the other.
+/// Buffers for bringing clients up to date, and the last results, which the next client can often share.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
-    /// The parts of the client at hand.
+    /// What the current client lacks, by lane. A field, so that its memory is reused.
     parts: Vec<Part>,
     pieces: Vec<Piece>,
     merged: Merged,
-    /// What was found for the client before, which lacked everything from a place in the sequence on.
+    /// The last run that was found, and the cursor of its client: clients with that cursor lack the same.
     last_run: Option<(u64, Run)>,
     pub(super) delivered: Delivered,
 }
@@ -38,25 +38,26 @@ pub(super) struct Gather {
 struct Part {
     lane: LaneKey,
     entries: Range<u64>,
-    /// The places of the first and the last entry in the shard's sequence. No other entries have them, so
-    /// they tell what is in the part.
+    /// The positions of the first and the last entry in the shard's sequence. They are unique, so two parts
+    /// with the same ones hold the same messages.
     sequences: (u64, u64),
 }
 
-/// A frame that was sent to one client alone, and its place in the shard's sequence.
+/// A frame that was sent to one client, and its position in the shard's sequence.
 pub(super) type PendingSend = (u64, Bytes);
 
-/// One message of a merge: its place in the shard's sequence, its part, its entry; or `SENT`, and its number.
+/// One message of a merge: its position in the shard's sequence, and the index of its part and its entry, or
+/// `SEND` and the index of its send.
 type Piece = (u64, u32, u64);
 const SEND: u32 = u32::MAX;
 
-/// A longer frame is not copied into a merge.
+/// Longer frames are written by themselves, not copied into a merge.
 const MAX_MERGED: usize = 32 * 1024;
 
 /// Messages of several lanes in one buffer.
 #[derive(Debug, Default)]
 struct Merged {
-    /// The parts that are merged; empty if the buffer is only one client's.
+    /// The parts that are merged; empty if no other client can share the merge.
     parts: Vec<Part>,
     frames: Vec<u8>,
     messages: u64,
@@ -88,12 +89,12 @@ impl Merged {
 }
 
 impl Gather {
-    /// Forgets what was found for the last client: lanes have changed.
+    /// Forgets the last run, since lanes have changed.
     pub(super) fn reset(&mut self) {
         self.last_run = None;
     }
 
-    /// Writes what a client lacks of the one lane in which something waits for it.
+    /// Writes what a client lacks of a lane, if no other lane holds anything for it.
     pub(super) fn write_lane(
         &mut self,
         segments: &Segments,
@@ -106,9 +107,9 @@ impl Gather {
         if segments.tail() <= cursor || !out.is_open() {
             return VISIT;
         }
-        // From the first offset on, clients that have the same lack the same.
-        let is_usual = from <= segments.first_offset();
-        let last_run = self.last_run.take_if(|(sequence, _)| is_usual && *sequence == cursor);
+        // Of the clients that joined before the first message, those with the same cursor lack the same.
+        let joined_before = from <= segments.first_offset();
+        let last_run = self.last_run.take_if(|(sequence, _)| joined_before && *sequence == cursor);
         let run = match last_run {
             Some((_, run)) => Some(run),
             None => segments.run(segments.find(cursor, from)),
@@ -118,7 +119,7 @@ impl Gather {
             return self.write_selected(segments, out, run.entries.start);
         }
         let mut cost = self.write_run(segments, out, &run);
-        if is_usual {
+        if joined_before {
             self.last_run = Some((cursor, run.clone()));
         }
         while let Some(next) = segments.run(run.entries.end) {
@@ -134,7 +135,7 @@ impl Gather {
         write_cost(frames.len())
     }
 
-    /// Writes the messages of one lane that are for a client.
+    /// Writes the messages of one lane that are not hidden from a client.
     #[cold]
     fn write_selected(&mut self, segments: &Segments, out: &Outbound, from: u64) -> Cost {
         self.merged.clear();
@@ -150,8 +151,8 @@ impl Gather {
         cost
     }
 
-    /// Writes everything that a client lacks: of its lanes, and what was sent to it alone. `dirty` are the
-    /// lanes in which something waits, `tail` is the end of the shard's sequence.
+    /// Writes everything that a client lacks: of its lanes, and what was sent to it. `dirty` are the lanes in
+    /// which something waits, `tail` is the end of the shard's sequence.
     pub(super) fn write_all(
         &mut self,
         lanes: &Slab<Lane>,
@@ -204,7 +205,7 @@ impl Gather {
         }
     }
 
-    /// Merges the parts of a client, and what was sent to it alone, and writes them.
+    /// Merges the parts of a client and what was sent to it, and writes them.
     fn write_merged(
         &mut self,
         lanes: &Slab<Lane>,
@@ -234,7 +235,8 @@ impl Gather {
         cost
     }
 
-    /// Collects the messages that are for the client, in the shard's sequence. Returns whether some are not.
+    /// Collects the messages for the client, in the shard's sequence. Returns whether some of its parts' are
+    /// hidden from it.
     fn collect(
         &mut self,
         lanes: &Slab<Lane>,
@@ -247,7 +249,7 @@ impl Gather {
         for (source, part) in (0..).zip(parts) {
             let segments = part.segments(lanes);
             let entries = segments.sequences(&part.entries).zip(part.entries.clone());
-            let pieces = entries.map(|(place, entry)| (place, source, entry));
+            let pieces = entries.map(|(position, entry)| (position, source, entry));
             if !segments.hides(out.id(), &part.entries) {
                 self.pieces.extend(pieces);
                 continue;
@@ -257,7 +259,7 @@ impl Gather {
             self.pieces.extend(pieces.filter(|(.., entry)| hidden.next_if_eq(entry).is_none()));
         }
         let numbered = (0..).zip(sends);
-        self.pieces.extend(numbered.map(|(number, (place, _))| (*place, SEND, number)));
+        self.pieces.extend(numbered.map(|(number, (position, _))| (*position, SEND, number)));
         if parts.len() + usize::from(!sends.is_empty()) > 1 {
             // Each part is in order: this merges them.
             self.pieces.sort();
@@ -283,7 +285,7 @@ impl Gather {
 }
 
 impl Part {
-    /// What a client lacks of a lane, if anything.
+    /// Returns what a client lacks of a lane, if anything.
     fn of(lanes: &Slab<Lane>, slot: Slot, cursor: u64) -> Option<Self> {
         let lane = lanes.get(slot.lane.index())?;
         let segments = lane.segments.as_ref().filter(|segments| segments.tail() > cursor)?;

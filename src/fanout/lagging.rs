@@ -1,4 +1,4 @@
-//! The clients of a shard whose outboxes are not empty, by the time at which these are judged.
+//! The clients of a shard whose outboxes are not empty, by the time at which the age of these is checked.
 
 use std::{cell::RefCell, collections::VecDeque, time::Instant};
 
@@ -6,16 +6,17 @@ use tokio::sync::Notify;
 
 use crate::event::ClientId;
 
-/// When outboxes are judged, first to last: all of them have the same age, so most times come in order.
+/// When the outboxes are checked, earliest first. The age is the same for all, so most times are added in
+/// order.
 #[derive(Debug, Default)]
 pub(crate) struct Lagging {
     due: RefCell<VecDeque<(Instant, ClientId)>>,
-    /// Wakes the task that judges, when the first time has become earlier.
+    /// Wakes the task that checks, when the first time has become earlier.
     earlier: Notify,
 }
 
 impl Lagging {
-    /// Judges a client's outbox at a time.
+    /// Has a client's outbox checked at a time.
     pub(crate) fn add(&self, client: ClientId, at: Instant) {
         let mut due = self.due.borrow_mut();
         let index = due.partition_point(|(other, _)| *other <= at);
@@ -25,12 +26,12 @@ impl Lagging {
         }
     }
 
-    /// The first time.
+    /// Returns the earliest time.
     pub(crate) fn first(&self) -> Option<Instant> {
         self.due.borrow().front().map(|(at, _)| *at)
     }
 
-    /// Takes a client whose time has come.
+    /// Removes a client whose time has come.
     pub(crate) fn pop_due(&self, now: Instant) -> Option<ClientId> {
         self.due.borrow_mut().pop_front_if(|(at, _)| *at <= now).map(|(_, client)| client)
     }
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_judged_in_the_order_of_their_times() {
+    fn clients_are_due_in_the_order_of_their_times() {
         let lagging = Lagging::default();
         let start = Instant::now();
         let second = Duration::from_secs(1);

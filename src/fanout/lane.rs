@@ -8,20 +8,19 @@ use super::{command::RoomId, form::Form, outbound::Outbound, segments::Segments}
 
 /// One lane.
 ///
-/// Invariant: the subscribers in front of `next` have every entry before `round`.
+/// Invariant: the subscribers before `next` have every entry before `round_end`.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) room: RoomId,
     pub(super) form: Form,
     pub(super) subscribers: Slab<Subscriber>,
-    /// No subscriber has this number or a larger one.
+    /// All subscribers have smaller numbers.
     pub(super) end: usize,
     /// The subscriber that is visited next.
     pub(super) next: usize,
-    /// The entry behind the last when the round over all subscribers began: at its end all have those
-    /// before it.
+    /// The end of the entries when the round began: when it is done, every subscriber has all before it.
     pub(super) round_end: u64,
-    // Boxed: a lane in which nothing waits has a pointer.
+    // Boxed: a lane in which nothing waits takes the space of a pointer.
     pub(super) segments: Option<Box<Segments>>,
 }
 

@@ -1,4 +1,4 @@
-//! How many connections a shard has.
+//! How many connections a shard has: the listener chooses the shard with the fewest.
 
 use std::sync::{
     Arc,

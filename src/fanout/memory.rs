@@ -1,34 +1,35 @@
-//! How much waits in all lanes of one shard, and buffers for those to come.
+//! How much waits in all lanes of one shard, and the spare buffers of lanes in which nothing waits.
 
 use super::{command::Delivery, form::Form, segments::Segments};
 
-/// From as many waiting bytes on, the inbox is not taken: its commands would wait behind them.
+/// While this many bytes wait, no commands are taken from the inbox: it fills, and publishers wait.
 const BACKLOG: usize = 128 * 1024;
 
-/// From as many waiting bytes on, nothing is added.
+/// While this many bytes wait, no command is applied.
 const FULL: usize = 256 * 1024;
 
-/// A message that passes others is added until its lane has this much, in bytes, and all lanes have that much.
+/// Express deliveries are added beyond `FULL` while their own lane holds less than `EXPRESS_LANE` bytes and all
+/// lanes hold less than `EXPRESS_ALL`.
 const EXPRESS_LANE: usize = 32 * 1024;
 const EXPRESS_ALL: usize = 1024 * 1024;
 
-/// How many buffers a shard keeps for lanes that will need one.
+/// How many spare buffers a shard keeps.
 const MAX_SPARE: usize = 8;
 
-/// The largest buffer that is kept, in bytes.
+/// The largest buffer that is kept as a spare, in bytes.
 const MAX_MEMORY: usize = 384 * 1024;
 
-/// The buffers of a shard's lanes: the used ones by their size, and some spare ones.
+/// The size of what waits on a shard, in lanes and in sends, and some spare buffers.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    // Boxed: a lane in which nothing waits has a pointer.
+    // Boxed as in the lanes, so that a buffer moves as a pointer.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Segments>>,
     size: usize,
 }
 
 impl Memory {
-    /// Appends a message to a lane's buffer. Returns whether the lane had none.
+    /// Appends a message to a lane's buffer. Returns whether the lane had no buffer: then nothing waited in it.
     pub(super) fn push(
         &mut self,
         slot: &mut Option<Box<Segments>>,
@@ -44,7 +45,7 @@ impl Memory {
         is_first
     }
 
-    /// Forgets the entries of a lane before one, and the lane's buffer if none are left.
+    /// Forgets the entries of a lane before one. Takes the lane's buffer if none are left.
     pub(super) fn forget(&mut self, slot: &mut Option<Box<Segments>>, before: u64) {
         let Some(segments) = slot else { return };
         let size = segments.size();
@@ -59,12 +60,12 @@ impl Memory {
         }
     }
 
-    /// Notes that a frame of a length waits for one client.
+    /// Adds the size of a pending send.
     pub(super) fn add(&mut self, len: usize) {
         self.size += len;
     }
 
-    /// Notes that a frame does not wait any more.
+    /// Removes the size of a pending send.
     pub(super) fn remove(&mut self, len: usize) {
         self.size -= len;
     }
@@ -75,17 +76,17 @@ impl Memory {
         self.size == 0
     }
 
-    /// Whether so much waits that the inbox is not taken.
+    /// Whether so much waits that no commands are taken from the inbox.
     pub(super) fn has_backlog(&self) -> bool {
         self.size >= BACKLOG
     }
 
-    /// Whether so much waits that nothing is added.
+    /// Whether so much waits that no command is applied.
     pub(super) fn is_full(&self) -> bool {
         self.size >= FULL
     }
 
-    /// Whether so much waits that not even an express message is added to a lane.
+    /// Whether so much waits that not even an express delivery is added to a lane.
     pub(super) fn is_full_for(&self, lane: Option<&Segments>) -> bool {
         let lane = lane.map_or(0, Segments::size);
         self.is_full() && (lane >= EXPRESS_LANE || self.size >= EXPRESS_ALL)
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_in_which_nothing_waits_has_no_buffer_and_those_of_others_are_used_again() {
+    fn a_lane_in_which_nothing_waits_gives_its_buffer_to_the_next() {
         let mut memory = Memory::default();
         let (mut one, mut other) = (None, None);
         assert!(memory.push(&mut one, Form::Plain, &delivery(1, 5), 0));

@@ -1,13 +1,12 @@
-//! One shard's part of every room: what was published, and who was written what.
+//! One shard's part of every room: the messages that wait for its subscribers, and how far each subscriber is.
 //!
-//! Each delivery gets a place in the shard's sequence, and each client has one cursor in it. A round over a
+//! Each delivery gets a position in the shard's sequence, and each client has one cursor in it. A round over a
 //! lane's subscribers brings one client after the other up to date, in all its lanes at once. So a client
-//! that must be up to date at once (something is sent to it, it leaves, it is closed) costs one write, its
-//! own.
+//! that must be up to date now (it leaves a room, it is closed) costs one write, its own.
 //!
 //! Invariant: everything here lives on the shard's thread, except [`Inbox`](inbox::Inbox) and
-//! [`ShardHandle`](shard_handle::ShardHandle). [`Fanout`] is owned, so that nothing can change lanes while
-//! they are written.
+//! [`ShardHandle`](shard_handle::ShardHandle). [`Fanout`] has no interior mutability, so that nothing can
+//! change a lane during a round over it.
 
 pub(crate) mod command;
 pub(crate) mod form;
@@ -47,19 +46,18 @@ use crate::{context::Context, event::ClientId, sys};
 pub(crate) struct Fanout {
     lanes: Slab<Lane>,
     by_room: FxHashMap<(RoomId, Form), LaneKey>,
-    /// The lanes in which something waits, in the order of their turns. Each is there once.
+    /// The lanes in which something waits, the next to be written first. Each is there once.
     dirty: VecDeque<LaneKey>,
-    /// The place of the next delivery in the shard's sequence.
+    /// The position of the next delivery in the shard's sequence.
     tail: u64,
-    /// What was sent to single clients, and these clients in the order of their turns.
+    /// What was sent to single clients, and the order in which these clients are written to.
     pending_sends: FxHashMap<ClientId, PendingSends>,
     send_order: VecDeque<ClientId>,
     memory: Memory,
     gather: Gather,
 }
 
-/// What was sent to one client alone and waits for its turn: more that comes meanwhile leaves in the same
-/// write.
+/// What was sent to one client and waits to be written: later messages for it leave in the same write.
 #[derive(Debug)]
 struct PendingSends {
     out: Rc<Outbound>,
@@ -72,7 +70,7 @@ impl Fanout {
             lanes: Slab::new(),
             by_room: FxHashMap::default(),
             dirty: VecDeque::new(),
-            // Behind a client that has received nothing.
+            // Above the cursor of a client that has received nothing.
             tail: 1,
             pending_sends: FxHashMap::default(),
             send_order: VecDeque::new(),
@@ -81,14 +79,14 @@ impl Fanout {
         }
     }
 
-    /// Adds a client to a room's subscribers, from an offset on. Returns the place by which it is removed.
+    /// Adds a client to a room's subscribers, from an offset on. Returns the slot by which it is removed.
     pub(crate) fn subscribe(&mut self, room: RoomId, out: &Rc<Outbound>, from: u64) -> Slot {
         let slot = self.add(room, out, from);
         out.add_slot(slot);
         slot
     }
 
-    /// Removes a client from a room's subscribers. What it lacks is not written any more.
+    /// Removes a client from a room's subscribers. What it lacks of the room is not written any more.
     pub(crate) fn unsubscribe(&mut self, out: &Outbound, slot: Slot) {
         out.remove_slot(slot);
         self.remove(slot);
@@ -170,17 +168,17 @@ impl Fanout {
         gather.write_all(lanes, dirty.iter().copied(), *tail, out, &frames)
     }
 
-    /// Whether so much waits that the inbox is not taken.
+    /// Whether so much waits that no commands are taken from the inbox.
     pub(crate) fn has_backlog(&self) -> bool {
         self.memory.has_backlog()
     }
 
-    /// Whether so much waits that nothing is added.
+    /// Whether so much waits that no command is applied.
     pub(crate) fn is_full(&self) -> bool {
         self.memory.is_full()
     }
 
-    /// Whether so much waits that not even an express message is added for a room.
+    /// Whether so much waits that not even an express delivery is added for a room.
     pub(crate) fn is_full_for(&self, room: RoomId) -> bool {
         let lane = self.by_room.get(&(room, Form::Plain));
         let segments = lane.and_then(|lane| self.lanes[lane.index()].segments.as_deref());
@@ -192,7 +190,7 @@ impl Fanout {
         self.dirty.is_empty() && self.pending_sends.is_empty()
     }
 
-    /// Goes on with the rounds over the lanes in which something waits, up to a budget. A lane that is not
+    /// Continues the rounds over the lanes in which something waits, up to a budget. A lane whose round is not
     /// done comes behind the others. Returns what is left of the budget.
     pub(crate) fn write(&mut self, mut budget: Cost) -> Cost {
         let mut has_broadcasts = false;
@@ -201,16 +199,16 @@ impl Fanout {
             sort_hidden(lane);
             has_broadcasts |= lane.room == RoomId::EVERYONE;
         }
-        // What was sent to single clients has at most half of it.
-        let mut share = budget / 2;
-        while share > 0
+        // Sends get at most half of it, so that they cannot starve rooms.
+        let mut send_budget = budget / 2;
+        while send_budget > 0
             && let Some(id) = self.send_order.pop_front()
         {
             // A round or a flush may have written it.
             let Some(pending_sends) = self.pending_sends.get(&id) else { continue };
             let out = Rc::clone(&pending_sends.out);
             let cost = self.write_all(&out);
-            share = share.saturating_sub(cost);
+            send_budget = send_budget.saturating_sub(cost);
             budget = budget.saturating_sub(cost);
         }
         while budget > 0
@@ -230,12 +228,12 @@ impl Fanout {
         self.gather.delivered.count(context);
     }
 
-    /// Goes on with the round over a lane's subscribers, which is the first of the dirty ones. Returns
-    /// whether nothing waits in it any more.
+    /// Continues the round over a lane's subscribers. The lane is dirty. Returns whether nothing waits in it
+    /// any more.
     fn write_lane(&mut self, key: LaneKey, has_broadcasts: bool, budget: &mut Cost) -> bool {
         let Self { lanes, dirty, tail, pending_sends, memory, gather, .. } = self;
         gather.reset();
-        let is_alone = dirty.len() == 1;
+        let is_only_dirty = dirty.len() == 1;
         loop {
             let lane = &mut lanes[key.index()];
             let Some(segments) = &lane.segments else { return true };
@@ -247,14 +245,15 @@ impl Fanout {
             while next < end && *budget > 0 {
                 let number = next;
                 next += 1;
-                // While this one is written: the kernel leaves little in the cache.
+                // Hides a cache miss behind this write: the kernel evicts most of the cache in it.
                 if let Some(following) = lane.subscribers.get(next) {
                     sys::prefetch(&*following.out);
                 }
                 let Some(subscriber) = lane.subscribers.get(number) else { continue };
                 let out = &subscriber.out;
-                let is_usual = is_alone || (!has_broadcasts && out.is_in_one_room());
-                let cost = if is_usual
+                let lacks_this_lane_only =
+                    is_only_dirty || (!has_broadcasts && out.is_in_one_room());
+                let cost = if lacks_this_lane_only
                     && (pending_sends.is_empty() || !pending_sends.contains_key(&out.id()))
                 {
                     let Some(segments) = &lane.segments else { break };
@@ -277,7 +276,7 @@ impl Fanout {
     }
 }
 
-/// Takes what was sent to a client alone.
+/// Takes what was sent to a client and is not written yet.
 fn take_pending_sends(
     pending_sends: &mut FxHashMap<ClientId, PendingSends>,
     memory: &mut Memory,
@@ -294,7 +293,7 @@ fn take_pending_sends(
     frames
 }
 
-/// Sorts what a lane hides from its senders, before it is looked up.
+/// Sorts which entries a lane hides from their senders, as look-ups need.
 fn sort_hidden(lane: &mut Lane) {
     if let Some(segments) = &mut lane.segments {
         segments.sort_hidden();

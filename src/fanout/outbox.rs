@@ -1,8 +1,10 @@
 //! What a client's socket did not take yet.
 //!
-//! A lane adds slices of one copy of its frames without waiting; a task of the client's writes
-//! them when the socket can take more. Past its bounds the client is a slow consumer: a shard never
-//! waits for one client on behalf of another.
+//! A delivery adds slices of one copy that all lagging clients share; the shard's tick writes them when the
+//! socket takes more. Past its bounds the client is a slow consumer: a shard never waits for one client on
+//! behalf of another.
+//!
+//! Invariant: the first bytes continue exactly where the socket stopped, and only whole messages are dropped.
 
 use std::{
     collections::VecDeque,
@@ -15,8 +17,8 @@ use bytes::{Buf, Bytes};
 
 use crate::frame;
 
-/// What a chunk costs beside its bytes, so that many small ones are counted for what they are: itself,
-/// and what the allocator and the count of references need for bytes that no other client may have kept.
+/// What a chunk costs beside its bytes: itself, and what the allocator and the reference count need, since no
+/// other client may share the bytes. Without it, many small chunks would pass the bound.
 const CHUNK_OVERHEAD: usize = size_of::<Chunk>() + 64;
 
 /// Frames that wait for one client, oldest first.
@@ -28,13 +30,13 @@ pub(crate) struct Outbox {
     controls: usize,
     /// How many of these are answers to pings.
     pongs: usize,
-    /// The answer to the last ping, if that to one before waits still: it is queued when the client has got
-    /// that, and before the next control frame, which may be the close frame. So whoever sends pings and reads
+    /// The answer to the last ping, while the answer to an earlier one waits: it is queued when that is written,
+    /// or before the next control frame, which may be the close frame. So a client that sends pings and reads
     /// nothing costs no memory.
     last_pong: Option<Bytes>,
 }
 
-/// How many chunks are written in one call at the most.
+/// How many chunks one call writes at most.
 const MAX_SLICES: usize = 64;
 
 /// The oldest chunks of an outbox.
@@ -53,10 +55,10 @@ impl<'a> Deref for Front<'a> {
 
 #[derive(Debug)]
 struct Chunk {
-    /// Counted by reference: all clients that did not take the same bytes share them.
+    /// Reference-counted: all clients whose sockets did not take the same bytes share them.
     bytes: Bytes,
-    /// How many bytes at the start end a frame that the client has begun to receive. They must
-    /// reach it, or it could read nothing that follows.
+    /// How many bytes at the start are the rest of a frame that the client has begun to receive. They are
+    /// never dropped: the client could not read what follows.
     begun: usize,
     since: Instant,
     /// Whether this is a pong, a ping or a close frame, which is never dropped.
@@ -71,7 +73,7 @@ impl Chunk {
 }
 
 impl Outbox {
-    /// Queues what is left of whole frames of which the socket took the first `taken` bytes.
+    /// Queues the rest of whole frames of which the socket took the first `taken` bytes.
     pub(crate) fn push(&mut self, frames: &Bytes, taken: usize, is_control: bool, now: Instant) {
         if is_control {
             self.push_last_pong(now);
@@ -81,7 +83,7 @@ impl Outbox {
         self.push_chunk(Chunk { bytes, begun, since: now, is_control, is_pong: false });
     }
 
-    /// Queues the answer to a ping. While one waits, the last ping alone is answered behind it (RFC 6455,
+    /// Queues the answer to a ping. While one waits, only the last ping is answered behind it (RFC 6455,
     /// 5.5.3).
     pub(crate) fn push_pong(&mut self, frame: &Bytes, now: Instant) {
         self.last_pong = Some(frame.clone());
@@ -105,14 +107,14 @@ impl Outbox {
         }
     }
 
-    /// Lets the time of all that waits begin anew.
+    /// Resets the age of everything that waits.
     pub(crate) fn restart(&mut self, now: Instant) {
         for chunk in &mut self.chunks {
             chunk.since = now;
         }
     }
 
-    /// How many control frames wait, which no bound in bytes drops.
+    /// Returns how many control frames wait.
     pub(crate) fn controls(&self) -> usize {
         self.controls
     }
@@ -121,18 +123,18 @@ impl Outbox {
         self.chunks.is_empty()
     }
 
-    /// Bytes that wait, with what it costs to keep them.
+    /// Returns how many bytes wait, with the overhead of keeping them.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Since when the oldest byte waits.
+    /// Returns since when the oldest byte waits.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.chunks.front().map(|chunk| chunk.since)
     }
 
-    /// The bytes to be written next, in one call: a client that lags in a busy room has a chunk for each
-    /// turn that it has missed.
+    /// Returns the bytes that are written next, in one call: a client that lags in a busy room has a chunk for
+    /// each write that its socket did not take.
     pub(crate) fn front(&self) -> Front<'_> {
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut count = 0;
@@ -204,7 +206,7 @@ impl Outbox {
             if chunk.begun > 0 {
                 let mut bytes = chunk.bytes.split_to(chunk.begun);
                 if !chunk.bytes.is_empty() {
-                    // On its own, so that it does not keep in memory what is dropped.
+                    // Copied: a slice would keep the dropped bytes in memory.
                     bytes = Bytes::copy_from_slice(&bytes);
                 }
                 let begun = Chunk { bytes, ..chunk };
@@ -229,7 +231,7 @@ impl Outbox {
     }
 }
 
-/// The first end of a frame in `frames` at or after `position`.
+/// Returns the first end of a frame in `frames` at or after `position`.
 fn frame_end(frames: &[u8], position: usize) -> usize {
     let mut end = 0;
     while end < position {

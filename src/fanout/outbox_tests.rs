@@ -9,7 +9,7 @@ fn frames(texts: &[&str]) -> Bytes {
     buffer.into()
 }
 
-/// How many messages whole frames hold.
+/// Returns how many messages whole frames hold.
 fn count_frames(mut frames: &[u8]) -> u64 {
     let mut count = 0;
     while !frames.is_empty() {
@@ -55,7 +55,7 @@ fn what_is_dropped_is_not_kept_by_what_was_begun() {
 }
 
 #[test]
-fn the_same_holds_when_the_socket_takes_bytes_later() {
+fn a_message_that_was_begun_later_is_never_dropped() {
     let all = frames(&["one", "two", "three", "four"]);
     for first in 0..all.len() {
         for second in 0..all.len() - first {
@@ -70,7 +70,7 @@ fn the_same_holds_when_the_socket_takes_bytes_later() {
 }
 
 #[test]
-fn the_socket_may_take_of_many_chunks_what_it_likes() {
+fn a_write_of_many_chunks_may_be_cut_anywhere() {
     let texts: Vec<_> = (0..MAX_SLICES + 9).map(|number| number.to_string()).collect();
     let chunks: Vec<_> = texts.iter().map(|text| frames(&[text, "and more"])).collect();
     let all = chunks.concat();

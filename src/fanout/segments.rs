@@ -1,8 +1,8 @@
-//! The messages of one lane that not all its subscribers were written: frames, one behind the other, so
-//! that what a subscriber lacks is one run of bytes.
+//! The messages of one lane that some of its subscribers lack: consecutive frames, so that what a subscriber
+//! lacks is one run of bytes.
 //!
 //! Invariant: entries are in the order of the shard's sequence, and of the room's offsets. Entries and bytes
-//! are counted from when the buffer was new, so that dropping the first ones moves no number.
+//! are numbered from when the buffer was new, so that numbers stay valid when the first ones are dropped.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -18,43 +18,43 @@ use crate::event::ClientId;
 /// How many bytes of frames one write takes at most, unless a single message is longer.
 pub(super) const MAX_WRITE: usize = 256 * 1024;
 
-/// What it costs to note that a message is not for its sender, in bytes.
+/// The memory for hiding a message from its sender, in bytes.
 const HIDDEN_COST: usize = size_of::<(ClientId, u64)>();
 
 /// The messages that wait in one lane.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
-    /// The frames of all short messages, from `start` on.
+    /// The frames of all short messages, numbered from `start` on.
     frames: Vec<u8>,
     start: u64,
-    /// One for each message, from `first` on.
+    /// One for each message, numbered from `first` on.
     entries: VecDeque<Entry>,
     first: u64,
     segments: Vec<Segment>,
-    /// The clients that messages are not for, and the entries.
+    /// The entries that are hidden from their senders, which have echo off. Sorted before look-ups.
     hidden: Vec<(ClientId, u64)>,
     is_hidden_sorted: bool,
-    /// What waits, in bytes: frames, and what is noted about them.
+    /// What waits, in bytes: frames, entries and hidden entries.
     size: usize,
 }
 
-/// A message's place in the shard's sequence, and where its frame ends.
+/// A message's position in the shard's sequence, and where its frame ends.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     sequence: u64,
     end: u64,
 }
 
-/// Messages whose bytes are kept together. Their offsets follow each other; those of two segments need
-/// not, since a message is not sent to a shard without subscribers.
+/// Messages that lagging clients keep as one copy. Offsets in a segment are consecutive. Between segments there
+/// may be gaps: while a shard has no subscriber, a room's messages do not go there.
 #[derive(Debug)]
 struct Segment {
     first: u64,
     start: u64,
     /// The room's offset of the first message.
     offset: u64,
-    /// A copy, counted by reference, for all who cannot take the bytes at once. It seals the segment: a
-    /// message that came later would not be in it.
+    /// A reference-counted copy of the frames, which all clients share whose sockets did not take them. It
+    /// seals the segment: a later message would not be in the copy.
     kept: OnceCell<Bytes>,
     /// Whether it is one long message, which `kept` holds and `frames` does not.
     is_long: bool,
@@ -65,19 +65,19 @@ struct Segment {
 pub(crate) struct Run {
     pub(super) entries: Range<u64>,
     bytes: Range<u64>,
-    /// The number of the segment, if it is a long message.
+    /// The index of the segment, if it is a long message.
     long: Option<usize>,
 }
 
 impl Run {
-    /// How many messages it holds.
+    /// Returns how many messages it holds.
     pub(super) fn messages(&self) -> u64 {
         self.entries.end - self.entries.start
     }
 }
 
 impl Segments {
-    /// Appends a message at a place of the shard's sequence.
+    /// Appends a message at a position of the shard's sequence.
     pub(super) fn push(&mut self, form: Form, delivery: &Delivery, sequence: u64) {
         let Delivery { room, offset, message, exclude } = delivery;
         let (entry, start) = (self.end(), self.frames.len());
@@ -124,12 +124,12 @@ impl Segments {
         self.segments.push(Segment { first: entry, start, offset, kept, is_long });
     }
 
-    /// What waits, in bytes.
+    /// Returns how much waits, in bytes.
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// What it takes, whether or not something waits, in bytes.
+    /// Returns how much memory is allocated, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.frames.capacity()
             + self.entries.capacity() * size_of::<Entry>()
@@ -141,19 +141,20 @@ impl Segments {
         self.entries.is_empty()
     }
 
-    /// The number behind the last entry.
+    /// Returns the number behind the last entry.
     pub(super) fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
-    /// The place in the sequence behind the last message; 0 if there is none.
+    /// Returns the position in the sequence behind the last message; 0 if there is none.
     pub(super) fn tail(&self) -> u64 {
         self.entries.back().map_or(0, |entry| entry.sequence + 1)
     }
 
-    /// The first entry from a place in the sequence and an offset of the room on; `end` if there is none.
+    /// Returns the first entry that is neither before a position in the sequence nor before an offset of the
+    /// room; `end` if there is none.
     pub(super) fn find(&self, sequence: u64, offset: u64) -> u64 {
-        // Most subscribers have everything from before the first entry.
+        // Most subscribers lack everything from the first entry on.
         let index = match self.entries.front() {
             Some(first) if first.sequence >= sequence => 0,
             _ => self.entries.partition_point(|entry| entry.sequence < sequence),
@@ -176,7 +177,7 @@ impl Segments {
         entry
     }
 
-    /// What follows from an entry on, up to one write; `None` if nothing does.
+    /// Returns what follows from an entry on, up to one write; `None` if nothing does.
     pub(super) fn run(&self, from: u64) -> Option<Run> {
         if from >= self.end() {
             return None;
@@ -200,7 +201,7 @@ impl Segments {
         Some(run)
     }
 
-    /// The frames of a run.
+    /// Returns the frames of a run.
     pub(super) fn frames(&self, run: &Run) -> &[u8] {
         match run.long {
             Some(number) => self.segments[number].kept.get().map_or(&[], |frame| frame),
@@ -208,8 +209,8 @@ impl Segments {
         }
     }
 
-    /// Calls `each` with what is left of a run's frames when the first `taken` bytes are sent, counted by
-    /// reference, and with how many bytes of it are sent. Subscribers that keep the same frames share them.
+    /// Calls `each` with the reference-counted frames of a run of which the socket took the first `taken` bytes,
+    /// and with how many bytes of each it took. Subscribers that keep the same frames share them.
     pub(super) fn keep(&self, run: &Run, taken: usize, mut each: impl FnMut(&Bytes, usize)) {
         if let Some(frame) = run.long.and_then(|number| self.segments[number].kept.get()) {
             return each(frame, taken);
@@ -230,14 +231,14 @@ impl Segments {
         }
     }
 
-    /// The places of entries in the shard's sequence.
+    /// Returns the positions of entries in the shard's sequence.
     pub(super) fn sequences(&self, entries: &Range<u64>) -> impl DoubleEndedIterator<Item = u64> {
         let index = |entry: u64| (entry - self.first) as usize;
         let entries = index(entries.start)..index(entries.end);
         self.entries.range(entries).map(|entry| entry.sequence)
     }
 
-    /// The frame of an entry.
+    /// Returns the frame of an entry.
     pub(super) fn frame(&self, entry: u64) -> &[u8] {
         match self.long(entry) {
             Some(frame) => frame,
@@ -245,32 +246,32 @@ impl Segments {
         }
     }
 
-    /// The frame of an entry, if it is a long message.
+    /// Returns the frame of an entry, if it is a long message.
     pub(super) fn long(&self, entry: u64) -> Option<&Bytes> {
         let segment = &self.segments[self.segment_of(entry)];
         segment.kept.get().filter(|_| segment.is_long)
     }
 
-    /// The offset of the first message; 0 if there is none.
+    /// Returns the offset of the first message; 0 if there is none.
     pub(super) fn first_offset(&self) -> u64 {
         self.segments.first().map_or(0, |segment| segment.offset)
     }
 
-    /// Whether some of the entries are not for a client.
+    /// Whether some of the entries are hidden from a client.
     pub(super) fn hides(&self, client: ClientId, entries: &Range<u64>) -> bool {
         !self.hidden.is_empty() && self.hidden(client, entries.clone()).next().is_some()
     }
 
-    /// Sorts what is hidden, before it is looked up.
+    /// Sorts the hidden entries, as look-ups need.
     pub(super) fn sort_hidden(&mut self) {
         if !self.is_hidden_sorted {
             self.is_hidden_sorted = true;
-            // What was there before is in order: this merges.
+            // Nearly sorted: new entries follow sorted ones, so the sort is a merge.
             self.hidden.sort();
         }
     }
 
-    /// The entries, from one on, that are not for a client.
+    /// Returns which of the entries are hidden from a client.
     pub(super) fn hidden(
         &self,
         client: ClientId,
@@ -282,7 +283,7 @@ impl Segments {
         own.map(|(_, entry)| *entry).take_while(move |entry| *entry < entries.end)
     }
 
-    /// Forgets all entries before one.
+    /// Forgets all entries before one: every subscriber has them.
     pub(super) fn forget(&mut self, before: u64) {
         if before >= self.end() {
             return self.clear();
@@ -328,11 +329,11 @@ impl Segments {
         self.size = 0;
     }
 
-    /// The segment of an entry that exists.
+    /// Returns the index of the segment of an entry that exists.
     fn segment_of(&self, entry: u64) -> usize {
         match &self.segments[..] {
             [_] => 0,
-            // Most subscribers lack the newest.
+            // Most subscribers lack only the newest.
             [.., last] if entry >= last.first => self.segments.len() - 1,
             all => all.partition_point(|segment| segment.first <= entry) - 1,
         }
@@ -349,7 +350,7 @@ impl Segments {
         self.segments[number].start..end
     }
 
-    /// Where the frame of an entry begins.
+    /// Returns where the frame of an entry begins.
     fn start_of(&self, entry: u64) -> u64 {
         match entry.checked_sub(self.first + 1) {
             Some(before) => self.entries[before as usize].end,

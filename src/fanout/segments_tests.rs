@@ -1,15 +1,15 @@
 use super::*;
 use crate::{fanout::command::RoomId, frame::Kind, message::Message};
 
-/// What a lane holds, message by message: place in the sequence, offset, frame, excluded client.
+/// What a lane holds, message by message: position in the sequence, offset, frame, excluded client.
 #[derive(Default)]
 struct Model(Vec<(u64, u64, Vec<u8>, Option<ClientId>)>);
 
 impl Model {
-    /// The frames that a client lacks which has everything before a place and an offset.
+    /// Returns the frames that a client lacks that has everything before a position and an offset.
     fn lacks(&self, sequence: u64, offset: u64, client: Option<ClientId>) -> Vec<u8> {
-        let lacking = self.0.iter().filter(|(place, number, _, hidden)| {
-            *place >= sequence && *number >= offset && (client.is_none() || *hidden != client)
+        let lacking = self.0.iter().filter(|(position, number, _, hidden)| {
+            *position >= sequence && *number >= offset && (client.is_none() || *hidden != client)
         });
         lacking.flat_map(|(_, _, frame, _)| frame.clone()).collect()
     }
@@ -20,12 +20,12 @@ fn delivery(offset: u64, len: usize, exclude: Option<ClientId>) -> Delivery {
     Delivery { room: RoomId(1), offset, message, exclude }
 }
 
-/// The place in the sequence that an offset has: other lanes have those between.
-fn place(offset: u64) -> u64 {
+/// Returns the position of an offset in the sequence: other lanes have those between.
+fn position(offset: u64) -> u64 {
     3 * offset
 }
 
-/// A buffer with messages from an offset on, of which the first ones are forgotten. Some segments are
+/// Makes a buffer with messages from an offset on, of which the first ones are forgotten. Some segments are
 /// sealed.
 fn filled(first: u64, lens: &[usize], forgotten: u64) -> (Segments, Model) {
     let (mut segments, mut model) = (Segments::default(), Model::default());
@@ -33,8 +33,8 @@ fn filled(first: u64, lens: &[usize], forgotten: u64) -> (Segments, Model) {
         let exclude = (offset % 3 == 0).then(|| ClientId::new(offset % 2 + 1, 0));
         let delivery = delivery(offset, *len, exclude);
         let frame = Form::Plain.encode_one(&RoomMessage::direct(&delivery.message)).to_vec();
-        model.0.push((place(offset), offset, frame, exclude));
-        segments.push(Form::Plain, &delivery, place(offset));
+        model.0.push((position(offset), offset, frame, exclude));
+        segments.push(Form::Plain, &delivery, position(offset));
         if offset % 4 == 0 {
             let run = segments.run(segments.end() - 1).unwrap();
             segments.keep(&run, 0, |_, _| ());
@@ -46,7 +46,7 @@ fn filled(first: u64, lens: &[usize], forgotten: u64) -> (Segments, Model) {
     (segments, model)
 }
 
-/// All that a client is written that has everything before a place and an offset.
+/// Returns all that is written to a client that has everything before a position and an offset.
 fn written(segments: &Segments, sequence: u64, offset: u64, client: Option<ClientId>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut from = segments.find(sequence, offset);
@@ -83,7 +83,7 @@ fn what_a_subscriber_lacks_is_written_once_and_in_order() {
             for offset in 9..11 + lens.len() as u64 {
                 for client in clients {
                     for (sequence, from) in
-                        [(place(offset), 0), (0, offset), (place(13) + 1, offset)]
+                        [(position(offset), 0), (0, offset), (position(13) + 1, offset)]
                     {
                         let lacking = model.lacks(sequence, from, client);
                         assert!(written(&segments, sequence, from, client) == lacking);
@@ -99,7 +99,7 @@ fn offsets_that_do_not_follow_each_other_are_counted_apart() {
     let mut segments = Segments::default();
     // The last subscriber left behind the first message, and the next one came before the second.
     for offset in [5, 8] {
-        segments.push(Form::Plain, &delivery(offset, 3, None), place(offset));
+        segments.push(Form::Plain, &delivery(offset, 3, None), position(offset));
     }
     for (from, count) in [(5, 2), (6, 1), (8, 1), (9, 0)] {
         assert_eq!(segments.end() - segments.find(0, from), count, "from {from}");

@@ -1,8 +1,8 @@
-//! A subscriber's place in a lane.
+//! The key of a subscriber in its lane.
 
 use std::num::NonZero;
 
-/// The number of a lane on its shard. It is used again when the lane is gone.
+/// The number of a lane on its shard. It is reused when the lane is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LaneKey(u32);
 
@@ -16,11 +16,11 @@ impl LaneKey {
     }
 }
 
-/// A subscriber's place in a lane.
+/// A lane, and the number of a subscriber in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(super) lane: LaneKey,
-    /// One more than the subscriber's number, so that a client that has none needs no space to say so.
+    /// One more than the subscriber's number, so that `Option<Slot>` is no larger.
     number: NonZero<u32>,
 }
 
@@ -29,7 +29,7 @@ impl Slot {
         Self { lane, number: NonZero::<u32>::MIN.saturating_add(narrow(number)) }
     }
 
-    /// The subscriber's number.
+    /// Returns the subscriber's number.
     pub(super) fn number(self) -> usize {
         self.number.get() as usize - 1
     }

@@ -1,4 +1,4 @@
-//! A host's decision on a client that asks to be connected.
+//! The host's decision on a client that asks to be connected.
 
 use super::Handle;
 use crate::{
@@ -14,11 +14,11 @@ use crate::{
 const MAX_TEXT: usize = 1024;
 
 impl Handle {
-    /// Admits a client that an [`Event::ConnectRequest`](crate::Event::ConnectRequest) told of. It receives
-    /// what is published to its room from here on. What else belongs to the admission comes before this call:
+    /// Admits the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest). It receives what is
+    /// published to its room from here on. Make the other calls of the admission before this one:
     /// [`set_identity`](Self::set_identity), [`join`](Self::join) and [`leave`](Self::leave) (also of the room
     /// that it asks for), [`set_echo`](Self::set_echo), [`send`](Self::send). If the host has joined it to the
-    /// room that it asks for, it gets no history of it.
+    /// room that it asks for, the client gets no history of the room.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;
@@ -27,7 +27,8 @@ impl Handle {
         let shard = self.shard_of(client)?;
         let applicant = shard.undecided.admissions.take(client).ok_or(Error::ClientNotFound)?;
         let rooms = &self.shared.rooms;
-        // Both at once: nothing that is published from here on, and no broadcast, passes it by.
+        // One command for both, under both rooms' locks: the client misses neither a message nor a broadcast
+        // that is published from here on.
         let admit = |reservation| {
             rooms.reserve_broadcasts(client.shard(), |from| {
                 self.push(shard, Command::Admit(client, reservation, from))
@@ -45,8 +46,8 @@ impl Handle {
         }
     }
 
-    /// Rejects a client that an [`Event::ConnectRequest`](crate::Event::ConnectRequest) told of: its request
-    /// is answered with an HTTP status of 400 to 599 and a text of at most 1,024 bytes.
+    /// Rejects the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest): its request is answered
+    /// with an HTTP status of 400 to 599 and a text of at most 1,024 bytes.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;
@@ -63,7 +64,7 @@ impl Handle {
         self.push_rejection(shard, client, http_status, text)
     }
 
-    /// Rejects a client that was taken out of those that wait.
+    /// Rejects a client that was taken out of the table of undecided ones.
     pub(super) fn push_rejection(
         &self,
         shard: &ShardHandle,

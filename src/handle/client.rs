@@ -1,4 +1,4 @@
-//! What a host does with one client.
+//! The host's calls about one client.
 
 use std::{sync::Arc, time::Instant};
 
@@ -26,11 +26,11 @@ impl Handle {
     /// [`Error::Stopped`]. In all cases nothing was sent.
     pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
         let message = self.message(kind, data)?;
-        self.push(self.free_shard_of(client)?, Command::Send(client, message)).map(drop)
+        self.push(self.shard_with_space(client)?, Command::Send(client, message)).map(drop)
     }
 
     /// Closes a client's connection, behind what was sent to it before. What the client sends after this has
-    /// returned is not heard. A client that waits for admission is rejected with HTTP 403 and the reason. The
+    /// returned is ignored. A client that waits for admission is rejected with HTTP 403 and the reason. The
     /// code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Handle {
     /// [`send`](Self::send), [`Error::Stopped`]. In all cases nothing has changed.
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
-        let shard = self.free_shard_of(client)?;
+        let shard = self.shard_with_space(client)?;
         self.shared.rooms.reserve(client.shard(), room, 0, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
             room.note_command(client.shard(), number);
@@ -80,11 +80,11 @@ impl Handle {
     /// [`send`](Self::send), [`Error::Stopped`].
     pub fn leave(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
-        let shard = self.free_shard_of(client)?;
+        let shard = self.shard_with_space(client)?;
         if shard.undecided.admissions.leave(client, room) {
             shard.withdraw(client);
         }
-        // A client that is in a room, or has a place in it, keeps the room from being forgotten.
+        // A room that the client is in, or has a reservation in, is not forgotten: so it would be found.
         let Some(room) = self.shared.rooms.by_name(room) else { return Ok(()) };
         let number = self.push(shard, Command::Leave(client, room.id()))?;
         room.note_command(client.shard(), number);
@@ -98,7 +98,7 @@ impl Handle {
     /// [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
     /// [`Error::Stopped`].
     pub fn set_echo(&self, client: ClientId, echo: bool) -> Result<()> {
-        self.push(self.free_shard_of(client)?, Command::SetEcho(client, echo)).map(drop)
+        self.push(self.shard_with_space(client)?, Command::SetEcho(client, echo)).map(drop)
     }
 
     /// Sets what the host calls a client, such as the name of its user: all later events of the client carry
@@ -113,11 +113,12 @@ impl Handle {
             return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
         }
         let command = Command::SetIdentity(client, identity.into());
-        self.push(self.free_shard_of(client)?, command).map(drop)
+        self.push(self.shard_with_space(client)?, command).map(drop)
     }
 
-    /// The shard of a client, once it takes more: a host can ask for things faster than they are done.
-    fn free_shard_of(&self, client: ClientId) -> Result<&Arc<ShardHandle>> {
+    /// Returns the shard of a client, once its inbox has space: a host can push commands faster than the shard
+    /// applies them.
+    fn shard_with_space(&self, client: ClientId) -> Result<&Arc<ShardHandle>> {
         let shard = self.shard_of(client)?;
         if shard.inbox.is_full() {
             let timeout = self.shared.context.options.publish_timeout;

@@ -32,7 +32,7 @@ use crate::{
 /// A host's function that is called with what happened, in order, never twice at once.
 pub(crate) type EventHandler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
 
-/// How long clients may take to answer the close frame if the host does not say.
+/// How long clients may take to answer the close frame after `request_stop`.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// How many messages of a batch are published to a room before the inboxes are checked for space.
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     pub(crate) dispatcher: OnceCell<ThreadId>,
     /// When the server ends at the latest, once it stops.
     pub(crate) deadline: watch::Sender<Option<Instant>>,
-    /// Whether clients had to be cut at the deadline.
+    /// Whether clients had to be aborted at the deadline.
     pub(crate) had_to_abort: AtomicBool,
 }
 
@@ -66,20 +66,20 @@ impl Shared {
     }
 }
 
-/// Reaches a server from any thread. Cloning it is cheap; it does not keep the server running.
+/// Calls a server from any thread. Cloning it is cheap; it does not keep the server running.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Handle {
-    /// The address of the first listener, with the port that it really has.
+    /// Returns the address of the first listener, with the port that it really has.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.shared.addrs[0]
     }
 
-    /// The addresses of all listeners, in the order in which they were configured.
+    /// Returns the addresses of all listeners, in the order in which they were configured.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.shared.addrs
@@ -96,8 +96,8 @@ impl Handle {
         self.shared.rooms.broadcast(self.message(kind, data)?)
     }
 
-    /// Publishes a message to a room, whether or not anyone is in it. Returns the message's place
-    /// in the room's order: 1 for the first. A room that has neither clients nor history is forgotten,
+    /// Publishes a message to a room, whether or not anyone is in it. Returns the message's
+    /// offset in the room's order: 1 for the first. A room that has neither clients nor history is forgotten,
     /// and its offsets begin again. A message that was published is delivered to every subscriber that
     /// the room had, before the server closes them when it stops.
     ///
@@ -143,7 +143,7 @@ impl Handle {
         Ok(())
     }
 
-    /// What the server has counted since its start; also after it has stopped.
+    /// Returns what the server has counted since its start, also after it has stopped.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.context.counters.snapshot()
@@ -171,7 +171,7 @@ impl Handle {
         self.stop_by(Instant::now() + DRAIN);
     }
 
-    /// Begins to stop, or brings the time forward by which it ends.
+    /// Begins to stop, or brings the deadline forward.
     pub(crate) fn stop_by(&self, deadline: Instant) {
         let mut is_first = false;
         self.shared.deadline.send_modify(|current| {
@@ -179,16 +179,16 @@ impl Handle {
             *current = Some(current.map_or(deadline, |current| current.min(deadline)));
         });
         if is_first {
-            // First the rooms, then the inboxes: a message that was accepted is in every inbox.
+            // First the rooms, then the inboxes: so a published message is in every inbox before it closes.
             self.shared.rooms.stop();
             for shard in self.shared.shards.iter() {
-                // Only this pushes it, once.
+                // Cannot fail: this push alone closes the inbox, and it happens once.
                 let _ = shard.inbox.push(Command::Stop);
             }
         }
     }
 
-    /// The longest message that is taken, in bytes.
+    /// Returns how long a message may be, in bytes.
     pub(crate) fn max_message_size(&self) -> usize {
         self.shared.context.options.max_message_size
     }

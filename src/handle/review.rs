@@ -1,4 +1,4 @@
-//! A host's decision on a client's message.
+//! The host's decision on a client's message.
 
 use super::Handle;
 use crate::{
@@ -9,11 +9,11 @@ use crate::{
 };
 
 impl Handle {
-    /// Publishes a message that an [`Event::MessageRequest`](crate::Event::MessageRequest) told of. It goes
-    /// to the event's room, when what the same client sent before is decided; if the host has taken the client
-    /// out of that room since, or the server stops before, it is counted in
-    /// [`Stats::messages_refused`](crate::Stats::messages_refused). A client that leaves meanwhile stays in
-    /// its rooms, and `Disconnected` waits, until its messages are decided.
+    /// Publishes the message of an [`Event::MessageRequest`](crate::Event::MessageRequest) to the event's room,
+    /// as soon as the client's earlier messages are decided. If the host has taken the client out of that room
+    /// since, or the server stops before, the message is counted in
+    /// [`Stats::messages_refused`](crate::Stats::messages_refused) instead. A client that closes its connection
+    /// meanwhile stays in its rooms, and `Disconnected` waits, until its messages are decided.
     ///
     /// # Errors
     /// [`Error::DecisionNotFound`] if it was decided before or the time is over; [`Error::Stopped`].
@@ -21,7 +21,7 @@ impl Handle {
         self.decide(decision, Verdict::Allow)
     }
 
-    /// As [`allow`](Self::allow), with another message in its place.
+    /// Publishes another message in place of the client's, as [`allow`](Self::allow) does.
     ///
     /// # Errors
     /// Those of [`allow`](Self::allow), [`Error::InvalidUtf8`] for text, [`Error::TooLarge`]; with these two

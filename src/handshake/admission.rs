@@ -1,7 +1,7 @@
 //! A handshake that waits for the host's decision.
 //!
-//! Meanwhile the host reaches the client by its id: what it sends waits in the outbox, and rooms that it joins
-//! the client to count at once. Nothing is answered, and no other client waits.
+//! Meanwhile the host reaches the client by its id: what the host sends waits in the client's outbox, and the
+//! host can join it to rooms. The request is not answered yet, and no other client waits.
 
 use std::{cell::Cell, pin::pin, rc::Rc, sync::Arc};
 
@@ -20,17 +20,17 @@ use crate::{
     shard::{Decision, Shard},
 };
 
-/// A client that is not connected yet, since the host decides on it. If this is dropped before that, the
-/// client has left.
-pub(super) struct Waiting {
+/// A client that waits for admission. Dropping this before `set_connected` removes the client and tells the
+/// host.
+pub(super) struct PendingAdmission {
     shard: Rc<Shard>,
     client: Rc<Client>,
-    /// What the host is told if it is not connected; empty if it is.
-    why: Cell<&'static str>,
+    /// The reason that the host is told if the client does not connect; empty once it is connected.
+    reason: Cell<&'static str>,
 }
 
-impl Waiting {
-    /// Asks the host.
+impl PendingAdmission {
+    /// Asks the host. Returns where its decision arrives, too.
     pub(super) fn begin(
         guard: &ClientGuard,
         options: &PlainOptions,
@@ -44,12 +44,15 @@ impl Waiting {
         let decision = shard.admission_waiters.add(client.id());
         let (room, id) = (options.room.as_str().into(), client.id());
         shard.context.events.push(Event::ConnectRequest { client: id, room, request });
-        let why = Cell::new("it left before it was admitted");
-        (Self { shard, client, why }, decision)
+        let reason = Cell::new("it left before it was admitted");
+        (Self { shard, client, reason }, decision)
     }
 
-    /// Waits for the host's decision, as long as the option allows.
-    pub(super) async fn decided(
+    /// Waits for the host's decision, at most for the option `admission_timeout`.
+    ///
+    /// # Errors
+    /// What is answered to a client that is not admitted.
+    pub(super) async fn outcome(
         &self,
         mut decision: oneshot::Receiver<Decision>,
     ) -> Result<(), Answer> {
@@ -64,7 +67,7 @@ impl Waiting {
             Some(Some(decided)) => decided.ok(),
             Some(None) => match shard.handle.undecided.admissions.take(client.id()) {
                 Some(applicant) => return self.overdue(&applicant),
-                // The host has decided, and its decision is in the shard's inbox.
+                // The host has decided in time: its decision is in the shard's inbox.
                 None => match select(decision, pin!(shard.stopped())).await {
                     Either::Left((decided, _)) => decided.ok(),
                     Either::Right(_) => None,
@@ -76,50 +79,50 @@ impl Waiting {
             Some(Ok(())) => Ok(()),
             Some(Err(Rejection { status, text })) => {
                 shard.context.counters.admissions_rejected.add(1);
-                self.why.set("the host rejected it");
+                self.reason.set("the host rejected it");
                 Err(Answer::rejected(status, text))
             }
             None => {
-                self.why.set("the server is stopping");
+                self.reason.set("the server is stopping");
                 Err(Answer::stopping())
             }
         }
     }
 
-    /// Decides on a client that the host has not decided on in time, as the option says.
+    /// Decides on a client that the host has not decided on in time, as the option `overdue` says.
     fn overdue(&self, applicant: &Applicant) -> Result<(), Answer> {
         let Self { shard, client, .. } = self;
-        // No decision of the host comes any more.
+        // The table of undecided clients has none for the host to take: no decision comes any more.
         shard.admission_waiters.take(client.id());
         shard.context.counters.admissions_timed_out.add(1);
         if shard.context.options.overdue == Overdue::Refuse {
-            self.why.set("the host did not decide in time");
+            self.reason.set("the host did not decide in time");
             return Err(Answer::limit("the server's host did not decide in time; try again"));
         }
         let joined = shard.subscribe(client, applicant.room.as_deref(), applicant.history);
         shard.handle.note_admitted(client.id(), client.room().map(|(room, _)| room));
         joined.map_err(|_stopped| {
-            self.why.set("the server is stopping");
+            self.reason.set("the server is stopping");
             Answer::stopping()
         })
     }
 
-    /// Notes that the handshake is answered: the client leaves as one that was connected.
-    pub(super) fn is_connected(&self) {
-        self.why.set("");
+    /// Notes that the client is connected: from here on its connection tells the host when it leaves.
+    pub(super) fn set_connected(&self) {
+        self.reason.set("");
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingAdmission {
     fn drop(&mut self) {
-        let reason = self.why.get();
+        let reason = self.reason.get();
         if reason.is_empty() {
             return;
         }
         let (shard, client) = (&self.shard, self.client.id());
         shard.handle.undecided.admissions.take(client);
         shard.admission_waiters.take(client);
-        // What the host has sent it is in its outbox, and goes with it.
+        // What the host has sent to it is dropped with its outbox.
         shard.remove_client(client);
         self.client.out().report_dropped(true);
         let identity = self.client.identity();

@@ -1,4 +1,4 @@
-//! What is answered to a request that is not upgraded.
+//! The answers to requests that are not upgraded.
 
 use std::{
     io::{Read, Write},
@@ -8,15 +8,16 @@ use std::{
 
 use crate::context::Context;
 
-/// A status, a line or more of text for a person, and what else the status asks for.
+/// An HTTP response: a status, a text for a person, and the headers that the status requires.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     text: String,
     headers: &'static [(&'static str, &'static str)],
-    /// A limit of the server is reached, which its host may want to raise.
+    /// Whether a limit of the server is reached, which its host may want to raise: then it is logged as a
+    /// warning.
     is_limit: bool,
-    /// The method was HEAD: the text is not sent.
+    /// Whether the method was HEAD: then the text is not sent.
     is_bare: bool,
 }
 
@@ -25,7 +26,7 @@ impl Answer {
         Self { status, text: text.into(), headers: &[], is_limit: false, is_bare: false }
     }
 
-    /// The page for programs; `host` is what the request calls the server.
+    /// Makes the page that says how to connect. `host` is the server's name in the request.
     pub(crate) fn home(host: Option<&str>) -> Self {
         let host = host.unwrap_or("127.0.0.1:9001");
         let version = env!("CARGO_PKG_VERSION");
@@ -96,7 +97,7 @@ impl Answer {
         Self::new(503, "the server is stopping")
     }
 
-    /// What the host has decided on.
+    /// Makes the answer that the host has decided on.
     pub(crate) fn rejected(status: u16, text: String) -> Self {
         Self::new(status, text)
     }
@@ -105,8 +106,8 @@ impl Answer {
         Self { is_limit: true, ..Self::new(503, text) }
     }
 
-    /// Logs what is answered. Clients can have as many refused as they like, so that is for those who
-    /// look closely, but for a limit that is reached: the host is told once in a while.
+    /// Logs the answer: at the level debug, since clients can cause any number of refusals; but as a warning, at
+    /// a bounded rate, if a limit is reached.
     pub(crate) fn log(&self, context: &Context, addr: SocketAddr) {
         let Self { status, text: why, .. } = self;
         if *status == 200 {
@@ -120,18 +121,18 @@ impl Answer {
         }
     }
 
-    /// The same answer to a method: without its text to HEAD.
-    pub(super) fn to(self, method: &str) -> Self {
+    /// Fits the answer to the request's method: the answer to HEAD has no text.
+    pub(super) fn for_method(self, method: &str) -> Self {
         Self { is_bare: method == "HEAD", ..self }
     }
 
-    /// The answer as it is sent (RFC 9112, 4).
+    /// Encodes the answer (RFC 9112, 4).
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let Self { status, text, headers, is_bare, .. } = self;
         let (reason, len) = (reason(status), text.len() + 1);
         // RFC 9110, 6.6.1.
         let date = httpdate::fmt_http_date(SystemTime::now());
-        // RFC 9110, 7.8: whoever sends Upgrade says so.
+        // RFC 9110, 7.8: a sender of Upgrade lists it in Connection.
         let upgrades = headers.iter().any(|(name, _)| *name == "Upgrade");
         let connection = if upgrades { "close, upgrade" } else { "close" };
         let mut answer = format!(
@@ -152,7 +153,7 @@ impl Answer {
     }
 }
 
-/// What a status is called. The host may choose any; those that it has no use for may go without a name.
+/// Returns the reason phrase of a status, which is optional: statuses that a host hardly uses have none.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -174,8 +175,8 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-/// Refuses a connection, whose socket does not block, without a task, before its request was read: as
-/// much as can be done when there is no place or no descriptor left.
+/// Refuses a connection at once, without a task and without waiting for its request: too many handshakes are
+/// under way, or no descriptor is left. The socket must be non-blocking.
 pub(crate) fn refuse_now(
     context: &Context,
     mut stream: &TcpStream,
@@ -184,9 +185,9 @@ pub(crate) fn refuse_now(
 ) {
     let answer = Answer::limit(why);
     answer.log(context, addr);
-    // Whatever fails here, the connection is closed by the caller.
+    // Failures are ignored: the caller closes the connection in any case.
     let _ = stream.write(&answer.into_bytes());
     let _ = stream.shutdown(Shutdown::Write);
-    // What has come of the request is read, so that closing does not reset the connection.
+    // Closing a socket with unread bytes would reset the connection, and destroy the answer.
     let _ = stream.read(&mut [0; 4096]);
 }

@@ -1,40 +1,40 @@
-//! The head of a request (RFC 9112, 2 to 5), in the bytes as which it came.
+//! The head of a request (RFC 9112, 2 to 5), borrowed from the bytes as they came.
 
 use std::mem::MaybeUninit;
 
 use super::answer::Answer;
 
-/// How many headers a request may have; a browser sends twenty.
+/// How many headers a request may have. Browsers send far fewer.
 const MAX_HEADERS: usize = 100;
 
-/// Room for the headers of one request.
+/// Memory for the headers of one request.
 pub(super) type Headers<'b> = [MaybeUninit<httparse::Header<'b>>; MAX_HEADERS];
 
-/// Room for headers of which none is there.
-pub(super) const fn no_headers<'b>() -> Headers<'b> {
+/// Makes memory for headers.
+pub(super) const fn header_space<'b>() -> Headers<'b> {
     [const { MaybeUninit::uninit() }; MAX_HEADERS]
 }
 
-/// The head of a request that makes sense as HTTP/1.
+/// The head of a valid HTTP/1 request.
 #[derive(Debug)]
 pub(super) struct Head<'h, 'b> {
     pub(super) method: &'b str,
-    /// As it came: percent-encoded.
+    /// Percent-encoded, as it came.
     pub(super) path: &'b str,
     /// What follows the question mark.
     pub(super) query: &'b str,
-    /// Whether it is of HTTP/1.1, and not of 1.0.
+    /// Whether the version is 1.1, and not 1.0.
     pub(super) is_http_1_1: bool,
-    /// The host and port that the client took this server for (RFC 9112, 3.2.2).
+    /// The host and port that the request names (RFC 9112, 3.2.2).
     pub(super) host: Option<&'b str>,
     headers: &'h [httparse::Header<'b>],
 }
 
 impl<'h, 'b> Head<'h, 'b> {
-    /// Reads a head at the front of bytes. Returns it with its length, or `None` if it is not all there.
+    /// Parses the head at the front of bytes. Returns it with its length, or `None` if it is not complete.
     ///
     /// # Errors
-    /// What is answered to bytes that no head begins with.
+    /// What is answered to bytes that cannot be the start of a head.
     pub(super) fn parse(
         bytes: &'b [u8],
         headers: &'h mut Headers<'b>,
@@ -49,7 +49,7 @@ impl<'h, 'b> Head<'h, 'b> {
         let (Some(method), Some(target)) = (request.method, request.path) else {
             return Err(Answer::malformed());
         };
-        let (authority, path, query) = parts(target);
+        let (authority, path, query) = split_target(target);
         let is_http_1_1 = request.version == Some(1);
         let headers = request.headers;
         let mut head = Self { method, path, query, is_http_1_1, host: authority, headers };
@@ -58,7 +58,7 @@ impl<'h, 'b> Head<'h, 'b> {
             Some(Ok(host)) if host.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 head.host = authority.or(Some(host));
             }
-            // RFC 9112, 3.2.
+            // RFC 9112, 3.2: HTTP/1.1 requires the header.
             None if !is_http_1_1 => {}
             None => return Err(Answer::bad_request("the header Host is missing")),
             Some(_) => return Err(Answer::bad_request("the header Host is no host")),
@@ -66,23 +66,23 @@ impl<'h, 'b> Head<'h, 'b> {
         Ok(Some((head, len)))
     }
 
-    /// The headers as they came.
+    /// Returns the headers as they came.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> {
         self.headers.iter().map(|header| (header.name, header.value))
     }
 
-    /// The values of a header, in whichever case its name came.
+    /// Returns the values of a header. Upper and lower case are the same in its name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         self.headers()
             .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
-    /// The value of a header that is there once.
+    /// Returns the value of a header that may occur once.
     ///
     /// # Errors
-    /// What is answered if it is there several times: others may have looked at another of them than
-    /// would be looked at here.
+    /// What is answered if it occurs several times: a proxy in front may have read another one than this
+    /// server would.
     pub(super) fn one(&self, name: &str) -> Result<Option<&'b [u8]>, Answer> {
         let mut values = self.all(name);
         let first = values.next();
@@ -92,8 +92,7 @@ impl<'h, 'b> Head<'h, 'b> {
         Ok(first)
     }
 
-    /// Whether a header that is a list (RFC 9110, 5.6.1), which may be spread over several lines, has an
-    /// element.
+    /// Whether a header that is a list (RFC 9110, 5.6.1) has an element. A list may be spread over several lines.
     pub(super) fn lists(&self, name: &str, element: &str) -> bool {
         self.all(name)
             .flat_map(|value| value.split(|byte| *byte == b','))
@@ -109,8 +108,8 @@ impl<'h, 'b> Head<'h, 'b> {
     }
 }
 
-/// The authority, if there is one, the path and the query of a request's target (RFC 9112, 3.2).
-fn parts(target: &str) -> (Option<&str>, &str, &str) {
+/// Splits a request's target into the authority, if there is one, the path and the query (RFC 9112, 3.2).
+fn split_target(target: &str) -> (Option<&str>, &str, &str) {
     let target = target.split('#').next().unwrap_or_default();
     let (before, query) = target.split_once('?').unwrap_or((target, ""));
     if before.starts_with('/') {
@@ -121,7 +120,7 @@ fn parts(target: &str) -> (Option<&str>, &str, &str) {
     };
     match before.split_once("://").filter(|(scheme, _)| is_ours(scheme)) {
         Some((_, rest)) => match rest.split_at(rest.find('/').unwrap_or(rest.len())) {
-            // RFC 9110, 4.2.1: no host is none.
+            // RFC 9110, 4.2.1: a target with an empty host is invalid. It leads to no route.
             ("", _) => (None, before, query),
             (authority, "") => (Some(authority), "/", query),
             (authority, path) => (Some(authority), path, query),
@@ -135,7 +134,7 @@ mod tests {
     use super::*;
 
     fn status(bytes: &str) -> Option<u16> {
-        let mut headers = no_headers();
+        let mut headers = header_space();
         match Head::parse(bytes.as_bytes(), &mut headers) {
             Ok(head) => head.map(|_| 200),
             Err(answer) => Some(answer.status),
@@ -186,7 +185,7 @@ mod tests {
             ("a/b://host/rooms/a", (None, "a/b://host/rooms/a", "")),
             ("host:80", (None, "host:80", "")),
         ] {
-            assert_eq!(parts(target), found, "{target}");
+            assert_eq!(split_target(target), found, "{target}");
         }
     }
 
@@ -194,7 +193,7 @@ mod tests {
     fn headers_are_found_whatever_their_case() {
         let bytes = b"GET http://one/ HTTP/1.0\r\nHOST: two\r\nlist: a, B\r\nList:c\r\n\
             Content-Length: 00\r\n\r\n";
-        let mut headers = no_headers();
+        let mut headers = header_space();
         let (head, len) = Head::parse(bytes, &mut headers).unwrap().unwrap();
         assert_eq!(len, bytes.len());
         assert!(!head.is_http_1_1);
@@ -216,7 +215,7 @@ mod tests {
             ("Transfer-Encoding: chunked", true),
         ] {
             let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n");
-            let mut headers = no_headers();
+            let mut headers = header_space();
             let (head, _) = Head::parse(bytes.as_bytes(), &mut headers).unwrap().unwrap();
             assert_eq!(head.has_body(), has_body, "{header}");
         }

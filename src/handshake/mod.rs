@@ -1,8 +1,9 @@
 //! The HTTP side of a connection: one request, answered or upgraded.
 //!
-//! httparse parses its head, and it gets one answer. There are no bodies and no second requests, so a library
-//! for HTTP would cost every connection and every program that links libchat, and add nothing. Every client
-//! that is still there gets an answer, also to a request that makes no sense or that never ends.
+//! httparse parses the request's head. There are no bodies and no second requests, so a library for HTTP would
+//! cost every connection and every program that links libchat, and add nothing.
+//!
+//! Invariant: every client that is still connected gets one answer, also to a malformed or endless request.
 
 mod accept;
 mod admission;
@@ -26,10 +27,10 @@ use tokio::sync::oneshot;
 pub(crate) use self::answer::refuse_now;
 use self::{
     accept::Upgrade,
-    admission::Waiting,
+    admission::PendingAdmission,
     answer::Answer,
     head::Head,
-    receive::{left, receive, skip},
+    receive::{client_left, discard, receive},
     request::Route,
 };
 use crate::{
@@ -42,26 +43,28 @@ use crate::{
     transport::Transport,
 };
 
-/// How long an answer may take to be written, and how long what a refused client still sends is read and
-/// thrown away, so that no reset destroys the answer on its way.
+/// How long an answer may take to be written, and how long the bytes that a refused client still sends are
+/// discarded. Closing a socket with unread bytes resets it, and the reset destroys the answer on its way.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A connection that has sent no request yet, or whose request is not answered.
+/// A connection whose request is not answered yet.
 struct Handshake {
     shard: Rc<Shard>,
     transport: Transport,
     addr: SocketAddr,
 }
 
-/// A request that is upgraded if the host admits it. When it is dropped, the client first leaves its rooms,
-/// then the host is told that it has left, then its permit is given back.
+/// A valid request for an upgrade, whose client may wait for admission.
+///
+/// The order of the fields matters: when this is dropped, the client first leaves its rooms, then the host is
+/// told that it has left, then its permit is released.
 struct Pending {
     upgrade: Upgrade,
-    /// What came behind its head.
+    /// Bytes that came behind the head.
     leftover: Vec<u8>,
     guard: ClientGuard,
-    /// The client that the host decides on, and where the decision comes.
-    waiting: Option<Waiting>,
+    /// Present while the host decides on the client; the decision arrives in `decision`.
+    admission: Option<PendingAdmission>,
     decision: Option<oneshot::Receiver<Decision>>,
     request: Option<Arc<event::Request>>,
     permit: Permit,
@@ -69,10 +72,10 @@ struct Pending {
 
 /// Serves one HTTP request. Returns the connection if it is upgraded.
 ///
-/// Nearly every client is admitted at once, so the other cases are boxed futures of their own: this one stays
-/// small, and the allocator serves it without a search.
+/// Nearly every client is admitted at once. The other cases are boxed futures of their own, so that this one
+/// stays small and cheap to allocate.
 pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Upgraded> {
-    let AcceptedStream { stream, addr, permit: place, load } = accepted;
+    let AcceptedStream { stream, addr, permit: handshake_permit, load } = accepted;
     let transport = match Stream::new(&shard.reactor, stream) {
         Ok(stream) => Transport::plain(stream),
         Err(error) => {
@@ -83,12 +86,12 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
         }
     };
     let handshake = Handshake { shard, transport, addr };
-    let pending = match handshake.pending().await {
+    let pending = match handshake.receive_request().await {
         Ok(pending) if pending.decision.is_none() => pending,
         Ok(pending) => {
-            // The host may take its time: other handshakes go on meanwhile.
-            drop(place);
-            Box::pin(handshake.decided(pending)).await?
+            // The host may decide slowly: that must not use up the permits for handshakes.
+            drop(handshake_permit);
+            Box::pin(handshake.await_decision(pending)).await?
         }
         Err(answer) => {
             Box::pin(handshake.refuse(answer)).await;
@@ -97,20 +100,22 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
     };
     let pending = match handshake.transport.send(&pending.upgrade) {
         Ok(taken) if taken == pending.upgrade.len() => pending,
-        // A socket that was not written to yet takes it all, unless the kernel is short of memory or the
-        // client is gone.
-        taken => Box::pin(handshake.answered(pending, taken.unwrap_or_default())).await?,
+        // An empty socket takes all of it, unless the kernel is short of memory or the client is gone.
+        taken => Box::pin(handshake.finish_upgrade(pending, taken.unwrap_or_default())).await?,
     };
-    if let Some(waiting) = &pending.waiting {
-        waiting.is_connected();
+    if let Some(admission) = &pending.admission {
+        admission.set_connected();
     }
     let Pending { leftover, guard, request, permit, .. } = *pending;
     Some(Upgraded { guard, leftover, request, permit, load })
 }
 
 impl Handshake {
-    /// Receives the request, and decides on it unless the host does.
-    async fn pending(&self) -> Result<Box<Pending>, Answer> {
+    /// Receives the request. Its client is in its room, or waits for admission, when this returns.
+    ///
+    /// # Errors
+    /// What is answered to a request that is not upgraded.
+    async fn receive_request(&self) -> Result<Box<Pending>, Answer> {
         let Self { shard, transport, .. } = self;
         let received = pin!(receive(shard, transport, |head, rest| self.begin(head, rest)));
         let timeout = shard.context.options.handshake_timeout;
@@ -142,34 +147,34 @@ impl Handshake {
             .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
         let request = context.events.is_enabled().then(|| request::describe(head, *addr));
         let guard = ClientGuard::new(shard, transport, &options);
-        let (mut waiting, mut decision) = (None, None);
+        let (mut admission, mut decision) = (None, None);
         if let (Some(request), false) = (&request, context.options.admission_timeout.is_zero()) {
-            let (begun, receiver) = Waiting::begin(&guard, &options, Arc::clone(request));
-            (waiting, decision) = (Some(begun), Some(receiver));
+            let (begun, receiver) = PendingAdmission::begin(&guard, &options, Arc::clone(request));
+            (admission, decision) = (Some(begun), Some(receiver));
         } else {
             guard.join(&options).map_err(|_stopped| Answer::stopping())?;
         }
         let leftover = rest.to_vec();
-        let pending = Pending { upgrade, leftover, guard, waiting, decision, request, permit };
+        let pending = Pending { upgrade, leftover, guard, admission, decision, request, permit };
         Ok(Box::new(pending))
     }
 
-    /// Waits for the host's decision, and refuses the client that it does not admit.
-    async fn decided(&self, mut pending: Box<Pending>) -> Option<Box<Pending>> {
-        let Pending { waiting, decision, leftover, .. } = &mut *pending;
-        let (waiting, decision) = (waiting.as_ref()?, decision.take()?);
-        let has_left = left(&self.shard, &self.transport, leftover);
-        let decided = match select(pin!(waiting.decided(decision)), pin!(has_left)).await {
+    /// Waits for the host's decision. Refuses the client and returns `None` if it is not admitted.
+    async fn await_decision(&self, mut pending: Box<Pending>) -> Option<Box<Pending>> {
+        let Pending { admission, decision, leftover, .. } = &mut *pending;
+        let (admission, decision) = (admission.as_ref()?, decision.take()?);
+        let has_left = client_left(&self.shard, &self.transport, leftover);
+        let decided = match select(pin!(admission.outcome(decision)), pin!(has_left)).await {
             Either::Left((decided, _)) => Some(decided),
             Either::Right(_) => None,
         };
         if let Some(Ok(())) = decided {
             return Some(pending);
         }
-        let Pending { permit: _permit, guard, waiting, .. } = *pending;
+        let Pending { permit: _permit, guard, admission, .. } = *pending;
         drop(guard);
         // The host is told before the answer is sent.
-        drop(waiting);
+        drop(admission);
         match decided {
             Some(Err(answer)) => self.refuse(answer).await,
             _ => self.shard.context.counters.connections_refused.add(1),
@@ -177,8 +182,9 @@ impl Handshake {
         None
     }
 
-    /// Writes the rest of the answer that upgrades, of which the socket has not taken everything.
-    async fn answered(&self, pending: Box<Pending>, taken: usize) -> Option<Box<Pending>> {
+    /// Writes the rest of the answer that upgrades, of which the socket took the first `taken` bytes. Returns
+    /// `None` if that fails.
+    async fn finish_upgrade(&self, pending: Box<Pending>, taken: usize) -> Option<Box<Pending>> {
         let is_written = self.write(&pending.upgrade[taken..]).await;
         if !is_written {
             self.shard.context.counters.connections_refused.add(1);
@@ -186,7 +192,7 @@ impl Handshake {
         is_written.then_some(pending)
     }
 
-    /// Answers a request that is not upgraded, and waits until the client has taken the answer.
+    /// Answers a request that is not upgraded, and waits until the client has had time to read the answer.
     async fn refuse(&self, answer: Answer) {
         let context = &self.shard.context;
         context.counters.connections_refused.add(1);
@@ -211,7 +217,7 @@ impl Handshake {
         let ended = async {
             loop {
                 transport.readable().await;
-                if skip(shard, transport).is_err() {
+                if discard(shard, transport).is_err() {
                     return;
                 }
                 // A client that floods must not starve the others of the shard.

@@ -1,39 +1,39 @@
-//! Receiving the head of a request: bounded in bytes, and read through the shard's own buffer.
+//! Receives the head of a request: bounded in bytes, and read through the shard's buffer.
 //!
-//! A head nearly always comes in one piece, and is looked at where it was received. What comes in more
-//! pieces is looked at again only when its end is there: else a client that sends a byte at a time would
-//! have all that it has sent looked at for each of them.
+//! A head nearly always comes in one piece, and is parsed where it was received. One that comes in several is
+//! parsed again only when its end is there: else a client that sends single bytes would have the whole head
+//! parsed for each of them.
 
 use std::{future::pending, io};
 
 use super::{
     answer::Answer,
-    head::{Head, no_headers},
+    head::{Head, header_space},
 };
 use crate::{shard::Shard, transport::Transport};
 
-/// Receives a request's head, and returns what `act` makes of it and of what came behind it.
+/// Receives a request's head, and returns what `act` makes of it and of the bytes behind it.
 ///
 /// # Errors
-/// What `act` answers, or what is answered to something that is no such head.
+/// The answer of `act`, or the answer to bytes that are not a head.
 pub(super) async fn receive<T>(
     shard: &Shard,
     transport: &Transport,
     act: impl FnOnce(&Head<'_, '_>, &[u8]) -> Result<T, Answer>,
 ) -> Result<T, Answer> {
-    // Of what may come; empty lines before the head count.
-    let mut room = shard.context.options.handshake_size;
+    // How many bytes may still come. Empty lines before the head count.
+    let mut budget = shard.context.options.handshake_size;
     let mut before = Vec::new();
     loop {
         transport.readable().await;
         let mut buffer = shard.read_buffer.borrow_mut();
-        let new = match read(transport, &mut buffer, room) {
+        let new = match read(transport, &mut buffer, budget) {
             Ok(Some(new)) => new,
             Ok(None) => continue,
-            // What has come is not all of a request, and no more comes.
+            // The head is not complete, and no more comes.
             Err(_) => return Err(Answer::malformed()),
         };
-        room -= new.len();
+        budget -= new.len();
         let is_first = before.is_empty();
         let bytes = if is_first {
             skip_empty_lines(new)
@@ -42,11 +42,11 @@ pub(super) async fn receive<T>(
             &before[..]
         };
         let may_be_whole = is_first || ends_within(bytes, new.len());
-        let mut headers = no_headers();
+        let mut headers = header_space();
         if may_be_whole && let Some((head, len)) = Head::parse(bytes, &mut headers)? {
-            return act(&head, &bytes[len..]).map_err(|answer| answer.to(head.method));
+            return act(&head, &bytes[len..]).map_err(|answer| answer.for_method(head.method));
         }
-        if room == 0 {
+        if budget == 0 {
             return Err(Answer::head_too_large());
         }
         if is_first {
@@ -55,9 +55,10 @@ pub(super) async fn receive<T>(
     }
 }
 
-/// Waits until a client leaves that awaits its answer. What it sends meanwhile is kept, as much as a head
-/// may be long: behind something that it has sent its leaving is not seen.
-pub(super) async fn left(shard: &Shard, transport: &Transport, kept: &mut Vec<u8>) {
+/// Waits until a client that awaits its answer closes its connection. If the client sends something instead,
+/// that is kept, up to `handshake_size`, and the wait never ends: the end of the stream cannot be seen behind
+/// unread bytes.
+pub(super) async fn client_left(shard: &Shard, transport: &Transport, kept: &mut Vec<u8>) {
     let limit = shard.context.options.handshake_size;
     while kept.is_empty() {
         transport.readable().await;
@@ -87,15 +88,15 @@ fn read<'b>(
     }
 }
 
-/// Reads what a socket has, and throws it away.
+/// Reads what a socket has, and discards it.
 ///
 /// # Errors
 /// The stream has ended, or is broken.
-pub(super) fn skip(shard: &Shard, transport: &Transport) -> io::Result<()> {
+pub(super) fn discard(shard: &Shard, transport: &Transport) -> io::Result<()> {
     read(transport, &mut shard.read_buffer.borrow_mut(), usize::MAX).map(drop)
 }
 
-/// What may come before a head (RFC 9112, 2.2).
+/// Skips the empty lines that may come before a head (RFC 9112, 2.2).
 fn skip_empty_lines(bytes: &[u8]) -> &[u8] {
     let empty = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     &bytes[empty..]

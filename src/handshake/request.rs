@@ -13,15 +13,18 @@ const LOBBY: &str = "lobby";
 /// What a path leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// A few lines for a person.
+    /// The page that says how to connect.
     Home,
-    /// A sign of life for a load balancer.
+    /// The health check of a load balancer.
     Health,
     /// A plain connection to a room.
     Plain(PlainOptions),
 }
 
-/// Finds out what a request asks for.
+/// Returns what a request asks for.
+///
+/// # Errors
+/// What is answered to a request that no route takes.
 pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
     let wants_upgrade = head.lists("Upgrade", "websocket");
     let route = match head.path {
@@ -51,7 +54,7 @@ fn room_name(encoded: &str) -> Result<String, Answer> {
     Ok(name.into_owned())
 }
 
-/// Reads the query. What it does not know is not its business.
+/// Reads the query. Unknown keys are ignored.
 fn plain_options(room: String, query: &str) -> Result<PlainOptions, Answer> {
     let mut options = PlainOptions { room, echo: None, history: 0 };
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -72,7 +75,8 @@ fn plain_options(room: String, query: &str) -> Result<PlainOptions, Answer> {
     Ok(options)
 }
 
-/// Checks that a page may connect: programs send no origin, the server's own host always may.
+/// Checks that a page may connect: its origin is listed, or is the server's own host. Programs send no origin,
+/// and may always connect.
 pub(super) fn check_origin(head: &Head<'_, '_>, allowed: &[String]) -> Result<(), Answer> {
     let Some(origin) = head.one("Origin")? else { return Ok(()) };
     let origin = std::str::from_utf8(origin).map_err(|_| Answer::forbidden_origin())?;
@@ -97,7 +101,7 @@ fn is_own_host(origin: &str, host: Option<&str>) -> bool {
     bare(origin_host) == bare(host)
 }
 
-/// Keeps what the host may want to know of a request.
+/// Copies what the host is told of a request.
 pub(super) fn describe(head: &Head<'_, '_>, addr: SocketAddr) -> Arc<event::Request> {
     let header = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), value.to_vec());
     Arc::new(event::Request {
@@ -110,17 +114,17 @@ pub(super) fn describe(head: &Head<'_, '_>, addr: SocketAddr) -> Arc<event::Requ
 
 #[cfg(test)]
 mod tests {
-    use super::{super::head::no_headers, *};
+    use super::{super::head::header_space, *};
 
-    /// Does something with the head of a request.
+    /// Calls `act` with the head of a request.
     fn with<T>(target: &str, headers: &[(&str, &str)], act: impl FnOnce(&Head<'_, '_>) -> T) -> T {
         let mut bytes = format!("GET {target} HTTP/1.0\r\n");
         for (name, value) in headers {
             bytes += &format!("{name}: {value}\r\n");
         }
         bytes += "\r\n";
-        let mut room = no_headers();
-        let (head, _) = Head::parse(bytes.as_bytes(), &mut room).unwrap().unwrap();
+        let mut headers = header_space();
+        let (head, _) = Head::parse(bytes.as_bytes(), &mut headers).unwrap().unwrap();
         act(&head)
     }
 

@@ -1,4 +1,4 @@
-//! Where the handshakes of a shard wait for the host's decisions.
+//! The handshakes of a shard that wait for the host's decisions.
 
 use std::cell::RefCell;
 
@@ -7,21 +7,22 @@ use tokio::sync::oneshot;
 
 use crate::{event::ClientId, fanout::command::Rejection};
 
-/// The outcome of a client's request.
+/// The decision on a client: admitted, or why not.
 pub(crate) type Decision = Result<(), Rejection>;
 
-/// The handshakes that wait, by their clients.
+/// The waiting handshakes, by client.
 #[derive(Debug, Default)]
 pub(crate) struct AdmissionWaiters(RefCell<FxHashMap<ClientId, oneshot::Sender<Decision>>>);
 
 impl AdmissionWaiters {
+    /// Adds a handshake. Returns where its decision arrives.
     pub(crate) fn add(&self, client: ClientId) -> oneshot::Receiver<Decision> {
         let (sender, receiver) = oneshot::channel();
         self.0.borrow_mut().insert(client, sender);
         receiver
     }
 
-    /// Takes the sender for a client's decision; `None` if nothing waits for it any more.
+    /// Removes a handshake, and returns the sender of its decision; `None` if it does not wait any more.
     pub(crate) fn take(&self, client: ClientId) -> Option<oneshot::Sender<Decision>> {
         self.0.borrow_mut().remove(&client)
     }

@@ -1,4 +1,4 @@
-//! Carries out what the host, and a client's own close, ask for.
+//! Applies commands about one client: the host's, and a client's own close.
 
 use std::rc::Rc;
 
@@ -12,9 +12,8 @@ use crate::{
 };
 
 impl Shard {
-    /// Carries out a command on a client, behind everything that it must be behind. Returns what that cost
-    /// beside the command's own cost.
-    #[cold] // So that the code for messages lies together.
+    /// Applies a command on a client, after the flush that it requires. Returns the cost of the flush.
+    #[cold] // Keeps the code that handles messages together in the instruction cache.
     pub(super) fn apply(self: &Rc<Self>, command: Command) -> Cost {
         let held = command.holds_input_of();
         let flushed = command.flushes().and_then(|id| self.client(id));
@@ -58,7 +57,7 @@ impl Shard {
         cost
     }
 
-    /// Notes that a command was carried out that held a client's bytes back.
+    /// Releases a client's input, which a command held that is applied.
     fn release(&self, id: ClientId) {
         self.handle.note_applied(id);
         if let Some(client) = self.client(id) {

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::Shard;
 use crate::reactor::Timer;
 
-/// A deadline. The number tells those of the same time apart.
+/// A deadline. The number distinguishes those at the same time.
 type Key = (Instant, u64);
 
 /// The deadlines of one shard.
@@ -25,25 +25,26 @@ type Key = (Instant, u64);
 pub(crate) struct Deadlines {
     waiting: RefCell<BTreeMap<Key, Waker>>,
     last_number: Cell<u64>,
-    /// When the task wakes up, if it does. A future that is done in time leaves it as it is.
+    /// When the task wakes, if a time is set. A deadline that is removed leaves it as it is: then the task wakes
+    /// once in vain.
     wakes_at: Cell<Option<Instant>>,
     /// Wakes the task when there is an earlier deadline.
     earlier: Notify,
 }
 
 impl Deadlines {
-    /// Waits for a future, at most for a time; `None` if it took longer.
+    /// Waits for a future, at most for a duration. Returns `None` if it takes longer.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
         done: impl Future<Output = T>,
     ) -> Option<T> {
-        // A time that the clock cannot hold does not come.
+        // A time that the clock cannot represent never comes.
         let Some(at) = Instant::now().checked_add(limit) else { return Some(done.await) };
         self.by(at, done).await
     }
 
-    /// Waits for a future, at most until a time; `None` if it would have taken longer.
+    /// Waits for a future, at most until a time. Returns `None` if it takes longer.
     pub(crate) async fn by<T>(&self, at: Instant, done: impl Future<Output = T>) -> Option<T> {
         match select(pin!(done), pin!(self.until(at))).await {
             Either::Left((output, _)) => Some(output),
@@ -63,7 +64,7 @@ impl Deadlines {
                 waker.clone_from(cx.waker());
                 return Poll::Pending;
             }
-            // It is not there any more: its time has come.
+            // `wake_due` has removed it: its time has come.
             if !std::mem::replace(&mut is_new, false) {
                 return Poll::Ready(());
             }
@@ -92,7 +93,7 @@ impl Deadlines {
     }
 }
 
-/// A deadline that is waited for until this is dropped.
+/// Removes a deadline when it is dropped.
 struct Entry<'a> {
     deadlines: &'a Deadlines,
     key: Key,
@@ -117,7 +118,7 @@ pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
                 if let Either::Left((Err(error), _)) =
                     select(pin!(timer.wait(at)), pin!(earlier)).await
                 {
-                    // The kernel has no reason to.
+                    // Not expected: the kernel fails it only for bad arguments.
                     tracing::error!(%error, "a shard's timer failed");
                     return shard.fail();
                 }

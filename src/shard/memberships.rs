@@ -1,4 +1,4 @@
-//! How clients get into rooms and out of them, on their shard's thread.
+//! How clients join rooms and leave them, on their shard's thread.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc};
 
@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     event::{ClientId, Event},
     fanout::{
-        command::{Cost, Rejection, Reservation, WRITE},
+        command::{Cost, Rejection, Reservation, RoomId, WRITE},
         form::RoomMessage,
     },
     message::Message,
@@ -17,10 +17,10 @@ use crate::{
 /// How many rooms a client leaves at once. One that is in more leaves them over several ticks.
 const MAX_AT_ONCE: usize = 32;
 
-/// What a tick spends on clients that leave many rooms.
+/// What a tick may spend on clients that leave many rooms.
 const LEAVE_BUDGET: Cost = 16 * WRITE;
 
-/// What leaving a room costs.
+/// The cost of leaving a room.
 const LEAVE_COST: Cost = WRITE / 4;
 
 /// The clients that are leaving many rooms, first come, first served.
@@ -31,13 +31,13 @@ pub(super) struct Departures(RefCell<VecDeque<Departure>>);
 #[derive(Debug)]
 struct Departure {
     client: Rc<Client>,
-    /// What the host is told when it has left them.
+    /// What the host is told when the client has left them.
     event: Option<Event>,
 }
 
 impl Shard {
-    /// Puts a client into the room that its request asks for, and gives it up to `history` messages from
-    /// before. It receives broadcasts from here on.
+    /// Joins a client to the room that its request asks for, and replays up to `history` messages. It receives
+    /// broadcasts from here on.
     ///
     /// # Errors
     /// `Stopped`.
@@ -52,7 +52,7 @@ impl Shard {
             Ok(())
         })?;
         let Some(room) = room else { return Ok(()) };
-        // The place is taken after the locks: what is published meanwhile waits in the inbox.
+        // The client joins after the locks are released: what is published meanwhile waits in the inbox.
         let reserved = self.rooms.reserve(self.index, room, history, |room, reservation| {
             Ok((Arc::clone(room), reservation))
         });
@@ -62,8 +62,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Puts a client into a room in which it has a place. Returns false, and gives the place back, if it is
-    /// in the room already or is closing.
+    /// Joins a client to a room in which it has a reservation. Returns false, and undoes the reservation, if it
+    /// is in the room already or is closing.
     fn join(&self, client: &Rc<Client>, room: Arc<Room>, reservation: Reservation) -> bool {
         let Reservation { room: id, from, history } = reservation;
         if client.is_in(id) || !client.out().is_open() {
@@ -75,7 +75,7 @@ impl Shard {
         true
     }
 
-    /// Sends a client the last of a room's messages, as many as half its outbox may hold, in one write.
+    /// Writes the last of a room's messages to a client at once, as many as half its outbox may hold.
     fn replay(&self, client: &Client, room: &Room, from: u64, history: &[Message]) {
         let mut len = 0;
         let fits = history.iter().rev().take_while(|message| {
@@ -97,9 +97,9 @@ impl Shard {
         client.out().deliver(&frames, count as u64);
     }
 
-    /// Carries out the host's `join`.
+    /// Applies the host's `join`.
     pub(super) fn apply_join(&self, id: ClientId, reservation: Reservation) {
-        // A room in which a place is reserved is not forgotten.
+        // A room with a reservation is not forgotten.
         let Some(room) = self.rooms.by_id(reservation.room) else { return };
         let name = Arc::clone(room.name());
         let Some(client) = self.client(id) else {
@@ -111,8 +111,8 @@ impl Shard {
         }
     }
 
-    /// Carries out the host's `leave`.
-    pub(super) fn apply_leave(&self, id: ClientId, room: crate::fanout::command::RoomId) {
+    /// Applies the host's `leave`.
+    pub(super) fn apply_leave(&self, id: ClientId, room: RoomId) {
         let Some(client) = self.client(id) else { return };
         let Some(room) = client.leave(&mut self.fanout.borrow_mut(), room) else { return };
         self.rooms.remove_subscriber(&room, self.index);
@@ -120,10 +120,10 @@ impl Shard {
         self.context.events.push(Event::Left { client: id, identity, room });
     }
 
-    /// Puts an admitted client into its rooms and resumes its handshake.
+    /// Joins an admitted client to its rooms, and resumes its handshake.
     pub(super) fn admit(&self, id: ClientId, reservation: Option<Reservation>, broadcasts: u64) {
         let room = reservation.as_ref().and_then(|reservation| self.rooms.by_id(reservation.room));
-        let (Some(answer), Some(client)) = (self.admission_waiters.take(id), self.client(id))
+        let (Some(waiter), Some(client)) = (self.admission_waiters.take(id), self.client(id))
         else {
             // It has left meanwhile.
             room.inspect(|room| self.rooms.remove_subscriber(room, self.index));
@@ -134,19 +134,20 @@ impl Shard {
             self.join(&client, room, reservation);
         }
         self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), broadcasts);
-        // It fails if the handshake has ended.
-        let _ = answer.send(Ok(()));
+        // Fails if the handshake has ended.
+        let _ = waiter.send(Ok(()));
     }
 
     /// Ends the handshake of a client that the host has rejected.
     pub(super) fn reject(&self, id: ClientId, rejection: Rejection) {
-        if let Some(answer) = self.admission_waiters.take(id) {
-            // It fails if the handshake has ended.
-            let _ = answer.send(Err(rejection));
+        if let Some(waiter) = self.admission_waiters.take(id) {
+            // Fails if the handshake has ended.
+            let _ = waiter.send(Err(rejection));
         }
     }
 
-    /// Takes a client out of all its rooms; over several ticks, if they are many. It receives nothing more.
+    /// Takes a client out of all its rooms, and out of the subscribers to broadcasts. If its rooms are many, it
+    /// leaves them over several ticks.
     pub(crate) fn leave_all_rooms(&self, client: &Rc<Client>) {
         if self.fanout.borrow_mut().unsubscribe_from_broadcasts(client.out()) {
             self.rooms.remove_broadcast_subscriber(self.index);
@@ -161,12 +162,12 @@ impl Shard {
         } else {
             let departure = Departure { client: Rc::clone(client), event: None };
             self.departures.0.borrow_mut().push_back(departure);
-            // The next tick goes on with it.
+            // The next tick continues it.
             self.reactor.waker().wake();
         }
     }
 
-    /// Tells the host that a client has left, when it is in no room any more.
+    /// Queues the event that a client has left, once it is in no room any more.
     pub(crate) fn report_left(&self, client: ClientId, event: Event) {
         let mut departures = self.departures.0.borrow_mut();
         let departing = departures.iter_mut().find(|departure| departure.client.id() == client);
@@ -185,7 +186,7 @@ impl Shard {
         is_left
     }
 
-    /// Takes clients that are leaving out of some of their rooms. Returns whether some are left.
+    /// Takes departing clients out of some of their rooms. Returns whether any departure is left.
     pub(super) fn continue_departures(&self) -> bool {
         let mut budget = LEAVE_BUDGET;
         while budget > 0 {
@@ -203,7 +204,7 @@ impl Shard {
         !self.departures.0.borrow().is_empty()
     }
 
-    /// Takes all clients that are leaving out of their rooms: the shard ends.
+    /// Takes all departing clients out of their rooms, since the shard ends.
     pub(super) fn finish_departures(&self) {
         while self.continue_departures() {}
     }

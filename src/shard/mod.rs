@@ -3,7 +3,7 @@
 //! Invariant: everything here lives on the shard's thread, so that it needs no locks; other threads reach it
 //! through its [handle](ShardHandle) alone. Nothing on this thread waits for a client.
 //!
-//! Tables by ids that the server has given out need no hash that withstands an attacker.
+//! Tables whose keys the server itself gives out need no hash that withstands an attacker.
 
 mod admissions;
 mod apply;
@@ -49,10 +49,10 @@ use crate::{
     rooms::{Rooms, client::Client},
 };
 
-/// The size of the buffer that all connections of a shard are read with.
+/// The size of the buffer through which all connections of a shard are read.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// How many connections of a shard may hold bytes back that they have read, before none is read.
+/// While this many connections hold input that they have read, no connection of the shard is read.
 const MAX_HELD: usize = 16;
 
 /// A shard, as its own thread sees it.
@@ -75,16 +75,15 @@ pub(crate) struct Shard {
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
     pings: Pings,
     pub(crate) deadlines: Deadlines,
-    /// How many connections hold bytes back.
+    /// How many connections hold input.
     held: Cell<usize>,
     stopping: Cell<bool>,
-    /// Whether it cannot go on.
+    /// Whether its timer failed: then it ends.
     failed: Cell<bool>,
     last_client: Cell<u64>,
     /// Wakes the tasks that end when the shard stops.
     stops: Notify,
-    /// Wakes the shard that ends when a client has left. Not the one above: a thousand handshakes wait for
-    /// that.
+    /// Wakes `drain` when a client has left. Apart from `stops`, for which very many handshakes may wait.
     left: Notify,
 }
 
@@ -138,7 +137,7 @@ impl Shard {
     }
 
     /// Runs until the shard has ended. Calls `accept` with each accepted connection. Returns whether clients
-    /// were aborted at the deadline; `None` if the shard cannot go on.
+    /// were aborted at the deadline; `None` if the shard failed.
     ///
     /// # Errors
     /// The event loop's.
@@ -178,14 +177,14 @@ impl Shard {
         outcome
     }
 
-    /// Ends a shard that cannot go on, and its clients with it.
+    /// Ends the shard and its clients, since its timer failed.
     fn fail(&self) {
         self.failed.set(true);
-        // Wakes it, and leaves the inbox open: inboxes close after all rooms. Fails if it ends already.
+        // Wakes the shard. The inbox stays open, since inboxes close after all rooms. Fails if the server stops.
         let _ = self.handle.inbox.push(Command::Fail);
     }
 
-    /// Makes a new client's id, in which other threads find its shard.
+    /// Makes a new client's id, which holds the index of its shard.
     pub(crate) fn next_client_id(&self) -> ClientId {
         let number = self.last_client.get() + 1;
         self.last_client.set(number);
@@ -196,24 +195,24 @@ impl Shard {
         self.clients.borrow().get(&id).cloned()
     }
 
-    /// Makes a client reachable by its id that is in the room that it asked for.
+    /// Adds a client that is in its rooms to the clients and the roster.
     pub(crate) fn add_client(&self, client: &Rc<Client>) {
         self.handle.add_client(client.id(), client.room().map(|(room, _)| room));
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 
-    /// Makes a client reachable by its id that waits for admission.
+    /// Adds a client that waits for admission to the clients and the roster.
     pub(crate) fn add_applicant(&self, client: &Rc<Client>) {
         self.handle.add_applicant(client.id());
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 
-    /// Begins to ping a client.
+    /// Starts to ping a client.
     pub(crate) fn start_pings(&self, client: ClientId) {
         self.pings.add(client, Instant::now(), &self.clients.borrow());
     }
 
-    /// Makes a client, which is closing or gone, unreachable for the host.
+    /// Makes a client unreachable for the host, since it is closing or gone.
     pub(crate) fn remove_from_roster(&self, id: ClientId) {
         self.handle.remove_client(id);
     }
@@ -230,7 +229,7 @@ impl Shard {
             return true;
         }
         if self.handle.holds_input_of(client.id()) {
-            // The command that holds it reschedules it.
+            // Applying the command reschedules it.
             return false;
         }
         if self.held.get() >= MAX_HELD {
@@ -240,7 +239,7 @@ impl Shard {
         true
     }
 
-    /// Counts one more connection that holds bytes back, or one less.
+    /// Counts one more connection that holds input, or one less.
     pub(crate) fn note_held(&self, is_held: bool) {
         let held = self.held.get();
         self.held.set(if is_held { held + 1 } else { held.saturating_sub(1) });

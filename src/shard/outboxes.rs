@@ -1,4 +1,5 @@
-//! What sockets did not take: written when they take more, and judged when it is too old.
+//! What sockets did not take: written when they take more, and subject to the slow-consumer policy when it is
+//! too old.
 
 use std::{cell::RefCell, collections::VecDeque, pin::pin, rc::Rc};
 
@@ -13,10 +14,10 @@ use crate::{
     },
 };
 
-/// What is written at once while the shard drains.
+/// What an iteration may write while the shard drains.
 const DRAIN_BUDGET: Cost = 256 * WRITE;
 
-/// The clients whose sockets may take more, in the order of their turns.
+/// The clients whose sockets may take more, the next to be written first.
 #[derive(Debug, Default)]
 pub(super) struct Writable(RefCell<VecDeque<ClientId>>);
 
@@ -41,11 +42,11 @@ impl Shard {
         (spent, !writable.is_empty())
     }
 
-    /// Judges the outboxes that are due.
+    /// Checks the age of the outboxes that are due.
     pub(crate) fn check_due_outboxes(&self) {
         let now = self.shared.update_now();
         let lagging = &self.shared.lagging;
-        // Collected first: one that is to be judged again at once waits for the next poll.
+        // Collected first: an outbox that is due again at once is checked after the next poll.
         let due: Vec<_> = std::iter::from_fn(|| lagging.pop_due(now)).collect();
         for client in due.into_iter().filter_map(|id| self.client(id)) {
             client.out().check_age(now);
@@ -66,7 +67,7 @@ impl Shard {
     }
 }
 
-/// Judges outboxes when they are due, while the shard runs.
+/// Checks the age of outboxes when they are due, while the shard runs.
 pub(super) async fn run(shard: Rc<Shard>) {
     let lagging = &shard.shared.lagging;
     loop {

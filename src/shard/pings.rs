@@ -1,8 +1,10 @@
 //! Pings, and the end of clients that do not answer them.
 //!
-//! A wheel of buckets turns once in a ping interval, and the clients of a bucket are pinged together: a timer
-//! for each client would cost memory and wake-ups. A client is gone at most ping interval + ping timeout
-//! after its last byte.
+//! A timer wheel turns once in a ping interval, and the clients of a bucket are pinged together: a timer for
+//! each client would cost memory and wake-ups.
+//!
+//! Invariant: a client that is not heard from is aborted at most ping interval + ping timeout after its last
+//! byte.
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,9 +28,9 @@ const BUCKETS: usize = 100;
 #[derive(Debug)]
 pub(super) struct Pings {
     wheel: RefCell<Wheel>,
-    /// When the task wakes up, if it does.
+    /// When the task wakes, if a time is set.
     wakes_at: Cell<Option<Instant>>,
-    /// Wakes the task when there is something to do before that.
+    /// Wakes the task when a client was added whose ping is due before that.
     earlier: Notify,
 }
 
@@ -66,8 +68,8 @@ impl Pings {
         Self { wheel: RefCell::new(wheel), wakes_at: Cell::new(None), earlier: Notify::new() }
     }
 
-    /// Begins to ping a client. Its first ping comes after half an interval or more, and the pings of clients
-    /// that came together are spread.
+    /// Adds a client. Its first ping comes after half an interval or more. The pings of clients that came
+    /// together are spread.
     pub(super) fn add(
         &self,
         client: ClientId,
@@ -78,7 +80,7 @@ impl Pings {
         if wheel.step.is_zero() {
             return;
         }
-        wheel.pass_empty(now);
+        wheel.skip_empty(now);
         // Fibonacci hashing spreads consecutive ids evenly.
         let spread = client.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let half = BUCKETS / 2;
@@ -86,7 +88,7 @@ impl Pings {
         let bucket = (wheel.next + ahead) % BUCKETS;
         let at = wheel.next_at + wheel.step * ahead as u32;
         let bucket = &mut wheel.buckets[bucket];
-        // Clients that have left are found when the bucket's time comes; with long intervals that is late.
+        // Clients that have left are removed when the bucket is due. With a long interval that is late.
         if bucket.len() > 2 * clients.len() / BUCKETS + 64 {
             bucket.retain(|client| clients.contains_key(client));
         }
@@ -98,15 +100,15 @@ impl Pings {
 }
 
 impl Wheel {
-    /// Passes the buckets that are empty, up to a time.
-    fn pass_empty(&mut self, now: Instant) {
+    /// Skips empty buckets, up to a time.
+    fn skip_empty(&mut self, now: Instant) {
         for _ in 0..BUCKETS {
             if self.next_at > now || !self.buckets[self.next].is_empty() {
                 return;
             }
             self.advance();
         }
-        // It stood still while there were no clients.
+        // The wheel stands still while there are no clients.
         self.next_at = self.next_at.max(now);
     }
 
@@ -115,8 +117,8 @@ impl Wheel {
         self.next_at += self.step;
     }
 
-    /// When there is something to do next.
-    fn next_event(&self) -> Option<Instant> {
+    /// Returns when the next ping or answer is due.
+    fn next_due(&self) -> Option<Instant> {
         let from_next = self.buckets[self.next..].iter().chain(&self.buckets[..self.next]);
         let ping = from_next
             .enumerate()
@@ -126,18 +128,18 @@ impl Wheel {
         ping.into_iter().chain(answer).min()
     }
 
-    /// Takes a round whose answers are due.
+    /// Removes a round whose answers are due.
     fn take_due(&mut self, now: Instant) -> Option<Round> {
         self.pinged.pop_front_if(|round| round.answer_due <= now)
     }
 
-    /// The clients of the next bucket, if its time has come; those that have left are forgotten.
+    /// Returns the clients of the next bucket, if it is due, and removes those that have left.
     fn take_bucket(
         &mut self,
         now: Instant,
         clients: &FxHashMap<ClientId, Rc<Client>>,
     ) -> Vec<ClientId> {
-        self.pass_empty(now);
+        self.skip_empty(now);
         if self.next_at > now {
             return Vec::new();
         }
@@ -145,12 +147,12 @@ impl Wheel {
         bucket.retain(|client| clients.contains_key(client));
         let taken = bucket.clone();
         self.advance();
-        // After a long pause not all buckets at once.
+        // After a long pause the buckets come one by one, not all at once.
         self.next_at = self.next_at.max(now);
         taken
     }
 
-    /// The number of the next round: never 0.
+    /// Returns the number of the next round, which is never 0.
     fn next_round(&mut self) -> u32 {
         self.last_round = self.last_round.checked_add(1).unwrap_or(1);
         self.last_round
@@ -161,7 +163,7 @@ impl Wheel {
 pub(super) async fn run(shard: Rc<Shard>) {
     let pings = &shard.pings;
     loop {
-        let next = pings.wheel.borrow().next_event();
+        let next = pings.wheel.borrow().next_due();
         pings.wakes_at.set(next);
         let earlier = pings.earlier.notified();
         match next {
@@ -182,12 +184,12 @@ fn abort_unanswered(shard: &Rc<Shard>, now: Instant) {
         let Some(Round { number, clients, .. }) = due else { return };
         for client in clients.into_iter().filter_map(|id| shard.client(id)) {
             let out = client.out();
-            // One that is closing has a deadline of its own.
+            // A closing client has a deadline of its own.
             if !out.is_open() || out.unanswered_ping() != Some(number) {
                 continue;
             }
             if shard.reviews.is_full(client.id()) {
-                // It is not read: the host has not decided on its messages.
+                // It may have answered, but is not read until the host decides on its messages.
                 out.note_activity();
             } else {
                 shard.context.counters.ping_timeouts.add(1);
@@ -217,15 +219,15 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(100);
 
-    /// Advances the wheel until a time, and tells when each client was pinged.
+    /// Advances the wheel until a time. Returns when each client was pinged.
     fn visits(pings: &Pings, from: Instant, to: Instant) -> Vec<(u64, Duration)> {
         let mut visits = Vec::new();
-        let everyone = FxHashMap::default();
+        let nobody = FxHashMap::default();
         let mut wheel = pings.wheel.borrow_mut();
-        while let Some(at) = wheel.next_event().filter(|at| *at <= to) {
+        while let Some(at) = wheel.next_due().filter(|at| *at <= to) {
             let bucket = wheel.buckets[wheel.next].clone();
-            // Nobody is in `everyone`, so each client is pinged once.
-            wheel.take_bucket(at, &everyone);
+            // No client is in the map, so each is removed after one ping.
+            wheel.take_bucket(at, &nobody);
             visits.extend(bucket.iter().map(|id| (id.as_u64(), at - from)));
         }
         visits
@@ -234,7 +236,7 @@ mod tests {
     #[test]
     fn the_first_ping_comes_after_half_an_interval_and_those_of_many_are_spread() {
         let pings = Pings::new(INTERVAL);
-        // It stood still for long before anybody came.
+        // The wheel stood still before the first client came.
         let start = Instant::now() + INTERVAL * 10;
         for number in 1..=1000 {
             pings.add(ClientId::new(number, 0), start, &FxHashMap::default());

@@ -1,7 +1,7 @@
 //! Messages that wait for the host's review.
 //!
 //! Invariant: one client's messages are published in the order in which it sent them, whatever the order of
-//! the decisions; no other client waits for them. Whoever takes a message out of the table of
+//! the decisions; no other client waits for them. The call that takes a message out of the table of
 //! [`decisions`](crate::decisions) decides on it.
 
 use std::{
@@ -26,12 +26,12 @@ use crate::{
     rooms::client::Client,
 };
 
-/// From as many undecided messages or bytes on, a client is not read. The bounds are soft: what one read of
-/// its socket held is taken.
+/// While this many messages or bytes of a client are undecided, it is not read. The bounds are soft: what one
+/// read of its socket held can exceed them.
 const MAX_MESSAGES: usize = 64;
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// How many deadlines of decided messages are kept before they are removed.
+/// How many deadlines of decided messages are kept, at least, before they are removed.
 const MAX_DECIDED: usize = 1024;
 
 /// The messages of a shard's clients that wait for review.
@@ -45,7 +45,7 @@ pub(crate) struct Reviews {
 #[derive(Debug, Default)]
 struct State {
     clients: FxHashMap<ClientId, Queue>,
-    /// All decisions, the first due first: all have the same time-out.
+    /// The deadlines of all messages, earliest first: all have the same timeout.
     due: VecDeque<(Instant, ClientId, DecisionId)>,
     last_number: u64,
 }
@@ -71,8 +71,8 @@ struct Waiting {
 }
 
 impl Reviews {
-    /// Asks the host about a message of a client to its room: that is where it is published, whatever the
-    /// client's room is when the host decides.
+    /// Asks the host about a client's message. It will be published to the room that the client publishes to
+    /// now, not to the one when the host decides.
     pub(crate) fn ask(&self, shard: &Shard, client: &Rc<Client>, message: Message) {
         let room = client.room();
         let name = room.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
@@ -104,13 +104,13 @@ impl Reviews {
         state.due.push_back((at, client.id(), decision));
         let undecided = &shard.handle.undecided.reviews;
         undecided.add(decision, client.id());
-        // The deadlines of decided messages are removed when they are due; with long times that is late.
+        // Deadlines of decided messages are removed when they are due. With a long timeout that is late.
         if state.due.len() > 2 * undecided.len() + MAX_DECIDED {
             state.due.retain(|(_, _, decision)| undecided.has(*decision));
         }
         drop(state);
         if !shard.context.events.push_message(event, len, &shard.context.counters) {
-            // The host is not told of it, so it cannot decide.
+            // The event was dropped, so the host cannot decide.
             shard.handle.undecided.reviews.take(decision);
             self.decide(shard, client.id(), decision, Verdict::Refuse);
         }
@@ -127,7 +127,7 @@ impl Reviews {
     ) {
         let mut state = self.state.borrow_mut();
         let Some(queue) = state.clients.get_mut(&client) else { return };
-        // Ids rise.
+        // Sorted: the ids of a client's messages rise.
         if let Ok(index) = queue.waiting.binary_search_by_key(&decision, |it| it.decision) {
             queue.waiting[index].verdict = Some(verdict);
         }
@@ -140,7 +140,7 @@ impl Reviews {
         if let Some(ending) = queue.ending.take() {
             ending.wake();
         }
-        // It may be read again.
+        // It may not have been read because too much was undecided.
         client.out().transport().reschedule();
         if queue.waiting.is_empty() {
             state.clients.remove(&client.id());
@@ -202,7 +202,8 @@ impl Queue {
     }
 }
 
-/// Decides on what the host has not decided on in time, as the option says, while the shard runs.
+/// Decides on messages that the host has not decided on in time, as the option `overdue` says, while the shard
+/// runs.
 pub(super) async fn run(shard: Rc<Shard>) {
     loop {
         let Some(at) = shard.reviews.first_due() else {

@@ -1,5 +1,5 @@
-//! The connections of a shard that wait until the inboxes have space: they come before those with more to
-//! read.
+//! The connections of a shard that wait until the inboxes have space. They are read before connections that
+//! have not waited, so that none starves.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,15 +11,17 @@ use tokio::task::spawn_local;
 use super::Shard;
 use crate::fanout::outbound::Outbound;
 
+/// The connections that wait.
 #[derive(Debug, Default)]
 pub(crate) struct SpaceWaiters {
+    /// Counts the tickets that exist, beside itself.
     tickets: Rc<()>,
     waiting: RefCell<Vec<Rc<Outbound>>>,
     /// Whether a task waits for space.
     is_awaited: Cell<bool>,
 }
 
-/// A place among those who wait, kept until the connection was read.
+/// Marks a connection as waiting, from when it finds the inboxes full until it was read.
 #[derive(Debug)]
 pub(crate) struct Ticket(#[expect(dead_code, reason = "it counts")] Rc<()>);
 
@@ -28,7 +30,7 @@ impl SpaceWaiters {
         Ticket(Rc::clone(&self.tickets))
     }
 
-    /// Whether nothing has a ticket.
+    /// Whether no connection has a ticket.
     pub(crate) fn is_empty(&self) -> bool {
         Rc::strong_count(&self.tickets) == 1
     }
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn somebody_waits_while_tickets_are_kept() {
+    fn connections_wait_while_tickets_exist() {
         let waiters = SpaceWaiters::default();
         assert!(waiters.is_empty());
         let (first, second) = (waiters.take_ticket(), waiters.take_ticket());

@@ -1,4 +1,4 @@
-//! How clients are closed in their order, and how a shard drains when the server stops.
+//! How clients are closed in order, and how a shard drains when the server stops.
 
 use std::{pin::pin, rc::Rc, time::Instant};
 
@@ -26,21 +26,21 @@ impl Shard {
         }
     }
 
-    /// Closes a client behind what was published to it before, which waits in the inbox.
+    /// Closes a client through the inbox, so that the close frame comes behind what was published before.
     pub(crate) fn queue_close(&self, client: &Client, close: CloseFrame) {
         if self.handle.inbox.push(Command::Close(client.id(), close)).is_err() {
-            // The inbox was worked off: the server stops.
+            // The inbox is closed: the server stops.
             self.go_away(client);
         }
     }
 
-    /// Closes a client because the server stops.
+    /// Closes a client with code 1001, because the server stops.
     pub(crate) fn go_away(&self, client: &Client) {
         client.out().close(CloseFrame::new(GOING_AWAY, "the server is stopping"));
     }
 
-    /// Closes every client, waits for their answers up to the deadline, which may be brought forward
-    /// meanwhile, and aborts the rest. Returns whether there were any.
+    /// Closes every client, waits for their answers up to the deadline, which may become earlier meanwhile, and
+    /// aborts the rest. Returns whether any had to be aborted.
     pub(super) async fn drain(
         self: &Rc<Self>,
         deadline: &mut watch::Receiver<Option<Instant>>,
@@ -52,7 +52,7 @@ impl Shard {
         }
         loop {
             let at = deadline.borrow_and_update().unwrap_or_else(Instant::now);
-            let gone = self.deadlines.by(at, self.everyone_gone());
+            let gone = self.deadlines.by(at, self.all_clients_gone());
             match select(pin!(gone), pin!(deadline.changed())).await {
                 Either::Left((Some(()), _)) => return false,
                 Either::Left((None, _)) => break,
@@ -61,16 +61,16 @@ impl Shard {
         }
         let mut had_to_abort = false;
         for client in self.all_clients() {
-            // One that was aborted before is ending already.
+            // A client that was aborted before is ending already.
             had_to_abort |= !client.out().is_aborted();
             client.out().abort(1006, "cut when the server stopped");
         }
         // They end at once: what is aborted waits for nothing.
-        self.everyone_gone().await;
+        self.all_clients_gone().await;
         had_to_abort
     }
 
-    async fn everyone_gone(&self) {
+    async fn all_clients_gone(&self) {
         while !self.clients.borrow().is_empty() {
             self.left.notified().await;
         }

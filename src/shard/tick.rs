@@ -1,4 +1,4 @@
-//! A shard's work, in ticks: commands are carried out, then a share of what waits is written.
+//! A shard's work, in ticks: commands are applied, then a part of what waits is written.
 
 use std::{rc::Rc, time::Instant};
 
@@ -8,36 +8,36 @@ use crate::{
     reactor::Next,
 };
 
-/// What a tick writes at first and at most: a quarter of a millisecond, and two. Shares double from tick to
-/// tick while something waits: a poll of the sockets costs a quarter of a write.
+/// What a tick may write at first and at most. The budget doubles from tick to tick while something waits: a
+/// small room gets a short first tick, and a large one few polls of the sockets.
 const FIRST_WRITE_BUDGET: Cost = 32 * WRITE;
 const MAX_WRITE_BUDGET: Cost = 256 * WRITE;
 
-/// What a tick spends on commands: eight new connections, or thousands of deliveries. Express deliveries have
-/// at most half of it.
+/// What a tick may spend on commands: eight new connections, or thousands of deliveries. Express deliveries
+/// get half as much again.
 const COMMAND_BUDGET: Cost = 64 * WRITE;
 
-/// Roughly how long one write takes, in nanoseconds.
+/// Converts the duration of a poll into a number of writes: roughly how long one write takes, in nanoseconds.
 const WRITE_NANOS: u128 = 5_000;
 
 /// A tick may write for at least 4 times the duration of the poll before it, so that clients that flood
 /// cannot starve rooms.
 const POLL_RATIO: u128 = 4;
 
-/// How many parks behind a new connection come without busy polling: in a crowd of new connections, each of
-/// which does one thing next, it costs more than it saves.
+/// How many parks after a new connection come without busy polling: among many new connections, each of which
+/// acts once, it would cost more than it saves.
 const SKIPPED_PARKS: u32 = 8;
 
 /// What a shard carries from tick to tick.
 #[derive(Debug)]
 pub(crate) struct Tick {
-    /// What was taken of the inbox, the last first.
+    /// What was taken from the inbox, in reverse order, so that `pop` takes the oldest.
     express: Vec<Delivery>,
     commands: Vec<Command>,
-    /// Whether the commands were taken before the express deliveries: then they need not wait for them.
+    /// Whether the commands were taken before the express deliveries: then they need not be applied after them.
     are_commands_older: bool,
-    budget: Cost,
-    /// When the shard began to poll the sockets, if something waited meanwhile.
+    write_budget: Cost,
+    /// When the poll of the sockets began, if something waited meanwhile.
     polled_from: Option<Instant>,
 }
 
@@ -47,15 +47,15 @@ impl Tick {
             express: Vec::new(),
             commands: Vec::new(),
             are_commands_older: false,
-            budget: FIRST_WRITE_BUDGET,
+            write_budget: FIRST_WRITE_BUDGET,
             polled_from: None,
         }
     }
 }
 
 impl Shard {
-    /// Carries out what has come, and writes a share of what waits. The sockets that are ready were read
-    /// before: what arrived together leaves together.
+    /// Applies what has come, and writes a part of what waits. The sockets that are ready were read before:
+    /// what arrived together leaves together.
     pub(crate) fn tick(
         self: &Rc<Self>,
         tick: &mut Tick,
@@ -63,7 +63,7 @@ impl Shard {
     ) -> Next<()> {
         let now = self.shared.update_now();
         if self.fanout.borrow().is_clean() {
-            tick.budget = FIRST_WRITE_BUDGET;
+            tick.write_budget = FIRST_WRITE_BUDGET;
         }
         self.take_inbox(tick);
         if self.failed.get() {
@@ -75,21 +75,21 @@ impl Shard {
         }
         let polled = tick.polled_from.take().map_or(0, |begun| (now - begun).as_nanos());
         let for_poll = usize::try_from(POLL_RATIO * polled / WRITE_NANOS).unwrap_or(usize::MAX);
-        let budget = tick.budget.max(for_poll.saturating_mul(WRITE));
+        let budget = tick.write_budget.max(for_poll.saturating_mul(WRITE));
         let has_more = self.write(budget) | self.continue_departures();
-        tick.budget = MAX_WRITE_BUDGET.min(2 * tick.budget);
+        tick.write_budget = MAX_WRITE_BUDGET.min(2 * tick.write_budget);
         self.context.events.wake();
         tick.polled_from = has_more.then(|| self.shared.update_now());
         let is_over = !has_more && tick.commands.is_empty() && tick.express.is_empty();
         if is_over && self.handle.inbox.may_park() { Next::Park } else { Next::Continue }
     }
 
-    /// Takes what has come, if what came before is carried out.
+    /// Takes what has come, if what came before is applied.
     fn take_inbox(&self, tick: &mut Tick) {
         if !tick.express.is_empty() {
             return;
         }
-        // Without the commands, unless they can be carried out: the host waits behind a full inbox.
+        // Commands that cannot be applied yet stay in the inbox: it fills, and the host waits.
         tick.are_commands_older = !tick.commands.is_empty();
         let wants_commands = !tick.are_commands_older && !self.fanout.borrow().has_backlog();
         let commands = wants_commands.then_some(&mut tick.commands);
@@ -100,7 +100,7 @@ impl Shard {
         }
     }
 
-    /// Carries out what was taken, up to a tick's budget. Returns whether the shard stops.
+    /// Applies what was taken, up to a tick's budget. Returns whether the shard stops.
     fn apply_taken(
         self: &Rc<Self>,
         tick: &mut Tick,
@@ -150,10 +150,10 @@ impl Shard {
         false
     }
 
-    /// Writes a share of what waits: what sockets did not take before, then the rounds over the lanes.
+    /// Writes what waits, up to a budget: the outboxes whose sockets take more, then the rounds over the lanes.
     /// Returns whether more waits that can be written.
     fn write(&self, budget: Cost) -> bool {
-        // Clients that lag have at most half of it.
+        // Clients that lag get at most half of it.
         let (spent, has_writable) = self.flush_writable(budget / 2);
         let mut fanout = self.fanout.borrow_mut();
         fanout.write(budget.saturating_sub(spent).max(1));
@@ -161,7 +161,7 @@ impl Shard {
         has_writable || !fanout.is_clean()
     }
 
-    /// Writes all that waits in the lanes: the shard stops.
+    /// Writes everything that waits in the lanes, since the shard stops.
     fn write_all(&self) {
         let mut fanout = self.fanout.borrow_mut();
         fanout.write(Cost::MAX);

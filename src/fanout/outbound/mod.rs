@@ -1,7 +1,7 @@
-//! The outbound half of one connection: its transport, what waits for it, and where it stands in the
-//! shard's sequence.
+//! The outbound half of one connection: its transport, its outbox, and its cursor in the shard's sequence.
 //!
-//! Lives on its shard's thread alone. It knows no room: what the client is in is above.
+//! Invariant: nothing else writes to the socket once the handshake is answered. Lives on its shard's thread
+//! alone. It knows slots of lanes, not rooms.
 
 mod slow;
 mod writing;
@@ -27,10 +27,10 @@ use super::{
 };
 use crate::{context::Context, event::ClientId, transport::Transport};
 
-/// How far a connection is on its way to its end.
+/// How far the end of a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Messages pass.
+    /// Messages are read and written.
     Open,
     /// A close frame is sent or queued; the peer's answer is awaited.
     Closing,
@@ -44,7 +44,7 @@ pub(crate) struct OutboundShared {
     pub(crate) context: Arc<Context>,
     pub(crate) lagging: Lagging,
     clock: Clock,
-    /// The time of the current tick: one look at the clock for all that happens in it.
+    /// The time of the current tick: the clock is read once for all that happens in it.
     now: Cell<Instant>,
 }
 
@@ -68,12 +68,12 @@ impl OutboundShared {
         Rc::new(Self { context, lagging: Lagging::default(), clock, now })
     }
 
-    /// The time of the current tick.
+    /// Returns the time of the current tick.
     pub(crate) fn now(&self) -> Instant {
         self.now.get()
     }
 
-    /// Looks at the clock: its time is that of the tick from here on.
+    /// Reads the clock: `now` returns this time from here on.
     pub(crate) fn update_now(&self) -> Instant {
         let now = match &self.clock {
             Clock::System => Instant::now(),
@@ -94,36 +94,36 @@ impl OutboundShared {
     }
 }
 
-/// One connection's outbound half. There may be very many, most of them idle: what is rarely there is
+/// One connection's outbound half. There may be very many, most of them idle: fields that are rarely set are
 /// behind a pointer.
-// In this order: what a delivery reads is in the first cache line.
+// `repr(C)` keeps the order of the fields: those that a delivery reads are in the first cache line.
 #[repr(C)]
 pub(crate) struct Outbound {
     transport: Transport,
     id: ClientId,
     form: Form,
-    /// Everything before this place in the shard's sequence was written, or is not for the client.
+    /// Everything before this position in the shard's sequence was written, or is not for the client.
     cursor: Cell<u64>,
     phase: Cell<Phase>,
-    /// Whether the deadlines of its outbox are watched.
-    is_watched: Cell<bool>,
-    /// Its place among the subscribers to broadcasts.
+    /// Whether `lagging` has a time at which its outbox is checked.
+    has_check_time: Cell<bool>,
+    /// Its slot in the broadcast room's lane.
     broadcasts: Cell<Option<Slot>>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
     outbox: RefCell<Option<Box<Outbox>>>,
-    /// Its place among the subscribers of a room, and those of further rooms.
+    /// Its slot in the lane of one room, and those of further rooms.
     first: Cell<Option<Slot>>,
     more: Cell<Option<Box<MoreSlots>>>,
     shared: Rc<OutboundShared>,
-    /// Why it ends: what was said first.
+    /// Why it ends: the first reason that was given.
     disconnect: OnceCell<Box<Disconnect>>,
-    /// Dropped messages that the host was not told of yet.
+    /// How many messages were dropped that the host was not told of yet.
     unreported: Cell<u32>,
     /// The ping round whose answer is awaited; 0 if none is.
     pinged: Cell<u32>,
 }
 
-/// Where a client's rooms are among the shard's lanes, beside the first.
+/// A client's slots beside the first, by lane.
 type MoreSlots = FxHashMap<LaneKey, Slot>;
 
 impl fmt::Debug for Outbound {
@@ -150,7 +150,7 @@ impl Outbound {
             form,
             cursor: Cell::new(0),
             phase: Cell::new(Phase::Open),
-            is_watched: Cell::new(false),
+            has_check_time: Cell::new(false),
             broadcasts: Cell::new(None),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::default())),
@@ -167,7 +167,7 @@ impl Outbound {
         self.id
     }
 
-    /// The wire form that it receives.
+    /// Returns the wire form that it receives.
     pub(crate) fn form(&self) -> Form {
         self.form
     }
@@ -196,27 +196,27 @@ impl Outbound {
         self.phase() == Phase::Aborted
     }
 
-    /// Why the connection ends, if it does.
+    /// Returns why the connection ends, if it does.
     pub(crate) fn disconnect(&self) -> Option<&Disconnect> {
         self.disconnect.get().map(|disconnect| &**disconnect)
     }
 
-    /// Notes that bytes of the client arrived: any are an answer to a ping.
+    /// Notes that bytes of the client arrived: any bytes answer a ping.
     pub(crate) fn note_activity(&self) {
         self.pinged.set(0);
     }
 
-    /// The first ping round that it has not answered.
+    /// Returns the first ping round that it has not answered.
     pub(crate) fn unanswered_ping(&self) -> Option<u32> {
         Some(self.pinged.get()).filter(|round| *round > 0)
     }
 
-    /// Notes a place among the subscribers to broadcasts, or that there is none.
+    /// Sets the slot in the broadcast room's lane. Returns the one before.
     pub(super) fn set_broadcasts(&self, slot: Option<Slot>) -> Option<Slot> {
         self.broadcasts.replace(slot)
     }
 
-    /// Notes a place among a room's subscribers.
+    /// Adds a slot in a room's lane.
     pub(super) fn add_slot(&self, slot: Slot) {
         if self.first.get().is_none() {
             self.first.set(Some(slot));
@@ -227,7 +227,7 @@ impl Outbound {
         }
     }
 
-    /// Forgets a place among a room's subscribers.
+    /// Removes a slot in a room's lane.
     pub(super) fn remove_slot(&self, slot: Slot) {
         if self.first.get() == Some(slot) {
             self.first.set(None);
@@ -237,7 +237,7 @@ impl Outbound {
         }
     }
 
-    /// Whether it is in one room at most, beside broadcasts.
+    /// Whether it has at most one slot beside that for broadcasts.
     pub(super) fn is_in_one_room(&self) -> bool {
         let more = self.more.take();
         let is_in_one = more.is_none();
@@ -245,8 +245,8 @@ impl Outbound {
         is_in_one
     }
 
-    /// Calls `each` with its places among the lanes of `dirty`, once each in any order, and possibly with
-    /// other places. `dirty` has no lane twice.
+    /// Calls `each` with its slots in the `dirty` lanes, once each in any order, and possibly with other slots.
+    /// `dirty` has no lane twice.
     pub(super) fn each_slot(
         &self,
         dirty: impl ExactSizeIterator<Item = LaneKey>,

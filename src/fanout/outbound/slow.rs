@@ -30,32 +30,33 @@ impl Outbound {
         self.enter(Phase::Closing, close.disconnect);
     }
 
-    /// Judges the outbox: tries the socket first, then applies the policy to what has waited for too long.
+    /// Checks the age of the outbox: tries the socket first, then applies the policy to what has waited for too
+    /// long.
     pub(crate) fn check_age(&self, now: Instant) {
-        self.is_watched.set(false);
+        self.has_check_time.set(false);
         let flushed = self.flush();
         let next = match self.oldest() {
             None => return,
-            // The socket takes more: it is judged when that has been tried.
+            // The socket may take more: the policy waits until that has been tried.
             Some(_) if matches!(flushed, Flushed::Part(_)) => now,
             Some(oldest) if oldest + self.outbox_age() > now => oldest + self.outbox_age(),
             Some(_) => now + self.expire(now),
         };
         // The policy may have left nothing.
         if self.has_outbox() {
-            self.is_watched.set(true);
+            self.has_check_time.set(true);
             self.shared.lagging.add(self.id, next);
         }
     }
 
-    /// Since when the oldest byte waits.
+    /// Returns since when the oldest byte waits.
     fn oldest(&self) -> Option<Instant> {
         let outbox = self.outbox.borrow();
-        // What the transport owes alone has no age of its own: it is as old as the look at it.
+        // What only the transport holds has no time of its own: it counts as new.
         outbox.as_ref().map(|outbox| outbox.oldest().unwrap_or(self.shared.now()))
     }
 
-    /// Applies the policy to what has waited for too long. Returns the pause before the next look.
+    /// Applies the policy to what has waited for too long. Returns the time until the next check.
     fn expire(&self, now: Instant) -> Duration {
         let age = self.outbox_age();
         if !self.is_open() {
@@ -73,8 +74,8 @@ impl Outbound {
                 slot.take_if(|outbox| outbox.is_empty() && owed == 0);
                 drop(slot);
                 self.note_dropped(dropped);
-                // A frame that was begun may be all that is left. It waits for the socket; what has come
-                // behind it by the next look is judged then.
+                // The rest of a begun frame may be left, however old: a check at once would find it again.
+                // The next check drops what has become too old behind it.
                 age / 8
             }
         }
@@ -87,7 +88,8 @@ impl Outbound {
         self.report_dropped(false);
     }
 
-    /// Tells the host how many messages were dropped; later, unless it `must`, if events wait.
+    /// Tells the host how many messages were dropped. Unless it `must`, it leaves that for later while the
+    /// event queue is full.
     pub(crate) fn report_dropped(&self, must: bool) {
         let count = self.unreported.get();
         if count > 0 && (must || !self.shared.context.events.is_full()) {

@@ -19,11 +19,11 @@ use crate::{
     options::SlowConsumer,
 };
 
-/// Stop queueing pings once as many control frames wait: the queued ones already probe the peer. No bound
-/// in bytes drops control frames.
+/// Pings are not queued while this many control frames wait: those already probe the peer. The outbox's bound
+/// would not help, since control frames are never dropped.
 const MAX_WAITING_PINGS: usize = 64;
 
-/// How much of one client's outbox a tick writes, in bytes: others of the shard lag too.
+/// How much of one client's outbox is written at once, in bytes: other clients of the shard lag too.
 const MAX_FLUSH: usize = 64 * 1024;
 
 /// What was delivered and is not counted yet.
@@ -34,7 +34,7 @@ pub(crate) struct Delivered {
 }
 
 impl Delivered {
-    /// Adds it to the counters, and begins again at 0.
+    /// Moves it to the counters.
     pub(crate) fn count(&mut self, context: &Context) {
         if self.messages > 0 {
             context.counters.messages_delivered.add(std::mem::take(&mut self.messages));
@@ -48,21 +48,22 @@ impl Delivered {
 pub(crate) enum Flushed {
     /// Nothing is left, or nothing can be written any more.
     All,
-    /// The tick's share was written, of so many bytes: the socket may take more.
+    /// The most that is written at once was written, of this many bytes: the socket may take more.
     Part(usize),
     /// The socket takes no more.
     Blocked,
 }
 
 impl Outbound {
-    /// Writes whole data frames, `messages` of them.
+    /// Writes whole data frames, which hold `messages` messages.
     pub(crate) fn deliver(&self, frames: &Bytes, messages: u64) {
         let mut delivered = Delivered::default();
         self.deliver_uncounted(&Frames::from(frames), messages, &mut delivered);
         delivered.count(&self.shared.context);
     }
 
-    /// Does what `deliver` does, and leaves the counting to the caller: once for many clients.
+    /// Does what `deliver` does, but counts in `delivered`, which the caller adds to the counters once for many
+    /// clients.
     pub(crate) fn deliver_uncounted(
         &self,
         frames: &Frames<'_>,
@@ -76,12 +77,12 @@ impl Outbound {
         }
     }
 
-    /// Starts to write, now that the handshake is answered.
+    /// Starts to write to the socket, now that the handshake is answered.
     pub(crate) fn open(&self) {
         let mut slot = self.outbox.borrow_mut();
         slot.take_if(|outbox| outbox.is_empty());
         if let Some(outbox) = slot.as_mut() {
-            // The client could not have read any of it before.
+            // The client could not read any of it before, so its age begins now.
             outbox.restart(self.shared.now());
             drop(slot);
             self.start_lagging();
@@ -103,7 +104,7 @@ impl Outbound {
     /// Sends a ping of a round, unless the client is closing.
     pub(crate) fn ping(&self, round: u32) {
         if !self.is_open() {
-            // Its ending has a deadline of its own.
+            // A closing client has a deadline of its own.
             return;
         }
         if self.pinged.get() == 0 {
@@ -130,7 +131,8 @@ impl Outbound {
     /// Ends the connection without a close frame, or without waiting for the answer to it.
     pub(crate) fn abort(&self, code: u16, reason: &str) {
         if self.outbox.take().is_some() {
-            // The peer reads no more than the socket has taken, and whatever waits for the socket ends.
+            // The outbox is lost, so nothing may follow what the socket has taken. This also wakes the tasks
+            // that wait for the socket.
             self.transport.abort();
         }
         self.enter(Phase::Aborted, Disconnect { code, reason: reason.into() });
@@ -162,10 +164,10 @@ impl Outbound {
         self.start_lagging();
     }
 
-    /// Flushes the outbox when the socket takes more, and judges it when it is too old.
+    /// Has the outbox flushed when the socket takes more, and its age checked in time.
     fn start_lagging(&self) {
         self.transport.try_writable();
-        if !self.is_watched.replace(true) {
+        if !self.has_check_time.replace(true) {
             self.shared.lagging.add(self.id, self.shared.now() + self.outbox_age());
         }
     }
@@ -180,7 +182,7 @@ impl Outbound {
         let options = &self.shared.context.options;
         let mut slot = self.outbox.borrow_mut();
         let outbox = slot.get_or_insert_default();
-        // First queued, then judged: a frame that was begun must be among what is kept.
+        // Queued before the bound is checked: the rest of a begun frame must not be dropped.
         let now = self.shared.now();
         frames.keep(taken, |bytes, taken| outbox.push(bytes, taken, is_control, now));
         if is_control || self.outbox_len(outbox) <= options.outbox_size {
@@ -241,12 +243,12 @@ impl Outbound {
     fn note_flushed(&self) {
         self.report_dropped(false);
         if !self.is_open() {
-            // Its ending waits for that.
+            // The end of the connection waits for an empty outbox.
             self.transport.reschedule();
         }
     }
 
-    /// Whether something waits for the socket to take it.
+    /// Whether something waits until the socket takes it.
     pub(crate) fn has_outbox(&self) -> bool {
         self.outbox.borrow().is_some()
     }

@@ -125,7 +125,7 @@ impl Connection {
         let ClientGuard { shard, client } = &self.guard;
         let transport = client.out().transport();
         let has_held = self.has_held.get();
-        if !(has_held || transport.is_readable()) || !shard.may_read(client) {
+        if !(has_held || transport.is_readable()) || !shard.may_read(client, has_held) {
             return;
         }
         if self.is_reviewed() && shard.reviews.is_full(client.id()) {
@@ -133,12 +133,13 @@ impl Connection {
             return;
         }
         // Backpressure: while an inbox is full, publishers are not read, and TCP's window stops them.
-        if client.must_wait(&shard.rooms) {
-            self.ticket.set(Some(ticket.unwrap_or_else(|| shard.space_waiters.take_ticket())));
-            shard.await_space(client.out());
+        let queue = client.queue(&shard.rooms);
+        if shard.rooms.is_queue_full(queue) {
+            self.ticket.set(Some(ticket.unwrap_or_else(|| shard.space_waiters.take_ticket(queue))));
+            shard.await_space(queue, client.out());
             return;
         }
-        if ticket.is_none() && !shard.space_waiters.is_empty() {
+        if ticket.is_none() && !shard.space_waiters.is_empty(queue) {
             // Connections that have waited for space are read first.
             transport.reschedule();
             return;
@@ -158,10 +159,17 @@ impl Connection {
         }
     }
 
-    /// Drops the held bytes of a client that is closed.
+    /// Drops the held bytes of a client that is closed. Its own close frame among them answers the server's.
     fn drop_held(&self) {
-        if self.held.take().is_some() {
-            self.guard.shard.note_held(false);
+        let Some(mut held) = self.held.take() else { return };
+        self.guard.shard.note_held(false);
+        let outcome = self.reader.borrow_mut().feed(&mut held, &mut |incoming| {
+            if matches!(incoming, Incoming::Close { .. }) {
+                self.is_client_done.set(true);
+            }
+        });
+        if outcome.is_err() {
+            self.is_client_done.set(true);
         }
     }
 

@@ -28,6 +28,19 @@ use crate::error::{Error, Result};
 const MAX_COMMANDS: usize = 16 * 1024;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// The same for express deliveries: beyond it clients are not read. Fewer, since the host's commands wait for
+/// those that were pushed before them.
+const MAX_EXPRESS: usize = 4 * 1024;
+const MAX_EXPRESS_BYTES: usize = 2 * 1024 * 1024;
+
+/// The queue that a client's messages go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueueKind {
+    Express,
+    /// Behind the host's commands, because one of them concerns the room.
+    Commands,
+}
+
 /// A shard's queue of commands.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
@@ -128,7 +141,7 @@ impl Inbox {
         if queue.commands.len() >= MAX_COMMANDS || queue.bytes >= MAX_BYTES {
             self.full.store(true, Ordering::Relaxed);
         }
-        if queue.express.len() >= MAX_COMMANDS || queue.express_bytes >= MAX_BYTES {
+        if queue.express.len() >= MAX_EXPRESS || queue.express_bytes >= MAX_EXPRESS_BYTES {
             self.express_full.store(true, Ordering::Relaxed);
         }
         let is_parked = std::mem::take(&mut queue.is_parked);
@@ -213,9 +226,12 @@ impl Inbox {
         Ok(())
     }
 
-    /// Waits for space in a task of a shard. The wait ends, since no shard waits for a client.
-    pub(crate) async fn space(&self) {
-        let is_full = || self.is_full() || self.is_express_full();
+    /// Waits for space in a queue in a task of a shard. The wait ends, since no shard waits for a client.
+    pub(crate) async fn space(&self, queue: QueueKind) {
+        let is_full = || match queue {
+            QueueKind::Express => self.is_express_full(),
+            QueueKind::Commands => self.is_full() || self.is_express_full(),
+        };
         while is_full() {
             let space = self.space_for_tasks.notified();
             // Checked again: the shard may have made space before this task was registered.
@@ -313,9 +329,9 @@ mod tests {
     }
 
     #[test]
-    fn express_deliveries_are_bounded_as_commands_are() {
+    fn express_deliveries_are_bounded_too() {
         let inbox = Inbox::default();
-        for _ in 0..MAX_COMMANDS {
+        for _ in 0..MAX_EXPRESS {
             assert!(!inbox.is_express_full());
             let message = Message::new(Kind::Text, b"x");
             let room = crate::fanout::command::RoomId(1);

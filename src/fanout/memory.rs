@@ -26,6 +26,8 @@ pub(super) struct Memory {
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Segments>>,
     size: usize,
+    /// Bytes that were written since this was last asked for.
+    drained: usize,
 }
 
 impl Memory {
@@ -50,7 +52,8 @@ impl Memory {
         let Some(segments) = slot else { return };
         let size = segments.size();
         segments.forget(before);
-        self.size -= size - segments.size();
+        let forgotten = size - segments.size();
+        self.remove(forgotten);
         if segments.is_empty()
             && let Some(segments) = slot.take()
             && segments.memory() <= MAX_MEMORY
@@ -68,6 +71,12 @@ impl Memory {
     /// Removes the size of a pending send.
     pub(super) fn remove(&mut self, len: usize) {
         self.size -= len;
+        self.drained += len;
+    }
+
+    /// Takes how many bytes were written since this was last asked for.
+    pub(super) fn take_drained(&mut self) -> usize {
+        std::mem::take(&mut self.drained)
     }
 
     /// Whether nothing waits.

@@ -20,6 +20,7 @@ mod memory;
 pub(crate) mod outbound;
 mod outbox;
 mod segments;
+pub(crate) mod sender_commands;
 pub(crate) mod shard_handle;
 mod slot;
 
@@ -183,6 +184,11 @@ impl Fanout {
         let lane = self.by_room.get(&(room, Form::Plain));
         let segments = lane.and_then(|lane| self.lanes[lane.index()].segments.as_deref());
         self.memory.is_full_for(segments)
+    }
+
+    /// Takes how many bytes were written since this was last asked for.
+    pub(crate) fn take_drained(&mut self) -> usize {
+        self.memory.take_drained()
     }
 
     /// Whether nothing waits.

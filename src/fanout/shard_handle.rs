@@ -161,16 +161,6 @@ impl ShardHandle {
         }
     }
 
-    /// Notes that a client whose admission was overdue is admitted to the room that it asked for.
-    pub(crate) fn note_admitted(&self, client: ClientId, room: Option<RoomId>) {
-        if let Some(entry) = self.roster().get_mut(&client) {
-            entry.has_requested_room = false;
-            if let Some(room) = room.filter(|room| !entry.rooms.has(*room)) {
-                entry.rooms.insert(room);
-            }
-        }
-    }
-
     /// Notes that a command that held a client's input is applied.
     pub(crate) fn note_applied(&self, client: ClientId) {
         if let Some(entry) = self.roster().get_mut(&client) {

@@ -26,24 +26,7 @@ impl Handle {
     pub fn accept(&self, client: ClientId) -> Result<()> {
         let shard = self.shard_of(client)?;
         let applicant = shard.undecided.admissions.take(client).ok_or(Error::ClientNotFound)?;
-        let rooms = &self.shared.rooms;
-        // One command for both, under both rooms' locks: the client misses neither a message nor a broadcast
-        // that is published from here on.
-        let admit = |reservation| {
-            rooms.reserve_broadcasts(client.shard(), |from| {
-                self.push(shard, Command::Admit(client, reservation, from))
-            })
-        };
-        match applicant.room {
-            None => admit(None).map(drop),
-            Some(room) => {
-                rooms.reserve(client.shard(), &room, applicant.history, |room, reservation| {
-                    let number = admit(Some(Box::new(reservation)))?;
-                    room.note_command(client.shard(), number);
-                    Ok(())
-                })
-            }
-        }
+        self.shared.rooms.admit(client, applicant)
     }
 
     /// Rejects the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest): its request is answered

@@ -65,14 +65,16 @@ impl PendingAdmission {
         };
         let decided = match first {
             Some(Some(decided)) => decided.ok(),
-            Some(None) => match shard.handle.undecided.admissions.take(client.id()) {
-                Some(applicant) => return self.overdue(&applicant),
-                // The host has decided in time: its decision is in the shard's inbox.
-                None => match select(decision, pin!(shard.stopped())).await {
+            Some(None) => {
+                if let Some(applicant) = shard.handle.undecided.admissions.take(client.id()) {
+                    self.overdue(applicant)?;
+                }
+                // The decision, the host's or that of the option, is in the shard's inbox.
+                match select(decision, pin!(shard.stopped())).await {
                     Either::Left((decided, _)) => decided.ok(),
                     Either::Right(_) => None,
-                },
-            },
+                }
+            }
             None => None,
         };
         match decided {
@@ -90,18 +92,15 @@ impl PendingAdmission {
     }
 
     /// Decides on a client that the host has not decided on in time, as the option `overdue` says.
-    fn overdue(&self, applicant: &Applicant) -> Result<(), Answer> {
+    fn overdue(&self, applicant: Applicant) -> Result<(), Answer> {
         let Self { shard, client, .. } = self;
-        // The table of undecided clients has none for the host to take: no decision comes any more.
-        shard.admission_waiters.take(client.id());
         shard.context.counters.admissions_timed_out.add(1);
         if shard.context.options.overdue == Overdue::Refuse {
             self.reason.set("the host did not decide in time");
             return Err(Answer::limit("the server's host did not decide in time; try again"));
         }
-        let joined = shard.subscribe(client, applicant.room.as_deref(), applicant.history);
-        shard.handle.note_admitted(client.id(), client.room().map(|(room, _)| room));
-        joined.map_err(|_stopped| {
+        // Through the inbox, as the host's decision: behind what the host has asked for before.
+        shard.rooms.admit(client.id(), applicant).map_err(|_stopped| {
             self.reason.set("the server is stopping");
             Answer::stopping()
         })

@@ -173,3 +173,75 @@ fn many_sends_to_one_client_leave_in_few_writes() {
     assert_eq!(texts(&script.received()).len(), 1000);
     assert!(script.writes.get() < 5, "{} writes", script.writes.get());
 }
+
+#[test]
+fn clients_of_many_rooms_that_flood_do_not_starve_the_host() {
+    let (mut world, id) = world(options(), usize::MAX);
+    let shard = Rc::clone(&world.shards[0].0);
+    const ROOMS: [&str; 16] =
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"];
+    let mut flooders = Vec::new();
+    for room in ROOMS {
+        let join = |_| world.connect_with(0, Scripted::new(usize::MAX), Form::Plain, true, room);
+        let clients: Vec<_> = (0..100).map(join).collect();
+        flooders.push(Rc::clone(&world.peer(clients[0]).client));
+    }
+    let message = [b'x'; KIB];
+    let mut arrived = None;
+    for tick in 0..2000 {
+        for flooder in &flooders {
+            let queue = flooder.queue(&shard.rooms);
+            if !shard.rooms.is_queue_full(queue) && shard.may_read(flooder, false) {
+                (0..8).for_each(|_| Plain.message(&shard, flooder, Kind::Binary, &message));
+            }
+        }
+        if tick == 100 {
+            world.handle.send(id, Kind::Text, b"host").unwrap();
+        }
+        world.tick_once();
+        if !world.peer(id).script.received().is_empty() {
+            arrived = Some(tick);
+            break;
+        }
+    }
+    assert!(arrived.is_some_and(|tick| tick < 600), "sent in tick 100, arrived in {arrived:?}");
+}
+
+#[test]
+fn what_one_client_sends_to_two_rooms_keeps_its_order_on_every_shard() {
+    let mut world = World::with(Options { workers: 2, ..options() }, Random::new(1));
+    let sender = world.connect_with(0, Scripted::new(0), Form::Plain, false, "a");
+    let receiver = world.connect_with(1, Scripted::new(usize::MAX), Form::Plain, true, "a");
+    for id in [sender, receiver] {
+        world.handle.join(id, "b").unwrap();
+    }
+    (0..3).for_each(|_| world.tick_once());
+    let (first, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(sender).client));
+    // The host's message is pending on the second shard, and the client's waits behind it.
+    world.handle.publish("a", Kind::Text, b"host").unwrap();
+    Plain.message(&first, &client, Kind::Text, b"one");
+    world.handle.leave(sender, "a").unwrap();
+    world.tick_shard(0);
+    assert!(first.may_read(&client, false));
+    Plain.message(&first, &client, Kind::Text, b"two");
+    (0..3).for_each(|_| world.tick_shard(1));
+    assert_eq!(texts(&world.peer(receiver).script.received()), ["host", "one", "two"]);
+}
+
+#[test]
+fn a_client_that_was_admitted_because_its_time_was_over_misses_nothing_of_the_rooms_it_was_joined_to()
+ {
+    let options = Options { max_rooms_per_client: 2, ..options() };
+    let (mut world, id) = world(options, usize::MAX);
+    let shard = Rc::clone(&world.shards[0].0);
+    // As a client that waits: what the host asks for is in the inbox, and its admission comes behind it.
+    world.handle.join(id, "b").unwrap();
+    world.handle.publish("b", Kind::Text, b"behind the join").unwrap();
+    let applicant = crate::decisions::Applicant { room: Some("b".to_owned()), history: 0 };
+    shard.rooms.admit(id, applicant).unwrap();
+    world.handle.publish("b", Kind::Text, b"behind the admission").unwrap();
+    (0..3).for_each(|_| world.tick_once());
+    let received = texts(&world.peer(id).script.received());
+    assert_eq!(received, ["behind the join", "behind the admission"]);
+    assert!(world.handle.join(id, "c").is_err(), "it is in two rooms");
+}

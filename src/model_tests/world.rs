@@ -284,7 +284,10 @@ impl World {
         let (index, client) = (self.peer(id).shard, Rc::clone(&self.peer(id).client));
         let shard = Rc::clone(&self.shards[index].0);
         // As its connection does: what it sends behind a call of the host waits for it.
-        if !client.out().is_open() || !shard.may_read(&client) || client.must_wait(&shard.rooms) {
+        if !client.out().is_open()
+            || !shard.may_read(&client, false)
+            || shard.rooms.is_queue_full(client.queue(&shard.rooms))
+        {
             return;
         }
         for _ in 0..1 + self.random.below(5) {
@@ -371,6 +374,11 @@ impl World {
         for _ in 0..1 + self.random.below(3) {
             self.tick_once();
         }
+    }
+
+    pub(super) fn tick_shard(&mut self, index: usize) {
+        let (shard, tick) = &mut self.shards[index];
+        let _ = shard.tick(tick, &no_accept);
     }
 
     pub(super) fn tick_once(&mut self) {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     context::Context,
     event::ClientId,
-    fanout::{Fanout, command::RoomId, outbound::Outbound},
+    fanout::{Fanout, command::RoomId, inbox::QueueKind, outbound::Outbound},
     message::Message,
 };
 
@@ -117,9 +117,11 @@ impl Client {
         Some(left.room)
     }
 
-    /// Whether it must wait until the inboxes have space, before it publishes.
-    pub(crate) fn must_wait(&self, rooms: &Rooms) -> bool {
-        rooms.is_full_for(self.memberships.borrow().first().map(|first| &*first.room))
+    /// The queue of the inboxes that its messages go to.
+    pub(crate) fn queue(&self, rooms: &Rooms) -> QueueKind {
+        let commands = &self.out.shared().sender_commands;
+        let sender = Sender { id: self.id(), is_excluded: false, identity: None, commands };
+        rooms.queue_of(&sender, self.memberships.borrow().first().map(|first| &*first.room))
     }
 
     /// Publishes a message to the client's room. If it is in none, the message goes to the host alone.
@@ -147,9 +149,10 @@ impl Client {
         published.is_some_and(|published| published.is_ok())
     }
 
-    fn sender(&self, context: &Context) -> Sender {
+    fn sender(&self, context: &Context) -> Sender<'_> {
         let identity = if context.events.is_enabled() { self.identity() } else { None };
-        Sender { id: self.id(), is_excluded: !self.echo.get(), identity }
+        let commands = &self.out.shared().sender_commands;
+        Sender { id: self.id(), is_excluded: !self.echo.get(), identity, commands }
     }
 
     /// Returns how much one read takes from the client, in bytes.
@@ -164,7 +167,7 @@ impl Client {
 }
 
 /// Tells the host of a message of a client that is in no room.
-fn tell_host(context: &Context, sender: &Sender, message: &Message) {
+fn tell_host(context: &Context, sender: &Sender<'_>, message: &Message) {
     report_message(context, sender, &Arc::from(""), 0, message);
     context.events.wake();
 }

@@ -24,9 +24,12 @@ use self::{
 };
 use crate::{
     context::Context,
+    decisions::Applicant,
     error::{Error, Result},
+    event::ClientId,
     fanout::{
-        command::{Reservation, RoomId},
+        command::{Command, Reservation, RoomId},
+        inbox::QueueKind,
         shard_handle::ShardHandle,
     },
     message::Message,
@@ -76,7 +79,7 @@ impl Rooms {
     /// `Stopped`.
     pub(crate) fn publish_from(
         &self,
-        sender: &Sender,
+        sender: &Sender<'_>,
         room: &Arc<Room>,
         message: Message,
     ) -> Result<u64> {
@@ -132,14 +135,44 @@ impl Rooms {
         self.shards.iter().any(|shard| shard.inbox.is_full())
     }
 
-    /// Whether a client that publishes to a room must wait: an express queue is full, or a command queue is full
-    /// and the room's messages go there, because a command that concerns it is pending.
-    pub(crate) fn is_full_for(&self, room: Option<&Room>) -> bool {
-        self.shards.iter().enumerate().any(|(index, shard)| {
-            let waits_for_commands =
-                || room.is_none_or(|room| room.has_pending_command(index, shard));
-            shard.inbox.is_express_full() || (shard.inbox.is_full() && waits_for_commands())
+    /// Admits a client to the room that it asks for and to broadcasts.
+    ///
+    /// # Errors
+    /// `ClientNotFound`, `Stopped`.
+    pub(crate) fn admit(&self, client: ClientId, applicant: Applicant) -> Result<()> {
+        let shard = &self.shards[client.shard()];
+        // One command for both, under both rooms' locks: the client misses neither a message nor a broadcast
+        // that is published from here on.
+        let admit = |reservation| {
+            self.reserve_broadcasts(client.shard(), |from| {
+                // The room that it asks for is counted already: no limit applies.
+                shard.push(Command::Admit(client, reservation, from), usize::MAX)
+            })
+        };
+        let Some(room) = applicant.room else { return admit(None).map(drop) };
+        self.reserve(client.shard(), &room, applicant.history, |room, reservation| {
+            let number = admit(Some(Box::new(reservation)))?;
+            room.note_command(client.shard(), number);
+            Ok(())
         })
+    }
+
+    /// Whether a queue of an inbox is full, so that clients whose messages go there are not read.
+    pub(crate) fn is_queue_full(&self, queue: QueueKind) -> bool {
+        self.shards.iter().any(|shard| {
+            let inbox = &shard.inbox;
+            inbox.is_express_full() || (queue == QueueKind::Commands && inbox.is_full())
+        })
+    }
+
+    /// The queue that a client's messages to a room go to: that of the commands, if one is pending on a shard
+    /// that concerns the room, or that is a message of the same client.
+    pub(crate) fn queue_of(&self, sender: &Sender<'_>, room: Option<&Room>) -> QueueKind {
+        let is_behind = self.shards.iter().enumerate().any(|(index, shard)| {
+            room.is_some_and(|room| room.has_pending_command(index, shard))
+                || sender.commands.has_pending(sender.id, index, shard)
+        });
+        if is_behind { QueueKind::Commands } else { QueueKind::Express }
     }
 
     /// Waits on a thread of the host until every inbox has space.
@@ -152,10 +185,10 @@ impl Rooms {
         self.shards.iter().try_for_each(|shard| shard.inbox.wait_for_space(at))
     }
 
-    /// Waits in a task of a shard until every inbox has space.
-    pub(crate) async fn space(&self) {
+    /// Waits in a task of a shard until a queue of every inbox has space.
+    pub(crate) async fn space(&self, queue: QueueKind) {
         for shard in self.shards.iter() {
-            shard.inbox.space().await;
+            shard.inbox.space(queue).await;
         }
     }
 

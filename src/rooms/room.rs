@@ -15,6 +15,7 @@ use crate::{
     event::{ClientId, Event},
     fanout::{
         command::{Delivery, RoomId},
+        sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
     history::History,
@@ -66,12 +67,14 @@ enum Phase {
 
 /// The client that publishes a message.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender {
+pub(crate) struct Sender<'a> {
     pub(crate) id: ClientId,
     /// Whether it does not receive its own message: echo is off.
     pub(crate) is_excluded: bool,
     /// What the host calls it; left out if the host wants no events.
     pub(crate) identity: Option<Arc<str>>,
+    /// What it has published behind the host's commands.
+    pub(crate) commands: &'a SenderCommands,
 }
 
 /// Why a room does not take messages any more.
@@ -113,7 +116,7 @@ impl Room {
         context: &Context,
         shards: &[Arc<ShardHandle>],
         messages: M,
-        sender: Option<&Sender>,
+        sender: Option<&Sender<'_>>,
         kept: &AtomicUsize,
     ) -> Result<u64, (RoomClosed, M)> {
         let mut state = self.lock();
@@ -139,10 +142,19 @@ impl Room {
                 exclude,
             });
             // Inboxes close after all rooms, so a push cannot fail.
-            let pushed = if sender.is_some() && !self.has_pending_command(shard, handle) {
+            let is_express = sender.is_some_and(|sender| {
+                let has_pending = sender.commands.has_pending(sender.id, shard, handle);
+                !has_pending && !self.has_pending_command(shard, handle)
+            });
+            let pushed = if is_express {
                 handle.inbox.deliver_express(deliveries)
             } else {
-                handle.inbox.deliver(deliveries).map(|number| self.note_command(shard, number))
+                handle.inbox.deliver(deliveries).map(|number| {
+                    self.note_command(shard, number);
+                    if let Some(sender) = sender {
+                        sender.commands.note(sender.id, shard, number);
+                    }
+                })
             };
             debug_assert!(pushed.is_ok(), "an inbox closed before a room");
         }
@@ -263,7 +275,7 @@ impl Room {
 /// Queues the event of a client's message. `room` is empty if the client is in none.
 pub(crate) fn report_message(
     context: &Context,
-    sender: &Sender,
+    sender: &Sender<'_>,
     room: &Arc<str>,
     offset: u64,
     message: &Message,

@@ -218,13 +218,14 @@ impl Shard {
     }
 
     pub(crate) fn remove_client(&self, id: ClientId) {
+        self.shared.sender_commands.remove(id);
         self.remove_from_roster(id);
         self.clients.borrow_mut().remove(&id);
         self.left.notify_waiters();
     }
 
     /// Whether a connection may be read now. If not, it is rescheduled when it may.
-    pub(crate) fn may_read(&self, client: &Client) -> bool {
+    pub(crate) fn may_read(&self, client: &Client, has_held: bool) -> bool {
         if !self.handle.holds_any_input() {
             return true;
         }
@@ -232,7 +233,8 @@ impl Shard {
             // Applying the command reschedules it.
             return false;
         }
-        if self.held.get() >= MAX_HELD {
+        // A connection that holds input already is served first.
+        if !has_held && self.held.get() >= MAX_HELD {
             client.out().transport().reschedule();
             return false;
         }

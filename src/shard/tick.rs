@@ -17,6 +17,9 @@ const MAX_WRITE_BUDGET: Cost = 256 * WRITE;
 /// get half as much again.
 const COMMAND_BUDGET: Cost = 64 * WRITE;
 
+/// How many bytes commands may add at most though the lanes are full.
+const MAX_ALLOWANCE: usize = 128 * 1024;
+
 /// Converts the duration of a poll into a number of writes: roughly how long one write takes, in nanoseconds.
 const WRITE_NANOS: u128 = 5_000;
 
@@ -36,6 +39,10 @@ pub(crate) struct Tick {
     commands: Vec<Command>,
     /// Whether the commands were taken before the express deliveries: then they need not be applied after them.
     are_commands_older: bool,
+    /// Whether commands were left in the inbox when express deliveries were last taken.
+    has_left_commands: bool,
+    /// How many bytes commands may add though the lanes are full.
+    allowance: usize,
     write_budget: Cost,
     /// When the poll of the sockets began, if something waited meanwhile.
     polled_from: Option<Instant>,
@@ -47,6 +54,8 @@ impl Tick {
             express: Vec::new(),
             commands: Vec::new(),
             are_commands_older: false,
+            has_left_commands: false,
+            allowance: 0,
             write_budget: FIRST_WRITE_BUDGET,
             polled_from: None,
         }
@@ -91,9 +100,13 @@ impl Shard {
         }
         // Commands that cannot be applied yet stay in the inbox: it fills, and the host waits.
         tick.are_commands_older = !tick.commands.is_empty();
-        let wants_commands = !tick.are_commands_older && !self.fanout.borrow().has_backlog();
+        // With every second batch of express deliveries they are taken all the same: clients that flood must
+        // not starve the host.
+        let may_apply = !self.fanout.borrow().has_backlog() || tick.has_left_commands;
+        let wants_commands = !tick.are_commands_older && may_apply;
         let commands = wants_commands.then_some(&mut tick.commands);
         self.handle.inbox.take(&mut tick.express, commands);
+        tick.has_left_commands = !may_apply && !tick.express.is_empty();
         tick.express.reverse();
         if wants_commands {
             tick.commands.reverse();
@@ -108,6 +121,11 @@ impl Shard {
     ) -> bool {
         let mut budget = COMMAND_BUDGET / 2;
         let mut fanout = self.fanout.borrow_mut();
+        // While express deliveries keep the lanes full, commands get half of what is written.
+        let drained = fanout.take_drained();
+        let has_express = !tick.express.is_empty();
+        let allowance = (tick.allowance + drained / 2).min(MAX_ALLOWANCE);
+        tick.allowance = if has_express { allowance } else { 0 };
         while budget > 0
             && let Some(delivery) = tick.express.pop_if(|it| !fanout.is_full_for(it.room))
         {
@@ -119,22 +137,28 @@ impl Shard {
             return false;
         }
         let mut applied = 0;
-        let is_over = self.apply_commands(&mut tick.commands, &mut applied, accept);
+        let is_over = self.apply_commands(tick, &mut applied, accept);
         self.handle.inbox.note_applied(applied);
         is_over
     }
 
     fn apply_commands(
         self: &Rc<Self>,
-        commands: &mut Vec<Command>,
+        tick: &mut Tick,
         applied: &mut u64,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> bool {
         let mut budget = COMMAND_BUDGET;
-        while budget > 0
-            && !self.fanout.borrow().is_full()
-            && let Some(command) = commands.pop()
-        {
+        loop {
+            let is_full = self.fanout.borrow().is_full();
+            if budget == 0 || (is_full && tick.allowance == 0) {
+                return false;
+            }
+            let Some(command) = tick.commands.pop() else { return false };
+            if is_full {
+                let bytes = command.bytes() + size_of::<Command>();
+                tick.allowance = tick.allowance.saturating_sub(bytes);
+            }
             *applied += 1;
             budget = budget.saturating_sub(command.cost());
             match command {
@@ -147,7 +171,6 @@ impl Shard {
                 command => budget = budget.saturating_sub(self.apply(command)),
             }
         }
-        false
     }
 
     /// Writes what waits, up to a budget: the outboxes whose sockets take more, then the rounds over the lanes.

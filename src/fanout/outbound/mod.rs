@@ -23,6 +23,7 @@ use super::{
     form::Form,
     lagging::Lagging,
     outbox::Outbox,
+    sender_commands::SenderCommands,
     slot::{LaneKey, Slot},
 };
 use crate::{context::Context, event::ClientId, transport::Transport};
@@ -43,6 +44,7 @@ pub(crate) enum Phase {
 pub(crate) struct OutboundShared {
     pub(crate) context: Arc<Context>,
     pub(crate) lagging: Lagging,
+    pub(crate) sender_commands: SenderCommands,
     clock: Clock,
     /// The time of the current tick: the clock is read once for all that happens in it.
     now: Cell<Instant>,
@@ -65,7 +67,13 @@ impl OutboundShared {
 
     pub(crate) fn with_clock(context: Arc<Context>, clock: Clock) -> Rc<Self> {
         let now = Cell::new(Instant::now());
-        Rc::new(Self { context, lagging: Lagging::default(), clock, now })
+        Rc::new(Self {
+            context,
+            lagging: Lagging::default(),
+            sender_commands: SenderCommands::default(),
+            clock,
+            now,
+        })
     }
 
     /// Returns the time of the current tick.
@@ -161,6 +169,11 @@ impl Outbound {
             unreported: Cell::new(0),
             pinged: Cell::new(0),
         })
+    }
+
+    /// What it shares with the others of its shard.
+    pub(crate) fn shared(&self) -> &OutboundShared {
+        &self.shared
     }
 
     pub(crate) fn id(&self) -> ClientId {

@@ -114,6 +114,8 @@ impl Connection {
         }
         if client.out().is_open() {
             connection.feed(&mut leftover);
+        } else {
+            connection.look_for_close(&mut leftover);
         }
         connection
     }
@@ -159,16 +161,21 @@ impl Connection {
         }
     }
 
-    /// Drops the held bytes of a client that is closed. Its own close frame among them answers the server's.
+    /// Drops the held bytes of a client that is closed.
     fn drop_held(&self) {
-        let Some(mut held) = self.held.take() else { return };
-        self.guard.shard.note_held(false);
-        let outcome = self.reader.borrow_mut().feed(&mut held, &mut |incoming| {
-            if matches!(incoming, Incoming::Close { .. }) {
-                self.is_client_done.set(true);
-            }
+        if let Some(mut held) = self.held.take() {
+            self.guard.shard.note_held(false);
+            self.look_for_close(&mut held);
+        }
+    }
+
+    /// Looks in bytes of a client that is closed for its own close frame, which answers the server's.
+    fn look_for_close(&self, bytes: &mut [u8]) {
+        let mut is_done = false;
+        let outcome = self.reader.borrow_mut().feed(bytes, &mut |incoming| {
+            is_done |= matches!(incoming, Incoming::Close { .. });
         });
-        if outcome.is_err() {
+        if is_done || outcome.is_err() {
             self.is_client_done.set(true);
         }
     }

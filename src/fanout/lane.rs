@@ -46,6 +46,10 @@ impl Lane {
 
     pub(super) fn unsubscribe(&mut self, number: usize) {
         self.subscribers.try_remove(number);
+        // A round visits the empty numbers below `end` too.
+        while self.end > 0 && !self.subscribers.contains(self.end - 1) {
+            self.end -= 1;
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

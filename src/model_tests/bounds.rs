@@ -245,3 +245,42 @@ fn a_client_that_was_admitted_because_its_time_was_over_misses_nothing_of_the_ro
     assert_eq!(received, ["behind the join", "behind the admission"]);
     assert!(world.handle.join(id, "c").is_err(), "it is in two rooms");
 }
+
+#[test]
+fn commands_that_are_many_take_several_ticks() {
+    let (mut world, id) = world(options(), usize::MAX);
+    for _ in 0..10_000 {
+        world.handle.set_echo(id, true).unwrap();
+    }
+    let shard = Rc::clone(&world.shards[0].0);
+    let mut ticks = 0;
+    while shard.handle.holds_any_input() {
+        world.tick_once();
+        ticks += 1;
+    }
+    assert!((5..100).contains(&ticks), "{ticks} ticks");
+}
+
+#[test]
+fn a_client_that_leaves_many_rooms_leaves_them_over_several_ticks() {
+    let (mut world, id) = world(Options { event_queue: 1 << 16, ..options() }, usize::MAX);
+    for room in 0..999 {
+        world.handle.join(id, &room.to_string()).unwrap();
+    }
+    let shard = Rc::clone(&world.shards[0].0);
+    while shard.handle.holds_any_input() {
+        world.tick_once();
+    }
+    let client = Rc::clone(&world.peer(id).client);
+    assert_eq!(client.rooms(), 1000);
+    shard.leave_all_rooms(&client);
+    let mut ticks = 0;
+    while client.rooms() > 0 {
+        let before = client.rooms();
+        world.tick_once();
+        assert!(before - client.rooms() <= 100, "{} at once", before - client.rooms());
+        ticks += 1;
+    }
+    assert!(ticks > 5, "{ticks} ticks");
+    assert_eq!(world.handle.stats().rooms, 0);
+}

@@ -79,7 +79,13 @@ impl World {
             history_messages: 0,
             ..Options::default()
         };
-        Self::with(options, random)
+        // With small budgets much is left over from tick to tick.
+        let command_budget = random.pick(&[1, 20, 200, 4096]);
+        let mut world = Self::with(options, random);
+        for (_, tick) in &mut world.shards {
+            *tick = Tick::with_command_budget(command_budget);
+        }
+        world
     }
 
     /// Makes a server with these options.
@@ -372,7 +378,8 @@ impl World {
 
     fn tick(&mut self) {
         for _ in 0..1 + self.random.below(3) {
-            self.tick_once();
+            let index = self.random.below(self.shards.len());
+            self.tick_shard(index);
         }
     }
 
@@ -439,6 +446,9 @@ impl World {
             for (shard, tick) in &mut self.shards {
                 is_idle &= matches!(shard.tick(tick, &no_accept), Next::Park);
             }
+        }
+        for (shard, tick) in &self.shards {
+            assert!(tick.is_empty() && shard.is_idle(), "a parked shard has nothing to do");
         }
     }
 

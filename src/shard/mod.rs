@@ -241,6 +241,12 @@ impl Shard {
         true
     }
 
+    /// Whether nothing waits in the lanes, and nothing is held back.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.fanout.borrow().is_idle() && !self.handle.holds_any_input()
+    }
+
     /// Counts one more connection that holds input, or one less.
     pub(crate) fn note_held(&self, is_held: bool) {
         let held = self.held.get();

@@ -43,6 +43,7 @@ pub(crate) struct Tick {
     has_left_commands: bool,
     /// How many bytes commands may add though the lanes are full.
     allowance: usize,
+    command_budget: Cost,
     write_budget: Cost,
     /// When the poll of the sockets began, if something waited meanwhile.
     polled_from: Option<Instant>,
@@ -56,9 +57,22 @@ impl Tick {
             are_commands_older: false,
             has_left_commands: false,
             allowance: 0,
+            command_budget: COMMAND_BUDGET,
             write_budget: FIRST_WRITE_BUDGET,
             polled_from: None,
         }
+    }
+
+    /// Makes one whose ticks apply little, so that a test meets what is left over.
+    #[cfg(test)]
+    pub(crate) fn with_command_budget(command_budget: Cost) -> Self {
+        Self { command_budget, ..Self::new() }
+    }
+
+    /// Whether nothing is left of what was taken.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.express.is_empty() && self.commands.is_empty()
     }
 }
 
@@ -119,7 +133,7 @@ impl Shard {
         tick: &mut Tick,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> bool {
-        let mut budget = COMMAND_BUDGET / 2;
+        let mut budget = (tick.command_budget / 2).max(1);
         let mut fanout = self.fanout.borrow_mut();
         // While express deliveries keep the lanes full, commands get half of what is written.
         let drained = fanout.take_drained();
@@ -148,7 +162,7 @@ impl Shard {
         applied: &mut u64,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> bool {
-        let mut budget = COMMAND_BUDGET;
+        let mut budget = tick.command_budget;
         loop {
             let is_full = self.fanout.borrow().is_full();
             if budget == 0 || (is_full && tick.allowance == 0) {

@@ -8,6 +8,9 @@ use crate::{event::Event, fanout::command::CloseFrame, options::SlowConsumer};
 /// Close code of a slow consumer: "try again later".
 const TRY_AGAIN_LATER: u16 = 1013;
 
+/// When an outbox is checked again whose socket took a part of it: ticks write it meanwhile.
+const CHECK_AGAIN: Duration = Duration::from_millis(1);
+
 impl Outbound {
     pub(super) fn outbox_age(&self) -> Duration {
         self.shared.context.options.outbox_age
@@ -38,7 +41,7 @@ impl Outbound {
         let next = match self.oldest() {
             None => return,
             // The socket may take more: the policy waits until that has been tried.
-            Some(_) if matches!(flushed, Flushed::Part(_)) => now,
+            Some(_) if matches!(flushed, Flushed::Part(_)) => now + CHECK_AGAIN,
             Some(oldest) if oldest + self.outbox_age() > now => oldest + self.outbox_age(),
             Some(_) => now + self.expire(now),
         };

@@ -1205,9 +1205,9 @@ chat_status chat_server_send(chat_server *server,
 
 /**
  * Closes a client's connection after the messages that were sent to it before, and does not wait
- * for the client. `code` is a close code of 1000 to 1003, 1007 to 1013 or 3000 to 4999; the reason
- * is at most 123 bytes long and may be empty. A client that waits for admission is rejected with
- * HTTP 403 and the reason.
+ * for the client. What the client sends after this call has returned is not heard. `code` is a
+ * close code of 1000 to 1003, 1007 to 1013 or 3000 to 4999; the reason is at most 123 bytes long and
+ * may be empty. A client that waits for admission is rejected with HTTP 403 and the reason.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
  * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
@@ -1268,10 +1268,11 @@ chat_status chat_server_join(chat_server *server,
 
 /**
  * Takes a client out of a room. The client receives nothing that is published to the room from
- * this call on. What a client in no room sends goes to the host alone. The host gets
- * CHAT_EVENT_LEFT, unless the client is not in the room.
+ * this call on, and what it sends after the call has returned does not go there. What a client in no
+ * room sends goes to the host alone. The host gets CHAT_EVENT_LEFT, unless the client is not in the
+ * room.
  *
- * Statuses: those of chat_server_join.
+ * Statuses: those of chat_server_join but CHAT_ERR_TOO_MANY_ROOMS.
  */
 CHAT_API
 chat_status chat_server_leave(chat_server *server,
@@ -1281,7 +1282,8 @@ chat_status chat_server_leave(chat_server *server,
 
 /**
  * Sets a client's identity: the host's name for it, such as the name of its user. All later events
- * of the client carry it. At most 256 bytes of UTF-8. Clients do not see it.
+ * of the client carry it, and so does the event of every message that the client sends after the call
+ * has returned. At most 256 bytes of UTF-8. Clients do not see it.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
  * CHAT_ERR_STOPPED.
@@ -1293,8 +1295,8 @@ chat_status chat_server_set_identity(chat_server *server,
                                      size_t identity_len);
 
 /**
- * Sets whether a client receives its own messages. This overrides the option and the client's
- * query.
+ * Sets whether a client receives its own messages: those that it sends after the call has returned.
+ * This overrides the option and the client's query.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
  */

@@ -16,7 +16,7 @@ use scene::{
 };
 
 /// How many clients are told off one after the other, and what each of them says then.
-const TOLD_OFF: usize = 300;
+const TOLD_OFF: usize = 80;
 const SAID_BY_EACH: usize = 20;
 
 /// The ways to come in as a client that is connected when the host says something of it.

@@ -59,16 +59,17 @@ func (s *Server) Join(client ClientID, room string) error {
 }
 
 // Leave takes a client out of a room. The client receives nothing that is published to the room
-// from this call on. What a client in no room sends goes to the host alone. EventLeft follows,
-// unless the client is not in the room. Leave may wait as Join does. The errors are those of Join.
+// from this call on, and what it sends after the call has returned does not go there. What a client
+// in no room sends goes to the host alone. EventLeft follows, unless the client is not in the room.
+// Leave may wait as Join does. The errors are those of Join but ErrTooManyRooms.
 func (s *Server) Leave(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_leave(server, C.chat_client_id(client), chars(room), C.size_t(len(room)))
 	})
 }
 
-// SetEcho sets whether a client receives its own messages. This overrides the option and the
-// client's query. SetEcho may wait as Join does. The errors are ErrNotFound, ErrQueueFull and
+// SetEcho sets whether a client receives its own messages: those that it sends after the call has
+// returned. This overrides the option and the client's query. SetEcho may wait as Join does. The errors are ErrNotFound, ErrQueueFull and
 // ErrStopped.
 func (s *Server) SetEcho(client ClientID, echo bool) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
@@ -77,7 +78,8 @@ func (s *Server) SetEcho(client ClientID, echo bool) error {
 }
 
 // SetIdentity sets a client's identity: the host's name for it, such as the name of its user.
-// All later events of the client carry it. At most 256 bytes of UTF-8. Clients do not see it.
+// All later events of the client carry it, those of the messages that it sends after the call has
+// returned among them. At most 256 bytes of UTF-8. Clients do not see it.
 // SetIdentity may wait as Join does. The errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge,
 // ErrQueueFull and ErrStopped.
 func (s *Server) SetIdentity(client ClientID, identity string) error {

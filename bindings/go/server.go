@@ -138,7 +138,7 @@ func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 }
 
 // Disconnect closes a client's connection after the messages that were sent to it before, and does
-// not wait for the client. The close code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455,
+// not wait for the client. What the client sends after the call has returned is not heard. The close code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455,
 // 7.4); the reason is at most 123 bytes long and may be empty. A client that waits for admission is
 // rejected with HTTP 403 and the reason.
 //

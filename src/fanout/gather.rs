@@ -143,7 +143,7 @@ impl Gather {
         let mut cost = VISIT;
         for entry in from..segments.end() {
             if hidden.next_if_eq(&entry).is_none() {
-                cost += self.merge_entry(out, segments, entry);
+                cost += self.merge(out, segments.frame(entry), segments.long(entry));
             }
         }
         cost += self.merged.write(out, &mut self.delivered);
@@ -218,9 +218,12 @@ impl Gather {
         let pieces = std::mem::take(&mut self.pieces);
         let mut cost = 0;
         for (_, source, number) in &pieces {
-            cost += match parts.get(*source as usize) {
-                Some(part) => self.merge_entry(out, part.segments(lanes), *number),
-                None => self.merge_send(out, &sends[*number as usize].1),
+            cost += match parts.get(*source as usize).map(|part| part.segments(lanes)) {
+                Some(segments) => self.merge(out, segments.frame(*number), segments.long(*number)),
+                None => {
+                    let (_, frame) = &sends[*number as usize];
+                    self.merge(out, frame, Some(frame).filter(|frame| frame.len() > MAX_MERGED))
+                }
             };
         }
         let is_shared = cost == 0 && !hides_any && sends.is_empty();
@@ -264,40 +267,20 @@ impl Gather {
         hides_any
     }
 
-    /// Adds a frame that was sent to the client. Returns the cost of the writes that it caused.
-    fn merge_send(&mut self, out: &Outbound, frame: &Bytes) -> Cost {
-        let is_long = frame.len() > MAX_MERGED;
+    /// Adds a message to the merge, and first writes what is merged if the message does not fit beside it. A
+    /// long one, which is in memory of its own, is written by itself. Returns the cost.
+    fn merge(&mut self, out: &Outbound, frame: &[u8], long: Option<&Bytes>) -> Cost {
         let mut cost = 0;
-        if is_long || self.merged.frames.len() + frame.len() > MAX_WRITE {
-            cost += self.merged.write(out, &mut self.delivered);
-            self.merged.clear();
-        }
-        if is_long {
-            out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
-            return cost + write_cost(frame.len());
-        }
-        self.merged.append(frame);
-        cost
-    }
-
-    /// Adds a message of a lane to the merge. Writes the merge first if the message does not fit. Returns the
-    /// cost of the writes that it caused.
-    fn merge_entry(&mut self, out: &Outbound, segments: &Segments, entry: u64) -> Cost {
-        let mut cost = 0;
-        let frame = segments.frame(entry);
-        let long = segments.long(entry);
         if long.is_some() || self.merged.frames.len() + frame.len() > MAX_WRITE {
             cost += self.merged.write(out, &mut self.delivered);
             self.merged.clear();
         }
-        match long {
-            Some(frame) => {
-                out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
-                cost += write_cost(frame.len());
-            }
-            None => self.merged.append(frame),
-        }
-        cost
+        let Some(long) = long else {
+            self.merged.append(frame);
+            return cost;
+        };
+        out.deliver_uncounted(&Frames::from(long), 1, &mut self.delivered);
+        cost + write_cost(long.len())
     }
 }
 

@@ -278,6 +278,55 @@ mod tests {
         });
     }
 
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Wakes(std::sync::atomic::AtomicUsize);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_parked_shard_is_woken_once_whatever_comes() {
+        let delivery = || Delivery {
+            room: crate::fanout::command::RoomId(1),
+            offset: 1,
+            message: Message::new(Kind::Text, b"x"),
+            exclude: None,
+        };
+        let pushes: [&dyn Fn(&Inbox); 3] = [
+            &|inbox| _ = inbox.push(send(1)).unwrap(),
+            &|inbox| _ = inbox.deliver([delivery()].into_iter()).unwrap(),
+            &|inbox| inbox.deliver_express([delivery()].into_iter()).unwrap(),
+        ];
+        for push in pushes {
+            let (inbox, wakes) = (Inbox::default(), std::sync::Arc::<Wakes>::default());
+            inbox.set_waker(std::sync::Arc::clone(&wakes).into());
+            assert!(inbox.may_park());
+            push(&inbox);
+            push(&inbox);
+            assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+            assert!(!inbox.may_park(), "something waits");
+        }
+    }
+
+    #[test]
+    fn express_deliveries_are_bounded_as_commands_are() {
+        let inbox = Inbox::default();
+        for _ in 0..MAX_COMMANDS {
+            assert!(!inbox.is_express_full());
+            let message = Message::new(Kind::Text, b"x");
+            let room = crate::fanout::command::RoomId(1);
+            let delivery = Delivery { room, offset: 1, message, exclude: None };
+            inbox.deliver_express([delivery].into_iter()).unwrap();
+        }
+        assert!(inbox.is_express_full() && !inbox.is_full());
+        inbox.take(&mut Vec::new(), None);
+        assert!(!inbox.is_express_full());
+    }
+
     #[test]
     fn nothing_follows_the_stop() {
         let inbox = Inbox::default();

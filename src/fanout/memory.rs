@@ -116,4 +116,27 @@ mod tests {
         assert!(std::ptr::eq(&**other.as_ref().unwrap(), segments));
         assert!(memory.has_backlog() && !memory.is_full());
     }
+
+    #[test]
+    fn the_bounds_are_what_they_say() {
+        let mut memory = Memory::default();
+        for (len, has_backlog, is_full) in [
+            (BACKLOG - 1, false, false),
+            (1, true, false),
+            (FULL - BACKLOG - 1, true, false),
+            (1, true, true),
+        ] {
+            memory.add(len);
+            assert_eq!((memory.has_backlog(), memory.is_full()), (has_backlog, is_full), "{len}");
+        }
+        // An express message fits while its lane has little, and all of them not too much.
+        let mut lane = None;
+        assert!(!memory.is_full_for(lane.as_deref()));
+        memory.push(&mut lane, Form::Plain, &delivery(1, EXPRESS_LANE - 100), 0);
+        assert!(!memory.is_full_for(lane.as_deref()));
+        memory.push(&mut lane, Form::Plain, &delivery(2, 100), 1);
+        assert!(memory.is_full_for(lane.as_deref()) && !memory.is_full_for(None));
+        memory.add(EXPRESS_ALL - memory.size);
+        assert!(memory.is_full_for(None));
+    }
 }

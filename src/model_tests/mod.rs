@@ -3,6 +3,7 @@
 //!
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
+mod bounds;
 mod expected;
 mod random;
 mod world;

@@ -42,8 +42,8 @@ const MAX_MESSAGE: usize = 40_000;
 
 pub(super) struct World {
     random: Random,
-    shards: Vec<(Rc<Shard>, Tick)>,
-    handle: Handle,
+    pub(super) shards: Vec<(Rc<Shard>, Tick)>,
+    pub(super) handle: Handle,
     clients: BTreeMap<ClientId, Peer>,
     gone: Vec<Peer>,
     last_number: u64,
@@ -53,9 +53,9 @@ pub(super) struct World {
 }
 
 /// A client, as the test sees it.
-struct Peer {
-    client: Rc<Client>,
-    script: Rc<Scripted>,
+pub(super) struct Peer {
+    pub(super) client: Rc<Client>,
+    pub(super) script: Rc<Scripted>,
     shard: usize,
     expected: Expected,
     bytes: Vec<u8>,
@@ -79,6 +79,12 @@ impl World {
             history_messages: 0,
             ..Options::default()
         };
+        Self::with(options, random)
+    }
+
+    /// Makes a server with these options.
+    pub(super) fn with(options: Options, random: Random) -> Self {
+        let policy = options.slow_consumer;
         let context = Context::new(options);
         let handles: Arc<[_]> =
             (0..context.options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
@@ -311,25 +317,40 @@ impl World {
             return;
         }
         let index = self.random.below(self.shards.len());
-        let shard = Rc::clone(&self.shards[index].0);
         let is_reader = !self.random.once_in(4);
         let script = Scripted::new(self.random.below(2000));
         script.most.set(self.random.pick(&[0, 0, 100, 1000]));
         script.owes.set(self.random.once_in(3));
         let form = self.random.pick(&[Form::Plain, Form::Plain, Form::Numbered]);
+        let echo = self.random.once_in(2);
+        let room = self.random.pick(&ROOMS);
+        let id = self.connect_with(index, script, form, echo, room);
+        self.peer(id).is_reader = is_reader;
+    }
+
+    /// Connects a client that reads.
+    pub(super) fn connect_with(
+        &mut self,
+        index: usize,
+        script: Rc<Scripted>,
+        form: Form,
+        echo: bool,
+        room: &'static str,
+    ) -> ClientId {
+        let shard = Rc::clone(&self.shards[index].0);
         let transport = Transport::Scripted(Rc::clone(&script));
         let shared = Rc::clone(&shard.shared);
         let out = Outbound::new(shard.next_client_id(), shared, transport, form);
-        let echo = self.random.once_in(2);
         let client = Client::new(out, echo);
-        let room = self.random.pick(&ROOMS);
         shard.subscribe(&client, Some(room), 0).expect("the server runs");
         shard.add_client(&client);
         client.out().open();
         let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
         let id = client.id();
-        let peer = Peer { client, script, shard: index, expected, bytes, echo, rooms, is_reader };
+        let peer =
+            Peer { client, script, shard: index, expected, bytes, echo, rooms, is_reader: true };
         self.clients.insert(id, peer);
+        id
     }
 
     fn ping(&mut self) {
@@ -347,10 +368,14 @@ impl World {
     }
 
     fn tick(&mut self) {
+        for _ in 0..1 + self.random.below(3) {
+            self.tick_once();
+        }
+    }
+
+    pub(super) fn tick_once(&mut self) {
         for (shard, tick) in &mut self.shards {
-            for _ in 0..1 + self.random.below(3) {
-                let _ = shard.tick(tick, &no_accept);
-            }
+            let _ = shard.tick(tick, &no_accept);
         }
     }
 
@@ -409,7 +434,7 @@ impl World {
         }
     }
 
-    fn peer(&mut self, id: ClientId) -> &mut Peer {
+    pub(super) fn peer(&mut self, id: ClientId) -> &mut Peer {
         self.clients.get_mut(&id).expect("it is there")
     }
 }

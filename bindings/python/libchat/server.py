@@ -189,8 +189,8 @@ class Server:
 
     def disconnect(self, client: int, code: int = 1000, reason: str = "") -> None:
         """Closes a client's connection after the messages that were sent to it before, with a close code of 1000
-        to 1003, 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes. A client that waits for admission
-        is rejected with HTTP 403 and the reason.
+        to 1003, 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes. What it sends after this call is
+        not heard. A client that waits for admission is rejected with HTTP 403 and the reason.
 
         Raises NotFoundError if it has left, InvalidArgumentError for another code, InvalidUtf8Error,
         TooLargeError, StoppedError.
@@ -227,22 +227,25 @@ class Server:
         errors.call(lib.chat_server_join, self._server, client, name, len(name))
 
     def leave(self, client: int, room: str) -> None:
-        """Takes a client out of a room. What a client in no room sends goes to the host alone.
+        """Takes a client out of a room. What it sends after this call does not go there. What a client in no room
+        sends goes to the host alone.
 
-        Raises what `join` does.
+        Raises what `join` does, but TooManyRoomsError.
         """
         name = encoded(room)
         errors.call(lib.chat_server_leave, self._server, client, name, len(name))
 
     def set_echo(self, client: int, echo: bool) -> None:
-        """Sets whether a client receives its own messages. This overrides the option and the client's query.
+        """Sets whether a client receives its own messages: those that it sends after this call. This overrides the
+        option and the client's query.
 
         Raises NotFoundError if it has left, QueueFullError, StoppedError.
         """
         errors.call(lib.chat_server_set_echo, self._server, client, echo)
 
     def set_identity(self, client: int, identity: str) -> None:
-        """Sets a client's identity, the host's name for it. Its later events carry it. At most 256 bytes.
+        """Sets a client's identity, the host's name for it. Its later events carry it, those of what it sends after
+        this call among them. At most 256 bytes.
 
         Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """

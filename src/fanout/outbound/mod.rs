@@ -3,6 +3,7 @@
 //! Invariant: nothing else writes to the socket once the handshake is answered. Lives on its shard's thread
 //! alone. It knows slots of lanes, not rooms.
 
+mod slow;
 mod writing;
 
 use std::{

@@ -1,0 +1,175 @@
+//! Bounds and orders that random runs meet too rarely, each as a promise of its own.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{random::Random, world::World};
+use crate::{
+    event::ClientId,
+    fanout::form::Form,
+    frame::Kind,
+    options::{Options, SlowConsumer},
+    protocol::{Plain, Protocol},
+    transport::scripted::Scripted,
+};
+
+const KIB: usize = 1024;
+
+fn options() -> Options {
+    let publish_timeout = Duration::ZERO;
+    Options { workers: 1, history_messages: 0, publish_timeout, ..Options::default() }
+}
+
+/// A world with one client in a room, whose socket takes so many bytes.
+fn world(options: Options, room: usize) -> (World, ClientId) {
+    let mut world = World::with(options, Random::new(1));
+    let id = world.connect_with(0, Scripted::new(room), Form::Plain, true, "a");
+    (world, id)
+}
+
+/// The texts of whole short frames.
+fn texts(mut bytes: &[u8]) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let [0x81, len, rest @ ..] = bytes {
+        let (text, rest) = rest.split_at(*len as usize);
+        texts.push(String::from_utf8(text.to_vec()).unwrap());
+        bytes = rest;
+    }
+    assert!(bytes.is_empty(), "{bytes:?}");
+    texts
+}
+
+#[test]
+fn a_message_of_the_host_does_not_pass_the_clients_messages_before_it() {
+    let (mut world, id) = world(options(), usize::MAX);
+    let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
+    // More than one tick takes.
+    const COUNT: usize = 5000;
+    for number in 0..COUNT {
+        Plain.message(&shard, &client, Kind::Text, number.to_string().as_bytes());
+    }
+    world.handle.publish("a", Kind::Text, b"host").unwrap();
+    for _ in 0..200 {
+        world.tick_once();
+    }
+    let received = texts(&world.peer(id).script.received());
+    assert_eq!(received.len(), COUNT + 1);
+    assert_eq!(received[COUNT], "host");
+    assert!((0..COUNT).all(|number| received[number] == number.to_string()));
+}
+
+#[test]
+fn a_clients_message_passes_what_the_host_has_queued_for_another_room() {
+    let (mut world, id) = world(options(), usize::MAX);
+    let large = world.connect_with(0, Scripted::new(usize::MAX), Form::Plain, true, "large");
+    for _ in 0..10_000 {
+        world.handle.publish("large", Kind::Binary, &[0; KIB]).unwrap();
+    }
+    // The shard is in the middle of it.
+    world.tick_once();
+    let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
+    Plain.message(&shard, &client, Kind::Text, b"small");
+    for _ in 0..3 {
+        world.tick_once();
+    }
+    assert_eq!(texts(&world.peer(id).script.received()), ["small"]);
+    let written = world.peer(large).script.received().len();
+    assert!(written < 10_000 * KIB, "the large room is not done: {written}");
+}
+
+#[test]
+fn what_a_client_does_not_read_is_kept_up_to_outbox_size_and_not_more() {
+    const SIZE: usize = 100 * KIB;
+    let options = Options { max_message_size: 10 * KIB, outbox_size: SIZE, ..options() };
+    let (mut world, id) = world(options, 0);
+    let out = Rc::clone(world.peer(id).client.out());
+    let mut published = 0;
+    while out.is_open() {
+        world.handle.publish("a", Kind::Binary, &[0; KIB]).unwrap();
+        world.tick_once();
+        published += KIB;
+        assert!(published <= SIZE + KIB, "{published} bytes wait");
+    }
+    // Each chunk counts for what it costs to keep.
+    assert!(published > SIZE * 3 / 4, "closed after {published} bytes");
+    assert_eq!(out.disconnect().unwrap().code, 1013);
+}
+
+#[test]
+fn an_outbox_is_judged_when_its_oldest_byte_has_waited_for_outbox_age() {
+    let age = Duration::from_secs(5);
+    for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest] {
+        let options = Options { outbox_age: age, slow_consumer: policy, ..options() };
+        let (mut world, id) = world(options, 0);
+        let shard = Rc::clone(&world.shards[0].0);
+        let out = Rc::clone(world.peer(id).client.out());
+        let pass = |time| {
+            shard.shared.advance(time);
+            shard.check_due_outboxes();
+        };
+        world.handle.publish("a", Kind::Text, b"first").unwrap();
+        world.tick_once();
+        pass(age / 2);
+        world.handle.publish("a", Kind::Text, b"second").unwrap();
+        world.tick_once();
+        pass(age / 2 - Duration::from_millis(1));
+        assert!(out.is_open() && out.has_outbox(), "{policy:?}: not before its time");
+        pass(Duration::from_millis(1));
+        let dropped = world.handle.stats().messages_dropped;
+        match policy {
+            SlowConsumer::Disconnect => {
+                assert_eq!(out.disconnect().map(|it| it.code), Some(1013));
+                assert_eq!(dropped, 2);
+            }
+            SlowConsumer::DropOldest => {
+                assert!(out.is_open());
+                assert_eq!(dropped, 1);
+                pass(age / 2 + age / 8);
+                assert_eq!(world.handle.stats().messages_dropped, 2);
+                assert!(!out.has_outbox());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_outbox_that_the_socket_takes_at_last_is_not_judged() {
+    let (mut world, id) = world(options(), 0);
+    let (shard, out) = (Rc::clone(&world.shards[0].0), Rc::clone(world.peer(id).client.out()));
+    world.handle.publish("a", Kind::Text, b"late").unwrap();
+    world.tick_once();
+    // The process slept for longer than the client may take: that is not the client's fault.
+    world.peer(id).script.add_room(1000);
+    shard.shared.advance(Duration::from_secs(3600));
+    shard.check_due_outboxes();
+    assert!(out.is_open() && !out.has_outbox());
+    assert_eq!(texts(&world.peer(id).script.received()), ["late"]);
+}
+
+#[test]
+fn a_flood_of_sends_starves_no_room_and_a_busy_room_no_send() {
+    let (mut world, id) = world(options(), usize::MAX);
+    let other = world.connect_with(0, Scripted::new(usize::MAX), Form::Plain, true, "b");
+    for _ in 0..10_000 {
+        world.handle.send(id, Kind::Binary, &[0; KIB]).unwrap();
+    }
+    world.handle.publish("b", Kind::Text, b"room").unwrap();
+    let ticks = (0..).take_while(|_| {
+        world.tick_once();
+        world.peer(other).script.received().is_empty()
+    });
+    let ticks = ticks.take(1000).count();
+    // 10 MB in ticks of at least 128 KiB.
+    assert!(ticks < 100, "{ticks} ticks");
+}
+
+#[test]
+fn many_sends_to_one_client_leave_in_few_writes() {
+    let (mut world, id) = world(options(), usize::MAX);
+    for number in 0..1000 {
+        world.handle.send(id, Kind::Text, number.to_string().as_bytes()).unwrap();
+    }
+    world.tick_once();
+    let script = Rc::clone(&world.peer(id).script);
+    assert_eq!(texts(&script.received()).len(), 1000);
+    assert!(script.writes.get() < 5, "{} writes", script.writes.get());
+}

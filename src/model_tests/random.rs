@@ -22,7 +22,7 @@ impl Random {
         (self.next() % bound as u64) as usize
     }
 
-    /// Returns true once in `many` times, on average.
+    /// Returns true once in `times` calls, on average.
     pub(super) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

@@ -112,8 +112,8 @@ impl Server {
 
     /// Stops the server: no new connections, what was published is delivered, every client is
     /// closed with code 1001. Waits for the clients' answers up to `deadline`, and aborts the
-    /// connections of those that are left. When this returns the server has no thread and no socket any more, the ports are
-    /// free, and no handler runs; so it waits for a handler that does.
+    /// connections of those that are left. When this returns the server has no thread and no socket any
+    /// more, the ports are free, and no handler runs; so it waits for a handler that does.
     ///
     /// May be called any number of times, from any number of threads: each call returns when the
     /// server has ended, and a shorter deadline counts for all.

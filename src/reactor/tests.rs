@@ -16,8 +16,8 @@ use super::*;
 const BUSY_POLLS: [Duration; 3] =
     [Duration::ZERO, Duration::from_micros(5), Duration::from_secs(3600)];
 
-/// Returns how often a test with another thread repeats. A loop that never parks gives up its core, if there is only
-/// one, every few milliseconds.
+/// Returns how often a test with another thread repeats. A loop that never parks gives up its core, if there is
+/// only one, every few milliseconds.
 fn repeats(busy_poll: Duration) -> usize {
     if busy_poll < Duration::from_secs(1) { 20_000 } else { 200 }
 }

@@ -111,15 +111,15 @@ impl Server {
     }
 
     /// Stops the server: no new connections, what was published is delivered, every client is
-    /// closed with code 1001. Waits for the clients' answers up to `deadline`, and cuts those that
-    /// are left. When this returns the server has no thread and no socket any more, the ports are
-    /// free, and no handler runs; so it waits for a handler that does.
+    /// closed with code 1001. Waits for the clients' answers up to `deadline`, and aborts the
+    /// connections of those that are left. When this returns the server has no thread and no socket any
+    /// more, the ports are free, and no handler runs; so it waits for a handler that does.
     ///
     /// May be called any number of times, from any number of threads: each call returns when the
     /// server has ended, and a shorter deadline counts for all.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] if clients had to be cut; the server has stopped all the same.
+    /// [`Error::TimedOut`] if clients had to be aborted; the server has stopped all the same.
     /// [`Error::InHandler`] inside the event handler: use [`Handle::request_stop`] there.
     pub fn stop(&self, deadline: Duration) -> Result<()> {
         if self.is_in_handler() {

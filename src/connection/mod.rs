@@ -61,7 +61,7 @@ struct Connection {
     guard: ClientGuard,
     protocol: Plain,
     reader: RefCell<Reader>,
-    /// What was read, and waits until the host's commands about the client are carried out.
+    /// Input that was read and waits until the host's commands about the client are applied.
     held: Cell<Option<Box<[u8]>>>,
     has_held: Cell<bool>,
     /// Whether the client sent its close frame or broke the protocol: what it sends now is ignored, and no

@@ -174,8 +174,8 @@ impl Inbox {
             has_space |= self.full.swap(false, Ordering::Relaxed);
         }
         if has_space {
-            // Under the lock, so at once: until the waiting connections know, the others of their shards would
-            // yield to them in vain.
+            // Under the lock, so at once: until the waiting connections know, the others of their shards yield
+            // to them, and none is read.
             self.space_for_tasks.notify_waiters();
             drop(queue);
             self.space.notify_all();

@@ -35,7 +35,7 @@ impl Slot {
     }
 }
 
-/// There are fewer connections, and so fewer lanes and subscribers, than a u32 holds.
+/// Converts a slab's index. It cannot saturate: a shard has fewer connections, and so lanes, than a u32 holds.
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -19,7 +19,7 @@ fn options() -> Options {
     Options { workers: 1, history_messages: 0, publish_timeout, ..Options::default() }
 }
 
-/// A world with one client in a room, whose socket takes so many bytes.
+/// A world with one client in a room, whose socket takes `room` bytes.
 fn world(options: Options, room: usize) -> (World, ClientId) {
     let mut world = World::with(options, Random::new(1));
     let id = world.connect_with(0, Scripted::new(room), Form::Plain, true, "a");

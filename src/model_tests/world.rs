@@ -155,7 +155,7 @@ impl World {
         self.notice_ends();
     }
 
-    /// Stops the server, lets everyone read, and checks what each client received.
+    /// Stops the server, has every client read, and checks what each received.
     pub(super) fn finish(mut self) {
         self.settle();
         self.handle.stop_by(Instant::now());
@@ -394,7 +394,7 @@ impl World {
         }
     }
 
-    /// Lets a client read, and its socket be written to again.
+    /// Makes a client read, so that its socket takes more.
     fn read(&mut self, id: ClientId, bytes: usize) {
         let peer = self.peer(id);
         if peer.is_reader {

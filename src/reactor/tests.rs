@@ -12,12 +12,12 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-/// A loop that never busy polls, one that often does in vain, and one that never parks.
+/// A loop that never busy polls, one whose tries often find nothing, and one that never parks.
 const BUSY_POLLS: [Duration; 3] =
     [Duration::ZERO, Duration::from_micros(5), Duration::from_secs(3600)];
 
-/// How often a test with another thread repeats. A loop that never parks gives up its core, if there is only
-/// one, every few milliseconds.
+/// Returns how often a test with another thread repeats. A loop that never parks gives up its core, if there is
+/// only one, every few milliseconds.
 fn repeats(busy_poll: Duration) -> usize {
     if busy_poll < Duration::from_secs(1) { 20_000 } else { 200 }
 }
@@ -37,7 +37,7 @@ impl Loop {
         Self { reactor: Reactor::new(time).unwrap(), tasks: LocalSet::new() }
     }
 
-    /// A watched socket, and its other end.
+    /// Makes a watched socket, and returns it with its other end.
     fn pair(&self) -> (Rc<Stream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

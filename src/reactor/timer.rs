@@ -44,7 +44,7 @@ mod linux {
     }
 
     impl Reactor {
-        /// How long the loop may park: without limit, since the timer is a source.
+        /// Returns how long the loop may park: without limit, since the timer is a source.
         #[allow(clippy::unused_self)]
         pub(in crate::reactor) fn timeout(&self) -> Option<Duration> {
             None
@@ -89,7 +89,7 @@ mod other {
     }
 
     impl Reactor {
-        /// How long the loop may park.
+        /// Returns how long the loop may park.
         pub(in crate::reactor) fn timeout(&self) -> Option<Duration> {
             let (at, waker) = self.timer.take()?;
             self.timer.set(Some((at, waker)));

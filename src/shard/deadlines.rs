@@ -25,8 +25,8 @@ type Key = (Instant, u64);
 pub(crate) struct Deadlines {
     waiting: RefCell<BTreeMap<Key, Waker>>,
     last_number: Cell<u64>,
-    /// When the task wakes, if a time is set. A deadline that is removed leaves it as it is: then the task wakes
-    /// once in vain.
+    /// When the task wakes, if a time is set. Removing a deadline leaves it as it is, so the task may wake when
+    /// nothing is due.
     wakes_at: Cell<Option<Instant>>,
     /// Wakes the task when there is an earlier deadline.
     earlier: Notify,

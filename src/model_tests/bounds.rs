@@ -9,6 +9,8 @@ use crate::{
     frame::Kind,
     options::{Options, SlowConsumer},
     protocol::{Plain, Protocol},
+    reactor::Next,
+    shard::Tick,
     transport::scripted::Scripted,
 };
 
@@ -283,4 +285,17 @@ fn a_client_that_leaves_many_rooms_leaves_them_over_several_ticks() {
     }
     assert!(ticks > 5, "{ticks} ticks");
     assert_eq!(world.handle.stats().rooms, 0);
+}
+
+#[test]
+fn a_shard_parks_when_everything_is_written_and_not_before() {
+    let (mut world, id) = world(options(), usize::MAX);
+    world.shards[0].1 = Tick::with_command_budget(1);
+    let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
+    for number in 0..10 {
+        Plain.message(&shard, &client, Kind::Text, number.to_string().as_bytes());
+    }
+    let tick = &mut world.shards[0].1;
+    while !matches!(shard.tick(tick, &|_, _| ()), Next::Park) {}
+    assert_eq!(texts(&world.peer(id).script.received()).len(), 10);
 }

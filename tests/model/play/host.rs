@@ -1,4 +1,4 @@
-//! One thread of the host, which calls whatever there is to be called.
+//! One thread of the host, which makes random calls.
 
 use std::{collections::BTreeSet, thread, time::Duration};
 

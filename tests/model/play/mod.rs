@@ -53,7 +53,7 @@ impl Stage<'_> {
         self.record().expected.insert(addr, client);
     }
 
-    /// The clients that are connected, as far as the host was told.
+    /// The clients that the host knows to be connected.
     fn connected(&self) -> Vec<(usize, ClientId)> {
         let mut connected: Vec<_> = self.record().ids.iter().map(|(one, id)| (*one, *id)).collect();
         connected.sort_unstable();

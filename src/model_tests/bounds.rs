@@ -94,6 +94,23 @@ fn what_a_client_does_not_read_is_kept_up_to_outbox_size_and_not_more() {
     // Each chunk counts for what it costs to keep.
     assert!(published > SIZE * 3 / 4, "closed after {published} bytes");
     assert_eq!(out.disconnect().unwrap().code, 1013);
+    assert_eq!(world.handle.stats().slow_consumers, 1);
+}
+
+#[test]
+fn every_message_and_byte_that_a_client_is_sent_is_counted_once() {
+    let (mut world, id) = world(options(), usize::MAX);
+    let before = world.handle.stats();
+    // Short ones are merged, the long one goes by itself.
+    for len in [1, 2, 3, 100 * KIB, 4] {
+        world.handle.publish("a", Kind::Binary, &vec![0; len]).unwrap();
+    }
+    for _ in 0..3 {
+        world.tick_once();
+    }
+    let (after, received) = (world.handle.stats(), world.peer(id).script.received().len() as u64);
+    assert_eq!(after.messages_delivered - before.messages_delivered, 5);
+    assert_eq!(after.bytes_delivered - before.bytes_delivered, received);
 }
 
 #[test]

@@ -6,10 +6,7 @@ mod review;
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     thread::ThreadId,
     time::{Duration, Instant},
 };
@@ -20,6 +17,7 @@ use tokio::sync::watch;
 use crate::{
     batch::{self, BatchError, Publication, SharedMemory},
     context::Context,
+    end::End,
     error::{Error, Result},
     event::{ClientId, Event},
     fanout::{command::Command, shard_handle::ShardHandle},
@@ -33,7 +31,7 @@ use crate::{
 pub(crate) type EventHandler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
 
 /// How long clients may take to answer the close frame after `request_stop`.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// How many messages of a batch are published to a room before the inboxes are checked for space.
 const MAX_ATOMIC: usize = 256;
@@ -50,20 +48,7 @@ pub(crate) struct Shared {
     pub(crate) dispatcher: OnceCell<ThreadId>,
     /// When the server ends at the latest, once it stops.
     pub(crate) deadline: watch::Sender<Option<Instant>>,
-    /// Whether clients had to be aborted at the deadline.
-    pub(crate) had_to_abort: AtomicBool,
-}
-
-impl Shared {
-    /// Logs how the server has ended.
-    pub(crate) fn log_end(&self) {
-        let clients = self.context.counters.connections_accepted.get();
-        if self.had_to_abort.load(Ordering::Relaxed) {
-            tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
-        } else {
-            tracing::info!(clients, "stopped");
-        }
-    }
+    pub(crate) end: End,
 }
 
 /// Calls a server from any thread. Cloning it is cheap; it does not keep the server running.
@@ -164,8 +149,18 @@ impl Handle {
         Ok(events)
     }
 
+    /// Waits up to `timeout` until the server has ended, whoever stops it: its ports are free and its clients are
+    /// gone. An event handler may still get the events that are left.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] if the server still runs; [`Error::Failed`] if it ended because a part of it could not
+    /// go on.
+    pub fn wait(&self, timeout: Duration) -> Result<()> {
+        self.shared.end.wait(timeout)
+    }
+
     /// Begins to stop the server and returns at once: no new connections, what was published is
-    /// delivered, every client is closed with code 1001 and has 10 s to answer. To wait for the
+    /// delivered, every client is closed with code 1001 and has 5 s to answer. To wait for the
     /// end, call [`Server::stop`](crate::Server::stop), which can shorten the time.
     pub fn request_stop(&self) {
         self.stop_by(Instant::now() + DRAIN);

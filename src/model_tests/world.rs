@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     rc::Rc,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -112,7 +112,7 @@ impl World {
             has_handler: false,
             dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
-            had_to_abort: AtomicBool::new(false),
+            end: crate::end::End::default(),
         });
         let handle = Handle { shared };
         Self {

@@ -1030,8 +1030,10 @@ CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32
  *
  * When this many events wait, or when their messages and requests hold 64 MiB, message events are
  * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
- * are never dropped: while the queue is full, further clients are answered with HTTP 503. Default:
- * 0, or 65,536 if there is a handler. At most 16,777,216.
+ * are never dropped: while the queue is full, further clients are answered with HTTP 503. While
+ * 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
+ * publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
+ * 65,536 if there is a handler. At most 16,777,216.
  */
 CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
 
@@ -1092,7 +1094,7 @@ chat_status chat_server_local_addr(const chat_server *server,
 CHAT_API chat_status chat_server_stats(const chat_server *server, chat_stats *out, size_t out_size);
 
 /**
- * Takes all events that wait, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
+ * Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
  * waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
  *
  * `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.

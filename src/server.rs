@@ -16,7 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use once_cell::sync::OnceCell;
 use tokio::{sync::watch, task::LocalSet};
 
 use crate::{
@@ -36,9 +35,6 @@ use crate::{
     startup::Startup,
     sys,
 };
-
-/// For how many events the dispatcher keeps memory between calls of the event handler.
-const MAX_KEPT_EVENTS: usize = 1024;
 
 /// What a server is started with: a configuration that has been checked.
 pub(crate) struct Parts {
@@ -83,7 +79,6 @@ impl Server {
             shards,
             addrs,
             has_handler: handler.is_some(),
-            dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
             end: End::default(),
         });
@@ -121,7 +116,7 @@ impl Server {
     /// not go on. The server has stopped all the same.
     /// [`Error::InHandler`] inside the event handler: use [`Handle::request_stop`] there.
     pub fn stop(&self, deadline: Duration) -> Result<()> {
-        if self.is_in_handler() {
+        if self.handle.is_in_handler() {
             return Err(Error::InHandler);
         }
         let now = Instant::now();
@@ -130,10 +125,6 @@ impl Server {
         self.handle.stop_by(deadline);
         self.join(|_| true);
         self.handle.shared.end.take_outcome()
-    }
-
-    fn is_in_handler(&self) -> bool {
-        self.handle.shared.dispatcher.get() == Some(&thread::current().id())
     }
 
     /// Waits until the wanted threads have ended. A second caller waits for the first one, which holds the lock.
@@ -193,7 +184,7 @@ impl Server {
     fn spawn_dispatcher(&self, handler: EventHandler) -> Result<()> {
         let handle = self.handle();
         let thread = self.spawn("libchat-events".to_owned(), move || {
-            let _ = handle.shared.dispatcher.set(thread::current().id());
+            handle.note_dispatcher();
             let mut events = Vec::new();
             while handle.shared.context.events.take(Duration::MAX, &mut events).is_ok() {
                 let call = AssertUnwindSafe(|| handler(&handle, &events));
@@ -201,8 +192,6 @@ impl Server {
                     tracing::error!(events = events.len(), "the event handler panicked");
                 }
                 events.clear();
-                // The next call of `take` swaps this memory into the queue: not with the size of a burst.
-                events.shrink_to(MAX_KEPT_EVENTS);
             }
         })?;
         self.own(thread);
@@ -213,7 +202,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.handle.stop_by(Instant::now());
-        if self.is_in_handler() {
+        if self.handle.is_in_handler() {
             // The thread that this runs on ends after the handler has returned.
             let current = thread::current().id();
             self.join(|thread| thread.thread().id() != current);

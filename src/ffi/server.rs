@@ -214,7 +214,7 @@ pub unsafe extern "C" fn chat_server_stats(
     })
 }
 
-/// Takes all events that wait, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
+/// Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
 /// waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
 ///
 /// `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.

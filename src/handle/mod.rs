@@ -5,13 +5,13 @@ mod client;
 mod review;
 
 use std::{
+    cell::Cell,
     net::SocketAddr,
+    ptr,
     sync::Arc,
-    thread::ThreadId,
     time::{Duration, Instant},
 };
 
-use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use crate::{
@@ -44,11 +44,15 @@ pub(crate) struct Shared {
     pub(crate) shards: Arc<[Arc<ShardHandle>]>,
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) has_handler: bool,
-    /// The thread that the handler is called on.
-    pub(crate) dispatcher: OnceCell<ThreadId>,
     /// When the server ends at the latest, once it stops.
     pub(crate) deadline: watch::Sender<Option<Instant>>,
     pub(crate) end: End,
+}
+
+thread_local! {
+    /// The server whose event handler this thread calls. `thread::current` would tell it too, but would allocate
+    /// on each thread of the host, in a way that looks like a leak.
+    static DISPATCHES: Cell<*const Shared> = const { Cell::new(ptr::null()) };
 }
 
 /// Calls a server from any thread. Cloning it is cheap; it does not keep the server running.
@@ -134,8 +138,8 @@ impl Handle {
         self.shared.context.counters.snapshot()
     }
 
-    /// Takes all events that wait, or waits up to `timeout` for one. Several threads may wait; each
-    /// event is taken once.
+    /// Takes the events that wait, the oldest first and at most 1,024, or waits up to `timeout` for one. Several
+    /// threads may wait; each event is taken once.
     ///
     /// # Errors
     /// [`Error::TimedOut`]; [`Error::Stopped`] once [`Event::Stopped`] has been taken;
@@ -174,6 +178,7 @@ impl Handle {
             *current = Some(current.map_or(deadline, |current| current.min(deadline)));
         });
         if is_first {
+            self.shared.context.events.close();
             // First the rooms, then the inboxes: so a published message is in every inbox before it closes.
             self.shared.rooms.stop();
             for shard in self.shared.shards.iter() {
@@ -186,6 +191,16 @@ impl Handle {
     /// Returns how long a message may be, in bytes.
     pub(crate) fn max_message_size(&self) -> usize {
         self.shared.context.options.max_message_size
+    }
+
+    /// Notes that this thread calls the event handler.
+    pub(crate) fn note_dispatcher(&self) {
+        DISPATCHES.set(Arc::as_ptr(&self.shared));
+    }
+
+    /// Whether this thread is in the event handler.
+    pub(crate) fn is_in_handler(&self) -> bool {
+        ptr::eq(DISPATCHES.get(), Arc::as_ptr(&self.shared))
     }
 
     fn is_stopping(&self) -> bool {

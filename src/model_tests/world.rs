@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use super::{
@@ -110,7 +109,6 @@ impl World {
             shards: handles,
             addrs: Vec::new(),
             has_handler: false,
-            dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
             end: crate::end::End::default(),
         });

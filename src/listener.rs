@@ -10,7 +10,7 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::select;
@@ -201,7 +201,7 @@ impl Acceptor {
             refuse_now(&self.context, &stream.into(), peer, why);
         }
         self.reserve = open_reserve();
-        shard.deadlines.until(Instant::now() + self.pause).await;
+        shard.deadlines.until(shard.shared.now() + self.pause).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
     }
 }

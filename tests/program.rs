@@ -37,18 +37,6 @@ fn it_prints_where_it_listens_and_leaves_in_peace_at_either_signal() {
 }
 
 #[test]
-fn a_second_signal_cuts_those_who_do_not_leave() {
-    let mut server = Running::start(&["--listen", "127.0.0.1:0", "--drain", "1h"]);
-    let mut client = Peer::join(server.address(), "/");
-    server.signal("-TERM");
-    assert_eq!(client.closed().0, 1001);
-    server.signal("-TERM");
-    let (status, log) = server.end();
-    assert_eq!(status, Some(0), "{log}");
-    assert!(log.contains("some clients did not leave in time"), "{log}");
-}
-
-#[test]
 fn a_port_in_use_is_one_clear_line_and_status_1() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();

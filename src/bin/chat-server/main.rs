@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let status = match start(signals, &stdout, &stderr) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { text, status }) => {
-            stderr.print(&format!("chat-server: {text} (see --help)\n"));
+            stderr.print(&format!("chat-server: {text}\n"));
             ExitCode::from(status)
         }
     };
@@ -68,20 +68,21 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(what: &str, error: &io::Error) -> Self {
-        Self { text: format!("{what}: {error}"), status: 1 }
+    /// A failure of the start.
+    fn new(text: &str, status: u8) -> Self {
+        Self { text: format!("{text} (see --help)"), status }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let Error::InvalidConfig(problems) = error else {
-            return Self { text: error.to_string(), status: 1 };
+            return Self::new(&error.to_string(), 1);
         };
         let flags = problems
             .iter()
             .map(|problem| format!("--{}: {}", problem.option.replace('_', "-"), problem.text));
-        Self { text: flags.collect::<Vec<_>>().join("; "), status: USAGE }
+        Self::new(&flags.collect::<Vec<_>>().join("; "), USAGE)
     }
 }
 
@@ -95,8 +96,7 @@ fn start(
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
-            let text = line.trim_start_matches("error: ").to_owned();
-            return Err(Failure { text, status: USAGE });
+            return Err(Failure::new(line.trim_start_matches("error: "), USAGE));
         }
         Err(help_or_version) => {
             stdout.print(&help_or_version.to_string());
@@ -105,7 +105,7 @@ fn start(
     };
     log::start(stderr.clone(), flags.log);
     let (runtime, signals) =
-        signals.map_err(|error| Failure::new("cannot wait for signals", &error))?;
+        signals.map_err(|error| Failure::new(&format!("cannot wait for signals: {error}"), 1))?;
     run(&flags, &runtime, signals, stdout)
 }
 
@@ -124,38 +124,62 @@ fn run(
         stdout.print(&format!("listening on ws://{addr}/\n"));
     }
     let logging = (flags.event_queue > 0).then(|| log_events(server.handle())).transpose();
-    let logging = logging.map_err(|error| Failure::new("cannot start a thread", &error))?;
-    runtime.block_on(signals.stop_requested());
-    let stopped = begin_stop(&server, flags.drain);
-    tracing::info!("stopping; a second signal stops at once");
-    let second = runtime.block_on(async {
-        matches!(select(stopped, pin!(signals.stop_requested())).await, Either::Right(_))
-    });
-    if second {
-        // The result is left out: the log says whether connections were aborted.
-        let _ = server.stop(Duration::ZERO);
-    }
+    let logging = logging.map_err(no_thread)?;
+    let ended = watch_end(server.handle()).map_err(no_thread)?;
+    runtime.block_on(serve(&server, &mut signals, ended, flags.drain));
+    // Stops what has not ended, and joins what has.
+    let outcome = server.stop(Duration::ZERO);
     if let Some(logging) = logging {
         // The server's last event ends the thread that sends nothing.
         let _ = logging.recv_timeout(LAST_EVENTS);
     }
-    Ok(())
+    match outcome {
+        Err(Error::Failed) => {
+            let text = "a part of the server could not go on, so it has stopped; the log says why";
+            Err(Failure { text: text.to_owned(), status: 1 })
+        }
+        // If connections were aborted, the log says so.
+        _ => Ok(()),
+    }
 }
 
-/// Begins to stop the server, on a thread of its own: this one waits for a second signal meanwhile. The channel
-/// ends when the server has.
-fn begin_stop(server: &Arc<Server>, drain: Duration) -> oneshot::Receiver<()> {
-    let (stopping, stopped) = oneshot::channel();
+fn no_thread(error: io::Error) -> Failure {
+    Failure::new(&format!("cannot start a thread: {error}"), 1)
+}
+
+/// Waits until the server has stopped, because of a signal or by itself, or shall stop at once.
+async fn serve(
+    server: &Arc<Server>,
+    signals: &mut Signals,
+    mut ended: oneshot::Receiver<()>,
+    drain: Duration,
+) {
+    if let Either::Left(_) = select(&mut ended, pin!(signals.stop_requested())).await {
+        return;
+    }
+    begin_stop(server, drain);
+    tracing::info!("stopping; a second signal stops at once");
+    select(&mut ended, pin!(signals.stop_requested())).await;
+}
+
+/// Begins to stop the server, on a thread of its own: this one waits for a second signal meanwhile.
+fn begin_stop(server: &Arc<Server>, drain: Duration) {
     let owned = Arc::clone(server);
-    let thread = threads::spawn("stop", move || {
-        let _ = owned.stop(drain);
-        drop(stopping);
-    });
+    let thread = threads::spawn("stop", move || owned.stop(drain));
     if thread.is_err() {
-        // Without another thread, a second signal is not seen.
+        // No thread is left: a second signal is not seen. Its result is that of the next call.
         let _ = server.stop(drain);
     }
-    stopped
+}
+
+/// Waits for the end of the server, on a thread of its own; then the channel ends.
+fn watch_end(handle: Handle) -> io::Result<oneshot::Receiver<()>> {
+    let (waiting, ended) = oneshot::channel();
+    threads::spawn("wait", move || {
+        let _ = handle.wait(Duration::MAX);
+        drop(waiting);
+    })?;
+    Ok(ended)
 }
 
 /// Logs events until the server has stopped; then the channel ends.

@@ -110,7 +110,8 @@ impl Config {
     }
 
     /// Sets how long a handshake may take in total, from the accepted connection to the upgrade. A
-    /// handshake that takes longer is answered with HTTP 408 and closed.
+    /// handshake that takes longer is answered with HTTP 408 and closed; if nothing of a request has
+    /// come, it is closed without an answer.
     ///
     /// Default: 5 s. From 10 ms to 1 day.
     pub fn handshake_timeout(&mut self, timeout: Duration) -> &mut Self {

@@ -96,21 +96,10 @@ impl Shard {
         rooms: Arc<Rooms>,
         reactor: Rc<Reactor>,
     ) -> Rc<Self> {
-        let shared = OutboundShared::new(Arc::clone(&context));
-        Self::with(index, context, handle, rooms, reactor, shared)
-    }
-
-    /// Makes a shard with a clock of its own.
-    pub(crate) fn with(
-        index: usize,
-        context: Arc<Context>,
-        handle: Arc<ShardHandle>,
-        rooms: Arc<Rooms>,
-        reactor: Rc<Reactor>,
-        shared: Rc<OutboundShared>,
-    ) -> Rc<Self> {
+        let clock = Rc::clone(&reactor.clock);
+        let shared = OutboundShared::new(Arc::clone(&context), Rc::clone(&clock));
         handle.inbox.set_waker(reactor.waker());
-        let pings = Pings::new(context.options.ping_interval);
+        let pings = Pings::new(context.options.ping_interval, clock.now());
         Rc::new(Self {
             index,
             context,
@@ -127,7 +116,7 @@ impl Shard {
             writable: Writable::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             pings,
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(clock),
             held: Cell::new(0),
             stopping: Cell::new(false),
             failed: Cell::new(false),
@@ -221,7 +210,7 @@ impl Shard {
 
     /// Starts to ping a client.
     pub(crate) fn start_pings(&self, client: ClientId) {
-        self.pings.add(client, Instant::now(), &self.clients.borrow());
+        self.pings.add(client, self.shared.now(), &self.clients.borrow());
     }
 
     /// Makes a client unreachable for the host, since it is closing or gone.

@@ -8,20 +8,17 @@ mod peer;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     net::TcpListener,
     path::Path,
     process::Stdio,
-    sync::mpsc::channel,
-    thread,
     time::{Duration, Instant},
 };
 
 use child::{
-    Running, program, program_in_shell,
+    Lines, Running, program, program_in_shell,
     streams::{Broken, full_pipe},
 };
-use peer::{PATIENCE, Peer};
+use peer::Peer;
 
 /// A server that says much.
 const CHATTY: [&str; 8] = [
@@ -128,17 +125,12 @@ fn lines_that_were_lost_are_counted_where_they_would_stand() {
     };
     // More than may wait.
     (0..2000).for_each(|_| say());
-    let (sender, lines) = channel();
-    thread::spawn(move || {
-        let lines = BufReader::new(reader).lines().map(Result::unwrap);
-        lines.filter(|line| !line.is_empty()).try_for_each(|line| sender.send(line))
-    });
-    let line = || lines.recv_timeout(PATIENCE).expect("the server logs");
+    let lines = Lines::of(reader);
     let mut found = Vec::new();
     // The lines that fit stand before the gap, and a line that fits again says how wide it was.
     let lost = loop {
         say();
-        let line = line();
+        let line = lines.find("chat");
         if let Some((_, lost)) = line.split_once("could not be written: ") {
             break lost.parse::<usize>().unwrap();
         }
@@ -146,7 +138,7 @@ fn lines_that_were_lost_are_counted_where_they_would_stand() {
     };
     assert!(lost > 0);
     assert_eq!(found, (0..found.len()).collect::<Vec<_>>(), "no line is lost unsaid");
-    assert_eq!(number(&line()), Some(found.len() + lost));
+    assert_eq!(number(&lines.find("chat")), Some(found.len() + lost));
 }
 
 /// The number of a message whose event a line is.

@@ -8,12 +8,9 @@ mod peer;
 mod preload;
 mod support;
 
-use std::{
-    io::{BufRead, BufReader},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use child::{Running, program};
+use child::{Lines, Running, program};
 use peer::Peer;
 use preload::Switch;
 
@@ -37,17 +34,17 @@ fn each_signal_that_asks_for_an_end_closes_the_clients_first() {
 fn sighup_ends_nothing_and_is_logged() {
     let mut server = Running::start(&ARGS);
     let mut client = Peer::join(server.address(), "/");
-    let mut log = BufReader::new(server.child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let log = Lines::of(server.child.stderr.take().unwrap());
     for _ in 0..3 {
         server.signal("-HUP");
-        log.find(|line| line.contains("SIGHUP ignored")).unwrap();
+        log.find("SIGHUP ignored");
         client.is_served();
     }
     server.signal("-TERM");
     assert_eq!(client.closed().0, 1001);
     // Nor does it cut clients while the server stops.
     server.signal("-HUP");
-    log.find(|line| line.contains("SIGHUP ignored")).unwrap();
+    log.find("SIGHUP ignored");
     client.answer_close(1001);
     assert_eq!(server.status(), Some(0));
 }

@@ -9,10 +9,12 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
 };
 
-use crate::peer::eventually;
+use crate::peer::{PATIENCE, eventually};
 
 /// The program with arguments, and with pipes that the test reads.
 pub(crate) fn program(args: &[&str]) -> Command {
@@ -30,11 +32,40 @@ pub(crate) fn program_in_shell(script: &str, args: &[&str]) -> Command {
     command
 }
 
+/// The lines of a pipe, each of which is awaited for a bounded time.
+#[derive(Debug)]
+pub(crate) struct Lines(Receiver<String>);
+
+impl Lines {
+    pub(crate) fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(pipe).lines().map(|line| line.expect("UTF-8"));
+            lines.try_for_each(|line| sender.send(line))
+        });
+        Self(lines)
+    }
+
+    pub(crate) fn next(&self) -> String {
+        self.0.recv_timeout(PATIENCE).expect("a line")
+    }
+
+    /// Reads up to the next line that contains a text.
+    pub(crate) fn find(&self, text: &str) -> String {
+        loop {
+            let line = self.next();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+}
+
 /// The program while it runs; killed if a test fails.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) child: Child,
-    stdout: Option<BufReader<ChildStdout>>,
+    stdout: Option<Lines>,
 }
 
 impl Running {
@@ -44,16 +75,14 @@ impl Running {
 
     pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.spawn().expect("it can be started");
-        let stdout = child.stdout.take().map(BufReader::new);
+        let stdout = child.stdout.take().map(Lines::of);
         Self { child, stdout }
     }
 
     /// Reads one line that says where it listens.
     pub(crate) fn address(&mut self) -> SocketAddr {
-        let mut line = String::new();
-        let stdout = self.stdout.as_mut().expect("a pipe");
-        stdout.read_line(&mut line).expect("UTF-8");
-        let address = line.strip_prefix("listening on ws://").and_then(|it| it.strip_suffix("/\n"));
+        let line = self.stdout.as_ref().expect("a pipe").next();
+        let address = line.strip_prefix("listening on ws://").and_then(|it| it.strip_suffix('/'));
         address.unwrap_or_else(|| panic!("{line:?}")).parse().expect("an address")
     }
 

@@ -124,8 +124,8 @@ fn run(
         stdout.print(&format!("listening on ws://{addr}/\n"));
     }
     let logging = (flags.event_queue > 0).then(|| log_events(server.handle())).transpose();
-    let logging = logging.map_err(no_thread)?;
-    let ended = watch_end(server.handle()).map_err(no_thread)?;
+    let logging = logging.map_err(|error| no_thread(&error))?;
+    let ended = watch_end(server.handle()).map_err(|error| no_thread(&error))?;
     runtime.block_on(serve(&server, &mut signals, ended, flags.drain));
     // Stops what has not ended, and joins what has.
     let outcome = server.stop(Duration::ZERO);
@@ -143,7 +143,7 @@ fn run(
     }
 }
 
-fn no_thread(error: io::Error) -> Failure {
+fn no_thread(error: &io::Error) -> Failure {
     Failure::new(&format!("cannot start a thread: {error}"), 1)
 }
 

@@ -8,6 +8,7 @@
 mod admissions;
 mod apply;
 mod deadlines;
+mod expiry;
 mod memberships;
 mod outboxes;
 mod pings;
@@ -141,6 +142,9 @@ impl Shard {
         self.spawn_vital(pings::run(Rc::clone(self)));
         self.spawn_vital(deadlines::run(Rc::clone(self), timer));
         self.spawn_vital(outboxes::run(Rc::clone(self)));
+        if self.index == 0 {
+            self.spawn_vital(expiry::run(Rc::clone(self)));
+        }
         if !self.context.options.review_timeout.is_zero() {
             self.spawn_vital(reviews::run(Rc::clone(self)));
         }

@@ -88,8 +88,6 @@ impl Connection {
         let (shard, client) = (Rc::clone(&guard.shard), Rc::clone(&guard.client));
         let context = Arc::clone(&shard.context);
         let room = client.room().map(|(_, name)| name).unwrap_or_default();
-        shard.add_client(&client);
-        shard.start_pings(client.id());
         let connection = Rc::new(Self {
             guard,
             protocol: Plain,
@@ -102,6 +100,9 @@ impl Connection {
             _permit: permit,
             _load: load,
         });
+        // From here on the connection removes the client again, whatever panics.
+        shard.add_client(&client);
+        shard.start_pings(client.id());
         client.out().open();
         if shard.is_stopping() {
             // The shard has closed its clients, and this one was not among them.

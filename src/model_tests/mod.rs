@@ -5,6 +5,7 @@
 
 mod bounds;
 mod expected;
+mod full_inbox;
 mod random;
 mod world;
 

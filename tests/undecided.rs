@@ -2,7 +2,7 @@
 
 mod peer;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat::{Config, DecisionId, Event, Kind, Overdue, Server};
 use peer::{
@@ -156,4 +156,24 @@ fn what_one_read_held_may_exceed_the_bound_and_no_more_is_read() {
     server.refuse(first).unwrap();
     // One less is as much too many.
     is_passed_over(&mut events, &mut other);
+}
+
+#[test]
+fn a_client_that_is_closed_has_left_when_all_is_decided_and_not_when_it_answers() {
+    let server = reviewing(|_| ());
+    let mut events = Events::of(&server);
+    let mut peer = Peer::join(server.local_addr(), "/");
+    let client = events.connected();
+    peer.say("undecided");
+    let decision = request(&mut events).0;
+    server.disconnect(client, 4000, "").unwrap();
+    assert_eq!(peer.closed().0, 4000);
+    let begun = Instant::now();
+    assert!(events.now().is_empty(), "not before its message is decided");
+    server.allow(decision).unwrap();
+    assert!(matches!(events.next(), Event::Message { offset: 1, .. }));
+    assert_eq!(events.left(client).0, 4000);
+    // It has 5 s to answer.
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    peer.answer_close(4000);
 }

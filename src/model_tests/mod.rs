@@ -4,6 +4,7 @@
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
 mod bounds;
+mod controls;
 mod expected;
 mod full_inbox;
 mod random;

@@ -213,6 +213,40 @@ fn a_stop_ends_every_call_that_waits() {
 }
 
 #[test]
+fn a_batch_waits_publish_timeout_once_for_all_of_it_and_tells_how_much_was_published() {
+    let (mut world, clients) = world(1, TIMEOUT);
+    fill(&world, clients[0]);
+    let handle = world.handle.clone();
+    let begun = Instant::now();
+    let failed = thread::scope(|scope| {
+        let publishing = scope.spawn(|| {
+            // What is for the first room fills the inbox again.
+            let long = vec![b'x'; 1024 * 1024];
+            let to = |room| Publication { room, kind: Kind::Text, data: &long };
+            handle.publish_batch(&[[to("a"); 16], [to("new"); 16]].concat()).unwrap_err()
+        });
+        make_space_late(&mut world, 1, begun);
+        publishing.join().unwrap()
+    });
+    let took = begun.elapsed();
+    assert!((TIMEOUT..TIMEOUT * 3 / 2).contains(&took), "{took:?}");
+    assert!(matches!(failed.error, Error::QueueFull));
+    assert_eq!((failed.published, world.handle.stats().messages_published), (16, 16));
+    (0..500).for_each(|_| world.tick_once());
+    assert_eq!(world.handle.publish("new", Kind::Text, b"").unwrap(), 1);
+}
+
+/// Waits until so many calls wait for an inbox and three quarters of their time are over, and makes space in it.
+fn make_space_late(world: &mut World, waiting: usize, begun: Instant) {
+    let shard = Rc::clone(&world.shards[0].0);
+    while shard.handle.inbox.waiting() < waiting {
+        thread::yield_now();
+    }
+    assert!(shard.handle.inbox.wait_for_space(begun + TIMEOUT * 3 / 4).is_err());
+    world.tick_shard(0);
+}
+
+#[test]
 fn a_call_that_waits_for_an_inbox_and_then_for_the_host_waits_publish_timeout_in_all() {
     let (mut world, clients) = world(1, TIMEOUT);
     let client = clients[0];
@@ -224,12 +258,8 @@ fn a_call_that_waits_for_an_inbox_and_then_for_the_host_waits_publish_timeout_in
         let (identity, room) = (None, Arc::clone(&room));
         queue.push(Event::Joined { client, identity, room });
     }
-    let later = Instant::now() + TIMEOUT * 3 / 4;
-    let make_space = |world: &mut World| {
-        // The inbox has space when most of the time is over.
-        assert!(world.shards[0].0.handle.inbox.wait_for_space(later).is_err());
-        world.tick_shard(0);
-    };
+    let begun = Instant::now();
+    let make_space = |world: &mut World| make_space_late(world, CALLS.len(), begun);
     for (name, outcome, took) in call_all(&mut world, client, CALLS.len(), make_space) {
         if ["join", "leave"].contains(&name) {
             assert!(matches!(outcome, Err(Error::QueueFull)), "{name}: {outcome:?}");

@@ -135,6 +135,11 @@ fn nobody_but_the_host_waits_for_a_handler_that_waits() {
 }
 
 #[test]
+fn a_call_beyond_the_bound_of_an_inbox_waits_publish_timeout_and_does_nothing() {
+    passes("full");
+}
+
+#[test]
 fn the_host_decides_who_comes_in_and_what_is_said() {
     passes("decisions");
 }

@@ -4,7 +4,9 @@
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
 mod bounds;
+mod controls;
 mod expected;
+mod full_inbox;
 mod random;
 mod world;
 

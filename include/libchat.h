@@ -65,6 +65,7 @@
  * | refuse                            |                                      |                   |
  * | chat_server_local_addr, stats     | any, also in a handler               | no                |
  * | chat_server_request_stop          | any, also in a handler               | no                |
+ * | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
  * | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
  * | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
  * |                                   |                                      | and for a handler |
@@ -147,7 +148,7 @@
 #define CHAT_ADDR_SIZE 64
 
 /**
- * The timeout with which chat_server_next_events waits without end.
+ * The timeout with which chat_server_next_events and chat_server_wait wait without end.
  */
 #define CHAT_WAIT_FOREVER UINT32_MAX
 
@@ -216,6 +217,10 @@ enum chat_status
    * The client is in as many rooms as it may be.
    */
   CHAT_ERR_TOO_MANY_ROOMS = -12,
+  /**
+   * A part of the server could not go on, so the server has stopped by itself. The log says why.
+   */
+  CHAT_ERR_FAILED = -13,
   /**
    * The port is in use.
    */
@@ -496,8 +501,8 @@ typedef struct chat_headers chat_headers;
  * chat_server_publish, chat_server_publish_batch, chat_server_send, chat_server_disconnect,
  * chat_server_accept, chat_server_reject, chat_server_join, chat_server_leave,
  * chat_server_set_echo, chat_server_set_identity, chat_server_allow, chat_server_allow_changed,
- * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_request_stop,
- * chat_server_stop, chat_server_free.
+ * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
+ * chat_server_request_stop, chat_server_stop, chat_server_free.
  */
 typedef struct chat_server chat_server;
 
@@ -1025,8 +1030,10 @@ CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32
  *
  * When this many events wait, or when their messages and requests hold 64 MiB, message events are
  * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
- * are never dropped: while the queue is full, further clients are answered with HTTP 503. Default:
- * 0, or 65,536 if there is a handler. At most 16,777,216.
+ * are never dropped: while the queue is full, further clients are answered with HTTP 503. While
+ * 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
+ * publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
+ * 65,536 if there is a handler. At most 16,777,216.
  */
 CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
 
@@ -1087,7 +1094,7 @@ chat_status chat_server_local_addr(const chat_server *server,
 CHAT_API chat_status chat_server_stats(const chat_server *server, chat_stats *out, size_t out_size);
 
 /**
- * Takes all events that wait, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
+ * Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
  * waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
  *
  * `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.
@@ -1101,7 +1108,19 @@ chat_status chat_server_next_events(chat_server *server,
                                     chat_events **out);
 
 /**
- * Begins to stop a server as chat_server_stop does, with 10 s for the clients, and returns at
+ * Waits until a server has ended, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER waits without
+ * end. CHAT_OK: the server was stopped, its ports are free, its clients are gone. An event handler
+ * may still get the events that are left. It works after the end too.
+ *
+ * A server ends when the host stops it. It also ends by itself, with CHAT_ERR_FAILED, when one of
+ * its threads cannot go on, for example because of a bug in libchat; the log says why. So a host
+ * that takes no events learns here that the server is gone. Statuses: CHAT_ERR_TIMED_OUT if the
+ * server still runs, CHAT_ERR_FAILED.
+ */
+CHAT_API chat_status chat_server_wait(const chat_server *server, uint32_t timeout_ms);
+
+/**
+ * Begins to stop a server as chat_server_stop does, with 5 s for the clients, and returns at
  * once. For handlers. To wait for the end, call chat_server_stop, which can also shorten the time.
  */
 CHAT_API chat_status chat_server_request_stop(chat_server *server);
@@ -1114,9 +1133,10 @@ CHAT_API chat_status chat_server_request_stop(chat_server *server);
  * When this returns, the ports are free and no handler runs. It therefore also waits, longer than
  * `drain_ms` if need be, until the event handler has returned and has got the events that are
  * left: do not hold a lock that the handler needs. The handle stays valid until chat_server_free,
- * and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT if connections were aborted
- * (the server has stopped all the same); CHAT_ERR_IN_HANDLER inside an event handler of this
- * server (nothing is done: call chat_server_request_stop).
+ * and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT, once, if connections were
+ * aborted, and CHAT_ERR_FAILED if the server had ended by itself (chat_server_wait): the server has
+ * stopped all the same; CHAT_ERR_IN_HANDLER inside an event handler of this server (nothing is
+ * done: call chat_server_request_stop).
  */
 CHAT_API chat_status chat_server_stop(chat_server *server, uint32_t drain_ms);
 

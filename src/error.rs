@@ -55,6 +55,8 @@ pub enum Error {
     DecisionNotFound,
     /// The server is stopping or has stopped.
     Stopped,
+    /// A part of the server could not go on, so the server has stopped by itself. The log says why. Start another.
+    Failed,
     /// The given time was not enough. The call may have had a part of its effect: see the call.
     TimedOut,
     /// More waits to be delivered than the server may keep, and did so for the whole publish
@@ -130,6 +132,9 @@ impl fmt::Display for Error {
                 f.write_str("no such decision; it was made before, or its time is over")
             }
             Self::Stopped => f.write_str("the server has stopped"),
+            Self::Failed => f.write_str(
+                "a part of the server could not go on, so it has stopped; the log says why; start another",
+            ),
             Self::TimedOut => f.write_str("the time given was not enough"),
             Self::QueueFull => f.write_str("too much waits to be delivered; publish again later"),
             Self::InHandler => f.write_str(

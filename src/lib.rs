@@ -100,6 +100,7 @@ mod stats;
 mod event;
 
 mod context;
+mod end;
 mod history;
 
 mod reactor;

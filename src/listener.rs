@@ -92,7 +92,7 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "the listener cannot be watched");
-            return;
+            return shard.fail();
         }
     };
     let mut acceptor = Acceptor {

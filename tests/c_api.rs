@@ -85,6 +85,11 @@ fn a_program_with_an_earlier_header_runs_with_this_library() {
 }
 
 #[test]
+fn a_host_without_events_learns_that_its_server_could_not_go_on() {
+    passes("failed");
+}
+
+#[test]
 fn many_servers_run_in_one_process() {
     passes("many");
 }

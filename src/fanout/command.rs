@@ -120,8 +120,11 @@ pub(crate) enum Command {
     Decide(ClientId, DecisionId, Verdict),
     /// Serves a connection that the listener accepted.
     Accept(Box<AcceptedStream>),
-    /// Ends a shard whose timer failed.
+    /// Ends a shard of which a part failed.
     Fail,
+    /// Panics on the shard's thread.
+    #[cfg(test)]
+    Panic,
     /// Drains and ends. Nothing follows.
     Stop,
 }
@@ -192,6 +195,8 @@ impl Command {
             Self::Decide(..) => WRITE / 4,
             Self::Accept(_) => 8 * WRITE,
             Self::Fail | Self::Stop => 0,
+            #[cfg(test)]
+            Self::Panic => 0,
         }
     }
 

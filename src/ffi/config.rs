@@ -432,8 +432,10 @@ pub extern "C" fn chat_config_set_publish_timeout(
 ///
 /// When this many events wait, or when their messages and requests hold 64 MiB, message events are
 /// dropped and counted, and a message that needs a decision is refused. Connects and disconnects
-/// are never dropped: while the queue is full, further clients are answered with HTTP 503. Default:
-/// 0, or 65,536 if there is a handler. At most 16,777,216.
+/// are never dropped: while the queue is full, further clients are answered with HTTP 503. While
+/// 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
+/// publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
+/// 65,536 if there is a handler. At most 16,777,216.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_event_queue(
     config: Option<&mut chat_config>,

@@ -64,6 +64,7 @@
 //! | refuse                            |                                      |                   |
 //! | chat_server_local_addr, stats     | any, also in a handler               | no                |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
+//! | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
 //! | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
 //! | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
 //! |                                   |                                      | and for a handler |

@@ -4,11 +4,10 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     rc::Rc,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use super::{
@@ -110,9 +109,8 @@ impl World {
             shards: handles,
             addrs: Vec::new(),
             has_handler: false,
-            dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
-            had_to_abort: AtomicBool::new(false),
+            end: crate::end::End::default(),
         });
         let handle = Handle { shared };
         Self {

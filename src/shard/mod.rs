@@ -19,6 +19,7 @@ mod tick;
 use std::{
     cell::{Cell, RefCell},
     io,
+    panic::AssertUnwindSafe,
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -28,7 +29,7 @@ use futures_util::FutureExt;
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{Notify, watch},
-    task::LocalSet,
+    task::{LocalSet, spawn_local},
 };
 
 use self::{
@@ -78,7 +79,7 @@ pub(crate) struct Shard {
     /// How many connections hold input.
     held: Cell<usize>,
     stopping: Cell<bool>,
-    /// Whether its timer failed: then it ends.
+    /// Whether a part of it failed: then it ends.
     failed: Cell<bool>,
     last_client: Cell<u64>,
     /// Wakes the tasks that end when the shard stops.
@@ -148,11 +149,11 @@ impl Shard {
         timer: Timer,
         accept: impl Fn(&Rc<Self>, AcceptedStream),
     ) -> io::Result<Option<bool>> {
-        drop(tasks.spawn_local(pings::run(Rc::clone(self))));
-        drop(tasks.spawn_local(deadlines::run(Rc::clone(self), timer)));
-        drop(tasks.spawn_local(outboxes::run(Rc::clone(self))));
+        self.spawn_vital(pings::run(Rc::clone(self)));
+        self.spawn_vital(deadlines::run(Rc::clone(self), timer));
+        self.spawn_vital(outboxes::run(Rc::clone(self)));
         if !self.context.options.review_timeout.is_zero() {
-            drop(tasks.spawn_local(reviews::run(Rc::clone(self))));
+            self.spawn_vital(reviews::run(Rc::clone(self)));
         }
         let mut tick = Tick::new();
         self.reactor.run(tasks, || self.tick(&mut tick, &accept))?;
@@ -177,8 +178,19 @@ impl Shard {
         outcome
     }
 
-    /// Ends the shard and its clients, since its timer failed.
-    fn fail(&self) {
+    /// Spawns a task without which the shard cannot go on: if it panics, the shard ends, and with it the server.
+    pub(crate) fn spawn_vital(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let shard = Rc::clone(self);
+        drop(spawn_local(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!("a task of a shard panicked");
+                shard.fail();
+            }
+        }));
+    }
+
+    /// Ends the shard and its clients, since a part of it failed.
+    pub(crate) fn fail(&self) {
         self.failed.set(true);
         // Wakes the shard. The inbox stays open, since inboxes close after all rooms. Fails if the server stops.
         let _ = self.handle.inbox.push(Command::Fail);

@@ -109,7 +109,7 @@ impl Reviews {
             state.due.retain(|(_, _, decision)| undecided.has(*decision));
         }
         drop(state);
-        if !shard.context.events.push_message(event, len, &shard.context.counters) {
+        if !shard.context.events.push_message(event, &shard.context.counters) {
             // The event was dropped, so the host cannot decide.
             shard.handle.undecided.reviews.take(decision);
             self.decide(shard, client.id(), decision, Verdict::Refuse);

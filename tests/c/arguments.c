@@ -157,6 +157,7 @@ static void no_objects(void) {
   NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
   NO_SERVER(chat_server_next_events(NULL, 0, &events));
   NO_SERVER(chat_server_request_stop(NULL));
+  NO_SERVER(chat_server_wait(NULL, 0));
   NO_SERVER(chat_server_stop(NULL, 0));
   chat_server_free(NULL);
 }

@@ -50,6 +50,7 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_stats(server, &stats, sizeof stats));
   FORKED(chat_server_next_events(server, CHAT_WAIT_FOREVER, &events));
   FORKED(chat_server_request_stop(server));
+  FORKED(chat_server_wait(server, CHAT_WAIT_FOREVER));
   FORKED(chat_server_stop(server, UINT32_MAX));
   chat_server_free(server);
 }

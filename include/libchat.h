@@ -84,7 +84,11 @@
  * but a bug (CHAT_ERR_PANIC, CHAT_ERR_FAILED) makes Rust's standard library write to standard
  * error, and read RUST_BACKTRACE. A small allocation that fails writes a line there too, and
  * aborts the process. The library's threads block all signals, so that the host's threads receive
- * them. The shared library is not unloaded once it is loaded.
+ * them, but those that a fault raises (SEGV, BUS, FPE, ILL, TRAP, SYS): a crash reporter of the
+ * host sees a fault in a handler. A handler has 8 MiB of stack. No function is async-signal-safe:
+ * a signal handler sets a flag, or writes to a pipe, and a thread of the host makes the call. A
+ * thread cannot be cancelled (pthread_cancel) inside a call, but after it. The shared library is
+ * not unloaded once it is loaded.
  *
  * Forks. In the child of a fork, every call of a server of the parent returns CHAT_ERR_FORKED. (The
  * first chat_server_start registers a function with pthread_atfork, which counts forks.) The child
@@ -105,7 +109,6 @@
 #ifndef LIBCHAT_H
 #define LIBCHAT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -734,6 +737,10 @@ typedef struct {
    * Messages that the host did not decide on in time, refused or not (chat_config_set_overdue).
    */
   uint64_t reviews_timed_out;
+  /**
+   * Requests for a page, such as `GET /health`, that were answered with status 200.
+   */
+  uint64_t requests_answered;
 } chat_stats;
 
 /**
@@ -766,6 +773,28 @@ typedef struct {
    */
   uint32_t reserved;
 } chat_message;
+
+/**
+ * A header of the answer to a client that is rejected, for chat_server_reject.
+ */
+typedef struct {
+  /**
+   * The name: letters, digits and hyphens.
+   */
+  const char *name;
+  /**
+   * The length of `name` in bytes.
+   */
+  size_t name_len;
+  /**
+   * The value, without line breaks and other control characters.
+   */
+  const char *value;
+  /**
+   * The length of `value` in bytes.
+   */
+  size_t value_len;
+} chat_header;
 
 /**
  * A log handler. It gets the line's CHAT_LOG_... level, and its text, which is valid until the
@@ -884,9 +913,10 @@ CHAT_API chat_status chat_config_set_busy_poll(chat_config *config, uint32_t tim
 
 /**
  * Sets whether a sender receives its own messages. A client overrides this for itself with
- * `?echo=false` or `?echo=true`. Default: true.
+ * `?echo=false` or `?echo=true`. `echo` is 0 or 1. Default: 1. Statuses: CHAT_ERR_INVALID_ARGUMENT
+ * for another number.
  */
-CHAT_API chat_status chat_config_set_echo(chat_config *config, bool echo);
+CHAT_API chat_status chat_config_set_echo(chat_config *config, uint32_t echo);
 
 /**
  * Sets how many clients may be connected at once. A further client is answered with HTTP 503.
@@ -908,8 +938,8 @@ CHAT_API chat_status chat_config_set_max_handshakes(chat_config *config, uint32_
 
 /**
  * Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
- * milliseconds. A handshake that takes longer is answered with HTTP 408 and closed. Default:
- * 5,000. From 10 to 86,400,000 (1 day).
+ * milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of a
+ * request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1 day).
  */
 CHAT_API chat_status chat_config_set_handshake_timeout(chat_config *config, uint32_t timeout_ms);
 
@@ -958,16 +988,16 @@ CHAT_API chat_status chat_config_set_overdue(chat_config *config, uint32_t outco
 
 /**
  * Sets how long a message may be, in bytes of payload. A client that sends a longer message is
- * closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB. From
- * 1 byte to 1 GiB.
+ * closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4
+ * KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
  */
 CHAT_API chat_status chat_config_set_max_message_size(chat_config *config, size_t bytes);
 
 /**
  * Sets how many bytes may wait for one client that does not read them. Beyond this size the client
  * is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for each write.
- * Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64
- * GiB.
+ * Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more.
+ * At least `max_message_size` + 4 KiB, at most 64 GiB.
  */
 CHAT_API chat_status chat_config_set_outbox_size(chat_config *config, size_t bytes);
 
@@ -1190,8 +1220,8 @@ chat_status chat_server_broadcast(chat_server *server,
 /**
  * Publishes a message to a room: the message gets its offset in the room's order, is delivered to
  * every client in the room, and is added to the room's history. The name of a room is 1 to 128
- * bytes of UTF-8 without control characters; the room of the path `/` is `lobby`. `kind` is
- * CHAT_TEXT or CHAT_BINARY.
+ * bytes of UTF-8 without control characters, and not `.` or `..`, which clients take for steps in a
+ * path; the room of the path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
  * `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
  * room. A room that has neither clients nor history is forgotten, and its offsets start again.
@@ -1278,16 +1308,24 @@ CHAT_API chat_status chat_server_accept(chat_server *server, chat_client_id clie
  * to 599, and a text of at most 1,024 bytes, which may be empty. Any thread may call this, also in
  * a handler.
  *
+ * `headers` is an array of `header_count` further headers of the answer, such as `Retry-After`: at
+ * most 64, with at most 8 KiB in all; NULL with 0 means none. A header that HTTP requires with the
+ * status is added if it is not among them: `WWW-Authenticate: Bearer` with 401, `Allow: GET` with
+ * 405, `Proxy-Authenticate: Basic` with 407, `Upgrade: websocket` with 426.
+ *
  * Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
- * CHAT_ERR_INVALID_ARGUMENT for another status, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE,
- * CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_ARGUMENT for another status, and for a header that breaks the rules of HTTP or
+ * that libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding,
+ * Upgrade); CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_reject(chat_server *server,
                                chat_client_id client,
                                uint16_t http_status,
                                const char *reason,
-                               size_t reason_len);
+                               size_t reason_len,
+                               const chat_header *headers,
+                               size_t header_count);
 
 /**
  * Puts a client into a room, in addition to the rooms that it is in. The client receives what is
@@ -1335,11 +1373,15 @@ chat_status chat_server_set_identity(chat_server *server,
 
 /**
  * Sets whether a client receives its own messages: those that it sends after the call has returned.
- * This overrides the option and the client's query.
+ * This overrides the option and the client's query. `echo` is 0 or 1.
  *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL,
+ * CHAT_ERR_STOPPED.
  */
-CHAT_API chat_status chat_server_set_echo(chat_server *server, chat_client_id client, bool echo);
+CHAT_API
+chat_status chat_server_set_echo(chat_server *server,
+                                 chat_client_id client,
+                                 uint32_t echo);
 
 /**
  * Allows the message of a CHAT_EVENT_MESSAGE_REQUEST (chat_config_set_review_timeout): publishes

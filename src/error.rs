@@ -27,13 +27,15 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters.
+    /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters, and not `.` or `..`.
     InvalidRoom(&'static str),
     /// An endpoint must not send this close code (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013 or
     /// 3000 to 4999.
     InvalidCloseCode(u16),
     /// This HTTP status does not refuse a request: use 400 to 599.
     InvalidHttpStatus(u16),
+    /// A header of an answer breaks the rules of HTTP, or is one that libchat sets itself.
+    InvalidHeader(&'static str),
     /// The text of a message is not UTF-8.
     InvalidUtf8,
     /// The message or text is longer than its limit.
@@ -119,6 +121,7 @@ impl fmt::Display for Error {
             Self::InvalidHttpStatus(status) => {
                 write!(f, "HTTP status {status} does not refuse a request; use 400 to 599")
             }
+            Self::InvalidHeader(why) => write!(f, "not a header of an answer: {why}"),
             Self::InvalidUtf8 => f.write_str("the text is not UTF-8; send it as binary"),
             Self::TooLarge { size, limit } => {
                 write!(f, "{size} bytes are too many: {limit} are allowed")

@@ -33,8 +33,15 @@ use crate::{
     rooms::Rooms,
     shard::Shard,
     startup::Startup,
-    sys,
+    sys::{self, StandardStreams},
 };
+
+/// The stack of a shard's thread, in bytes. Given for each thread: std would read an environment variable otherwise.
+const SHARD_STACK: usize = 2 * 1024 * 1024;
+
+/// The stack of the thread that calls the event handler, in bytes: as large as that of a program's first thread
+/// usually is, since it is the host's code that runs there.
+const HANDLER_STACK: usize = 8 * 1024 * 1024;
 
 /// What a server is started with: a configuration that has been checked.
 pub(crate) struct Parts {
@@ -64,6 +71,8 @@ impl Deref for Server {
 impl Server {
     pub(crate) fn start(parts: Parts) -> Result<Self> {
         let Parts { listen, options, handler } = parts;
+        // Until all threads have made their descriptors.
+        let _standard_streams = StandardStreams::occupy();
         let listeners = listen
             .into_iter()
             .map(|addr| listener::bind(addr, &options))
@@ -141,11 +150,17 @@ impl Server {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     }
 
-    fn spawn(&self, name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    fn spawn(
+        &self,
+        name: String,
+        stack: usize,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<JoinHandle<()>> {
         let log = self.log.clone();
         let body = move || log.within(body);
+        let thread = thread::Builder::new().name(name).stack_size(stack);
         // A thread inherits the signal mask of the thread that spawns it.
-        let thread = sys::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body));
+        let thread = sys::with_signals_blocked(|| thread.spawn(body));
         thread.map_err(|source| Error::Resources { what: "a thread", source })
     }
 
@@ -160,7 +175,7 @@ impl Server {
             let guard = startup.guard();
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
-            let thread = self.spawn(format!("libchat-{index}"), move || {
+            let thread = self.spawn(format!("libchat-{index}"), SHARD_STACK, move || {
                 match event_loop(shared.context.options.busy_poll) {
                     Ok((reactor, timer)) => {
                         drop(guard);
@@ -183,7 +198,7 @@ impl Server {
 
     fn spawn_dispatcher(&self, handler: EventHandler) -> Result<()> {
         let handle = self.handle();
-        let thread = self.spawn("libchat-events".to_owned(), move || {
+        let thread = self.spawn("libchat-events".to_owned(), HANDLER_STACK, move || {
             handle.note_dispatcher();
             let mut events = Vec::new();
             while handle.shared.context.events.take(Duration::MAX, &mut events).is_ok() {

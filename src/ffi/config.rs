@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    boundary::{attempt, required, text},
+    boundary::{attempt, flag, required, text},
     callback::{Callback, UserData},
     event::{chat_drop_fn, chat_event_fn},
     guard::guard,
@@ -166,13 +166,14 @@ pub extern "C" fn chat_config_set_busy_poll(
 }
 
 /// Sets whether a sender receives its own messages. A client overrides this for itself with
-/// `?echo=false` or `?echo=true`. Default: true.
+/// `?echo=false` or `?echo=true`. `echo` is 0 or 1. Default: 1. Statuses: CHAT_ERR_INVALID_ARGUMENT
+/// for another number.
 #[unsafe(no_mangle)]
-pub extern "C" fn chat_config_set_echo(
-    config: Option<&mut chat_config>,
-    echo: bool,
-) -> chat_status {
-    attempt(|| set(config, |config| _ = config.echo(echo)))
+pub extern "C" fn chat_config_set_echo(config: Option<&mut chat_config>, echo: u32) -> chat_status {
+    attempt(|| {
+        let echo = flag(echo)?;
+        set(config, |config| _ = config.echo(echo))
+    })
 }
 
 /// Sets how many clients may be connected at once. A further client is answered with HTTP 503.
@@ -206,8 +207,8 @@ pub extern "C" fn chat_config_set_max_handshakes(
 }
 
 /// Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
-/// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed. Default:
-/// 5,000. From 10 to 86,400,000 (1 day).
+/// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of a
+/// request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_handshake_timeout(
     config: Option<&mut chat_config>,
@@ -287,8 +288,8 @@ pub extern "C" fn chat_config_set_overdue(
 }
 
 /// Sets how long a message may be, in bytes of payload. A client that sends a longer message is
-/// closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB. From
-/// 1 byte to 1 GiB.
+/// closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4
+/// KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_message_size(
     config: Option<&mut chat_config>,
@@ -299,8 +300,8 @@ pub extern "C" fn chat_config_set_max_message_size(
 
 /// Sets how many bytes may wait for one client that does not read them. Beyond this size the client
 /// is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for each write.
-/// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64
-/// GiB.
+/// Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more.
+/// At least `max_message_size` + 4 KiB, at most 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_outbox_size(
     config: Option<&mut chat_config>,

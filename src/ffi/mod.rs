@@ -83,7 +83,11 @@
 //! but a bug (CHAT_ERR_PANIC, CHAT_ERR_FAILED) makes Rust's standard library write to standard
 //! error, and read RUST_BACKTRACE. A small allocation that fails writes a line there too, and
 //! aborts the process. The library's threads block all signals, so that the host's threads receive
-//! them. The shared library is not unloaded once it is loaded.
+//! them, but those that a fault raises (SEGV, BUS, FPE, ILL, TRAP, SYS): a crash reporter of the
+//! host sees a fault in a handler. A handler has 8 MiB of stack. No function is async-signal-safe:
+//! a signal handler sets a flag, or writes to a pipe, and a thread of the host makes the call. A
+//! thread cannot be cancelled (pthread_cancel) inside a call, but after it. The shared library is
+//! not unloaded once it is loaded.
 //!
 //! Forks. In the child of a fork, every call of a server of the parent returns CHAT_ERR_FORKED. (The
 //! first chat_server_start registers a function with pthread_atfork, which counts forks.) The child

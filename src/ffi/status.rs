@@ -79,7 +79,8 @@ impl From<&Error> for chat_status {
             Error::InvalidConfig(_)
             | Error::InvalidRoom(_)
             | Error::InvalidCloseCode(_)
-            | Error::InvalidHttpStatus(_) => CHAT_ERR_INVALID_ARGUMENT,
+            | Error::InvalidHttpStatus(_)
+            | Error::InvalidHeader(_) => CHAT_ERR_INVALID_ARGUMENT,
             _ if error.is_out_of_resources() => CHAT_ERR_RESOURCE_LIMIT,
             Error::Listen { source, .. } => listen_status(source),
             Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,

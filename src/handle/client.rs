@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     event::ClientId,
     fanout::{
-        command::{CloseFrame, Command},
+        command::{CloseFrame, Command, Rejection},
         shard_handle::ShardHandle,
     },
     frame::{self, Kind},
@@ -49,7 +49,8 @@ impl Handle {
         }
         let shard = self.shard_of(client)?;
         if shard.undecided.admissions.take(client).is_some() {
-            return self.push_rejection(shard, client, 403, reason);
+            let (text, headers) = (reason.to_owned(), String::new());
+            return self.push_rejection(shard, client, Rejection { status: 403, text, headers });
         }
         self.push(shard, Command::Disconnect(client, CloseFrame::new(code, reason))).map(drop)
     }

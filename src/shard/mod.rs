@@ -8,6 +8,7 @@
 mod admissions;
 mod apply;
 mod deadlines;
+mod expiry;
 mod memberships;
 mod outboxes;
 mod pings;
@@ -96,21 +97,10 @@ impl Shard {
         rooms: Arc<Rooms>,
         reactor: Rc<Reactor>,
     ) -> Rc<Self> {
-        let shared = OutboundShared::new(Arc::clone(&context));
-        Self::with(index, context, handle, rooms, reactor, shared)
-    }
-
-    /// Makes a shard with a clock of its own.
-    pub(crate) fn with(
-        index: usize,
-        context: Arc<Context>,
-        handle: Arc<ShardHandle>,
-        rooms: Arc<Rooms>,
-        reactor: Rc<Reactor>,
-        shared: Rc<OutboundShared>,
-    ) -> Rc<Self> {
+        let clock = Rc::clone(&reactor.clock);
+        let shared = OutboundShared::new(Arc::clone(&context), Rc::clone(&clock));
         handle.inbox.set_waker(reactor.waker());
-        let pings = Pings::new(context.options.ping_interval);
+        let pings = Pings::new(context.options.ping_interval, clock.now());
         Rc::new(Self {
             index,
             context,
@@ -127,7 +117,7 @@ impl Shard {
             writable: Writable::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             pings,
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(clock),
             held: Cell::new(0),
             stopping: Cell::new(false),
             failed: Cell::new(false),
@@ -152,6 +142,9 @@ impl Shard {
         self.spawn_vital(pings::run(Rc::clone(self)));
         self.spawn_vital(deadlines::run(Rc::clone(self), timer));
         self.spawn_vital(outboxes::run(Rc::clone(self)));
+        if self.index == 0 {
+            self.spawn_vital(expiry::run(Rc::clone(self)));
+        }
         if !self.context.options.review_timeout.is_zero() {
             self.spawn_vital(reviews::run(Rc::clone(self)));
         }
@@ -221,7 +214,7 @@ impl Shard {
 
     /// Starts to ping a client.
     pub(crate) fn start_pings(&self, client: ClientId) {
-        self.pings.add(client, Instant::now(), &self.clients.borrow());
+        self.pings.add(client, self.shared.now(), &self.clients.borrow());
     }
 
     /// Makes a client unreachable for the host, since it is closing or gone.

@@ -57,13 +57,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = "16KiB")]
     handshake_size: ByteSize,
 
-    /// Longest message
-    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
-    max_message_size: ByteSize,
+    /// Longest message [default: 1MiB, or 4KiB less than --outbox-size if that is smaller]
+    #[arg(long, value_name = "SIZE")]
+    max_message_size: Option<ByteSize>,
 
-    /// Most bytes that may wait for one client that does not read them
-    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
-    outbox_size: ByteSize,
+    /// Most bytes that may wait for one client that does not read them [default: 4MiB, or 4 times
+    /// --max-message-size if that is more]
+    #[arg(long, value_name = "SIZE")]
+    outbox_size: Option<ByteSize>,
 
     /// How long the oldest of these bytes may wait
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
@@ -140,6 +141,12 @@ impl Flags {
         for origin in &self.origin {
             config.origin(origin);
         }
+        if let Some(size) = self.max_message_size {
+            config.max_message_size(bytes(size));
+        }
+        if let Some(size) = self.outbox_size {
+            config.outbox_size(bytes(size));
+        }
         config
             .workers(self.workers)
             .busy_poll(self.busy_poll)
@@ -148,8 +155,6 @@ impl Flags {
             .max_handshakes(self.max_handshakes)
             .handshake_timeout(self.handshake_timeout)
             .handshake_size(bytes(self.handshake_size))
-            .max_message_size(bytes(self.max_message_size))
-            .outbox_size(bytes(self.outbox_size))
             .outbox_age(self.outbox_age)
             .slow_consumer(match self.slow_consumer {
                 Policy::Disconnect => SlowConsumer::Disconnect,

@@ -267,16 +267,20 @@ mod tests {
 
     #[test]
     fn publishers_wait_at_the_bounds_in_commands_and_in_bytes() {
-        for (size, count) in [(0, MAX_COMMANDS), (MAX_BYTES / 16, 16)] {
+        // As documented: 16,384 commands, 16 MiB.
+        for (size, count) in [(0, 16_384), (1 << 20, 16)] {
             let inbox = Inbox::default();
-            for _ in 0..count {
+            // What was taken does not count.
+            for _ in 0..2 {
+                for _ in 0..count {
+                    assert!(inbox.wait_for_space(Instant::now()).is_ok());
+                    inbox.push(send(size)).unwrap();
+                }
+                let waited = inbox.wait_for_space(Instant::now() + Duration::from_millis(1));
+                assert!(matches!(waited, Err(Error::QueueFull)));
+                assert_eq!(take(&inbox), count);
                 assert!(inbox.wait_for_space(Instant::now()).is_ok());
-                inbox.push(send(size)).unwrap();
             }
-            let waited = inbox.wait_for_space(Instant::now() + Duration::from_millis(1));
-            assert!(matches!(waited, Err(Error::QueueFull)));
-            assert_eq!(take(&inbox), count);
-            assert!(inbox.wait_for_space(Instant::now()).is_ok());
         }
     }
 
@@ -330,17 +334,23 @@ mod tests {
 
     #[test]
     fn express_deliveries_are_bounded_too() {
-        let inbox = Inbox::default();
-        for _ in 0..MAX_EXPRESS {
-            assert!(!inbox.is_express_full());
-            let message = Message::new(Kind::Text, b"x");
-            let room = crate::fanout::command::RoomId(1);
-            let delivery = Delivery { room, offset: 1, message, exclude: None };
-            inbox.deliver_express([delivery].into_iter()).unwrap();
+        // As documented: 4,096 deliveries, 2 MiB.
+        for (size, count) in [(1, 4096), (128 * 1024, 16)] {
+            let inbox = Inbox::default();
+            // What was taken does not count.
+            for _ in 0..2 {
+                for _ in 0..count {
+                    assert!(!inbox.is_express_full());
+                    let message = Message::new(Kind::Binary, &vec![0; size]);
+                    let room = crate::fanout::command::RoomId(1);
+                    let delivery = Delivery { room, offset: 1, message, exclude: None };
+                    inbox.deliver_express([delivery].into_iter()).unwrap();
+                }
+                assert!(inbox.is_express_full() && !inbox.is_full());
+                inbox.take(&mut Vec::new(), None);
+                assert!(!inbox.is_express_full());
+            }
         }
-        assert!(inbox.is_express_full() && !inbox.is_full());
-        inbox.take(&mut Vec::new(), None);
-        assert!(!inbox.is_express_full());
     }
 
     #[test]

@@ -128,11 +128,15 @@ mod tests {
 
     #[test]
     fn the_bounds_are_what_they_say() {
+        // As documented, in KiB.
+        const KIB: usize = 1024;
+        let (backlog, full, express_lane, express_all) =
+            (128 * KIB, 256 * KIB, 32 * KIB, 1024 * KIB);
         let mut memory = Memory::default();
         for (len, has_backlog, is_full) in [
-            (BACKLOG - 1, false, false),
+            (backlog - 1, false, false),
             (1, true, false),
-            (FULL - BACKLOG - 1, true, false),
+            (full - backlog - 1, true, false),
             (1, true, true),
         ] {
             memory.add(len);
@@ -141,11 +145,11 @@ mod tests {
         // An express message fits while its lane has little, and all of them not too much.
         let mut lane = None;
         assert!(!memory.is_full_for(lane.as_deref()));
-        memory.push(&mut lane, Form::Plain, &delivery(1, EXPRESS_LANE - 100), 0);
+        memory.push(&mut lane, Form::Plain, &delivery(1, express_lane - 100), 0);
         assert!(!memory.is_full_for(lane.as_deref()));
         memory.push(&mut lane, Form::Plain, &delivery(2, 100), 1);
         assert!(memory.is_full_for(lane.as_deref()) && !memory.is_full_for(None));
-        memory.add(EXPRESS_ALL - memory.size);
+        memory.add(express_all - memory.size);
         assert!(memory.is_full_for(None));
     }
 }

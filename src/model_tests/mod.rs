@@ -1,11 +1,17 @@
 //! Random hosts and clients against a model of what is promised, in one thread, with scripted sockets and a
 //! scripted clock: thousands of runs in seconds.
 //!
+//! Promises that random runs meet too rarely have tests of their own, in the same worlds.
+//!
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
-mod bounds;
+mod counters;
 mod expected;
+mod fairness;
+mod order;
+mod outbox;
 mod random;
+mod setting;
 mod world;
 
 use self::{random::Random, world::World};

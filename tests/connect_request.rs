@@ -359,7 +359,7 @@ fn what_waits_for_a_client_is_not_too_old_when_it_comes_in() {
     const COUNT: usize = 16;
     let server = server_with(|config| {
         config.event_queue(1000).admission_timeout(Duration::from_secs(60));
-        config.outbox_age(AGE).outbox_size(2 * COUNT << 20);
+        config.outbox_age(AGE).outbox_size(2 * (COUNT << 20));
     });
     let mut events = Events::of(&server);
     let long = vec![b'x'; 1 << 20];

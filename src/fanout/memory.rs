@@ -79,6 +79,12 @@ impl Memory {
         std::mem::take(&mut self.drained)
     }
 
+    /// Returns how much waits, in bytes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Whether nothing waits.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {

@@ -195,6 +195,12 @@ impl Fanout {
         self.is_clean() && self.memory.is_empty()
     }
 
+    /// Returns how much waits, in bytes.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.memory.size()
+    }
+
     /// Takes how many bytes were written since this was last asked for.
     pub(crate) fn take_drained(&mut self) -> usize {
         self.memory.take_drained()

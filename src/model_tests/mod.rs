@@ -5,12 +5,16 @@
 //!
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
+mod backlog;
 mod counters;
 mod expected;
 mod fairness;
 mod order;
 mod outbox;
+mod outbox_age;
 mod random;
+mod reading;
+mod served;
 mod setting;
 mod world;
 

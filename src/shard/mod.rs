@@ -247,6 +247,12 @@ impl Shard {
         self.fanout.borrow().is_idle() && !self.handle.holds_any_input()
     }
 
+    /// Returns how much waits in the lanes and in sends, in bytes.
+    #[cfg(test)]
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.fanout.borrow().size()
+    }
+
     /// Counts one more connection that holds input, or one less.
     pub(crate) fn note_held(&self, is_held: bool) {
         let held = self.held.get();

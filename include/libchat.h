@@ -65,6 +65,7 @@
  * | refuse                            |                                      |                   |
  * | chat_server_local_addr, stats     | any, also in a handler               | no                |
  * | chat_server_request_stop          | any, also in a handler               | no                |
+ * | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
  * | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
  * | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
  * |                                   |                                      | and for a handler |
@@ -80,7 +81,11 @@
  *
  * The host. Any number of servers may run in one process; they share nothing. The library sets no
  * signal handler, reads no environment variable and writes to no standard stream. Its threads
- * block all signals, so that the host's threads receive them. After fork, the child may only exec
+ * block all signals, so that the host's threads receive them, but those that a fault raises (SEGV,
+ * BUS, FPE, ILL, TRAP, SYS): a crash reporter of the host sees a fault in a handler. A handler has
+ * 8 MiB of stack. No function is async-signal-safe: a signal handler sets a flag, or writes to a
+ * pipe, and a thread of the host makes the call. A thread cannot be cancelled (pthread_cancel)
+ * inside a call, but after it. After fork, the child may only exec
  * or exit: in it, every call of a server returns CHAT_ERR_FORKED.
  *
  * Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at
@@ -92,7 +97,6 @@
 #ifndef LIBCHAT_H
 #define LIBCHAT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -147,7 +151,7 @@
 #define CHAT_ADDR_SIZE 64
 
 /**
- * The timeout with which chat_server_next_events waits without end.
+ * The timeout with which chat_server_next_events and chat_server_wait wait without end.
  */
 #define CHAT_WAIT_FOREVER UINT32_MAX
 
@@ -216,6 +220,10 @@ enum chat_status
    * The client is in as many rooms as it may be.
    */
   CHAT_ERR_TOO_MANY_ROOMS = -12,
+  /**
+   * A part of the server could not go on, so the server has stopped by itself. The log says why.
+   */
+  CHAT_ERR_FAILED = -13,
   /**
    * The port is in use.
    */
@@ -496,8 +504,8 @@ typedef struct chat_headers chat_headers;
  * chat_server_publish, chat_server_publish_batch, chat_server_send, chat_server_disconnect,
  * chat_server_accept, chat_server_reject, chat_server_join, chat_server_leave,
  * chat_server_set_echo, chat_server_set_identity, chat_server_allow, chat_server_allow_changed,
- * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_request_stop,
- * chat_server_stop, chat_server_free.
+ * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
+ * chat_server_request_stop, chat_server_stop, chat_server_free.
  */
 typedef struct chat_server chat_server;
 
@@ -715,6 +723,10 @@ typedef struct {
    * Messages that the host did not decide on in time, refused or not (chat_config_set_overdue).
    */
   uint64_t reviews_timed_out;
+  /**
+   * Requests for a page, such as `GET /health`, that were answered with status 200.
+   */
+  uint64_t requests_answered;
 } chat_stats;
 
 /**
@@ -749,6 +761,28 @@ typedef struct {
 } chat_message;
 
 /**
+ * A header of the answer to a client that is rejected, for chat_server_reject.
+ */
+typedef struct {
+  /**
+   * The name: letters, digits and hyphens.
+   */
+  const char *name;
+  /**
+   * The length of `name` in bytes.
+   */
+  size_t name_len;
+  /**
+   * The value, without line breaks and other control characters.
+   */
+  const char *value;
+  /**
+   * The length of `value` in bytes.
+   */
+  size_t value_len;
+} chat_header;
+
+/**
  * A log handler. It gets the line's CHAT_LOG_... level, and its text, which is valid until the
  * handler returns. chat_config_set_log_handler says what a log handler may do.
  */
@@ -757,6 +791,8 @@ typedef void (*chat_log_fn)(void *user_data, uint32_t level, const char *text, s
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+extern int pthread_setcancelstate(int state, int *before);
 
 /**
  * Returns the version of the loaded library, in the form of CHAT_VERSION_NUMBER. Never fails.
@@ -864,9 +900,10 @@ CHAT_API chat_status chat_config_set_busy_poll(chat_config *config, uint32_t tim
 
 /**
  * Sets whether a sender receives its own messages. A client overrides this for itself with
- * `?echo=false` or `?echo=true`. Default: true.
+ * `?echo=false` or `?echo=true`. `echo` is 0 or 1. Default: 1. Statuses: CHAT_ERR_INVALID_ARGUMENT
+ * for another number.
  */
-CHAT_API chat_status chat_config_set_echo(chat_config *config, bool echo);
+CHAT_API chat_status chat_config_set_echo(chat_config *config, uint32_t echo);
 
 /**
  * Sets how many clients may be connected at once. A further client is answered with HTTP 503.
@@ -888,8 +925,8 @@ CHAT_API chat_status chat_config_set_max_handshakes(chat_config *config, uint32_
 
 /**
  * Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
- * milliseconds. A handshake that takes longer is answered with HTTP 408 and closed. Default:
- * 5,000. From 10 to 86,400,000 (1 day).
+ * milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of a
+ * request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1 day).
  */
 CHAT_API chat_status chat_config_set_handshake_timeout(chat_config *config, uint32_t timeout_ms);
 
@@ -1025,8 +1062,10 @@ CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32
  *
  * When this many events wait, or when their messages and requests hold 64 MiB, message events are
  * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
- * are never dropped: while the queue is full, further clients are answered with HTTP 503. Default:
- * 0, or 65,536 if there is a handler. At most 16,777,216.
+ * are never dropped: while the queue is full, further clients are answered with HTTP 503. While
+ * 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
+ * publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
+ * 65,536 if there is a handler. At most 16,777,216.
  */
 CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
 
@@ -1087,7 +1126,7 @@ chat_status chat_server_local_addr(const chat_server *server,
 CHAT_API chat_status chat_server_stats(const chat_server *server, chat_stats *out, size_t out_size);
 
 /**
- * Takes all events that wait, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
+ * Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
  * waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
  *
  * `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.
@@ -1101,7 +1140,19 @@ chat_status chat_server_next_events(chat_server *server,
                                     chat_events **out);
 
 /**
- * Begins to stop a server as chat_server_stop does, with 10 s for the clients, and returns at
+ * Waits until a server has ended, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER waits without
+ * end. CHAT_OK: the server was stopped, its ports are free, its clients are gone. An event handler
+ * may still get the events that are left. It works after the end too.
+ *
+ * A server ends when the host stops it. It also ends by itself, with CHAT_ERR_FAILED, when one of
+ * its threads cannot go on, for example because of a bug in libchat; the log says why. So a host
+ * that takes no events learns here that the server is gone. Statuses: CHAT_ERR_TIMED_OUT if the
+ * server still runs, CHAT_ERR_FAILED.
+ */
+CHAT_API chat_status chat_server_wait(const chat_server *server, uint32_t timeout_ms);
+
+/**
+ * Begins to stop a server as chat_server_stop does, with 5 s for the clients, and returns at
  * once. For handlers. To wait for the end, call chat_server_stop, which can also shorten the time.
  */
 CHAT_API chat_status chat_server_request_stop(chat_server *server);
@@ -1114,9 +1165,10 @@ CHAT_API chat_status chat_server_request_stop(chat_server *server);
  * When this returns, the ports are free and no handler runs. It therefore also waits, longer than
  * `drain_ms` if need be, until the event handler has returned and has got the events that are
  * left: do not hold a lock that the handler needs. The handle stays valid until chat_server_free,
- * and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT if connections were aborted
- * (the server has stopped all the same); CHAT_ERR_IN_HANDLER inside an event handler of this
- * server (nothing is done: call chat_server_request_stop).
+ * and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT, once, if connections were
+ * aborted, and CHAT_ERR_FAILED if the server had ended by itself (chat_server_wait): the server has
+ * stopped all the same; CHAT_ERR_IN_HANDLER inside an event handler of this server (nothing is
+ * done: call chat_server_request_stop).
  */
 CHAT_API chat_status chat_server_stop(chat_server *server, uint32_t drain_ms);
 
@@ -1151,8 +1203,8 @@ chat_status chat_server_broadcast(chat_server *server,
 /**
  * Publishes a message to a room: the message gets its offset in the room's order, is delivered to
  * every client in the room, and is added to the room's history. The name of a room is 1 to 128
- * bytes of UTF-8 without control characters; the room of the path `/` is `lobby`. `kind` is
- * CHAT_TEXT or CHAT_BINARY.
+ * bytes of UTF-8 without control characters, and not `.` or `..`, which clients take for steps in a
+ * path; the room of the path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
  * `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
  * room. A room that has neither clients nor history is forgotten, and its offsets start again.
@@ -1239,16 +1291,24 @@ CHAT_API chat_status chat_server_accept(chat_server *server, chat_client_id clie
  * to 599, and a text of at most 1,024 bytes, which may be empty. Any thread may call this, also in
  * a handler.
  *
+ * `headers` is an array of `header_count` further headers of the answer, such as `Retry-After`: at
+ * most 64, with at most 8 KiB in all; NULL with 0 means none. A header that HTTP requires with the
+ * status is added if it is not among them: `WWW-Authenticate: Bearer` with 401, `Allow: GET` with
+ * 405, `Proxy-Authenticate: Basic` with 407, `Upgrade: websocket` with 426.
+ *
  * Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
- * CHAT_ERR_INVALID_ARGUMENT for another status, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE,
- * CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_ARGUMENT for another status, and for a header that breaks the rules of HTTP or
+ * that libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding,
+ * Upgrade); CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_reject(chat_server *server,
                                chat_client_id client,
                                uint16_t http_status,
                                const char *reason,
-                               size_t reason_len);
+                               size_t reason_len,
+                               const chat_header *headers,
+                               size_t header_count);
 
 /**
  * Puts a client into a room, in addition to the rooms that it is in. The client receives what is
@@ -1296,11 +1356,14 @@ chat_status chat_server_set_identity(chat_server *server,
 
 /**
  * Sets whether a client receives its own messages: those that it sends after the call has returned.
- * This overrides the option and the client's query.
+ * This overrides the option and the client's query. `echo` is 0 or 1.
  *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
  */
-CHAT_API chat_status chat_server_set_echo(chat_server *server, chat_client_id client, bool echo);
+CHAT_API
+chat_status chat_server_set_echo(chat_server *server,
+                                 chat_client_id client,
+                                 uint32_t echo);
 
 /**
  * Allows the message of a CHAT_EVENT_MESSAGE_REQUEST (chat_config_set_review_timeout): publishes

@@ -110,7 +110,8 @@ impl Config {
     }
 
     /// Sets how long a handshake may take in total, from the accepted connection to the upgrade. A
-    /// handshake that takes longer is answered with HTTP 408 and closed.
+    /// handshake that takes longer is answered with HTTP 408 and closed; if nothing of a request has
+    /// come, it is closed without an answer.
     ///
     /// Default: 5 s. From 10 ms to 1 day.
     pub fn handshake_timeout(&mut self, timeout: Duration) -> &mut Self {
@@ -299,7 +300,8 @@ impl Config {
     ///
     /// When this many events wait, or when their messages and requests hold 64 MiB, message events
     /// are dropped and counted. Connects and disconnects are never dropped: while the queue is
-    /// full, further clients are answered with HTTP 503.
+    /// full, further clients are answered with HTTP 503. While 65,536 events more than this wait,
+    /// [`Handle::join`] and [`Handle::leave`] wait too.
     ///
     /// Default: 0, or 65,536 if there is a handler. At most 16,777,216.
     pub fn event_queue(&mut self, events: usize) -> &mut Self {

@@ -27,13 +27,15 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters.
+    /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters, and not `.` or `..`.
     InvalidRoom(&'static str),
     /// An endpoint must not send this close code (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013 or
     /// 3000 to 4999.
     InvalidCloseCode(u16),
     /// This HTTP status does not refuse a request: use 400 to 599.
     InvalidHttpStatus(u16),
+    /// A header of an answer breaks the rules of HTTP, or is one that libchat sets itself.
+    InvalidHeader(&'static str),
     /// The text of a message is not UTF-8.
     InvalidUtf8,
     /// The message or text is longer than its limit.
@@ -55,6 +57,8 @@ pub enum Error {
     DecisionNotFound,
     /// The server is stopping or has stopped.
     Stopped,
+    /// A part of the server could not go on, so the server has stopped by itself. The log says why. Start another.
+    Failed,
     /// The given time was not enough. The call may have had a part of its effect: see the call.
     TimedOut,
     /// More waits to be delivered than the server may keep, and did so for the whole publish
@@ -117,6 +121,7 @@ impl fmt::Display for Error {
             Self::InvalidHttpStatus(status) => {
                 write!(f, "HTTP status {status} does not refuse a request; use 400 to 599")
             }
+            Self::InvalidHeader(why) => write!(f, "not a header of an answer: {why}"),
             Self::InvalidUtf8 => f.write_str("the text is not UTF-8; send it as binary"),
             Self::TooLarge { size, limit } => {
                 write!(f, "{size} bytes are too many: {limit} are allowed")
@@ -130,6 +135,9 @@ impl fmt::Display for Error {
                 f.write_str("no such decision; it was made before, or its time is over")
             }
             Self::Stopped => f.write_str("the server has stopped"),
+            Self::Failed => f.write_str(
+                "a part of the server could not go on, so it has stopped; the log says why; start another",
+            ),
             Self::TimedOut => f.write_str("the time given was not enough"),
             Self::QueueFull => f.write_str("too much waits to be delivered; publish again later"),
             Self::InHandler => f.write_str(

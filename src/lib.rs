@@ -24,7 +24,7 @@
 //! | path | room |
 //! |---|---|
 //! | `/` | `lobby` |
-//! | `/rooms/{room}` | any other: percent-decoded UTF-8, 1 to 128 bytes, no control characters |
+//! | `/rooms/{room}` | any other: percent-decoded UTF-8, 1 to 128 bytes, no control characters, not `.` or `..` |
 //!
 //! A text or binary message *is* the chat message. `?echo=false` does not send a client its own
 //! messages, `?history=N` sends it the room's last N messages first. `GET /` without an upgrade says
@@ -100,6 +100,7 @@ mod stats;
 mod event;
 
 mod context;
+mod end;
 mod history;
 
 mod reactor;

@@ -10,7 +10,7 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::select;
@@ -21,13 +21,14 @@ use crate::{
     error::{Error, Result},
     event::Event,
     fanout::{
-        command::{AcceptedStream, Command},
+        command::{AcceptedStream, Command, UnservedSocket},
         shard_handle::ShardHandle,
     },
     handshake::refuse_now,
     options::Options,
     reactor::Source,
     shard::Shard,
+    sys,
 };
 
 /// How many connections the kernel queues until they are accepted, if its own bound is not smaller.
@@ -92,7 +93,7 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "the listener cannot be watched");
-            return;
+            return shard.fail();
         }
     };
     let mut acceptor = Acceptor {
@@ -108,7 +109,10 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
             listener.readable().await;
             for _ in 0..ACCEPT_BATCH {
                 match listener.try_read_with(mio::net::TcpListener::accept) {
-                    Ok((stream, peer)) => acceptor.hand_to_shard(stream.into(), peer),
+                    Ok((stream, peer)) => match off_standard_streams(stream.into()) {
+                        Ok(stream) => acceptor.hand_to_shard(stream, peer),
+                        Err(error) => acceptor.handle_failure(&error, listener.io(), &shard).await,
+                    },
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => acceptor.handle_failure(&error, listener.io(), &shard).await,
                 }
@@ -119,8 +123,19 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
     select(pin!(accepting), pin!(shard.stopped())).await;
 }
 
+/// Opens a descriptor that has no number of a standard stream: a host that closes its streams and opens them again
+/// would close it.
 fn open_reserve() -> Option<File> {
-    File::open("/dev/null").ok()
+    let file = File::open("/dev/null").ok()?;
+    // A copy gets a number above those of the standard streams.
+    if sys::is_standard_stream(&file) { file.try_clone().ok() } else { Some(file) }
+}
+
+/// Gives a socket another number if it has that of a standard stream, which the host has closed: what the host
+/// prints would go to the client.
+fn off_standard_streams(stream: TcpStream) -> io::Result<TcpStream> {
+    // A copy gets a number above those of the standard streams.
+    if sys::is_standard_stream(&stream) { stream.try_clone() } else { Ok(stream) }
 }
 
 /// The state of one listener.
@@ -149,6 +164,7 @@ impl Acceptor {
         };
         let Some(shard) = self.shards.iter().min_by_key(|shard| shard.load.get()) else { return };
         let load = shard.load.take();
+        let stream = UnservedSocket::new(stream);
         let accepted = Box::new(AcceptedStream { stream, addr, permit, load });
         // Fails when the server stops: then the connection is closed here.
         let _ = shard.inbox.push(Command::Accept(accepted));
@@ -185,7 +201,7 @@ impl Acceptor {
             refuse_now(&self.context, &stream.into(), peer, why);
         }
         self.reserve = open_reserve();
-        shard.deadlines.until(Instant::now() + self.pause).await;
+        shard.deadlines.until(shard.shared.now() + self.pause).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
     }
 }

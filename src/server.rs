@@ -10,21 +10,18 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use once_cell::sync::OnceCell;
-use tokio::{
-    sync::watch,
-    task::{LocalSet, spawn_local},
-};
+use tokio::{sync::watch, task::LocalSet};
 
 use crate::{
     connection,
     context::Context,
+    end::End,
     error::{Error, Result},
     event::Event,
     fanout::shard_handle::ShardHandle,
@@ -36,11 +33,15 @@ use crate::{
     rooms::Rooms,
     shard::Shard,
     startup::Startup,
-    sys,
+    sys::{self, StandardStreams},
 };
 
-/// For how many events the dispatcher keeps memory between calls of the event handler.
-const MAX_KEPT_EVENTS: usize = 1024;
+/// The stack of a shard's thread, in bytes. Given for each thread: std would read an environment variable otherwise.
+const SHARD_STACK: usize = 2 * 1024 * 1024;
+
+/// The stack of the thread that calls the event handler, in bytes: as large as that of a program's first thread
+/// usually is, since it is the host's code that runs there.
+const HANDLER_STACK: usize = 8 * 1024 * 1024;
 
 /// What a server is started with: a configuration that has been checked.
 pub(crate) struct Parts {
@@ -70,6 +71,8 @@ impl Deref for Server {
 impl Server {
     pub(crate) fn start(parts: Parts) -> Result<Self> {
         let Parts { listen, options, handler } = parts;
+        // Until all threads have made their descriptors.
+        let _standard_streams = StandardStreams::occupy();
         let listeners = listen
             .into_iter()
             .map(|addr| listener::bind(addr, &options))
@@ -85,9 +88,8 @@ impl Server {
             shards,
             addrs,
             has_handler: handler.is_some(),
-            dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
-            had_to_abort: AtomicBool::new(false),
+            end: End::default(),
         });
         // Stops the threads that were started if one cannot be.
         let server = Self {
@@ -119,10 +121,11 @@ impl Server {
     /// server has ended, and a shorter deadline counts for all.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] if clients had to be aborted; the server has stopped all the same.
+    /// [`Error::TimedOut`], once, if clients had to be aborted; [`Error::Failed`] if a part of the server could
+    /// not go on. The server has stopped all the same.
     /// [`Error::InHandler`] inside the event handler: use [`Handle::request_stop`] there.
     pub fn stop(&self, deadline: Duration) -> Result<()> {
-        if self.is_in_handler() {
+        if self.handle.is_in_handler() {
             return Err(Error::InHandler);
         }
         let now = Instant::now();
@@ -130,14 +133,7 @@ impl Server {
         let deadline = now.checked_add(deadline).unwrap_or(now + Duration::from_secs(1 << 32));
         self.handle.stop_by(deadline);
         self.join(|_| true);
-        if self.handle.shared.had_to_abort.load(Ordering::Relaxed) {
-            return Err(Error::TimedOut);
-        }
-        Ok(())
-    }
-
-    fn is_in_handler(&self) -> bool {
-        self.handle.shared.dispatcher.get() == Some(&thread::current().id())
+        self.handle.shared.end.take_outcome()
     }
 
     /// Waits until the wanted threads have ended. A second caller waits for the first one, which holds the lock.
@@ -154,11 +150,17 @@ impl Server {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     }
 
-    fn spawn(&self, name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    fn spawn(
+        &self,
+        name: String,
+        stack: usize,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<JoinHandle<()>> {
         let log = self.log.clone();
         let body = move || log.within(body);
+        let thread = thread::Builder::new().name(name).stack_size(stack);
         // A thread inherits the signal mask of the thread that spawns it.
-        let thread = sys::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body));
+        let thread = sys::with_signals_blocked(|| thread.spawn(body));
         thread.map_err(|source| Error::Resources { what: "a thread", source })
     }
 
@@ -173,7 +175,7 @@ impl Server {
             let guard = startup.guard();
             // The first shard has the listeners.
             let listeners = listeners.take().unwrap_or_default();
-            let thread = self.spawn(format!("libchat-{index}"), move || {
+            let thread = self.spawn(format!("libchat-{index}"), SHARD_STACK, move || {
                 match event_loop(shared.context.options.busy_poll) {
                     Ok((reactor, timer)) => {
                         drop(guard);
@@ -185,7 +187,7 @@ impl Server {
                     }
                 }
                 if running.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    shared.log_end();
+                    shared.end.note_over(shared.context.counters.connections_accepted.get());
                     shared.context.events.push(Event::Stopped);
                 }
             })?;
@@ -196,8 +198,8 @@ impl Server {
 
     fn spawn_dispatcher(&self, handler: EventHandler) -> Result<()> {
         let handle = self.handle();
-        let thread = self.spawn("libchat-events".to_owned(), move || {
-            let _ = handle.shared.dispatcher.set(thread::current().id());
+        let thread = self.spawn("libchat-events".to_owned(), HANDLER_STACK, move || {
+            handle.note_dispatcher();
             let mut events = Vec::new();
             while handle.shared.context.events.take(Duration::MAX, &mut events).is_ok() {
                 let call = AssertUnwindSafe(|| handler(&handle, &events));
@@ -205,8 +207,6 @@ impl Server {
                     tracing::error!(events = events.len(), "the event handler panicked");
                 }
                 events.clear();
-                // The next call of `take` swaps this memory into the queue: not with the size of a burst.
-                events.shrink_to(MAX_KEPT_EVENTS);
             }
         })?;
         self.own(thread);
@@ -217,7 +217,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.handle.stop_by(Instant::now());
-        if self.is_in_handler() {
+        if self.handle.is_in_handler() {
             // The thread that this runs on ends after the handler has returned.
             let current = thread::current().id();
             self.join(|thread| thread.thread().id() != current);
@@ -249,7 +249,7 @@ fn run_shard(
     let shard = Shard::new(index, context, handle, rooms, Rc::clone(reactor));
     for listener in own {
         let shards = Arc::clone(&shared.shards);
-        drop(spawn_local(listener::run(listener, Rc::clone(&shard), shards)));
+        shard.spawn_vital(listener::run(listener, Rc::clone(&shard), shards));
     }
     let accept = move |shard: &Rc<Shard>, accepted| {
         let handshake = handshake::run(Rc::clone(shard), accepted);
@@ -273,6 +273,7 @@ fn run_shard(
     drop(entered);
     let had_to_abort = ended.unwrap_or_else(|| {
         tracing::error!("a shard cannot go on: the server stops");
+        shared.end.note_failed();
         // Its clients are gone, and no thread takes its inbox any more.
         Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
         // The inbox is closed. Its commands are dropped here: the sockets of accepted connections among them
@@ -280,5 +281,67 @@ fn run_shard(
         shared.shards[index].inbox.take(&mut Vec::new(), Some(&mut Vec::new()));
         true
     });
-    shared.had_to_abort.fetch_or(had_to_abort, Ordering::Relaxed);
+    if had_to_abort {
+        shared.end.note_aborted();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, fanout::command::Command, frame::Kind};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn server() -> Server {
+        Config::new().listen("127.0.0.1:0").workers(2).event_queue(10).start().unwrap()
+    }
+
+    #[test]
+    fn a_shard_that_panics_ends_the_server_and_whoever_waits_is_told() {
+        let server = server();
+        assert!(matches!(server.wait(Duration::ZERO), Err(Error::TimedOut)));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| server.wait(LONG));
+            server.shared.shards[1].inbox.push(Command::Panic).unwrap();
+            assert!(matches!(waiting.join().unwrap(), Err(Error::Failed)));
+        });
+        assert!(matches!(server.next_events(LONG).unwrap()[..], [Event::Stopped]));
+        assert!(matches!(server.broadcast(Kind::Text, b"x"), Err(Error::Stopped)));
+        // The port is free, and it stays told.
+        TcpListener::bind(server.local_addr()).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(server.wait(LONG), Err(Error::Failed)));
+            assert!(matches!(server.stop(LONG), Err(Error::Failed)));
+        }
+    }
+
+    #[test]
+    fn a_server_that_was_stopped_has_ended_without_an_error() {
+        let server = server();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| server.wait(Duration::MAX));
+            server.request_stop();
+            assert!(waiting.join().unwrap().is_ok());
+        });
+        assert!(server.stop(LONG).is_ok());
+        assert!(server.wait(Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_task_that_a_shard_needs_ends_the_shard_if_it_panics() {
+        let reactor = Reactor::new(Duration::ZERO).unwrap();
+        let context = Context::new(Options { workers: 1, ..Options::default() });
+        let shards: Arc<[_]> = Arc::new([Arc::<ShardHandle>::default()]);
+        let rooms = Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&shards)));
+        let timer = Timer::new(&reactor).unwrap();
+        let shard = Shard::new(0, context, Arc::clone(&shards[0]), rooms, Rc::clone(&reactor));
+        let mut tasks = LocalSet::new();
+        let entered = tasks.enter();
+        shard.spawn_vital(async { panic!("a test wants it") });
+        let deadline = watch::Sender::new(None);
+        let ended = shard.run(&mut tasks, deadline.subscribe(), timer, |_, _| ());
+        assert!(matches!(ended, Ok(None)));
+        drop(entered);
+    }
 }

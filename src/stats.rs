@@ -68,6 +68,8 @@ stats! {
     messages_refused,
     /// Messages that the host did not decide on in time, refused or not (the option overdue).
     reviews_timed_out,
+    /// Requests for a page, such as `GET /health`, that were answered with status 200.
+    requests_answered,
 }
 
 /// One counter.

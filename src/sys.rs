@@ -1,6 +1,7 @@
 //! System calls that no safe library offers. The only unsafe code beside `ffi`.
 
 use std::{
+    fs::File,
     io,
     os::fd::{AsRawFd, RawFd},
     time::Duration,
@@ -95,8 +96,13 @@ pub(crate) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(target_os = "linux"))]
 pub(crate) const SEND_FLAGS: libc::c_int = 0;
 
-/// Calls a function with every signal blocked on the calling thread, so that the threads that the function
-/// spawns have them blocked from their first instruction on. Signals that come meanwhile are delivered
+/// The signals that a fault raises on the thread that has it. They are not blocked: the kernel would end the process
+/// without the host's handler, which may be a crash reporter or a sanitizer.
+const FAULTS: [libc::c_int; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+
+/// Calls a function with every signal but `FAULTS` blocked on the calling thread, so that the threads that the
+/// function spawns have them blocked from their first instruction on. Signals that come meanwhile are delivered
 /// afterwards.
 ///
 /// It keeps the host's signal handlers off libchat's threads, and saves a host that leaves SIGPIPE
@@ -105,12 +111,13 @@ pub(crate) const SEND_FLAGS: libc::c_int = 0;
 #[allow(unsafe_code)]
 pub(crate) fn with_signals_blocked<T>(call: impl FnOnce() -> T) -> T {
     // SAFETY: both sets are plain C structs, filled by sigfillset and pthread_sigmask before they
-    // are read, and pthread_sigmask changes nothing but the mask of this thread. Neither call can
+    // are changed or read, and pthread_sigmask changes nothing but the mask of this thread. Neither call can
     // fail with these arguments.
     let before = unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
+        FAULTS.iter().for_each(|fault| _ = libc::sigdelset(&raw mut all, *fault));
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, &raw mut before);
         before
     };
@@ -118,6 +125,31 @@ pub(crate) fn with_signals_blocked<T>(call: impl FnOnce() -> T) -> T {
     // SAFETY: as above; the mask is the one that the thread had.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
     result
+}
+
+/// Occupies the numbers of the standard streams, 0 to 2, while it lives, if a host has closed them: a host that opens
+/// its streams again would close what has their numbers.
+#[derive(Debug)]
+pub(crate) struct StandardStreams(
+    #[expect(dead_code, reason = "it keeps the descriptors open")] Vec<File>,
+);
+
+impl StandardStreams {
+    pub(crate) fn occupy() -> Self {
+        let mut occupied = Vec::new();
+        // The kernel gives the lowest number that is free.
+        while let Ok(file) = File::open("/dev/null")
+            && is_standard_stream(&file)
+        {
+            occupied.push(file);
+        }
+        Self(occupied)
+    }
+}
+
+/// Whether a descriptor has the number of a standard stream.
+pub(crate) fn is_standard_stream(file: &impl AsRawFd) -> bool {
+    file.as_raw_fd() <= libc::STDERR_FILENO
 }
 
 /// A point in time of the coarse clock, in nanoseconds since some time before the program began.

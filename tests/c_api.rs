@@ -85,6 +85,31 @@ fn a_program_with_an_earlier_header_runs_with_this_library() {
 }
 
 #[test]
+fn a_host_without_events_learns_that_its_server_could_not_go_on() {
+    passes("failed");
+}
+
+#[test]
+fn a_fault_in_a_handler_reaches_the_hosts_signal_handler() {
+    passes("fault");
+}
+
+#[test]
+fn a_handler_has_a_stack_of_megabytes_whatever_the_environment_says() {
+    run(Command::new(cc("tests/c/stack.c")).env("RUST_MIN_STACK", "1"));
+}
+
+#[test]
+fn a_thread_that_is_cancelled_in_a_call_ends_after_the_call() {
+    passes("cancel");
+}
+
+#[test]
+fn no_socket_of_libchat_has_the_number_of_a_standard_stream() {
+    passes("streams");
+}
+
+#[test]
 fn many_servers_run_in_one_process() {
     passes("many");
 }

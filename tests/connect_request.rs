@@ -82,19 +82,22 @@ fn a_client_is_rejected_with_the_hosts_status_and_text() {
     let mut peer = ask(server.local_addr(), "/", &[]);
     let (client, ..) = request(&mut events);
     for status in [0, 101, 200, 399, 600] {
-        let result = server.reject(client, status, "");
+        let result = server.reject(client, status, "", &[]);
         assert!(matches!(result, Err(Error::InvalidHttpStatus(it)) if it == status), "{result:?}");
     }
-    let result = server.reject(client, 401, &"x".repeat(1025));
+    let result = server.reject(client, 401, &"x".repeat(1025), &[]);
     assert!(matches!(result, Err(Error::TooLarge { .. })), "{result:?}");
     server.send(client, Kind::Text, b"a secret").unwrap();
-    server.reject(client, 401, "sign in first: é").unwrap();
+    server.reject(client, 401, "sign in first: é", &[("Retry-After", "5")]).unwrap();
     let response = peer.response();
+    let header = |name| response.header(name).map(str::to_owned);
+    assert_eq!(header("WWW-Authenticate").as_deref(), Some("Bearer"));
+    assert_eq!(header("Retry-After").as_deref(), Some("5"));
     assert_eq!((response.status, &*response.body), (401, "sign in first: é\n"));
     assert!(matches!(peer.end(), End::Fin));
     assert_eq!(events.left(client), (1006, "the host rejected it".to_owned()));
     for result in
-        [server.accept(client), server.reject(client, 403, ""), server.set_echo(client, true)]
+        [server.accept(client), server.reject(client, 403, "", &[]), server.set_echo(client, true)]
     {
         assert!(matches!(result, Err(Error::ClientNotFound)), "{result:?}");
     }
@@ -186,7 +189,7 @@ fn a_client_is_in_no_room_when_the_host_is_told_that_it_has_left() {
         for room in 0..50 {
             server.join(client, &room.to_string()).unwrap();
         }
-        server.reject(client, 403, "no").unwrap();
+        server.reject(client, 403, "no", &[]).unwrap();
         events.left(client);
         assert_eq!(server.stats().rooms, 0);
     }
@@ -341,12 +344,12 @@ fn a_request_that_does_not_end_gets_no_more_time_because_the_host_decides() {
     let mut silent = Peer::connect(server.local_addr());
     let mut half = Peer::connect(server.local_addr());
     half.write(b"GET / HTTP/1.1\r\n");
-    assert_eq!([silent.response().status, half.response().status], [408, 408]);
+    assert_eq!((silent.end(), half.response().status), (End::Fin, 408));
     // Whoever has asked in time waits for the host, and no longer than it.
     let mut asking = ask(server.local_addr(), "/", &[]);
     let (client, ..) = request(&mut events);
     let mut late = Peer::connect(server.local_addr());
-    assert_eq!(late.response().status, 408, "longer than a handshake may take");
+    assert_eq!(late.end(), End::Fin, "longer than a handshake may take");
     server.accept(client).unwrap();
     assert_eq!(asking.response().status, 101);
     asking.is_served();

@@ -2,13 +2,16 @@
 
 mod peer;
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    time::{Duration, Instant},
+};
 
 use chat::Kind;
 use peer::{
-    End, KEY, Peer, Response,
+    End, KEY, Peer, Response, eventually,
     frames::{PING, PONG, TEXT, masked},
-    host::server,
+    host::{server, server_with},
     upgrade_head,
 };
 
@@ -242,6 +245,45 @@ fn half_a_head_and_no_more_is_answered_400() {
     peer.finish();
     assert_eq!(peer.response().status, 400);
     assert_eq!(peer.end(), End::Fin);
+}
+
+#[test]
+fn a_connection_on_which_nothing_comes_is_closed_without_a_word_and_half_a_request_is_answered_408()
+{
+    let timeout = Duration::from_millis(100);
+    let server = server_with(|config| _ = config.handshake_timeout(timeout));
+    for (sent, status) in [(&b""[..], None), (b"GET / HT", Some(408)), (b"\r\n", Some(408))] {
+        let begun = Instant::now();
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(sent);
+        if let Some(status) = status {
+            assert_eq!(peer.response().status, status);
+        }
+        assert_eq!(peer.end(), End::Fin);
+        assert!(begun.elapsed() >= timeout);
+    }
+    // One that ends without a word is not answered either.
+    let mut peer = Peer::connect(server.local_addr());
+    peer.finish();
+    assert_eq!(peer.end(), End::Fin);
+    eventually("each is counted", || server.stats().connections_refused == 4);
+}
+
+#[test]
+fn a_request_for_a_page_is_counted_as_answered_and_not_as_refused() {
+    let server = server();
+    for (request, answered, refused) in [
+        ("GET /health HTTP/1.1\r\nHost: a\r\n\r\n", 1, 0),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 2, 0),
+        ("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 2, 1),
+        ("POST /health HTTP/1.1\r\nHost: a\r\n\r\n", 2, 2),
+    ] {
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(request.as_bytes());
+        peer.response();
+        let stats = server.stats();
+        assert_eq!((stats.requests_answered, stats.connections_refused), (answered, refused));
+    }
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn a_client_leaves_a_thousand_rooms_while_others_are_served() {
             server.set_identity(id, "x"),
             server.disconnect(id, 4000, ""),
             server.accept(id),
-            server.reject(id, 403, ""),
+            server.reject(id, 403, "", &[]),
         ] {
             assert!(matches!(result, Err(Error::ClientNotFound)), "{leaving:?}: {result:?}");
         }

@@ -40,7 +40,7 @@ func (s *Server) Accept(client ClientID) error {
 func (s *Server) Reject(client ClientID, httpStatus int, reason string) error {
 	status := C.uint16_t(min(max(httpStatus, 0), 1<<16-1))
 	return s.call(func(server *C.chat_server) C.chat_status {
-		return C.chat_server_reject(server, C.chat_client_id(client), status, chars(reason), C.size_t(len(reason)))
+		return C.chat_server_reject(server, C.chat_client_id(client), status, chars(reason), C.size_t(len(reason)), nil, 0)
 	})
 }
 
@@ -73,7 +73,7 @@ func (s *Server) Leave(client ClientID, room string) error {
 // ErrStopped.
 func (s *Server) SetEcho(client ClientID, echo bool) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
-		return C.chat_server_set_echo(server, C.chat_client_id(client), C.bool(echo))
+		return C.chat_server_set_echo(server, C.chat_client_id(client), flag(echo))
 	})
 }
 

@@ -120,7 +120,7 @@ func configure(c *C.chat_config, o *Options) error {
 	s.durationOrOff("busy_poll", o.BusyPoll, time.Microsecond, func(us uint64) C.chat_status {
 		return C.chat_config_set_busy_poll(c, u32(us))
 	})
-	s.check("echo", C.chat_config_set_echo(c, C.bool(!o.NoEcho)))
+	s.check("echo", C.chat_config_set_echo(c, flag(!o.NoEcho)))
 	s.number("max_connections", o.MaxConnections, func(n uint64) C.chat_status {
 		return C.chat_config_set_max_connections(c, u32(n))
 	})
@@ -192,6 +192,14 @@ func configure(c *C.chat_config, o *Options) error {
 
 // chars is a text in the form in which C gets it with its length, valid for one call.
 func chars(text string) *C.char { return (*C.char)(unsafe.Pointer(unsafe.StringData(text))) }
+
+// flag returns a truth value as C takes it.
+func flag(is bool) C.uint32_t {
+	if is {
+		return 1
+	}
+	return 0
+}
 
 // statusError returns the error of a status; nil for CHAT_OK.
 func statusError(status C.chat_status) error {

@@ -99,8 +99,8 @@ func (s *Server) Broadcast(kind Kind, data []byte) error {
 
 // Publish publishes a message to a room, and returns the message's offset. The message is delivered
 // to every client in the room, and added to the room's history. The name of a room is 1 to 128
-// bytes of UTF-8 without control characters; the room of the path "/" is "lobby". The data is
-// copied. A room that has neither clients nor history is forgotten, and its offsets start again.
+// bytes of UTF-8 without control characters, and not "." or ".."; the room of the path "/" is
+// "lobby". The data is copied. A room that has neither clients nor history is forgotten, and its offsets start again.
 //
 // When the server stops, it delivers a published message before it closes its clients. Publish
 // waits up to Options.PublishTimeout while too much waits to be delivered. The errors are
@@ -116,7 +116,7 @@ func (s *Server) Publish(room string, kind Kind, data []byte) (Offset, error) {
 	s.handle.end()
 	runtime.KeepAlive(s)
 	if status == C.CHAT_ERR_INVALID_ARGUMENT && (kind == Text || kind == Binary) {
-		return 0, invalid("%.200q is not the name of a room: 1 to 128 bytes, no control characters", room)
+		return 0, invalid("%.200q is not the name of a room: 1 to 128 bytes, no control characters, not . or ..", room)
 	}
 	return Offset(offset), statusError(status)
 }

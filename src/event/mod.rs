@@ -219,6 +219,19 @@ pub enum Event {
 }
 
 impl Event {
+    /// Returns roughly what its message or request keeps in memory, in bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::ConnectRequest { request, .. } | Self::Connected { request, .. } => {
+                request.size()
+            }
+            Self::MessageRequest { message, .. } | Self::Message { message, .. } => {
+                message.data().len()
+            }
+            _ => 0,
+        }
+    }
+
     /// Returns the identity of the event's client, if the event is about a client and the host has
     /// set one.
     #[must_use]

@@ -1,9 +1,11 @@
 //! The bounded queue where events wait for the host.
 //!
 //! Invariant: reporting an event never waits. Message events that do not fit are dropped and counted. Connects
-//! and disconnects always fit, because no client is admitted while the queue is full.
+//! and disconnects always fit, because no client is admitted while the queue is full. The host's calls that cause
+//! events of their own, such as `join`, wait while far too many wait.
 
 use std::{
+    collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -18,6 +20,16 @@ use crate::{
 /// How many bytes of messages and requests the queue may hold.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// How many events one call takes at most: what a host holds of a long queue is a small part of it.
+const MAX_TAKEN: usize = 1024;
+
+/// How many events may wait beyond the capacity before the host's calls that cause events wait. So many that a host
+/// that reacts to each event of a batch with some calls does not wait for itself.
+const MAX_BEYOND: usize = 64 * MAX_TAKEN;
+
+/// For how many events an empty queue keeps its memory.
+const MAX_KEPT: usize = 4 * MAX_TAKEN;
+
 /// The queue between the server's threads and the thread of the host that takes events.
 #[derive(Debug)]
 pub(crate) struct EventQueue {
@@ -27,12 +39,14 @@ pub(crate) struct EventQueue {
     queue: Mutex<Queue>,
     /// Wakes the threads that wait in `take`.
     arrived: Condvar,
+    /// Wakes the threads that wait in `wait_for_space`.
+    space: Condvar,
     throttle: Throttle,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    events: Vec<Event>,
+    events: VecDeque<Event>,
     /// Bytes of the messages and requests in `events`.
     bytes: usize,
     /// Message events dropped since the last event that was queued.
@@ -41,6 +55,8 @@ struct Queue {
     unlogged: u64,
     /// Whether `Stopped` was queued: nothing follows it.
     stopped: bool,
+    /// Whether the server stops: then no call waits for space.
+    is_closing: bool,
     /// How many threads wait in `take`.
     waiting: usize,
 }
@@ -51,6 +67,7 @@ impl EventQueue {
             capacity,
             queue: Mutex::default(),
             arrived: Condvar::new(),
+            space: Condvar::new(),
             throttle: Throttle::default(),
         }
     }
@@ -72,14 +89,8 @@ impl EventQueue {
     /// Queues an event that must not be lost, and wakes the host.
     pub(crate) fn push(&self, event: Event) {
         if self.is_enabled() {
-            let bytes = match &event {
-                Event::ConnectRequest { request, .. } | Event::Connected { request, .. } => {
-                    request.size()
-                }
-                _ => 0,
-            };
             let mut queue = self.lock();
-            queue.append(event, bytes);
+            queue.append(event);
             self.wake_for(queue);
         }
     }
@@ -87,20 +98,20 @@ impl EventQueue {
     /// Queues a message event, or counts it as dropped. Returns whether it was queued. It does not wake the
     /// host: the shard's tick calls `wake` once for all its messages, since a switch of threads for each would
     /// cost much of the throughput.
-    pub(crate) fn push_message(&self, event: Event, bytes: usize, counters: &Counters) -> bool {
+    pub(crate) fn push_message(&self, event: Event, counters: &Counters) -> bool {
         if !self.is_enabled() {
             return false;
         }
         let mut queue = self.lock();
         // A single message always fits: else one longer than the bound could never be reported.
-        let is_too_much = queue.bytes > 0 && queue.bytes.saturating_add(bytes) > MAX_BYTES;
+        let is_too_much = queue.bytes > 0 && queue.bytes + event.bytes() > MAX_BYTES;
         if queue.events.len() >= self.capacity || is_too_much {
             queue.dropped += 1;
             queue.unlogged += 1;
             counters.events_dropped.add(1);
             return false;
         }
-        queue.append(event, bytes);
+        queue.append(event);
         true
     }
 
@@ -127,7 +138,8 @@ impl EventQueue {
         }
     }
 
-    /// Swaps all queued events into `events`, which must be empty. Waits for one if there is none.
+    /// Moves the oldest events, up to `MAX_TAKEN`, into `events`, which must be empty. Waits for one if there is
+    /// none.
     ///
     /// # Errors
     /// `TimedOut`; `Stopped` once `Event::Stopped` has been taken; `Unsupported` if the host wanted
@@ -161,9 +173,43 @@ impl EventQueue {
             queue.waiting -= 1;
         }
         queue.report_dropped();
-        queue.bytes = 0;
-        std::mem::swap(&mut queue.events, events);
+        let count = queue.events.len().min(MAX_TAKEN);
+        events.extend(queue.events.drain(..count));
+        queue.bytes -= events.iter().map(Event::bytes).sum::<usize>();
+        if queue.events.is_empty() {
+            queue.events.shrink_to(MAX_KEPT);
+        }
+        drop(queue);
+        self.space.notify_all();
         Ok(())
+    }
+
+    /// Waits on a thread of the host until so few events wait that a call may cause another.
+    ///
+    /// # Errors
+    /// `QueueFull` after the deadline; `Stopped`.
+    pub(crate) fn wait_for_space(&self, deadline: Instant) -> Result<()> {
+        if !self.is_enabled() {
+            return Ok(());
+        }
+        let mut queue = self.lock();
+        while queue.events.len() >= self.capacity + MAX_BEYOND {
+            if queue.is_closing {
+                return Err(Error::Stopped);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::QueueFull);
+            }
+            queue = self.space.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    /// Ends all waits for space, since the server stops.
+    pub(crate) fn close(&self) {
+        self.lock().is_closing = true;
+        self.space.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -173,21 +219,21 @@ impl EventQueue {
 }
 
 impl Queue {
-    fn append(&mut self, event: Event, bytes: usize) {
+    fn append(&mut self, event: Event) {
         if self.stopped {
             return;
         }
         // Before the event, so that the gap is reported where it is.
         self.report_dropped();
         self.stopped = matches!(event, Event::Stopped);
-        self.bytes += bytes;
-        self.events.push(event);
+        self.bytes += event.bytes();
+        self.events.push_back(event);
     }
 
     fn report_dropped(&mut self) {
         if self.dropped > 0 {
             let count = std::mem::take(&mut self.dropped);
-            self.events.push(Event::EventsDropped { count });
+            self.events.push_back(Event::EventsDropped { count });
         }
     }
 }
@@ -206,7 +252,7 @@ mod tests {
             offset: 1,
             message: Message::new(Kind::Text, b"hello"),
         };
-        queue.push_message(event, 5, counters);
+        queue.push_message(event, counters);
     }
 
     fn take(queue: &EventQueue, timeout: Duration) -> Result<Vec<Event>> {
@@ -271,5 +317,53 @@ mod tests {
         let queue = EventQueue::new(2);
         assert!(matches!(take(&queue, Duration::from_millis(1)), Err(Error::TimedOut)));
         assert!(matches!(take(&EventQueue::new(0), Duration::ZERO), Err(Error::Unsupported(_))));
+    }
+
+    #[test]
+    fn a_call_takes_a_bounded_number_of_events_in_order_and_gives_their_bytes_back() {
+        let (queue, counters) = (EventQueue::new(1 << 20), Counters::default());
+        const COUNT: usize = 3 * MAX_TAKEN + 5;
+        for _ in 0..COUNT {
+            message(&queue, &counters);
+        }
+        let mut left = COUNT;
+        while left > 0 {
+            assert_eq!(queue.lock().bytes, 5 * left);
+            let taken = take(&queue, Duration::ZERO).unwrap().len();
+            assert_eq!(taken, left.min(MAX_TAKEN));
+            left -= taken;
+        }
+        assert_eq!(queue.lock().bytes, 0);
+        assert!(queue.lock().events.capacity() <= 2 * MAX_KEPT);
+    }
+
+    fn joined(queue: &EventQueue) {
+        queue.push(Event::Joined { client: ClientId(1), identity: None, room: "a".into() });
+    }
+
+    #[test]
+    fn calls_that_cause_events_wait_while_far_too_many_wait() {
+        let queue = EventQueue::new(10);
+        for _ in 0..10 + MAX_BEYOND {
+            assert!(queue.wait_for_space(Instant::now()).is_ok());
+            joined(&queue);
+        }
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert!(matches!(queue.wait_for_space(soon), Err(Error::QueueFull)));
+        std::thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| queue.wait_for_space(Instant::now() + Duration::from_secs(60)));
+            take(&queue, Duration::ZERO).unwrap();
+            assert!(waiting.join().unwrap().is_ok());
+        });
+        while queue.wait_for_space(Instant::now()).is_ok() {
+            joined(&queue);
+        }
+        std::thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| queue.wait_for_space(Instant::now() + Duration::from_secs(60)));
+            queue.close();
+            assert!(matches!(waiting.join().unwrap(), Err(Error::Stopped)));
+        });
     }
 }

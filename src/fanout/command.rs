@@ -2,7 +2,7 @@
 //! it, whose input it holds, and what it costs.
 
 use std::{
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
 };
 
@@ -36,10 +36,35 @@ pub(crate) struct Delivery {
     pub(crate) exclude: Option<ClientId>,
 }
 
+/// An accepted socket that no shard serves yet. Dropping it ends the connection, also if a fork of the process has a
+/// copy of its descriptor.
+#[derive(Debug)]
+pub(crate) struct UnservedSocket(Option<TcpStream>);
+
+impl UnservedSocket {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self(Some(stream))
+    }
+
+    /// Takes the socket, in order to serve it.
+    pub(crate) fn take(mut self) -> Option<TcpStream> {
+        self.0.take()
+    }
+}
+
+impl Drop for UnservedSocket {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0 {
+            // It fails if the client has ended it already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 /// A connection that the listener has accepted, on its way to its shard.
 #[derive(Debug)]
 pub(crate) struct AcceptedStream {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: UnservedSocket,
     pub(crate) addr: SocketAddr,
     /// Counts it among the handshakes.
     pub(crate) permit: Permit,
@@ -84,6 +109,8 @@ pub(crate) struct Reservation {
 pub(crate) struct Rejection {
     pub(crate) status: u16,
     pub(crate) text: String,
+    /// Further headers, encoded: each line ends with CRLF.
+    pub(crate) headers: String,
 }
 
 /// The host's decision on a message.
@@ -120,8 +147,11 @@ pub(crate) enum Command {
     Decide(ClientId, DecisionId, Verdict),
     /// Serves a connection that the listener accepted.
     Accept(Box<AcceptedStream>),
-    /// Ends a shard whose timer failed.
+    /// Ends a shard of which a part failed.
     Fail,
+    /// Panics on the shard's thread.
+    #[cfg(test)]
+    Panic,
     /// Drains and ends. Nothing follows.
     Stop,
 }
@@ -192,6 +222,8 @@ impl Command {
             Self::Decide(..) => WRITE / 4,
             Self::Accept(_) => 8 * WRITE,
             Self::Fail | Self::Stop => 0,
+            #[cfg(test)]
+            Self::Panic => 0,
         }
     }
 

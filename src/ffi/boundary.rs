@@ -20,6 +20,15 @@ pub(super) fn required<T>(argument: Option<T>) -> Result<T, chat_status> {
 /// The longest text that is read, in bytes.
 const MAX_TEXT: usize = 65_535;
 
+/// Returns the flag that C passes as a number: a byte with another value than 0 and 1 is no `bool`.
+pub(super) fn flag(number: u32) -> Result<bool, chat_status> {
+    match number {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(chat_status::CHAT_ERR_INVALID_ARGUMENT),
+    }
+}
+
 /// Returns the bytes that C passes as a pointer and a length; NULL with length 0 is empty. A length
 /// over `limit` is refused before a slice is made: there may be no memory behind it.
 ///

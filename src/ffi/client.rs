@@ -4,7 +4,7 @@
 use std::ffi::c_char;
 
 use super::{
-    boundary::{attempt, bytes, text},
+    boundary::{attempt, bytes, flag, text},
     event::{chat_client_id, chat_decision_id, kind},
     server::{chat_server, own},
     status::chat_status,
@@ -79,13 +79,36 @@ pub unsafe extern "C" fn chat_server_accept(
     })
 }
 
+/// A header of the answer to a client that is rejected, for chat_server_reject.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct chat_header {
+    /// The name: letters, digits and hyphens.
+    pub name: *const c_char,
+    /// The length of `name` in bytes.
+    pub name_len: usize,
+    /// The value, without line breaks and other control characters.
+    pub value: *const c_char,
+    /// The length of `value` in bytes.
+    pub value_len: usize,
+}
+
+/// The most headers that one call takes.
+const MAX_HEADERS: usize = 64;
+
 /// Rejects the client of a CHAT_EVENT_CONNECT_REQUEST: answers its request with `http_status`, 400
 /// to 599, and a text of at most 1,024 bytes, which may be empty. Any thread may call this, also in
 /// a handler.
 ///
+/// `headers` is an array of `header_count` further headers of the answer, such as `Retry-After`: at
+/// most 64, with at most 8 KiB in all; NULL with 0 means none. A header that HTTP requires with the
+/// status is added if it is not among them: `WWW-Authenticate: Bearer` with 401, `Allow: GET` with
+/// 405, `Proxy-Authenticate: Basic` with 407, `Upgrade: websocket` with 426.
+///
 /// Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
-/// CHAT_ERR_INVALID_ARGUMENT for another status, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE,
-/// CHAT_ERR_STOPPED.
+/// CHAT_ERR_INVALID_ARGUMENT for another status, and for a header that breaks the rules of HTTP or
+/// that libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding,
+/// Upgrade); CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_reject(
     server: *mut chat_server,
@@ -93,14 +116,51 @@ pub unsafe extern "C" fn chat_server_reject(
     http_status: u16,
     reason: *const c_char,
     reason_len: usize,
+    headers: *const chat_header,
+    header_count: usize,
 ) -> chat_status {
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
-        // SAFETY: the header asks for `reason_len` readable bytes.
-        let reason = unsafe { text(reason, reason_len)? };
-        Ok(server.reject(ClientId::from_u64(client), http_status, reason)?)
+        // SAFETY: the header asks for `reason_len` readable bytes, and for `header_count` headers whose texts can
+        // be read.
+        let (reason, headers) =
+            unsafe { (text(reason, reason_len)?, self::headers(headers, header_count)?) };
+        Ok(server.reject(ClientId::from_u64(client), http_status, reason, &headers)?)
     })
+}
+
+/// Returns the headers that C passes as an array.
+///
+/// # Safety
+/// If `headers` is not NULL and `count` is at most `MAX_HEADERS`, `count` headers can be read from it, and their
+/// texts, unchanged, for `'a`.
+unsafe fn headers<'a>(
+    headers: *const chat_header,
+    count: usize,
+) -> Result<Vec<(&'a str, &'a str)>, chat_status> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if headers.is_null() {
+        return Err(chat_status::CHAT_ERR_NULL_ARGUMENT);
+    }
+    if count > MAX_HEADERS {
+        return Err(chat_status::CHAT_ERR_TOO_LARGE);
+    }
+    if !headers.is_aligned() {
+        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+    }
+    // SAFETY: not NULL, aligned, and readable as the caller promises.
+    let headers = unsafe { std::slice::from_raw_parts(headers, count) };
+    let read = |header: &chat_header| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let name = text(header.name, header.name_len)?;
+            Ok((name, text(header.value, header.value_len)?))
+        }
+    };
+    headers.iter().map(read).collect()
 }
 
 /// Puts a client into a room, in addition to the rooms that it is in. The client receives what is
@@ -172,19 +232,19 @@ pub unsafe extern "C" fn chat_server_set_identity(
 }
 
 /// Sets whether a client receives its own messages: those that it sends after the call has returned.
-/// This overrides the option and the client's query.
+/// This overrides the option and the client's query. `echo` is 0 or 1.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_set_echo(
     server: *mut chat_server,
     client: chat_client_id,
-    echo: bool,
+    echo: u32,
 ) -> chat_status {
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
-        Ok(server.set_echo(ClientId::from_u64(client), echo)?)
+        Ok(server.set_echo(ClientId::from_u64(client), flag(echo)?)?)
     })
 }
 

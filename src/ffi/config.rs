@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    boundary::{attempt, required, text},
+    boundary::{attempt, flag, required, text},
     callback::{Callback, UserData},
     event::{chat_drop_fn, chat_event_fn},
     guard::guard,
@@ -165,13 +165,14 @@ pub extern "C" fn chat_config_set_busy_poll(
 }
 
 /// Sets whether a sender receives its own messages. A client overrides this for itself with
-/// `?echo=false` or `?echo=true`. Default: true.
+/// `?echo=false` or `?echo=true`. `echo` is 0 or 1. Default: 1. Statuses: CHAT_ERR_INVALID_ARGUMENT
+/// for another number.
 #[unsafe(no_mangle)]
-pub extern "C" fn chat_config_set_echo(
-    config: Option<&mut chat_config>,
-    echo: bool,
-) -> chat_status {
-    attempt(|| set(config, |config| _ = config.echo(echo)))
+pub extern "C" fn chat_config_set_echo(config: Option<&mut chat_config>, echo: u32) -> chat_status {
+    attempt(|| {
+        let echo = flag(echo)?;
+        set(config, |config| _ = config.echo(echo))
+    })
 }
 
 /// Sets how many clients may be connected at once. A further client is answered with HTTP 503.
@@ -205,8 +206,8 @@ pub extern "C" fn chat_config_set_max_handshakes(
 }
 
 /// Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
-/// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed. Default:
-/// 5,000. From 10 to 86,400,000 (1 day).
+/// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of a
+/// request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_handshake_timeout(
     config: Option<&mut chat_config>,
@@ -432,8 +433,10 @@ pub extern "C" fn chat_config_set_publish_timeout(
 ///
 /// When this many events wait, or when their messages and requests hold 64 MiB, message events are
 /// dropped and counted, and a message that needs a decision is refused. Connects and disconnects
-/// are never dropped: while the queue is full, further clients are answered with HTTP 503. Default:
-/// 0, or 65,536 if there is a handler. At most 16,777,216.
+/// are never dropped: while the queue is full, further clients are answered with HTTP 503. While
+/// 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
+/// publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
+/// 65,536 if there is a handler. At most 16,777,216.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_event_queue(
     config: Option<&mut chat_config>,

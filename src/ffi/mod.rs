@@ -64,6 +64,7 @@
 //! | refuse                            |                                      |                   |
 //! | chat_server_local_addr, stats     | any, also in a handler               | no                |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
+//! | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
 //! | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
 //! | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
 //! |                                   |                                      | and for a handler |
@@ -79,7 +80,11 @@
 //!
 //! The host. Any number of servers may run in one process; they share nothing. The library sets no
 //! signal handler, reads no environment variable and writes to no standard stream. Its threads
-//! block all signals, so that the host's threads receive them. After fork, the child may only exec
+//! block all signals, so that the host's threads receive them, but those that a fault raises (SEGV,
+//! BUS, FPE, ILL, TRAP, SYS): a crash reporter of the host sees a fault in a handler. A handler has
+//! 8 MiB of stack. No function is async-signal-safe: a signal handler sets a flag, or writes to a
+//! pipe, and a thread of the host makes the call. A thread cannot be cancelled (pthread_cancel)
+//! inside a call, but after it. After fork, the child may only exec
 //! or exit: in it, every call of a server returns CHAT_ERR_FORKED.
 //!
 //! Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at

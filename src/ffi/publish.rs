@@ -38,8 +38,8 @@ pub unsafe extern "C" fn chat_server_broadcast(
 
 /// Publishes a message to a room: the message gets its offset in the room's order, is delivered to
 /// every client in the room, and is added to the room's history. The name of a room is 1 to 128
-/// bytes of UTF-8 without control characters; the room of the path `/` is `lobby`. `kind` is
-/// CHAT_TEXT or CHAT_BINARY.
+/// bytes of UTF-8 without control characters, and not `.` or `..`, which clients take for steps in a
+/// path; the room of the path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
 ///
 /// `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
 /// room. A room that has neither clients nor history is forgotten, and its offsets start again.

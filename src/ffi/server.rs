@@ -34,8 +34,8 @@ use crate::{config::Config, error::Error, server::Server};
 /// chat_server_publish, chat_server_publish_batch, chat_server_send, chat_server_disconnect,
 /// chat_server_accept, chat_server_reject, chat_server_join, chat_server_leave,
 /// chat_server_set_echo, chat_server_set_identity, chat_server_allow, chat_server_allow_changed,
-/// chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_request_stop,
-/// chat_server_stop, chat_server_free.
+/// chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
+/// chat_server_request_stop, chat_server_stop, chat_server_free.
 pub struct chat_server {
     server: Server,
     /// The process that runs the server's threads; a fork of it does not.
@@ -49,7 +49,7 @@ pub struct chat_server {
 #[allow(dead_code)] // For C.
 pub const CHAT_ADDR_SIZE: usize = 64;
 
-/// The timeout with which chat_server_next_events waits without end.
+/// The timeout with which chat_server_next_events and chat_server_wait wait without end.
 pub const CHAT_WAIT_FOREVER: u32 = u32::MAX;
 
 /// The largest struct that `chat_server_stats` fills.
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn chat_server_stats(
     })
 }
 
-/// Takes all events that wait, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
+/// Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
 /// waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
 ///
 /// `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.
@@ -230,17 +230,40 @@ pub unsafe extern "C" fn chat_server_next_events(
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, out) = (unsafe { own(server)? }, required(out)?);
-        let timeout = match timeout_ms {
-            CHAT_WAIT_FOREVER => Duration::MAX,
-            ms => Duration::from_millis(ms.into()),
-        };
-        let events = chat_events::new(server.next_events(timeout)?);
+        let events = chat_events::new(server.next_events(timeout(timeout_ms))?);
         out.write(Box::into_raw(Box::new(events)));
         Ok(())
     })
 }
 
-/// Begins to stop a server as chat_server_stop does, with 10 s for the clients, and returns at
+/// Returns the time that a host passes.
+fn timeout(timeout_ms: u32) -> Duration {
+    match timeout_ms {
+        CHAT_WAIT_FOREVER => Duration::MAX,
+        ms => Duration::from_millis(ms.into()),
+    }
+}
+
+/// Waits until a server has ended, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER waits without
+/// end. CHAT_OK: the server was stopped, its ports are free, its clients are gone. An event handler
+/// may still get the events that are left. It works after the end too.
+///
+/// A server ends when the host stops it. It also ends by itself, with CHAT_ERR_FAILED, when one of
+/// its threads cannot go on, for example because of a bug in libchat; the log says why. So a host
+/// that takes no events learns here that the server is gone. Statuses: CHAT_ERR_TIMED_OUT if the
+/// server still runs, CHAT_ERR_FAILED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_wait(
+    server: *const chat_server,
+    timeout_ms: u32,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        Ok(unsafe { own(server)? }.wait(timeout(timeout_ms))?)
+    })
+}
+
+/// Begins to stop a server as chat_server_stop does, with 5 s for the clients, and returns at
 /// once. For handlers. To wait for the end, call chat_server_stop, which can also shorten the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> chat_status {
@@ -258,9 +281,10 @@ pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> c
 /// When this returns, the ports are free and no handler runs. It therefore also waits, longer than
 /// `drain_ms` if need be, until the event handler has returned and has got the events that are
 /// left: do not hold a lock that the handler needs. The handle stays valid until chat_server_free,
-/// and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT if connections were aborted
-/// (the server has stopped all the same); CHAT_ERR_IN_HANDLER inside an event handler of this
-/// server (nothing is done: call chat_server_request_stop).
+/// and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT, once, if connections were
+/// aborted, and CHAT_ERR_FAILED if the server had ended by itself (chat_server_wait): the server has
+/// stopped all the same; CHAT_ERR_IN_HANDLER inside an event handler of this server (nothing is
+/// done: call chat_server_request_stop).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server, drain_ms: u32) -> chat_status {
     attempt(|| {

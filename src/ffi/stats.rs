@@ -48,6 +48,8 @@ pub struct chat_stats {
     pub messages_refused: u64,
     /// Messages that the host did not decide on in time, refused or not (chat_config_set_overdue).
     pub reviews_timed_out: u64,
+    /// Requests for a page, such as `GET /health`, that were answered with status 200.
+    pub requests_answered: u64,
 }
 
 impl From<Stats> for chat_stats {
@@ -73,6 +75,7 @@ impl From<Stats> for chat_stats {
             admissions_timed_out,
             messages_refused,
             reviews_timed_out,
+            requests_answered,
         } = stats;
         Self {
             connections,
@@ -94,6 +97,7 @@ impl From<Stats> for chat_stats {
             admissions_timed_out,
             messages_refused,
             reviews_timed_out,
+            requests_answered,
         }
     }
 }

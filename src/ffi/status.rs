@@ -43,6 +43,8 @@ pub enum chat_status {
     CHAT_ERR_UNSUPPORTED = -11,
     /// The client is in as many rooms as it may be.
     CHAT_ERR_TOO_MANY_ROOMS = -12,
+    /// A part of the server could not go on, so the server has stopped by itself. The log says why.
+    CHAT_ERR_FAILED = -13,
     /// The port is in use.
     CHAT_ERR_ADDRESS_IN_USE = -20,
     /// The address does not belong to this machine.
@@ -77,7 +79,8 @@ impl From<&Error> for chat_status {
             Error::InvalidConfig(_)
             | Error::InvalidRoom(_)
             | Error::InvalidCloseCode(_)
-            | Error::InvalidHttpStatus(_) => CHAT_ERR_INVALID_ARGUMENT,
+            | Error::InvalidHttpStatus(_)
+            | Error::InvalidHeader(_) => CHAT_ERR_INVALID_ARGUMENT,
             _ if error.is_out_of_resources() => CHAT_ERR_RESOURCE_LIMIT,
             Error::Listen { source, .. } => listen_status(source),
             Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,
@@ -86,6 +89,7 @@ impl From<&Error> for chat_status {
             Error::TooManyRooms { .. } => CHAT_ERR_TOO_MANY_ROOMS,
             Error::ClientNotFound | Error::DecisionNotFound => CHAT_ERR_NOT_FOUND,
             Error::Stopped => CHAT_ERR_STOPPED,
+            Error::Failed => CHAT_ERR_FAILED,
             Error::TimedOut => CHAT_ERR_TIMED_OUT,
             Error::QueueFull => CHAT_ERR_QUEUE_FULL,
             Error::InHandler => CHAT_ERR_IN_HANDLER,
@@ -104,7 +108,7 @@ fn listen_status(source: &io::Error) -> chat_status {
 }
 
 /// The number, name and meaning of each status.
-const STATUSES: [(chat_status, &CStr, &CStr); 19] = [
+const STATUSES: [(chat_status, &CStr, &CStr); 20] = [
     (CHAT_OK, c"CHAT_OK", c"done"),
     (
         CHAT_ERR_INVALID_ARGUMENT,
@@ -149,6 +153,11 @@ const STATUSES: [(chat_status, &CStr, &CStr); 19] = [
         CHAT_ERR_TOO_MANY_ROOMS,
         c"CHAT_ERR_TOO_MANY_ROOMS",
         c"the client is in as many rooms as it may be",
+    ),
+    (
+        CHAT_ERR_FAILED,
+        c"CHAT_ERR_FAILED",
+        c"a part of the server could not go on, so it has stopped; the log says why",
     ),
     (CHAT_ERR_ADDRESS_IN_USE, c"CHAT_ERR_ADDRESS_IN_USE", c"the port is in use"),
     (

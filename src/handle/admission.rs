@@ -13,6 +13,21 @@ use crate::{
 /// The longest text of a rejection, in bytes.
 const MAX_TEXT: usize = 1024;
 
+/// How long the headers that the host adds to a rejection may be, in bytes.
+const MAX_HEADERS: usize = 8 * 1024;
+
+/// The headers that libchat sets itself.
+const OWN_HEADERS: [&str; 6] =
+    ["Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Upgrade"];
+
+/// The header that HTTP requires with a status (RFC 9110, 15.5), and its value if the host gives none.
+const REQUIRED_HEADERS: [(u16, &str, &str); 4] = [
+    (401, "WWW-Authenticate", "Bearer"),
+    (405, "Allow", "GET"),
+    (407, "Proxy-Authenticate", "Basic"),
+    (426, "Upgrade", "websocket"),
+];
+
 impl Handle {
     /// Admits the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest). It receives what is
     /// published to its room from here on. Make the other calls of the admission before this one:
@@ -32,19 +47,31 @@ impl Handle {
     /// Rejects the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest): its request is answered
     /// with an HTTP status of 400 to 599 and a text of at most 1,024 bytes.
     ///
+    /// The answer has these further headers, such as `("Retry-After", "5")`, 8 KiB at most in all. A header that HTTP
+    /// requires with the status is added if it is not among them: `WWW-Authenticate: Bearer` with 401,
+    /// `Allow: GET` with 405, `Proxy-Authenticate: Basic` with 407, `Upgrade: websocket` with 426.
+    ///
     /// # Errors
     /// [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;
-    /// [`Error::InvalidHttpStatus`], [`Error::TooLarge`], [`Error::Stopped`].
-    pub fn reject(&self, client: ClientId, http_status: u16, text: &str) -> Result<()> {
+    /// [`Error::InvalidHttpStatus`], [`Error::InvalidHeader`], [`Error::TooLarge`], [`Error::Stopped`].
+    pub fn reject(
+        &self,
+        client: ClientId,
+        http_status: u16,
+        text: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<()> {
         if !(400..=599).contains(&http_status) {
             return Err(Error::InvalidHttpStatus(http_status));
         }
         if text.len() > MAX_TEXT {
             return Err(Error::TooLarge { size: text.len(), limit: MAX_TEXT });
         }
+        let headers = encode_headers(http_status, headers)?;
         let shard = self.shard_of(client)?;
         shard.undecided.admissions.take(client).ok_or(Error::ClientNotFound)?;
-        self.push_rejection(shard, client, http_status, text)
+        let rejection = Rejection { status: http_status, text: text.to_owned(), headers };
+        self.push_rejection(shard, client, rejection)
     }
 
     /// Rejects a client that was taken out of the table of undecided ones.
@@ -52,10 +79,96 @@ impl Handle {
         &self,
         shard: &ShardHandle,
         client: ClientId,
-        status: u16,
-        text: &str,
+        rejection: Rejection,
     ) -> Result<()> {
-        let rejection = Rejection { status, text: text.to_owned() };
         self.push(shard, Command::Reject(client, Box::new(rejection))).map(drop)
+    }
+}
+
+/// Encodes the headers of a rejection, with the one that HTTP requires.
+///
+/// # Errors
+/// `InvalidHeader`, `TooLarge`.
+fn encode_headers(status: u16, headers: &[(&str, &str)]) -> Result<String> {
+    let mut lines = String::new();
+    for (name, value) in headers {
+        check_header(name, value)?;
+        let size = lines.len() + name.len() + value.len();
+        if size > MAX_HEADERS {
+            return Err(Error::TooLarge { size, limit: MAX_HEADERS });
+        }
+        append_header(&mut lines, name, value);
+    }
+    for (_, name, value) in REQUIRED_HEADERS.into_iter().filter(|(with, ..)| *with == status) {
+        if !headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            append_header(&mut lines, name, value);
+        }
+    }
+    Ok(lines)
+}
+
+fn append_header(lines: &mut String, name: &str, value: &str) {
+    [name, ": ", value, "\r\n"].into_iter().for_each(|part| lines.push_str(part));
+}
+
+fn check_header(name: &str, value: &str) -> Result<()> {
+    // RFC 9110, 5.6.2: a name is a token.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(Error::InvalidHeader(
+            "its name has other characters than letters, digits and -",
+        ));
+    }
+    // RFC 9110, 5.5: a line break would begin another header, or the body.
+    if value.chars().any(|char| char.is_control() && char != '\t') {
+        return Err(Error::InvalidHeader("its value has control characters"));
+    }
+    if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+        return Err(Error::InvalidHeader("libchat sets this header itself"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_has_the_header_that_http_requires_and_the_hosts_in_its_place() {
+        let encoded = |status, headers: &[_]| encode_headers(status, headers).unwrap();
+        assert_eq!(encoded(403, &[]), "");
+        assert_eq!(encoded(401, &[]), "WWW-Authenticate: Bearer\r\n");
+        assert_eq!(encoded(405, &[]), "Allow: GET\r\n");
+        assert_eq!(encoded(407, &[]), "Proxy-Authenticate: Basic\r\n");
+        assert_eq!(encoded(426, &[]), "Upgrade: websocket\r\n");
+        let own = [("www-authenticate", "Basic realm=\"a\tb\""), ("Retry-After", "5")];
+        let lines = "www-authenticate: Basic realm=\"a\tb\"\r\nRetry-After: 5\r\n";
+        assert_eq!(encoded(401, &own), lines);
+    }
+
+    #[test]
+    fn a_header_cannot_break_the_answer() {
+        for (name, value) in [
+            ("", "x"),
+            ("a b", "x"),
+            ("a:", "x"),
+            ("caf\u{e9}", "x"),
+            ("a\r\nb", "x"),
+            ("a", "x\r\nb: c"),
+            ("a", "x\n"),
+            ("a", "x\0"),
+            ("a", "\u{85}"),
+            ("content-length", "7"),
+            ("CONNECTION", "keep-alive"),
+            ("Transfer-Encoding", "chunked"),
+            ("Upgrade", "h2c"),
+        ] {
+            let outcome = encode_headers(403, &[(name, value)]);
+            assert!(matches!(outcome, Err(Error::InvalidHeader(_))), "{name:?}: {value:?}");
+        }
+        let long = "x".repeat(MAX_HEADERS - 1);
+        assert!(encode_headers(403, &[("a", &long)]).is_ok());
+        let outcome = encode_headers(403, &[("a", &long), ("b", "")]);
+        assert!(matches!(outcome, Err(Error::TooLarge { .. })));
     }
 }

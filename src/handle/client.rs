@@ -1,13 +1,16 @@
 //! The host's calls about one client.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::Handle;
 use crate::{
     error::{Error, Result},
     event::ClientId,
     fanout::{
-        command::{CloseFrame, Command},
+        command::{CloseFrame, Command, Rejection},
         shard_handle::ShardHandle,
     },
     frame::{self, Kind},
@@ -46,7 +49,8 @@ impl Handle {
         }
         let shard = self.shard_of(client)?;
         if shard.undecided.admissions.take(client).is_some() {
-            return self.push_rejection(shard, client, 403, reason);
+            let (text, headers) = (reason.to_owned(), String::new());
+            return self.push_rejection(shard, client, Rejection { status: 403, text, headers });
         }
         self.push(shard, Command::Disconnect(client, CloseFrame::new(code, reason))).map(drop)
     }
@@ -59,10 +63,12 @@ impl Handle {
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::TooManyRooms`] if it is in as many as it may
     /// ([`Config::max_rooms_per_client`](crate::Config::max_rooms_per_client)), [`Error::QueueFull`] as for
-    /// [`send`](Self::send), [`Error::Stopped`]. In all cases nothing has changed.
+    /// [`send`](Self::send), and if 65,536 events more than [`Config::event_queue`](crate::Config::event_queue)
+    /// wait for the host (in the event handler at once), [`Error::Stopped`]. In all cases nothing has changed.
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
         let shard = self.shard_with_space(client)?;
+        self.wait_for_event_space()?;
         self.shared.rooms.reserve(client.shard(), room, 0, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
             room.note_command(client.shard(), number);
@@ -77,10 +83,11 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::QueueFull`] as for
-    /// [`send`](Self::send), [`Error::Stopped`].
+    /// [`join`](Self::join), [`Error::Stopped`].
     pub fn leave(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
         let shard = self.shard_with_space(client)?;
+        self.wait_for_event_space()?;
         if shard.undecided.admissions.leave(client, room) {
             shard.withdraw(client);
         }
@@ -125,5 +132,12 @@ impl Handle {
             shard.inbox.wait_for_space(Instant::now() + timeout)?;
         }
         Ok(shard)
+    }
+
+    /// Waits while far too many events wait for the host. In its event handler, which takes them, it does not wait.
+    fn wait_for_event_space(&self) -> Result<()> {
+        let timeout = self.shared.context.options.publish_timeout;
+        let timeout = if self.is_in_handler() { Duration::ZERO } else { timeout };
+        self.shared.context.events.wait_for_space(Instant::now() + timeout)
     }
 }

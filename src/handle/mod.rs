@@ -5,21 +5,19 @@ mod client;
 mod review;
 
 use std::{
+    cell::Cell,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::ThreadId,
+    ptr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use crate::{
     batch::{self, BatchError, Publication, SharedMemory},
     context::Context,
+    end::End,
     error::{Error, Result},
     event::{ClientId, Event},
     fanout::{command::Command, shard_handle::ShardHandle},
@@ -33,7 +31,7 @@ use crate::{
 pub(crate) type EventHandler = Arc<dyn Fn(&Handle, &[Event]) + Send + Sync>;
 
 /// How long clients may take to answer the close frame after `request_stop`.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// How many messages of a batch are published to a room before the inboxes are checked for space.
 const MAX_ATOMIC: usize = 256;
@@ -46,24 +44,15 @@ pub(crate) struct Shared {
     pub(crate) shards: Arc<[Arc<ShardHandle>]>,
     pub(crate) addrs: Vec<SocketAddr>,
     pub(crate) has_handler: bool,
-    /// The thread that the handler is called on.
-    pub(crate) dispatcher: OnceCell<ThreadId>,
     /// When the server ends at the latest, once it stops.
     pub(crate) deadline: watch::Sender<Option<Instant>>,
-    /// Whether clients had to be aborted at the deadline.
-    pub(crate) had_to_abort: AtomicBool,
+    pub(crate) end: End,
 }
 
-impl Shared {
-    /// Logs how the server has ended.
-    pub(crate) fn log_end(&self) {
-        let clients = self.context.counters.connections_accepted.get();
-        if self.had_to_abort.load(Ordering::Relaxed) {
-            tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
-        } else {
-            tracing::info!(clients, "stopped");
-        }
-    }
+thread_local! {
+    /// The server whose event handler this thread calls. `thread::current` would tell it too, but would allocate
+    /// on each thread of the host, in a way that looks like a leak.
+    static DISPATCHES: Cell<*const Shared> = const { Cell::new(ptr::null()) };
 }
 
 /// Calls a server from any thread. Cloning it is cheap; it does not keep the server running.
@@ -149,8 +138,8 @@ impl Handle {
         self.shared.context.counters.snapshot()
     }
 
-    /// Takes all events that wait, or waits up to `timeout` for one. Several threads may wait; each
-    /// event is taken once.
+    /// Takes the events that wait, the oldest first and at most 1,024, or waits up to `timeout` for one. Several
+    /// threads may wait; each event is taken once.
     ///
     /// # Errors
     /// [`Error::TimedOut`]; [`Error::Stopped`] once [`Event::Stopped`] has been taken;
@@ -164,8 +153,18 @@ impl Handle {
         Ok(events)
     }
 
+    /// Waits up to `timeout` until the server has ended, whoever stops it: its ports are free and its clients are
+    /// gone. An event handler may still get the events that are left.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] if the server still runs; [`Error::Failed`] if it ended because a part of it could not
+    /// go on.
+    pub fn wait(&self, timeout: Duration) -> Result<()> {
+        self.shared.end.wait(timeout)
+    }
+
     /// Begins to stop the server and returns at once: no new connections, what was published is
-    /// delivered, every client is closed with code 1001 and has 10 s to answer. To wait for the
+    /// delivered, every client is closed with code 1001 and has 5 s to answer. To wait for the
     /// end, call [`Server::stop`](crate::Server::stop), which can shorten the time.
     pub fn request_stop(&self) {
         self.stop_by(Instant::now() + DRAIN);
@@ -179,6 +178,7 @@ impl Handle {
             *current = Some(current.map_or(deadline, |current| current.min(deadline)));
         });
         if is_first {
+            self.shared.context.events.close();
             // First the rooms, then the inboxes: so a published message is in every inbox before it closes.
             self.shared.rooms.stop();
             for shard in self.shared.shards.iter() {
@@ -191,6 +191,16 @@ impl Handle {
     /// Returns how long a message may be, in bytes.
     pub(crate) fn max_message_size(&self) -> usize {
         self.shared.context.options.max_message_size
+    }
+
+    /// Notes that this thread calls the event handler.
+    pub(crate) fn note_dispatcher(&self) {
+        DISPATCHES.set(Arc::as_ptr(&self.shared));
+    }
+
+    /// Whether this thread is in the event handler.
+    pub(crate) fn is_in_handler(&self) -> bool {
+        ptr::eq(DISPATCHES.get(), Arc::as_ptr(&self.shared))
     }
 
     fn is_stopping(&self) -> bool {

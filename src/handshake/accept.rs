@@ -49,9 +49,11 @@ pub(super) fn upgrade(head: &Head<'_, '_>) -> Result<Upgrade, Answer> {
 
 /// Makes the answer to a `Sec-WebSocket-Key`; `None` if it is not a valid key.
 fn answer_to_key(key: &[u8]) -> Option<Upgrade> {
-    // RFC 6455, 4.2.1: base64 that, when decoded, is 16 bytes long.
-    let mut bytes = [0; 16];
-    if key.len() != 24 || Base64::decode(key, &mut bytes).ok()?.len() != bytes.len() {
+    // RFC 6455, 4.2.1: base64 that, when decoded, is 16 bytes long. The bits behind these bytes may be any: they are
+    // not 0 in the RFC's own example.
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let digits = key.strip_suffix(b"==").filter(|digits| digits.len() == 22)?;
+    if !digits.iter().all(is_base64) {
         return None;
     }
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
@@ -79,9 +81,24 @@ mod tests {
 
     #[test]
     fn a_key_is_16_bytes_in_base64() {
-        for key in ["", "dGhlIHNhbXBsZQ==", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZS4h"] {
+        for key in [
+            "",
+            "==",
+            "dGhlIHNhbXBsZQ==",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZS4h",
+            "dGhlIHNhbXBsZSBub25jZS4=",
+            "dGhlIHNhbXBsZSBub25jZ!==",
+            "dGhlIHNhbXBsZSBub25jZ===",
+            "dGhlIHNhbXBsZSBub25jZ-==",
+            "dGhlIHNhbXBsZSBub25jZQ== ",
+        ] {
             assert_eq!(answer_to_key(key.as_bytes()), None, "{key}");
         }
-        assert_eq!(answer_to_key(b"dGhlIHNhbXBsZSBub25jZ!=="), None);
+        // RFC 6455, 4.1: the bytes 1 to 16, as the RFC encodes them, and with each value of the last bits.
+        for last in ["A", "C", "D", "P", "Q", "v", "/"] {
+            let key = format!("AQIDBAUGBwgJCgsMDQ4PE{last}==");
+            assert!(answer_to_key(key.as_bytes()).is_some(), "{key}");
+        }
     }
 }

@@ -13,7 +13,6 @@ use crate::{
     connection::ClientGuard,
     decisions::Applicant,
     event::{Event, Request},
-    fanout::command::Rejection,
     options::Overdue,
     protocol::PlainOptions,
     rooms::client::Client,
@@ -79,10 +78,10 @@ impl PendingAdmission {
         };
         match decided {
             Some(Ok(())) => Ok(()),
-            Some(Err(Rejection { status, text })) => {
+            Some(Err(rejection)) => {
                 shard.context.counters.admissions_rejected.add(1);
                 self.reason.set("the host rejected it");
-                Err(Answer::rejected(status, text))
+                Err(Answer::rejected(rejection))
             }
             None => {
                 self.reason.set("the server is stopping");

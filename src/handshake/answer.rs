@@ -1,19 +1,21 @@
 //! The answers to requests that are not upgraded.
 
 use std::{
+    borrow::Cow,
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     time::SystemTime,
 };
 
-use crate::context::Context;
+use crate::{context::Context, fanout::command::Rejection};
 
 /// An HTTP response: a status, a text for a person, and the headers that the status requires.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     text: String,
-    headers: &'static [(&'static str, &'static str)],
+    /// Further headers, encoded: each line ends with CRLF.
+    headers: Cow<'static, str>,
     /// Whether a limit of the server is reached, which its host may want to raise: then it is logged as a
     /// warning.
     is_limit: bool,
@@ -23,7 +25,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), headers: &[], is_limit: false, is_bare: false }
+        Self { status, text: text.into(), headers: "".into(), is_limit: false, is_bare: false }
     }
 
     /// Makes the page that says how to connect. `host` is the server's name in the request.
@@ -54,8 +56,8 @@ impl Answer {
     }
 
     pub(crate) fn method_not_allowed(is_page: bool) -> Self {
-        let headers = if is_page { &[("Allow", "GET, HEAD")] } else { &[("Allow", "GET")] };
-        Self { headers, ..Self::new(405, "use the method GET") }
+        let headers = if is_page { "Allow: GET, HEAD\r\n" } else { "Allow: GET\r\n" };
+        Self { headers: headers.into(), ..Self::new(405, "use the method GET") }
     }
 
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
@@ -74,12 +76,12 @@ impl Answer {
 
     pub(crate) fn upgrade_required() -> Self {
         let text = "connect here by WebSocket: the request asks for no upgrade";
-        Self { headers: &[("Upgrade", "websocket")], ..Self::new(426, text) }
+        Self { headers: "Upgrade: websocket\r\n".into(), ..Self::new(426, text) }
     }
 
     pub(crate) fn wrong_version() -> Self {
         // RFC 6455, 4.4: the answer names the versions that are understood.
-        let headers = &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+        let headers = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n".into();
         let text = "version 13 of the WebSocket protocol is spoken here";
         Self { headers, ..Self::new(426, text) }
     }
@@ -98,8 +100,8 @@ impl Answer {
     }
 
     /// Makes the answer that the host has decided on.
-    pub(crate) fn rejected(status: u16, text: String) -> Self {
-        Self::new(status, text)
+    pub(crate) fn rejected(Rejection { status, text, headers }: Rejection) -> Self {
+        Self { headers: headers.into(), ..Self::new(status, text) }
     }
 
     pub(crate) fn limit(text: &'static str) -> Self {
@@ -133,17 +135,12 @@ impl Answer {
         // RFC 9110, 6.6.1.
         let date = httpdate::fmt_http_date(SystemTime::now());
         // RFC 9110, 7.8: a sender of Upgrade lists it in Connection.
-        let upgrades = headers.iter().any(|(name, _)| *name == "Upgrade");
-        let connection = if upgrades { "close, upgrade" } else { "close" };
+        let connection = if status == 426 { "close, upgrade" } else { "close" };
         let mut answer = format!(
             "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nConnection: {connection}\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len}\r\n"
         );
-        for (name, value) in headers {
-            for part in [name, ": ", value, "\r\n"] {
-                answer.push_str(part);
-            }
-        }
+        answer.push_str(&headers);
         answer.push_str("\r\n");
         if !is_bare {
             answer.push_str(&text);
@@ -163,6 +160,7 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",

@@ -3,7 +3,8 @@
 //! httparse parses the request's head. There are no bodies and no second requests, so a library for HTTP would
 //! cost every connection and every program that links libchat, and add nothing.
 //!
-//! Invariant: every client that is still connected gets one answer, also to a malformed or endless request.
+//! Invariant: every client that is still connected and has sent something gets one answer, also to a malformed or
+//! endless request.
 
 mod accept;
 mod admission;
@@ -13,6 +14,7 @@ mod receive;
 mod request;
 
 use std::{
+    cell::Cell,
     io::{self, IoSlice},
     net::SocketAddr,
     pin::pin,
@@ -47,6 +49,13 @@ use crate::{
 /// discarded. Closing a socket with unread bytes resets it, and the reset destroys the answer on its way.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How a connection ends that is not upgraded.
+enum Refusal {
+    Answer(Answer),
+    /// Nothing has come.
+    Silence,
+}
+
 /// A connection whose request is not answered yet.
 struct Handshake {
     shard: Rc<Shard>,
@@ -76,7 +85,7 @@ struct Pending {
 /// stays small and cheap to allocate.
 pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Upgraded> {
     let AcceptedStream { stream, addr, permit: handshake_permit, load } = accepted;
-    let transport = match Stream::new(&shard.reactor, stream) {
+    let transport = match Stream::new(&shard.reactor, stream.take()?) {
         Ok(stream) => Transport::plain(stream),
         Err(error) => {
             if let Some(others) = shard.context.throttles.accept_failures.pass() {
@@ -93,8 +102,13 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
             drop(handshake_permit);
             Box::pin(handshake.await_decision(pending)).await?
         }
-        Err(answer) => {
+        Err(Refusal::Answer(answer)) => {
             Box::pin(handshake.refuse(answer)).await;
+            return None;
+        }
+        Err(Refusal::Silence) => {
+            handshake.shard.context.counters.connections_refused.add(1);
+            tracing::debug!(%addr, "connection closed: nothing came");
             return None;
         }
     };
@@ -114,16 +128,23 @@ impl Handshake {
     /// Receives the request. Its client is in its room, or waits for admission, when this returns.
     ///
     /// # Errors
-    /// What is answered to a request that is not upgraded.
-    async fn receive_request(&self) -> Result<Box<Pending>, Answer> {
+    /// What is answered to a request that is not upgraded, or nothing if nothing has come.
+    async fn receive_request(&self) -> Result<Box<Pending>, Refusal> {
         let Self { shard, transport, .. } = self;
-        let received = pin!(receive(shard, transport, |head, rest| self.begin(head, rest)));
+        let has_begun = Cell::new(false);
+        let begin = |head: &Head<'_, '_>, rest: &[u8]| self.begin(head, rest);
+        let received = pin!(receive(shard, transport, &has_begun, begin));
         let timeout = shard.context.options.handshake_timeout;
         let in_time = shard.deadlines.within(timeout, received);
-        match select(pin!(in_time), pin!(shard.stopped())).await {
+        let outcome = match select(pin!(in_time), pin!(shard.stopped())).await {
             Either::Left((pending, _)) => pending.unwrap_or_else(|| Err(Answer::request_timeout())),
             Either::Right(_) => Err(Answer::stopping()),
-        }
+        };
+        // RFC 9110, 15.5.9: an answer answers a request. A client that has sent nothing, such as a browser that
+        // connected in advance, would take it for the answer to its next one.
+        outcome.map_err(
+            |answer| if has_begun.get() { Refusal::Answer(answer) } else { Refusal::Silence },
+        )
     }
 
     fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Box<Pending>, Answer> {
@@ -195,7 +216,13 @@ impl Handshake {
     /// Answers a request that is not upgraded, and waits until the client has had time to read the answer.
     async fn refuse(&self, answer: Answer) {
         let context = &self.shard.context;
-        context.counters.connections_refused.add(1);
+        let counters = &context.counters;
+        let counter = if answer.status == 200 {
+            &counters.requests_answered
+        } else {
+            &counters.connections_refused
+        };
+        counter.add(1);
         answer.log(context, self.addr);
         if self.write(&answer.into_bytes()).await {
             self.linger().await;

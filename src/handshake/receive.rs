@@ -4,7 +4,7 @@
 //! parsed again only when its end is there: else a client that sends single bytes would have the whole head
 //! parsed for each of them.
 
-use std::{future::pending, io};
+use std::{cell::Cell, future::pending, io};
 
 use super::{
     answer::Answer,
@@ -12,13 +12,15 @@ use super::{
 };
 use crate::{shard::Shard, transport::Transport};
 
-/// Receives a request's head, and returns what `act` makes of it and of the bytes behind it.
+/// Receives a request's head, and returns what `act` makes of it and of the bytes behind it. Sets `has_begun` when
+/// something has come.
 ///
 /// # Errors
 /// The answer of `act`, or the answer to bytes that are not a head.
 pub(super) async fn receive<T>(
     shard: &Shard,
     transport: &Transport,
+    has_begun: &Cell<bool>,
     act: impl FnOnce(&Head<'_, '_>, &[u8]) -> Result<T, Answer>,
 ) -> Result<T, Answer> {
     // How many bytes may still come. Empty lines before the head count.
@@ -33,6 +35,7 @@ pub(super) async fn receive<T>(
             // The head is not complete, and no more comes.
             Err(_) => return Err(Answer::malformed()),
         };
+        has_begun.set(true);
         budget -= new.len();
         let is_first = before.is_empty();
         let bytes = if is_first {

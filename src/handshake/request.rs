@@ -142,8 +142,17 @@ mod tests {
         assert_eq!(plain("/rooms/a%20b%2Fc").unwrap().room, "a b/c");
         assert_eq!(plain("/rooms/caf%C3%A9").unwrap().room, "café");
         assert_eq!(plain("/rooms/a/b").unwrap().room, "a/b");
+        assert_eq!(plain("/rooms/...").unwrap().room, "...");
         assert_eq!(plain(&format!("/rooms/{}", "x".repeat(128))).unwrap().room.len(), 128);
-        for bad in ["/rooms/", "/rooms/%FF", "/rooms/a%0Ab", &format!("/rooms/{:x>129}", "")] {
+        for bad in [
+            "/rooms/",
+            "/rooms/.",
+            "/rooms/..",
+            "/rooms/%2e%2E",
+            "/rooms/%FF",
+            "/rooms/a%0Ab",
+            &format!("/rooms/{:x>129}", ""),
+        ] {
             assert_eq!(plain(bad), Err(400), "{bad}");
         }
         for unknown in ["/rooms", "/room/x", "/lobby", "/healthy"] {

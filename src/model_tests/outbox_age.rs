@@ -23,7 +23,7 @@ fn an_outbox_is_judged_when_its_oldest_byte_has_waited_for_outbox_age() {
         let shard = Rc::clone(&world.shards[0].0);
         let out = Rc::clone(world.peer(id).client.out());
         let pass = |time| {
-            shard.shared.advance(time);
+            shard.shared.clock.advance(time);
             shard.check_due_outboxes();
         };
         world.handle.publish("a", Kind::Text, b"first").unwrap();
@@ -59,7 +59,7 @@ fn an_outbox_that_the_socket_takes_at_last_is_not_judged() {
     world.tick_once();
     // The process slept for longer than the client may take: that is not the client's fault.
     world.peer(id).script.add_room(1000);
-    shard.shared.advance(Duration::from_secs(3600));
+    shard.shared.clock.advance(Duration::from_secs(3600));
     shard.check_due_outboxes();
     assert!(out.is_open() && !out.has_outbox());
     assert_eq!(texts(&world.peer(id).script.received()), ["late"]);

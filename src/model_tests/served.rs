@@ -14,7 +14,7 @@ use tokio::task::LocalSet;
 use super::{random::Random, world::World};
 use crate::{
     connection,
-    fanout::command::{AcceptedStream, Command},
+    fanout::command::{AcceptedStream, Command, UnservedSocket},
     handshake,
     options::Options,
     reactor::{Next, Reactor},
@@ -68,7 +68,12 @@ impl Served {
         let shard = self.shard();
         let permit = shard.context.permit_handshake().expect("a place");
         let load = shard.handle.load.take();
-        let accepted = Box::new(AcceptedStream { stream: stream_of_shard, addr, permit, load });
+        let accepted = Box::new(AcceptedStream {
+            stream: UnservedSocket::new(stream_of_shard),
+            addr,
+            permit,
+            load,
+        });
         shard.handle.inbox.push(Command::Accept(accepted)).expect("the server runs");
         stream
     }

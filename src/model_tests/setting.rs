@@ -36,7 +36,7 @@ pub(super) fn connect(world: &mut World, name: &'static str, room: usize) -> Cli
 /// Advances the clock, and judges what has waited for too long.
 pub(super) fn pass(world: &World, time: Duration) {
     for (shard, _) in &world.shards {
-        shard.shared.advance(time);
+        shard.shared.clock.advance(time);
         shard.check_due_outboxes();
     }
 }
@@ -83,7 +83,8 @@ pub(super) fn texts(bytes: &[u8]) -> Vec<String> {
 
 /// The events that wait for the host.
 pub(super) fn events(world: &World) -> Vec<Event> {
-    world.handle.next_events(Duration::ZERO).unwrap_or_default()
+    let more = || world.handle.next_events(Duration::ZERO).ok();
+    std::iter::from_fn(more).flatten().collect()
 }
 
 /// How many dropped messages the host is told of by events.

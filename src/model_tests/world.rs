@@ -1,14 +1,12 @@
 //! A server without threads: shards whose ticks the test calls, clients on scripted sockets.
 
 use std::{
-    cell::Cell,
     collections::BTreeMap,
     rc::Rc,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use once_cell::sync::OnceCell;
 use tokio::sync::watch;
 
 use super::{
@@ -22,14 +20,14 @@ use crate::{
     fanout::{
         command::{AcceptedStream, CloseFrame},
         form::Form,
-        outbound::{Clock, Outbound, OutboundShared},
+        outbound::Outbound,
         shard_handle::ShardHandle,
     },
     frame::Kind,
     handle::{Handle, Shared},
     options::{Options, SlowConsumer},
     protocol::{Plain, Protocol},
-    reactor::{Next, Reactor},
+    reactor::{Clock, Next, Reactor},
     rooms::{Rooms, client::Client},
     shard::{Shard, Tick},
     transport::{Transport, scripted::Scripted},
@@ -96,11 +94,10 @@ impl World {
             (0..context.options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
         let rooms = Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&handles)));
         let shards = handles.iter().enumerate().map(|(index, handle)| {
-            let clock = Clock::Scripted(Cell::new(Instant::now()));
-            let shared = OutboundShared::with_clock(Arc::clone(&context), clock);
-            let reactor = Reactor::new(Duration::ZERO).expect("an event loop");
+            let reactor = Reactor::with_clock(Duration::ZERO, Clock::scripted());
+            let reactor = reactor.expect("an event loop");
             let (context, rooms) = (Arc::clone(&context), Arc::clone(&rooms));
-            let shard = Shard::with(index, context, Arc::clone(handle), rooms, reactor, shared);
+            let shard = Shard::new(index, context, Arc::clone(handle), rooms, reactor);
             (shard, Tick::new())
         });
         let shards = shards.collect();
@@ -110,9 +107,8 @@ impl World {
             shards: handles,
             addrs: Vec::new(),
             has_handler: false,
-            dispatcher: OnceCell::new(),
             deadline: watch::Sender::new(None),
-            had_to_abort: AtomicBool::new(false),
+            end: crate::end::End::default(),
         });
         let handle = Handle { shared };
         Self {
@@ -384,7 +380,7 @@ impl World {
     fn pass_time(&mut self) {
         let time = Duration::from_millis(self.random.next() % 40);
         for (shard, _) in &self.shards {
-            shard.shared.advance(time);
+            shard.shared.clock.advance(time);
             shard.check_due_outboxes();
         }
     }

@@ -10,6 +10,7 @@
 //! `WouldBlock`.
 
 mod busy_poll;
+mod clock;
 mod source;
 mod timer;
 mod waker;
@@ -35,6 +36,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use self::{busy_poll::BusyPoll, source::Watched, waker::LoopWaker};
 pub(crate) use self::{
+    clock::Clock,
     source::{Source, Stream},
     timer::Timer,
 };
@@ -79,6 +81,7 @@ pub(crate) struct Reactor {
     yielded: RefCell<Vec<Waker>>,
     waker: Arc<LoopWaker>,
     busy_poll: BusyPoll,
+    pub(crate) clock: Rc<Clock>,
     /// When the timer fires, and what it wakes.
     #[cfg(not(target_os = "linux"))]
     timer: Cell<Option<(Instant, Waker)>>,
@@ -102,6 +105,14 @@ impl Reactor {
     /// # Errors
     /// The process or the system has no descriptors left.
     pub(crate) fn new(busy_poll: Duration) -> io::Result<Rc<Self>> {
+        Self::with_clock(busy_poll, Clock::system())
+    }
+
+    /// Makes a loop with a clock.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub(crate) fn with_clock(busy_poll: Duration, clock: Clock) -> io::Result<Rc<Self>> {
         let poll = mio::Poll::new()?;
         let waker = LoopWaker::new(mio::Waker::new(poll.registry(), WAKER)?);
         Ok(Rc::new(Self {
@@ -113,6 +124,7 @@ impl Reactor {
             yielded: RefCell::default(),
             waker: Arc::new(waker),
             busy_poll: BusyPoll::new(busy_poll),
+            clock: Rc::new(clock),
             #[cfg(not(target_os = "linux"))]
             timer: Cell::new(None),
         }))
@@ -159,7 +171,12 @@ impl Reactor {
             || !self.writable.borrow().is_empty()
             || !self.yielded.borrow().is_empty();
         let mut events = self.events.borrow_mut();
-        self.take_events(&mut events, may_park && !has_more)?;
+        let may_park = may_park && !has_more;
+        self.take_events(&mut events, may_park)?;
+        if may_park {
+            // The time of the last tick may be long over.
+            self.clock.update();
+        }
         self.fire_timer();
         for event in events.iter().filter(|event| event.token() != WAKER) {
             self.dispatch_event(event);

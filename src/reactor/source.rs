@@ -6,13 +6,14 @@ use std::{
     cell::Cell,
     future::poll_fn,
     io::{self, Read},
-    net::TcpStream,
-    os::fd::{AsRawFd, RawFd},
+    net::{Shutdown, TcpStream},
+    os::fd::{AsFd, AsRawFd, RawFd},
     rc::Rc,
     task::{Context, Poll, Waker},
 };
 
 use mio::{Interest, Token, unix::SourceFd};
+use socket2::SockRef;
 
 use super::{Handler, Reactor};
 
@@ -88,7 +89,7 @@ impl Watched {
 /// A descriptor that does not block. One task may wait until it is readable and one until it is writable;
 /// a second one replaces the first.
 #[derive(Debug)]
-pub(crate) struct Source<S: AsRawFd> {
+pub(crate) struct Source<S: AsFd> {
     io: S,
     key: usize,
     reactor: Rc<Reactor>,
@@ -97,7 +98,7 @@ pub(crate) struct Source<S: AsRawFd> {
 /// A connection's socket.
 pub(crate) type Stream = Source<TcpStream>;
 
-impl<S: AsRawFd> Source<S> {
+impl<S: AsFd> Source<S> {
     /// Registers the descriptor until the source is dropped.
     ///
     /// # Errors
@@ -106,7 +107,7 @@ impl<S: AsRawFd> Source<S> {
         let key = reactor.watched.borrow_mut().insert(Watched::new());
         // Made first: dropping it deregisters, which is harmless if registering fails, and frees the key.
         let source = Self { io, key, reactor: Rc::clone(reactor) };
-        let fd = source.io.as_raw_fd();
+        let fd = source.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let poll = reactor.poll.borrow();
         poll.registry().register(&mut SourceFd(&fd), Token(key), interest)?;
@@ -229,17 +230,19 @@ impl Stream {
     }
 }
 
-impl<S: AsRawFd> AsRawFd for Source<S> {
+impl<S: AsFd> AsRawFd for Source<S> {
     fn as_raw_fd(&self) -> RawFd {
-        self.io.as_raw_fd()
+        self.io.as_fd().as_raw_fd()
     }
 }
 
-impl<S: AsRawFd> Drop for Source<S> {
+impl<S: AsFd> Drop for Source<S> {
     fn drop(&mut self) {
         // Closing the descriptor does not deregister it if another process has inherited it.
-        let fd = self.io.as_raw_fd();
+        let fd = self.as_raw_fd();
         let _ = self.reactor.poll.borrow().registry().deregister(&mut SourceFd(&fd));
+        // Nor does it end a connection or free a port then. Fails for what is no socket, or has ended.
+        let _ = SockRef::from(&self.io).shutdown(Shutdown::Both);
         let watched = self.reactor.watched.borrow_mut().remove(self.key);
         drop(watched);
     }

@@ -54,10 +54,14 @@ pub(crate) struct Rooms {
 #[derive(Debug, Default)]
 pub(crate) struct LazyDeadline(OnceCell<Instant>);
 
-/// Checks a room's name: 1 to 128 bytes, no control characters.
+/// Checks a room's name: 1 to 128 bytes, no control characters, and not `.` or `..`, which clients take for steps in
+/// a path.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     match name.len() {
         0 => Err(Error::InvalidRoom("it is empty")),
+        1 | 2 if matches!(name, "." | "..") => {
+            Err(Error::InvalidRoom("clients take . and .. for steps in a path"))
+        }
         1..=MAX_NAME if name.chars().any(char::is_control) => {
             Err(Error::InvalidRoom("it has control characters"))
         }

@@ -282,7 +282,7 @@ pub(crate) fn report_message(
 ) {
     let (client, room, identity) = (sender.id, Arc::clone(room), sender.identity.clone());
     let event = Event::Message { client, identity, room, offset, message: message.clone() };
-    context.events.push_message(event, message.data().len(), &context.counters);
+    context.events.push_message(event, &context.counters);
 }
 
 /// Updates `kept`, the bytes of all histories, after one has changed.

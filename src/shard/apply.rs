@@ -50,6 +50,8 @@ impl Shard {
                 self.reviews.decide(self, id, decision, verdict);
             }
             Command::Deliver(_) | Command::Accept(_) | Command::Fail | Command::Stop => {}
+            #[cfg(test)]
+            Command::Panic => panic!("a test wants it"),
         }
         if let Some(id) = held {
             self.release(id);

@@ -15,14 +15,15 @@ use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 
 use super::Shard;
-use crate::reactor::Timer;
+use crate::reactor::{Clock, Timer};
 
 /// A deadline. The number distinguishes those at the same time.
 type Key = (Instant, u64);
 
-/// The deadlines of one shard.
-#[derive(Debug, Default)]
+/// The deadlines of one shard, by its clock: those of clients move if the shard loses time.
+#[derive(Debug)]
 pub(crate) struct Deadlines {
+    clock: Rc<Clock>,
     waiting: RefCell<BTreeMap<Key, Waker>>,
     last_number: Cell<u64>,
     /// When the task wakes, if a time is set. Removing a deadline leaves it as it is, so the task may wake when
@@ -33,6 +34,16 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
+    pub(super) fn new(clock: Rc<Clock>) -> Self {
+        Self {
+            clock,
+            waiting: RefCell::default(),
+            last_number: Cell::default(),
+            wakes_at: Cell::default(),
+            earlier: Notify::new(),
+        }
+    }
+
     /// Waits for a future, at most for a duration. Returns `None` if it takes longer.
     pub(crate) async fn within<T>(
         &self,
@@ -40,7 +51,7 @@ impl Deadlines {
         done: impl Future<Output = T>,
     ) -> Option<T> {
         // A time that the clock cannot represent never comes.
-        let Some(at) = Instant::now().checked_add(limit) else { return Some(done.await) };
+        let Some(at) = self.clock.now().checked_add(limit) else { return Some(done.await) };
         self.by(at, done).await
     }
 
@@ -56,6 +67,8 @@ impl Deadlines {
     pub(crate) async fn until(&self, at: Instant) {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
+        // A time that is over is no reason to think that the timer is late.
+        let at = at.max(self.clock.now());
         let entry = Entry { deadlines: self, key: (at, number) };
         let mut is_new = true;
         poll_fn(|cx| {
@@ -115,16 +128,19 @@ pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
         match next {
             None => earlier.await,
             Some(at) => {
-                if let Either::Left((Err(error), _)) =
-                    select(pin!(timer.wait(at)), pin!(earlier)).await
-                {
-                    // Not expected: the kernel fails it only for bad arguments.
-                    tracing::error!(%error, "a shard's timer failed");
-                    return shard.fail();
+                let timer = timer.wait(deadlines.clock.to_system(at));
+                match select(pin!(timer), pin!(earlier)).await {
+                    Either::Left((Ok(()), _)) => deadlines.clock.note_fired(at),
+                    Either::Left((Err(error), _)) => {
+                        // Not expected: the kernel fails it only for bad arguments.
+                        tracing::error!(%error, "a shard's timer failed");
+                        return shard.fail();
+                    }
+                    Either::Right(_) => {}
                 }
             }
         }
-        deadlines.wake_due(Instant::now());
+        deadlines.wake_due(deadlines.clock.update());
     }
 }
 
@@ -136,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_future_that_is_done_in_time_leaves_nothing_behind() {
-        let deadlines = Deadlines::default();
+        let deadlines = Deadlines::new(Rc::new(Clock::scripted()));
         let mut cx = std::task::Context::from_waker(Waker::noop());
         let mut waiting = pin!(deadlines.within(LONG, std::future::pending::<()>()));
         assert!(waiting.as_mut().poll(&mut cx).is_pending());
@@ -147,9 +163,9 @@ mod tests {
 
     #[test]
     fn each_limit_ends_at_its_own_time() {
-        let deadlines = Deadlines::default();
+        let deadlines = Deadlines::new(Rc::new(Clock::scripted()));
         let mut cx = std::task::Context::from_waker(Waker::noop());
-        let start = Instant::now();
+        let start = deadlines.clock.now();
         let mut long = pin!(deadlines.within(LONG, std::future::pending::<()>()));
         let mut short = pin!(deadlines.within(LONG / 2, std::future::pending::<()>()));
         assert!(long.as_mut().poll(&mut cx).is_pending());

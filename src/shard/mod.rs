@@ -19,6 +19,7 @@ mod tick;
 use std::{
     cell::{Cell, RefCell},
     io,
+    panic::AssertUnwindSafe,
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -28,7 +29,7 @@ use futures_util::FutureExt;
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{Notify, watch},
-    task::LocalSet,
+    task::{LocalSet, spawn_local},
 };
 
 use self::{
@@ -78,7 +79,7 @@ pub(crate) struct Shard {
     /// How many connections hold input.
     held: Cell<usize>,
     stopping: Cell<bool>,
-    /// Whether its timer failed: then it ends.
+    /// Whether a part of it failed: then it ends.
     failed: Cell<bool>,
     last_client: Cell<u64>,
     /// Wakes the tasks that end when the shard stops.
@@ -95,21 +96,10 @@ impl Shard {
         rooms: Arc<Rooms>,
         reactor: Rc<Reactor>,
     ) -> Rc<Self> {
-        let shared = OutboundShared::new(Arc::clone(&context));
-        Self::with(index, context, handle, rooms, reactor, shared)
-    }
-
-    /// Makes a shard with a clock of its own.
-    pub(crate) fn with(
-        index: usize,
-        context: Arc<Context>,
-        handle: Arc<ShardHandle>,
-        rooms: Arc<Rooms>,
-        reactor: Rc<Reactor>,
-        shared: Rc<OutboundShared>,
-    ) -> Rc<Self> {
+        let clock = Rc::clone(&reactor.clock);
+        let shared = OutboundShared::new(Arc::clone(&context), Rc::clone(&clock));
         handle.inbox.set_waker(reactor.waker());
-        let pings = Pings::new(context.options.ping_interval);
+        let pings = Pings::new(context.options.ping_interval, clock.now());
         Rc::new(Self {
             index,
             context,
@@ -126,7 +116,7 @@ impl Shard {
             writable: Writable::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             pings,
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(clock),
             held: Cell::new(0),
             stopping: Cell::new(false),
             failed: Cell::new(false),
@@ -148,11 +138,11 @@ impl Shard {
         timer: Timer,
         accept: impl Fn(&Rc<Self>, AcceptedStream),
     ) -> io::Result<Option<bool>> {
-        drop(tasks.spawn_local(pings::run(Rc::clone(self))));
-        drop(tasks.spawn_local(deadlines::run(Rc::clone(self), timer)));
-        drop(tasks.spawn_local(outboxes::run(Rc::clone(self))));
+        self.spawn_vital(pings::run(Rc::clone(self)));
+        self.spawn_vital(deadlines::run(Rc::clone(self), timer));
+        self.spawn_vital(outboxes::run(Rc::clone(self)));
         if !self.context.options.review_timeout.is_zero() {
-            drop(tasks.spawn_local(reviews::run(Rc::clone(self))));
+            self.spawn_vital(reviews::run(Rc::clone(self)));
         }
         let mut tick = Tick::new();
         self.reactor.run(tasks, || self.tick(&mut tick, &accept))?;
@@ -177,8 +167,19 @@ impl Shard {
         outcome
     }
 
-    /// Ends the shard and its clients, since its timer failed.
-    fn fail(&self) {
+    /// Spawns a task without which the shard cannot go on: if it panics, the shard ends, and with it the server.
+    pub(crate) fn spawn_vital(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        let shard = Rc::clone(self);
+        drop(spawn_local(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!("a task of a shard panicked");
+                shard.fail();
+            }
+        }));
+    }
+
+    /// Ends the shard and its clients, since a part of it failed.
+    pub(crate) fn fail(&self) {
         self.failed.set(true);
         // Wakes the shard. The inbox stays open, since inboxes close after all rooms. Fails if the server stops.
         let _ = self.handle.inbox.push(Command::Fail);
@@ -209,7 +210,7 @@ impl Shard {
 
     /// Starts to ping a client.
     pub(crate) fn start_pings(&self, client: ClientId) {
-        self.pings.add(client, Instant::now(), &self.clients.borrow());
+        self.pings.add(client, self.shared.now(), &self.clients.borrow());
     }
 
     /// Makes a client unreachable for the host, since it is closing or gone.

@@ -44,7 +44,7 @@ impl Shard {
 
     /// Checks the age of the outboxes that are due.
     pub(crate) fn check_due_outboxes(&self) {
-        let now = self.shared.update_now();
+        let now = self.shared.clock.update();
         let lagging = &self.shared.lagging;
         // Collected first: an outbox that is due again at once is checked after the next poll.
         let due: Vec<_> = std::iter::from_fn(|| lagging.pop_due(now)).collect();
@@ -61,7 +61,7 @@ impl Shard {
     /// Writes outboxes while the shard drains. Returns whether more can be written, or clients are still
     /// leaving their rooms.
     pub(crate) fn tick_outboxes(&self) -> bool {
-        self.shared.update_now();
+        self.shared.clock.update();
         let (_, has_writable) = self.flush_writable(DRAIN_BUDGET);
         has_writable | self.continue_departures()
     }
@@ -75,7 +75,9 @@ pub(super) async fn run(shard: Rc<Shard>) {
         match lagging.first() {
             None => earlier.await,
             Some(at) => {
-                select(pin!(shard.deadlines.until(at)), pin!(earlier)).await;
+                // More often than outboxes are due: so the clock sees time that is lost in between, too.
+                let next = at.min(shard.shared.now() + shard.context.options.outbox_age / 8);
+                select(pin!(shard.deadlines.until(next)), pin!(earlier)).await;
             }
         }
         shard.check_due_outboxes();

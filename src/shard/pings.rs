@@ -56,12 +56,12 @@ struct Round {
 }
 
 impl Pings {
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(super) fn new(interval: Duration, now: Instant) -> Self {
         let wheel = Wheel {
             buckets: vec![Vec::new(); BUCKETS],
             step: interval / BUCKETS as u32,
             next: 0,
-            next_at: Instant::now(),
+            next_at: now,
             pinged: VecDeque::new(),
             last_round: 0,
         };
@@ -172,7 +172,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
                 select(pin!(shard.deadlines.until(at)), pin!(earlier)).await;
             }
         }
-        let now = shard.shared.update_now();
+        let now = shard.shared.clock.update();
         abort_unanswered(&shard, now);
         ping_due(&shard, now);
     }
@@ -235,9 +235,10 @@ mod tests {
 
     #[test]
     fn the_first_ping_comes_after_half_an_interval_and_those_of_many_are_spread() {
-        let pings = Pings::new(INTERVAL);
+        let made = Instant::now();
+        let pings = Pings::new(INTERVAL, made);
         // The wheel stood still before the first client came.
-        let start = Instant::now() + INTERVAL * 10;
+        let start = made + INTERVAL * 10;
         for number in 1..=1000 {
             pings.add(ClientId::new(number, 0), start, &FxHashMap::default());
         }

@@ -100,7 +100,7 @@ impl Reviews {
             message,
             verdict: None,
         });
-        let at = Instant::now() + shard.context.options.review_timeout;
+        let at = shard.shared.now() + shard.context.options.review_timeout;
         state.due.push_back((at, client.id(), decision));
         let undecided = &shard.handle.undecided.reviews;
         undecided.add(decision, client.id());
@@ -109,7 +109,7 @@ impl Reviews {
             state.due.retain(|(_, _, decision)| undecided.has(*decision));
         }
         drop(state);
-        if !shard.context.events.push_message(event, len, &shard.context.counters) {
+        if !shard.context.events.push_message(event, &shard.context.counters) {
             // The event was dropped, so the host cannot decide.
             shard.handle.undecided.reviews.take(decision);
             self.decide(shard, client.id(), decision, Verdict::Refuse);
@@ -211,7 +211,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
             continue;
         };
         shard.deadlines.until(at).await;
-        while let Some((_, client, decision)) = shard.reviews.pop_due(Instant::now()) {
+        while let Some((_, client, decision)) = shard.reviews.pop_due(shard.shared.now()) {
             if shard.handle.undecided.reviews.take(decision).is_some() {
                 shard.context.counters.reviews_timed_out.add(1);
                 let verdict = match shard.context.options.overdue {

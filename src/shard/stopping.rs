@@ -46,12 +46,14 @@ impl Shard {
         deadline: &mut watch::Receiver<Option<Instant>>,
     ) -> bool {
         self.stopping.set(true);
+        self.shared.clock.count_all();
         self.stops.notify_waiters();
         for client in self.all_clients() {
             self.go_away(&client);
         }
         loop {
-            let at = deadline.borrow_and_update().unwrap_or_else(Instant::now);
+            let clock = &self.shared.clock;
+            let at = deadline.borrow_and_update().map_or(clock.now(), |at| clock.of_system(at));
             let gone = self.deadlines.by(at, self.all_clients_gone());
             match select(pin!(gone), pin!(deadline.changed())).await {
                 Either::Left((Some(()), _)) => return false,

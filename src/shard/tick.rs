@@ -84,7 +84,7 @@ impl Shard {
         tick: &mut Tick,
         accept: &impl Fn(&Rc<Self>, AcceptedStream),
     ) -> Next<()> {
-        let now = self.shared.update_now();
+        let now = self.shared.clock.update();
         if self.fanout.borrow().is_clean() {
             tick.write_budget = FIRST_WRITE_BUDGET;
         }
@@ -102,7 +102,7 @@ impl Shard {
         let has_more = self.write(budget) | self.continue_departures();
         tick.write_budget = MAX_WRITE_BUDGET.min(2 * tick.write_budget);
         self.context.events.wake();
-        tick.polled_from = has_more.then(|| self.shared.update_now());
+        tick.polled_from = has_more.then(|| self.shared.clock.update());
         let is_over = !has_more && tick.commands.is_empty() && tick.express.is_empty();
         if is_over && self.handle.inbox.may_park() { Next::Park } else { Next::Continue }
     }

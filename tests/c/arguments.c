@@ -20,7 +20,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_add_origin(NULL, TEXT("*")));
   NO_CONFIG(chat_config_set_workers(NULL, 1));
   NO_CONFIG(chat_config_set_busy_poll(NULL, 1));
-  NO_CONFIG(chat_config_set_echo(NULL, true));
+  NO_CONFIG(chat_config_set_echo(NULL, 1));
   NO_CONFIG(chat_config_set_max_connections(NULL, 1));
   NO_CONFIG(chat_config_set_max_handshakes(NULL, 1));
   NO_CONFIG(chat_config_set_max_rooms_per_client(NULL, 1));
@@ -149,14 +149,15 @@ static void no_objects(void) {
   NO_SERVER(chat_server_allow(NULL, 1));
   NO_SERVER(chat_server_allow_changed(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_refuse(NULL, 1));
-  NO_SERVER(chat_server_reject(NULL, 1, 403, NULL, 0));
+  NO_SERVER(chat_server_reject(NULL, 1, 403, NULL, 0, NULL, 0));
   NO_SERVER(chat_server_join(NULL, 1, TEXT("r")));
   NO_SERVER(chat_server_leave(NULL, 1, TEXT("r")));
-  NO_SERVER(chat_server_set_echo(NULL, 1, true));
+  NO_SERVER(chat_server_set_echo(NULL, 1, 1));
   NO_SERVER(chat_server_set_identity(NULL, 1, TEXT("i")));
   NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
   NO_SERVER(chat_server_next_events(NULL, 0, &events));
   NO_SERVER(chat_server_request_stop(NULL));
+  NO_SERVER(chat_server_wait(NULL, 0));
   NO_SERVER(chat_server_stop(NULL, 0));
   chat_server_free(NULL);
 }
@@ -257,10 +258,10 @@ static void clients(chat_server *server) {
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_allow(server, nobody[i]));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_allow_changed(server, nobody[i], CHAT_TEXT, DATA("x")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_refuse(server, nobody[i]));
-    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, nobody[i], 403, NULL, 0));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, nobody[i], 403, NULL, 0, NULL, 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_join(server, nobody[i], TEXT("r")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_leave(server, nobody[i], TEXT("r")));
-    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_echo(server, nobody[i], false));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_echo(server, nobody[i], 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, nobody[i], NULL, 0));
   }
   /* The message is judged before it is looked whom it is for. */
@@ -281,18 +282,29 @@ static void clients(chat_server *server) {
     CHECK_STATUS(said[i].status,
                  chat_server_allow_changed(server, 1, said[i].kind, said[i].data, said[i].len));
   }
-  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 399, NULL, 0));
-  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 600, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_set_echo(server, 1, 2));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 399, NULL, 0, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_reject(server, 1, 403, NULL, 0, NULL, 1));
+  chat_header headers[65] = {{"a", 1, "b", 1}};
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 403, NULL, 0, headers, 2));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_reject(server, 1, 403, NULL, 0, headers, 65));
+  headers[0].value = "b\r\nc: d", headers[0].value_len = 7;
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 403, NULL, 0, headers, 1));
+  headers[0].value = NULL;
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_reject(server, 1, 403, NULL, 0, headers, 1));
+  headers[0].value = "\xff", headers[0].value_len = 1;
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_reject(server, 1, 403, NULL, 0, headers, 1));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 600, NULL, 0, NULL, 0));
   char longer[1025];
   memset(longer, 'x', sizeof longer);
-  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_reject(server, 1, 403, longer, sizeof longer));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_reject(server, 1, 403, longer, sizeof longer, NULL, 0));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_set_identity(server, 1, longer, 257));
   const struct { chat_status status; const char *text; size_t len; } bad[] = {
     {CHAT_ERR_NULL_ARGUMENT, NULL, 1},       {CHAT_ERR_INVALID_UTF8, TEXT(BAD_UTF8)},
     {CHAT_ERR_TOO_LARGE, "", HUGE_LEN},      {CHAT_ERR_TOO_LARGE, "", WRONG_LEN},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    CHECK_STATUS(bad[i].status, chat_server_reject(server, 1, 403, bad[i].text, bad[i].len));
+    CHECK_STATUS(bad[i].status, chat_server_reject(server, 1, 403, bad[i].text, bad[i].len, NULL, 0));
     CHECK_STATUS(bad[i].status, chat_server_join(server, 1, bad[i].text, bad[i].len));
     CHECK_STATUS(bad[i].status, chat_server_leave(server, 1, bad[i].text, bad[i].len));
     CHECK_STATUS(bad[i].status, chat_server_set_identity(server, 1, bad[i].text, bad[i].len));
@@ -371,7 +383,7 @@ static void with_a_guarded_page(chat_server *server) {
     message.data_len = len;
     OVER(chat_server_publish_batch(server, &message, sizeof message, 1, &published));
     OVER(chat_server_disconnect(server, 1, 1000, text, len));
-    OVER(chat_server_reject(server, 1, 403, text, len));
+    OVER(chat_server_reject(server, 1, 403, text, len, NULL, 0));
     OVER(chat_server_join(server, 1, text, len));
     OVER(chat_server_leave(server, 1, text, len));
     OVER(chat_server_set_identity(server, 1, text, len));

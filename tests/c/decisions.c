@@ -64,15 +64,15 @@ static void decide_who_comes_in(chat_server *server, feed *events) {
   chat_client_id bob_id = requested(events, "/rooms/private");
 
   /* Who came later may be decided on first, and once. */
-  CHECK_OK(chat_server_reject(server, bob_id, 401, TEXT("sign in first")));
+  CHECK_OK(chat_server_reject(server, bob_id, 401, TEXT("sign in first"), NULL, 0));
   is_answered(&second, "401");
   close(bob.fd);
   CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_accept(server, bob_id));
-  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, bob_id, 403, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, bob_id, 403, NULL, 0, NULL, 0));
 
   /* An identity, a room more, no echo, and a word that is the first that the client hears. */
   CHECK_OK(chat_server_set_identity(server, alice_id, TEXT("alice")));
-  CHECK_OK(chat_server_set_echo(server, alice_id, false));
+  CHECK_OK(chat_server_set_echo(server, alice_id, 0));
   CHECK_OK(chat_server_join(server, alice_id, TEXT("news")));
   CHECK_OK(chat_server_send(server, alice_id, CHAT_TEXT, DATA("welcome")));
   CHECK_OK(chat_server_accept(server, alice_id));

@@ -38,10 +38,10 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_publish_batch(server, &message, sizeof message, 1, NULL));
   FORKED(chat_server_send(server, client, CHAT_TEXT, DATA("x")));
   FORKED(chat_server_accept(server, client));
-  FORKED(chat_server_reject(server, client, 403, NULL, 0));
+  FORKED(chat_server_reject(server, client, 403, NULL, 0, NULL, 0));
   FORKED(chat_server_join(server, client, TEXT("room")));
   FORKED(chat_server_leave(server, client, TEXT("room")));
-  FORKED(chat_server_set_echo(server, client, true));
+  FORKED(chat_server_set_echo(server, client, 1));
   FORKED(chat_server_set_identity(server, client, TEXT("name")));
   FORKED(chat_server_allow(server, 1));
   FORKED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
@@ -50,6 +50,7 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_stats(server, &stats, sizeof stats));
   FORKED(chat_server_next_events(server, CHAT_WAIT_FOREVER, &events));
   FORKED(chat_server_request_stop(server));
+  FORKED(chat_server_wait(server, CHAT_WAIT_FOREVER));
   FORKED(chat_server_stop(server, UINT32_MAX));
   chat_server_free(server);
 }
@@ -70,6 +71,49 @@ static void with_a_handler(void) {
   CHECK(waitpid(pid, &status, 0) == pid && status == 0);
   chat_server_free(state.server);
   CHECK(state.stopped == 1 && state.dropped == 1);
+}
+
+/* A child that lives on has a copy of every descriptor. The parent's stop frees the port and ends the connections all
+ * the same: that of a client, that of a handshake, and one that is not accepted yet. */
+static void with_a_child_that_stays(void) {
+  static ws client;
+  chat_server *server = start_with_queue();
+  char addr[CHAT_ADDR_SIZE];
+  CHECK_OK(chat_server_local_addr(server, 0, addr, sizeof addr, NULL));
+  feed events = {.server = server};
+  ws_connect(&client, server, "/", "");
+  feed_until(&events, CHAT_EVENT_CONNECTED);
+  feed_free(&events);
+  int silent = ws_socket(server, 0), half = ws_socket(server, 0);
+  CHECK(send(half, "GET / HTTP/1.1\r\n", 16, MSG_NOSIGNAL) == 16);
+  chat_stats stats;
+  do {
+    CHECK_OK(chat_server_stats(server, &stats, sizeof stats));
+  } while (stats.handshakes < 2);
+  int pipes[2];
+  CHECK(pipe(pipes) == 0);
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid == 0) {
+    alarm(60);
+    char byte;
+    close(pipes[1]);
+    _exit((int)read(pipes[0], &byte, 1));
+  }
+  CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_stop(server, 0));
+  chat_server_free(server);
+  char byte;
+  while (recv(client.fd, &byte, 1, 0) > 0) continue;
+  while (recv(silent, &byte, 1, 0) > 0) continue;
+  while (recv(half, &byte, 1, 0) > 0) continue;
+  chat_config *config = chat_config_new(CHAT_ABI_VERSION);
+  CHECK_OK(chat_config_add_listen(config, addr, strlen(addr)));
+  server = start(config);
+  ws_connect(&client, server, "/", "");
+  chat_server_free(server);
+  close(pipes[1]);
+  int status = -1;
+  CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 int main(void) {
@@ -100,5 +144,6 @@ int main(void) {
   feed_free(&events);
   chat_server_free(server);
   with_a_handler();
+  with_a_child_that_stays();
   return 0;
 }

@@ -13,10 +13,10 @@ static void is_stopped(chat_server *server, chat_client_id client) {
   STOPPED(chat_server_send(server, client, CHAT_TEXT, DATA("late")));
   STOPPED(chat_server_disconnect(server, client, 1000, NULL, 0));
   STOPPED(chat_server_accept(server, client));
-  STOPPED(chat_server_reject(server, client, 403, NULL, 0));
+  STOPPED(chat_server_reject(server, client, 403, NULL, 0, NULL, 0));
   STOPPED(chat_server_join(server, client, TEXT("room")));
   STOPPED(chat_server_leave(server, client, TEXT("room")));
-  STOPPED(chat_server_set_echo(server, client, true));
+  STOPPED(chat_server_set_echo(server, client, 1));
   STOPPED(chat_server_set_identity(server, client, TEXT("name")));
   STOPPED(chat_server_allow(server, 1));
   STOPPED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));

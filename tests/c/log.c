@@ -119,6 +119,7 @@ static void call_inside(void *user_data, uint32_t level, const char *text, size_
   CHECK_STATUS(CHAT_ERR_IN_HANDLER, chat_server_stats(lines->server, &stats, sizeof stats));
   CHECK_STATUS(CHAT_ERR_IN_HANDLER, chat_server_stop(lines->server, 0));
   CHECK_STATUS(CHAT_ERR_IN_HANDLER, chat_server_request_stop(lines->server));
+  CHECK_STATUS(CHAT_ERR_IN_HANDLER, chat_server_wait(lines->server, CHAT_WAIT_FOREVER));
   CHECK_STATUS(CHAT_ERR_IN_HANDLER,
                chat_server_broadcast(lines->server, CHAT_TEXT, DATA("no")));
   chat_server_free(lines->server);

@@ -69,7 +69,7 @@ static bool on_event(chat_server *server, const chat_event *event) {
         chat_server_set_identity(server, event->client, name, len);
         chat_server_accept(server, event->client);
       } else {
-        chat_server_reject(server, event->client, 401, why, sizeof why - 1);
+        chat_server_reject(server, event->client, 401, why, sizeof why - 1, NULL, 0);
       }
       break;
     case CHAT_EVENT_CONNECTED:

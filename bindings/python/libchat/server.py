@@ -213,7 +213,7 @@ class Server:
         Raises what `accept` does, InvalidArgumentError for another status, InvalidUtf8Error, TooLargeError.
         """
         data = encoded(reason)
-        errors.call(lib.chat_server_reject, self._server, client, http_status, data, len(data))
+        errors.call(lib.chat_server_reject, self._server, client, http_status, data, len(data), ffi.NULL, 0)
 
     def join(self, client: int, room: str) -> None:
         """Puts a client into a room, in addition to the rooms that it is in. What the client sends is published to

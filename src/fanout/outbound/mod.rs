@@ -26,7 +26,7 @@ use super::{
     sender_commands::SenderCommands,
     slot::{LaneKey, Slot},
 };
-use crate::{context::Context, event::ClientId, transport::Transport};
+use crate::{context::Context, event::ClientId, reactor::Clock, transport::Transport};
 
 /// How far the end of a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,60 +45,22 @@ pub(crate) struct OutboundShared {
     pub(crate) context: Arc<Context>,
     pub(crate) lagging: Lagging,
     pub(crate) sender_commands: SenderCommands,
-    clock: Clock,
-    /// The time of the current tick: the clock is read once for all that happens in it.
-    now: Cell<Instant>,
-}
-
-/// Where the time comes from.
-#[derive(Debug, Default)]
-pub(crate) enum Clock {
-    #[default]
-    System,
-    /// A test's clock, which stands still between its steps.
-    #[cfg(test)]
-    Scripted(Cell<Instant>),
+    pub(crate) clock: Rc<Clock>,
 }
 
 impl OutboundShared {
-    pub(crate) fn new(context: Arc<Context>) -> Rc<Self> {
-        Self::with_clock(context, Clock::default())
-    }
-
-    pub(crate) fn with_clock(context: Arc<Context>, clock: Clock) -> Rc<Self> {
-        let now = Cell::new(Instant::now());
+    pub(crate) fn new(context: Arc<Context>, clock: Rc<Clock>) -> Rc<Self> {
         Rc::new(Self {
             context,
             lagging: Lagging::default(),
             sender_commands: SenderCommands::default(),
             clock,
-            now,
         })
     }
 
     /// Returns the time of the current tick.
     pub(crate) fn now(&self) -> Instant {
-        self.now.get()
-    }
-
-    /// Reads the clock: `now` returns this time from here on.
-    pub(crate) fn update_now(&self) -> Instant {
-        let now = match &self.clock {
-            Clock::System => Instant::now(),
-            #[cfg(test)]
-            Clock::Scripted(now) => now.get(),
-        };
-        self.now.set(now);
-        now
-    }
-
-    /// Advances a test's clock.
-    #[cfg(test)]
-    pub(crate) fn advance(&self, time: std::time::Duration) {
-        match &self.clock {
-            Clock::System => panic!("the system's clock advances by itself"),
-            Clock::Scripted(now) => now.set(now.get() + time),
-        }
+        self.clock.now()
     }
 }
 

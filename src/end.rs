@@ -1,0 +1,125 @@
+//! How a server ends: what its threads note, and what waits for it.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::error::{Error, Result};
+
+/// The end of one server.
+#[derive(Debug, Default)]
+pub(crate) struct End {
+    // A std mutex: it is never held across an await or a call of the host.
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether all shards have ended.
+    is_over: bool,
+    /// Whether a shard could not go on.
+    has_failed: bool,
+    /// Whether clients were aborted at the deadline. `take_outcome` clears it.
+    had_to_abort: bool,
+}
+
+impl End {
+    /// Notes that a shard could not go on.
+    pub(crate) fn note_failed(&self) {
+        self.lock().has_failed = true;
+    }
+
+    /// Notes that clients were aborted at the deadline.
+    pub(crate) fn note_aborted(&self) {
+        self.lock().had_to_abort = true;
+    }
+
+    /// Notes that all shards have ended, logs how, and wakes what waits.
+    pub(crate) fn note_over(&self, clients: u64) {
+        let mut state = self.lock();
+        state.is_over = true;
+        let (has_failed, had_to_abort) = (state.has_failed, state.had_to_abort);
+        drop(state);
+        // Not under the lock: a log subscriber may block.
+        if has_failed {
+            tracing::error!(clients, "stopped, because a part of the server could not go on");
+        } else if had_to_abort {
+            tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
+        } else {
+            tracing::info!(clients, "stopped");
+        }
+        self.ended.notify_all();
+    }
+
+    /// Waits until all shards have ended.
+    ///
+    /// # Errors
+    /// `TimedOut`; `Failed` if a shard could not go on.
+    pub(crate) fn wait(&self, timeout: Duration) -> Result<()> {
+        // A time that the clock cannot represent is no deadline.
+        let deadline = Instant::now().checked_add(timeout);
+        let mut state = self.lock();
+        while !state.is_over {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            state = match left {
+                Some(left) if left.is_zero() => return Err(Error::TimedOut),
+                Some(left) => {
+                    let woken = self.ended.wait_timeout(state, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        if state.has_failed { Err(Error::Failed) } else { Ok(()) }
+    }
+
+    /// Returns how a server ended whose threads were joined.
+    ///
+    /// # Errors
+    /// `Failed` if a shard could not go on; `TimedOut`, once, if clients were aborted.
+    pub(crate) fn take_outcome(&self) -> Result<()> {
+        let mut state = self.lock();
+        let had_to_abort = std::mem::take(&mut state.had_to_abort);
+        if state.has_failed {
+            return Err(Error::Failed);
+        }
+        if had_to_abort { Err(Error::TimedOut) } else { Ok(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is consistent at every point where a panic could be thrown.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_abort_is_told_once_and_a_failure_always() {
+        let end = End::default();
+        end.note_aborted();
+        end.note_over(0);
+        assert!(matches!(end.take_outcome(), Err(Error::TimedOut)));
+        assert!(end.take_outcome().is_ok());
+        end.note_aborted();
+        end.note_failed();
+        for _ in 0..2 {
+            assert!(matches!(end.take_outcome(), Err(Error::Failed)));
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_time_and_at_the_end_and_not_before() {
+        let end = End::default();
+        assert!(matches!(end.wait(Duration::from_millis(1)), Err(Error::TimedOut)));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| end.wait(Duration::MAX));
+            end.note_over(0);
+            assert!(waiting.join().unwrap().is_ok());
+        });
+    }
+}

@@ -1,0 +1,58 @@
+/* A server one of whose threads cannot go on ends, and tells a host that takes no events: whoever waits for the
+ * end, and whoever stops it. This program's own epoll_wait, which the library calls, fails when it is told to. */
+#include "ws.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+static atomic_int is_broken;
+
+int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout) {
+  if (is_broken) {
+    errno = EBADF;
+    return -1;
+  }
+  return (int)syscall(SYS_epoll_pwait, epoll, events, most, timeout, NULL, 8);
+}
+
+static void *wait_for_the_end(void *server) {
+  CHECK_STATUS(CHAT_ERR_FAILED, chat_server_wait(server, CHAT_WAIT_FOREVER));
+  return NULL;
+}
+
+int main(void) {
+  begin();
+  chat_server *server = start(local_config());
+  char addr[CHAT_ADDR_SIZE];
+  CHECK_OK(chat_server_local_addr(server, 0, addr, sizeof addr, NULL));
+  ws client;
+  ws_connect(&client, server, "/", "");
+  CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_wait(server, 0));
+  CHECK_STATUS(CHAT_ERR_TIMED_OUT, chat_server_wait(server, 10));
+  pthread_t waiting;
+  CHECK(pthread_create(&waiting, NULL, wait_for_the_end, server) == 0);
+  is_broken = 1;
+  /* Wakes the shards from their last epoll_wait that worked. */
+  CHECK_OK(chat_server_broadcast(server, CHAT_TEXT, DATA("x")));
+  CHECK(pthread_join(waiting, NULL) == 0);
+  is_broken = 0;
+  CHECK_STATUS(CHAT_ERR_STOPPED, chat_server_broadcast(server, CHAT_TEXT, DATA("x")));
+  for (int i = 0; i < 2; i++) {
+    CHECK_STATUS(CHAT_ERR_FAILED, chat_server_wait(server, 0));
+    CHECK_STATUS(CHAT_ERR_FAILED, chat_server_stop(server, 0));
+  }
+  /* The client is at its end, and the port is free. */
+  char byte;
+  while (read(client.fd, &byte, 1) > 0) continue;
+  close(client.fd);
+  chat_server_free(server);
+  chat_config *config = chat_config_new(CHAT_ABI_VERSION);
+  CHECK_OK(chat_config_add_listen(config, addr, strlen(addr)));
+  server = start(config);
+  CHECK_OK(chat_server_stop(server, 1000));
+  CHECK_OK(chat_server_wait(server, 0));
+  chat_server_free(server);
+  return 0;
+}

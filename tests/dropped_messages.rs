@@ -127,7 +127,7 @@ fn what_is_dropped_for_a_client_that_waits_for_admission_is_told_too() {
                 received = peer.until_closed().0.len() as u64;
             }
             "rejected" => {
-                server.reject(id, 403, "no").unwrap();
+                server.reject(id, 403, "no", &[]).unwrap();
                 assert_eq!(peer.response().status, 403);
             }
             "gone" => drop(peer),

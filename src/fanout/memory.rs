@@ -133,6 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn few_and_small_buffers_are_kept_as_spares() {
+        let mut memory = Memory::default();
+        // 20 lanes in which something waited at once, then one in which much did.
+        let mut lanes: Vec<_> = (0..20).map(|_| None).collect();
+        for lane in &mut lanes {
+            memory.push(lane, Form::Plain, &delivery(1, 5), 0);
+        }
+        lanes.iter_mut().for_each(|lane| memory.forget(lane, u64::MAX));
+        assert_eq!(memory.spare.len(), 8);
+        memory.spare.clear();
+        let mut large = None;
+        for offset in 1..=60 {
+            memory.push(&mut large, Form::Plain, &delivery(offset, 10_000), offset);
+        }
+        memory.forget(&mut large, u64::MAX);
+        assert!(large.is_none() && memory.spare.is_empty());
+    }
+
+    #[test]
     fn the_bounds_are_what_they_say() {
         // As documented, in KiB.
         const KIB: usize = 1024;

@@ -6,9 +6,11 @@
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
 mod backlog;
+mod client_counters;
 mod counters;
 mod expected;
 mod fairness;
+mod histories;
 mod order;
 mod outbox;
 mod outbox_age;
@@ -16,6 +18,8 @@ mod random;
 mod reading;
 mod served;
 mod setting;
+mod tables;
+mod times;
 mod world;
 
 use self::{random::Random, world::World};

@@ -7,6 +7,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::{fd::OwnedFd, unix::net::UnixStream},
     rc::Rc,
+    time::Duration,
 };
 
 use tokio::task::LocalSet;
@@ -28,7 +29,11 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) fn new(options: Options) -> Self {
-        Self { world: World::with(options, Random::new(1)), tasks: LocalSet::new() }
+        let served = Self { world: World::with(options, Random::new(1)), tasks: LocalSet::new() };
+        let entered = served.tasks.enter();
+        served.shard().spawn_watchers();
+        drop(entered);
+        served
     }
 
     pub(super) fn shard(&self) -> Rc<Shard> {
@@ -56,6 +61,16 @@ impl Served {
 
     pub(super) fn turns(&mut self, count: usize) {
         (0..count).for_each(|_| self.turn());
+    }
+
+    /// Advances the clock, and turns until what is due then has been done.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let shard = self.shard();
+        shard.shared.clock.advance(time);
+        for _ in 0..4 {
+            shard.deadlines.wake_all_due();
+            self.turn();
+        }
     }
 
     /// Connects a client, as the listener hands a connection to the shard.

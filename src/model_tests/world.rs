@@ -418,7 +418,7 @@ impl World {
     }
 
     /// Takes clients out of their rooms that were closed or have broken, as their connections do.
-    fn notice_ends(&mut self) {
+    pub(super) fn notice_ends(&mut self) {
         self.take_events();
         let ended = |peer: &&Peer| !peer.client.out().is_open() && !peer.client.out().has_outbox();
         let ended: Vec<_> =

@@ -71,6 +71,12 @@ impl Directory {
         sample.cloned()
     }
 
+    /// Returns how many rooms are listed, in each of the tables.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> [usize; 4] {
+        [self.rooms.len(), self.by_name.len(), self.by_id.len(), self.idle.len()]
+    }
+
     pub(super) fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number

@@ -975,16 +975,16 @@ CHAT_API chat_status chat_config_set_overdue(chat_config *config, uint32_t outco
 
 /**
  * Sets how long a message may be, in bytes of payload. A client that sends a longer message is
- * closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB. From
- * 1 byte to 1 GiB.
+ * closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4
+ * KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
  */
 CHAT_API chat_status chat_config_set_max_message_size(chat_config *config, size_t bytes);
 
 /**
  * Sets how many bytes may wait for one client that does not read them. Beyond this size the client
  * is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for each write.
- * Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64
- * GiB.
+ * Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more.
+ * At least `max_message_size` + 4 KiB, at most 64 GiB.
  */
 CHAT_API chat_status chat_config_set_outbox_size(chat_config *config, size_t bytes);
 
@@ -1192,7 +1192,7 @@ CHAT_API void chat_server_free(chat_server *server);
  * were made. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
- * CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT, CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_broadcast(chat_server *server,
@@ -1209,7 +1209,8 @@ chat_status chat_server_broadcast(chat_server *server,
  * `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
  * room. A room that has neither clients nor history is forgotten, and its offsets start again.
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have or an unknown kind,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT,
+ * CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_publish(chat_server *server,
@@ -1246,7 +1247,8 @@ chat_status chat_server_publish_batch(chat_server *server,
  * Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT,
+ * CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_send(chat_server *server,

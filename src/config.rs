@@ -27,6 +27,9 @@ use crate::{
 pub struct Config {
     pub(crate) listen: Vec<String>,
     pub(crate) options: Options,
+    /// As the host has set them, if it has: one that is not set follows the other.
+    max_message_size: Option<usize>,
+    outbox_size: Option<usize>,
     pub(crate) handler: Option<EventHandler>,
 }
 
@@ -174,9 +177,9 @@ impl Config {
     /// Sets how long a message may be, in bytes of payload. A client that sends a longer message is
     /// closed with code 1009; a longer message of the host is [`Error::TooLarge`].
     ///
-    /// Default: 1 MiB. From 1 byte to 1 GiB.
+    /// Default: 1 MiB, or 4 KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
     pub fn max_message_size(&mut self, bytes: usize) -> &mut Self {
-        self.options.max_message_size = bytes;
+        self.max_message_size = Some(bytes);
         self
     }
 
@@ -184,10 +187,10 @@ impl Config {
     /// client is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for
     /// each write.
     ///
-    /// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at
-    /// most 64 GiB.
+    /// Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more. At
+    /// least `max_message_size` + 4 KiB, at most 64 GiB.
     pub fn outbox_size(&mut self, bytes: usize) -> &mut Self {
-        self.options.outbox_size = bytes;
+        self.outbox_size = Some(bytes);
         self
     }
 
@@ -343,12 +346,13 @@ impl Config {
         } else {
             check.listen(&self.listen)
         };
-        check.options(&self.options);
-        check.decisions(&self.options, self.handler.is_some());
+        let mut options = self.options.clone();
+        options.fit_sizes(self.max_message_size, self.outbox_size);
+        check.options(&options);
+        check.decisions(&options, self.handler.is_some());
         if !check.problems.is_empty() {
             return Err(Error::InvalidConfig(check.problems));
         }
-        let mut options = self.options.clone();
         options.fit_to(thread::available_parallelism().map_or(1, NonZero::get));
         if self.handler.is_some() && options.event_queue == 0 {
             options.event_queue = HANDLER_EVENT_QUEUE;
@@ -359,9 +363,11 @@ impl Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut options = self.options.clone();
+        options.fit_sizes(self.max_message_size, self.outbox_size);
         f.debug_struct("Config")
             .field("listen", &self.listen)
-            .field("options", &self.options)
+            .field("options", &options)
             .field("handler", &self.handler.is_some())
             .finish()
     }
@@ -386,6 +392,40 @@ mod tests {
         let options: Vec<_> = problems.iter().map(|problem| problem.option).collect();
         let named = ["listen", "workers", "busy_poll", "max_connections", "outbox_size", "origin"];
         assert_eq!(options, named);
+    }
+
+    #[test]
+    fn a_size_that_is_not_set_follows_the_other_and_two_that_do_not_fit_are_both_named() {
+        let sizes = |max_message: Option<usize>, outbox: Option<usize>| {
+            let mut config = Config::new();
+            max_message.map(|bytes| config.max_message_size(bytes).options.workers);
+            outbox.map(|bytes| config.outbox_size(bytes).options.workers);
+            match config.validated() {
+                Ok(Parts { options, .. }) => Ok((options.max_message_size, options.outbox_size)),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        const MIB: usize = 1 << 20;
+        assert_eq!(sizes(None, None), Ok((MIB, 4 * MIB)));
+        assert_eq!(sizes(Some(1), None), Ok((1, 4 * MIB)));
+        assert_eq!(sizes(Some(5_000_000), None), Ok((5_000_000, 20_000_000)));
+        assert_eq!(sizes(Some(1 << 30), None), Ok((1 << 30, 1 << 32)));
+        assert_eq!(sizes(None, Some(64 * MIB)), Ok((MIB, 64 * MIB)));
+        assert_eq!(sizes(None, Some(65_536)), Ok((61_440, 65_536)));
+        assert_eq!(sizes(Some(61_440), Some(65_536)), Ok((61_440, 65_536)));
+        let text = sizes(Some(5_000_000), Some(4_194_304)).unwrap_err();
+        for named in ["outbox_size", "max_message_size", "5004096", "4190208"] {
+            assert!(text.contains(named), "{named} in {text}");
+        }
+        for (max_message, outbox, named) in [
+            (None, Some(4096), "outbox_size"),
+            (None, Some(usize::MAX), "outbox_size"),
+            (Some(0), None, "max_message_size"),
+            (Some(usize::MAX), None, "max_message_size"),
+        ] {
+            let text = sizes(max_message, outbox).unwrap_err();
+            assert!(text.starts_with(named), "{text}");
+        }
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl History {
         self.bytes
     }
 
+    /// Returns after what time the last message is older than `age`; `None` if there is no message.
+    pub(crate) fn left(&self, age: Duration, now: CoarseInstant) -> Option<Duration> {
+        self.entries.back().map(|last| age.saturating_sub(now.since(last.published)))
+    }
+
     /// Drops the messages that are older than `age`.
     pub(crate) fn forget_older_than(&mut self, age: Duration, now: CoarseInstant) {
         // Nothing is older than the clock.
@@ -100,7 +105,7 @@ mod tests {
     }
 
     fn append(history: &mut History, text: &str, now: CoarseInstant, options: &Options) {
-        history.append([Message::new(Kind::Text, text.as_bytes())], now, options);
+        history.append([Message::new(Kind::Text, text.as_bytes()).unwrap()], now, options);
     }
 
     #[test]

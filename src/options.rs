@@ -59,6 +59,12 @@ pub(crate) struct Options {
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const GIB: usize = 1024 * MIB;
+/// The largest outbox.
+const MAX_OUTBOX: usize = 64 * GIB;
+
+/// By how much an outbox must be larger than the longest message: for its header and the overhead of keeping it.
+const MESSAGE_MARGIN: usize = 4 * KIB;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Default for Options {
@@ -94,6 +100,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Sets the sizes of messages and outboxes, which depend on each other: one that the host has not set follows the
+    /// other. An outbox holds the longest message, and unless the host says otherwise four of them.
+    pub(crate) fn fit_sizes(&mut self, max_message: Option<usize>, outbox: Option<usize>) {
+        let most = outbox.unwrap_or(usize::MAX).saturating_sub(MESSAGE_MARGIN);
+        self.max_message_size = max_message.unwrap_or(self.max_message_size.min(most).max(1));
+        let least = self.max_message_size.saturating_mul(4).min(MAX_OUTBOX);
+        self.outbox_size = outbox.unwrap_or(self.outbox_size.max(least));
+    }
+
     /// Sets the options that depend on the machine, which has `cores` cores.
     pub(crate) fn fit_to(&mut self, cores: usize) {
         if self.workers == 0 {
@@ -176,9 +191,20 @@ impl Check {
         }
         self.range("max_rooms_per_client", options.max_rooms_per_client, (1, 1_000_000));
         self.range("max_message_size", options.max_message_size, (1, GIB));
-        // The longest message must fit, with its header and the overhead of keeping it.
-        let least = options.max_message_size.saturating_add(4 * KIB);
-        self.range("outbox_size", options.outbox_size, (least, 64 * GIB));
+        let least = options.max_message_size.saturating_add(MESSAGE_MARGIN);
+        if options.max_message_size <= GIB
+            && (MESSAGE_MARGIN + 1..least).contains(&options.outbox_size)
+        {
+            let Options { outbox_size, max_message_size, .. } = options;
+            let text = format!(
+                "{outbox_size} does not hold a message of max_message_size, {max_message_size}: set outbox_size to \
+                 {least} or more, or max_message_size to {} or less",
+                outbox_size - MESSAGE_MARGIN
+            );
+            self.problem("outbox_size", text);
+        } else {
+            self.range("outbox_size", options.outbox_size, (MESSAGE_MARGIN + 1, MAX_OUTBOX));
+        }
         self.range("outbox_age", options.outbox_age, (short, DAY));
         if !options.ping_interval.is_zero() {
             self.range("ping_interval", options.ping_interval, (short, DAY));

@@ -164,6 +164,13 @@ impl CoarseInstant {
     }
 }
 
+impl CoarseInstant {
+    /// Returns the time that has passed since an earlier point in time.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
 const NANOS: u64 = 1_000_000_000;
 
 /// Reads the coarse clock, which stands still for some milliseconds at a time. It is much cheaper to read than

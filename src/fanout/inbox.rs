@@ -256,7 +256,7 @@ mod tests {
     use crate::{event::ClientId, frame::Kind, message::Message};
 
     fn send(size: usize) -> Command {
-        Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]))
+        Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]).unwrap())
     }
 
     fn take(inbox: &Inbox) -> usize {
@@ -313,7 +313,7 @@ mod tests {
         let delivery = || Delivery {
             room: crate::fanout::command::RoomId(1),
             offset: 1,
-            message: Message::new(Kind::Text, b"x"),
+            message: Message::new(Kind::Text, b"x").unwrap(),
             exclude: None,
         };
         let pushes: [&dyn Fn(&Inbox); 3] = [
@@ -341,7 +341,7 @@ mod tests {
             for _ in 0..2 {
                 for _ in 0..count {
                     assert!(!inbox.is_express_full());
-                    let message = Message::new(Kind::Binary, &vec![0; size]);
+                    let message = Message::new(Kind::Binary, &vec![0; size]).unwrap();
                     let room = crate::fanout::command::RoomId(1);
                     let delivery = Delivery { room, offset: 1, message, exclude: None };
                     inbox.deliver_express([delivery].into_iter()).unwrap();

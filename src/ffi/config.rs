@@ -287,8 +287,8 @@ pub extern "C" fn chat_config_set_overdue(
 }
 
 /// Sets how long a message may be, in bytes of payload. A client that sends a longer message is
-/// closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB. From
-/// 1 byte to 1 GiB.
+/// closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4
+/// KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_message_size(
     config: Option<&mut chat_config>,
@@ -299,8 +299,8 @@ pub extern "C" fn chat_config_set_max_message_size(
 
 /// Sets how many bytes may wait for one client that does not read them. Beyond this size the client
 /// is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for each write.
-/// Default: 4 MiB, a burst of 10,000 chat messages. At least `max_message_size` + 4 KiB, at most 64
-/// GiB.
+/// Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more.
+/// At least `max_message_size` + 4 KiB, at most 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_outbox_size(
     config: Option<&mut chat_config>,

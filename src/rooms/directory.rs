@@ -1,7 +1,7 @@
 //! Which rooms there are: by name, by id, and by how long they have been idle.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Instant,
 };
@@ -15,6 +15,55 @@ use crate::fanout::command::RoomId;
 /// How many rooms are compared to find one with a large history.
 const SAMPLE: usize = 64;
 
+/// The rooms without subscribers that have history.
+#[derive(Debug, Default)]
+pub(super) struct IdleRooms {
+    /// The longest idle first, each with the time at which its history may have become too old.
+    by_key: BTreeMap<u64, (Arc<Room>, Instant)>,
+    by_time: BTreeSet<(Instant, u64)>,
+}
+
+impl IdleRooms {
+    pub(super) fn insert(&mut self, key: u64, room: Arc<Room>, at: Instant) {
+        self.by_key.insert(key, (room, at));
+        self.by_time.insert((at, key));
+    }
+
+    /// Removes a room. Returns false if it is not there.
+    pub(super) fn remove(&mut self, key: u64) -> bool {
+        let removed = self.by_key.remove(&key);
+        removed.is_some_and(|(_, at)| self.by_time.remove(&(at, key)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        assert_eq!(self.by_key.len(), self.by_time.len());
+        self.by_key.len()
+    }
+
+    /// Removes the room that has been idle for longest.
+    pub(super) fn pop_longest(&mut self) -> Option<Arc<Room>> {
+        let (key, (room, at)) = self.by_key.pop_first()?;
+        self.by_time.remove(&(at, key));
+        Some(room)
+    }
+
+    /// Returns the first time at which a history may have become too old.
+    pub(super) fn first_time(&self) -> Option<Instant> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Removes a room whose time has come, and returns it with its key.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(u64, Arc<Room>)> {
+        let (at, key) = self.by_time.pop_first()?;
+        if at > now {
+            self.by_time.insert((at, key));
+            return None;
+        }
+        self.by_key.remove(&key).map(|(room, _)| (key, room))
+    }
+}
+
 /// The rooms of one server, by name.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
@@ -26,8 +75,7 @@ pub(super) struct Directory {
     recent: usize,
     /// The index in `rooms` where the next search for a large history begins.
     cursor: usize,
-    /// Rooms without subscribers that have history, the longest idle first.
-    pub(super) idle: BTreeMap<u64, (Arc<Room>, Instant)>,
+    pub(super) idle: IdleRooms,
     /// The last number given out, as a room's id or as a key of `idle`.
     last_number: u64,
     pub(super) stopped: bool,

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -12,6 +12,13 @@ use super::{
 };
 use crate::fanout::command::RoomId;
 
+/// How many rooms are forgotten at once: the lock of the directory is held meanwhile.
+const MAX_FORGOTTEN: usize = 64;
+
+/// How much later than its history's end a room is checked: the clock of histories stands still for some
+/// milliseconds at a time.
+const MARGIN: Duration = Duration::from_millis(10);
+
 impl Rooms {
     /// Counts one subscriber less of a room on a shard. The last one leaves the room idle, or forgotten if it
     /// has no history.
@@ -20,37 +27,68 @@ impl Rooms {
         if !room.unsubscribe(shard) || room.id() == RoomId::EVERYONE {
             return;
         }
-        if room.has_history(&self.context, &self.kept) {
-            self.note_idle(&mut directory, room);
-        } else {
-            self.forget(&mut directory, room);
+        match room.history_left(&self.context, &self.kept) {
+            Some(left) => self.note_idle(&mut directory, room, left),
+            None => self.forget(&mut directory, room),
         }
-        self.forget_expired(&mut directory);
     }
 
-    /// Lists a room without subscribers as idle.
-    pub(super) fn note_idle(&self, directory: &mut Directory, room: &Arc<Room>) {
-        let idle = directory.next_number();
-        room.set_idle_key(idle);
-        directory.idle.insert(idle, (Arc::clone(room), Instant::now()));
+    /// Lists a room without subscribers as idle, whose history is too old after a time.
+    pub(super) fn note_idle(&self, directory: &mut Directory, room: &Arc<Room>, left: Duration) {
+        let key = directory.next_number();
+        room.set_idle_key(key);
         self.kept.fetch_add(ROOM_OVERHEAD, Ordering::Relaxed);
+        self.insert_idle(directory, key, room, left);
     }
 
-    /// Forgets idle rooms whose last message is too old.
-    pub(super) fn forget_expired(&self, directory: &mut Directory) {
-        let age = self.context.options.history_age;
-        while let Some(longest) = directory.idle.first_entry() {
-            if longest.get().1.elapsed() <= age {
-                return;
-            }
-            let (room, _) = longest.remove();
-            self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
+    fn insert_idle(&self, directory: &mut Directory, key: u64, room: &Arc<Room>, left: Duration) {
+        let at = Instant::now() + left + MARGIN;
+        let is_earlier = directory.idle.first_time().is_none_or(|first| at < first);
+        directory.idle.insert(key, Arc::clone(room), at);
+        if is_earlier {
+            self.earlier_expiry.notify_one();
+        }
+    }
+
+    /// Returns when the first idle room is to be checked.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.lock().idle.first_time()
+    }
+
+    /// Waits until the first idle room is to be checked earlier.
+    pub(crate) async fn earlier_expiry(&self) {
+        self.earlier_expiry.notified().await;
+    }
+
+    /// Forgets some idle rooms whose last message is too old. Returns whether there may be more.
+    pub(crate) fn forget_expired(&self) -> bool {
+        let mut directory = self.lock();
+        let now = Instant::now();
+        for _ in 0..MAX_FORGOTTEN {
+            let Some((key, room)) = directory.idle.pop_due(now) else { return false };
             // The host may have published to it since.
-            if room.has_history(&self.context, &self.kept) {
-                self.note_idle(directory, &room);
-            } else {
-                self.forget(directory, &room);
+            match room.history_left(&self.context, &self.kept) {
+                Some(left) => self.insert_idle(&mut directory, key, &room, left),
+                None => {
+                    self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
+                    self.forget(&mut directory, &room);
+                }
             }
+        }
+        true
+    }
+
+    /// Forgets a room that has neither subscribers nor history, because its last message was too long to be kept.
+    pub(super) fn forget_bare(&self, room: &Arc<Room>) {
+        let mut directory = self.lock();
+        if directory.get_by_id(room.id()).is_none() {
+            return;
+        }
+        if let Some(key) = room.take_idle_key_if_bare() {
+            if directory.idle.remove(key) {
+                self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
+            }
+            self.forget(&mut directory, room);
         }
     }
 
@@ -69,7 +107,7 @@ impl Rooms {
         }
         let mut directory = self.lock();
         while self.kept.load(Ordering::Relaxed) > bound
-            && let Some((_, (room, _))) = directory.idle.pop_first()
+            && let Some(room) = directory.idle.pop_longest()
         {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
             self.forget(&mut directory, &room);

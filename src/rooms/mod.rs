@@ -17,6 +17,7 @@ use std::{
 };
 
 use once_cell::unsync::OnceCell;
+use tokio::sync::Notify;
 
 use self::{
     directory::Directory,
@@ -48,6 +49,8 @@ pub(crate) struct Rooms {
     directory: Mutex<Directory>,
     /// Bytes that all rooms' histories keep, with their overhead.
     kept: AtomicUsize,
+    /// Wakes the task that forgets rooms, when the first is to be forgotten earlier.
+    earlier_expiry: Notify,
 }
 
 /// The deadline of one call of the host. The clock is read only when the call must wait for the first time.
@@ -74,7 +77,14 @@ impl Rooms {
     pub(crate) fn new(context: Arc<Context>, shards: Arc<[Arc<ShardHandle>]>) -> Self {
         let everyone = Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len()));
         let directory = Mutex::default();
-        Self { context, shards, everyone, directory, kept: AtomicUsize::new(0) }
+        Self {
+            context,
+            shards,
+            everyone,
+            directory,
+            kept: AtomicUsize::new(0),
+            earlier_expiry: Notify::new(),
+        }
     }
 
     /// Publishes a client's message to a room that it is in. Returns the message's offset.
@@ -91,7 +101,7 @@ impl Rooms {
         let published = room.publish(context, shards, [message], Some(sender), &self.kept);
         self.bound_history(room);
         // A room with a subscriber is not retired.
-        published.map_err(|_| Error::Stopped)
+        published.map(|published| published.last).map_err(|_| Error::Stopped)
     }
 
     /// Publishes messages of the host to a room, which need not have subscribers. Waits while an inbox is
@@ -112,9 +122,12 @@ impl Rooms {
         loop {
             let room = self.room_for_host(name)?;
             match room.publish(&self.context, &self.shards, messages, None, &self.kept) {
-                Ok(offset) => {
+                Ok(published) => {
                     self.bound_history(&room);
-                    return Ok(offset);
+                    if published.is_bare {
+                        self.forget_bare(&room);
+                    }
+                    return Ok(published.last);
                 }
                 Err((RoomClosed::Stopped, _)) => return Err(Error::Stopped),
                 // The directory forgot it after the look-up: another room may have the name now.
@@ -214,7 +227,7 @@ impl Rooms {
         let then = |from, history| send(&room, Reservation { room: room.id(), from, history });
         let (sent, idle_key) = room.subscribe(shard, history, &self.context, &self.kept, then)?;
         if let Some(key) = idle_key
-            && directory.idle.remove(&key).is_some()
+            && directory.idle.remove(key)
         {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
         }
@@ -289,8 +302,7 @@ impl Rooms {
             return Ok(Arc::new(Room::new(id, name.into(), self.shards.len())));
         }
         let room = self.look_up(&mut directory, name)?;
-        self.note_idle(&mut directory, &room);
-        self.forget_expired(&mut directory);
+        self.note_idle(&mut directory, &room, self.context.options.history_age);
         Ok(room)
     }
 

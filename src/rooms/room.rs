@@ -4,9 +4,12 @@
 //! has subscribers, and into the history, all or nothing. So all subscribers see one order, and a new
 //! subscriber gets the history up to an offset and every message after it.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::{
@@ -56,6 +59,16 @@ struct State {
     idle_key: Option<u64>,
 }
 
+impl State {
+    fn has_subscribers(&self) -> bool {
+        self.subscribers.iter().any(|count| *count > 0)
+    }
+
+    fn is_bare(&self) -> bool {
+        self.history.is_empty() && !self.has_subscribers()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
@@ -75,6 +88,15 @@ pub(crate) struct Sender<'a> {
     pub(crate) identity: Option<Arc<str>>,
     /// What it has published behind the host's commands.
     pub(crate) commands: &'a SenderCommands,
+}
+
+/// What became of messages that were published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Published {
+    /// The offset of the last.
+    pub(crate) last: u64,
+    /// Whether the room has neither subscribers nor history, though rooms have histories.
+    pub(crate) is_bare: bool,
 }
 
 /// Why a room does not take messages any more.
@@ -105,7 +127,7 @@ impl Room {
         &self.name
     }
 
-    /// Gives messages consecutive offsets and pushes them to the shards. Returns the offset of the last.
+    /// Gives messages consecutive offsets and pushes them to the shards.
     /// `sender` is the client that published them, if it was not the host. Message events are queued here,
     /// under the lock, so that the host sees the room's order.
     ///
@@ -118,7 +140,7 @@ impl Room {
         messages: M,
         sender: Option<&Sender<'_>>,
         kept: &AtomicUsize,
-    ) -> Result<u64, (RoomClosed, M)> {
+    ) -> Result<Published, (RoomClosed, M)> {
         let mut state = self.lock();
         match state.phase {
             Phase::Open => {}
@@ -166,13 +188,15 @@ impl Room {
                 report_message(context, sender, &self.name, offset, message);
             }
         }
+        let mut is_bare = false;
         if self.id != RoomId::EVERYONE && context.options.history_messages > 0 {
             let before = state.history.bytes();
             let now = sys::coarse_now();
             state.history.append(messages, now, &context.options);
             note_kept(kept, before, state.history.bytes());
+            is_bare = state.is_bare();
         }
-        Ok(last)
+        Ok(Published { last, is_bare })
     }
 
     /// Counts a subscriber on a shard. Calls `then` under the room's lock, with the offset of the first message
@@ -205,7 +229,7 @@ impl Room {
     pub(crate) fn unsubscribe(&self, shard: usize) -> bool {
         let mut state = self.lock();
         state.subscribers[shard] -= 1;
-        state.subscribers.iter().all(|count| *count == 0)
+        !state.has_subscribers()
     }
 
     /// Notes the number of a command on a shard that concerns the room: later messages of clients stay behind
@@ -224,13 +248,19 @@ impl Room {
         self.lock().idle_key = Some(key);
     }
 
-    /// Whether the room has messages that are not too old.
-    pub(crate) fn has_history(&self, context: &Context, kept: &AtomicUsize) -> bool {
+    /// Takes the room's key among the directory's idle rooms, if it has neither subscribers nor history.
+    pub(crate) fn take_idle_key_if_bare(&self) -> Option<u64> {
         let mut state = self.lock();
-        let before = state.history.bytes();
-        state.history.forget_older_than(context.options.history_age, sys::coarse_now());
+        if state.is_bare() { state.idle_key.take() } else { None }
+    }
+
+    /// Returns after what time the room's last message is too old; `None` if the room has none that is not.
+    pub(crate) fn history_left(&self, context: &Context, kept: &AtomicUsize) -> Option<Duration> {
+        let mut state = self.lock();
+        let (before, now) = (state.history.bytes(), sys::coarse_now());
+        state.history.forget_older_than(context.options.history_age, now);
         note_kept(kept, before, state.history.bytes());
-        !state.history.is_empty()
+        state.history.left(context.options.history_age, now)
     }
 
     /// Returns what the room's history costs, in bytes.

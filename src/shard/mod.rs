@@ -8,6 +8,7 @@
 mod admissions;
 mod apply;
 mod deadlines;
+mod expiry;
 mod memberships;
 mod outboxes;
 mod pings;
@@ -140,6 +141,9 @@ impl Shard {
     ) -> io::Result<Option<bool>> {
         self.spawn_vital(deadlines::run(Rc::clone(self), timer));
         self.spawn_watchers();
+        if self.index == 0 {
+            self.spawn_vital(expiry::run(Rc::clone(self)));
+        }
         let mut tick = Tick::new();
         self.reactor.run(tasks, || self.tick(&mut tick, &accept))?;
         if self.failed.get() {

@@ -44,6 +44,7 @@ int main(void) {
   CHECK_OK(chat_config_set_workers(config, 257));
   CHECK_OK(chat_config_set_busy_poll(config, 1001));
   CHECK_OK(chat_config_set_max_message_size(config, SIZE_MAX));
+  CHECK_OK(chat_config_set_outbox_size(config, 1));
   CHECK_OK(chat_config_set_history_age(config, UINT64_MAX));
   CHECK_OK(chat_config_set_tcp_keepalive(config, 1500));
   error = fail(config, CHAT_ERR_INVALID_ARGUMENT);

@@ -46,12 +46,13 @@ class Options(TypedDict, total=False):
     Messages:
         echo: whether a sender receives its own messages; a client overrides this for itself. Default: True.
         max_message_size: how long a message may be, 1 byte to 1 GiB. A client that sends a longer one is closed
-            with code 1009. Default: 1 MiB.
+            with code 1009. Default: 1 MiB, or 4 KiB less than outbox_size if that is smaller.
         publish_timeout: how long a call may wait while too much waits to be delivered, up to 1 day. After this
             time it raises QueueFullError; with 0, at once. Default: 5 s.
 
     Slow and dead clients:
-        outbox_size: how many bytes may wait for one client, max_message_size + 4 KiB to 64 GiB. Default: 4 MiB.
+        outbox_size: how many bytes may wait for one client, max_message_size + 4 KiB to 64 GiB. Default: 4 MiB, or
+            4 times max_message_size if that is more.
         outbox_age: how long the oldest byte may wait for one client, 10 ms to 1 day. Default: 5 s.
         slow_consumer: what happens to a client beyond these two: "disconnect" (with code 1013) or "drop_oldest"
             (with the event MessagesDropped). Default: "disconnect".

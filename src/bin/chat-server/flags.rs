@@ -26,11 +26,11 @@ pub(crate) struct Flags {
 
     /// Address to listen on; repeat for several. Port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = Config::DEFAULT_LISTEN)]
-    listen: Vec<String>,
+    pub(crate) listen: Vec<String>,
 
     /// Threads that share the connections; 0: one for each core, and at most four
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
-    workers: usize,
+    pub(crate) workers: usize,
 
     /// How long a thread polls for its next event before it sleeps, where that pays off; 0s, or
     /// more workers than cores: not at all
@@ -43,11 +43,11 @@ pub(crate) struct Flags {
 
     /// Clients that may be connected at once
     #[arg(long, value_name = "COUNT", default_value_t = 65_536)]
-    max_connections: usize,
+    pub(crate) max_connections: usize,
 
     /// Connections that may be in their handshake at once
     #[arg(long, value_name = "COUNT", default_value_t = 1_024)]
-    max_handshakes: usize,
+    pub(crate) max_handshakes: usize,
 
     /// How long a handshake may take
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
@@ -57,13 +57,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = "16KiB")]
     handshake_size: ByteSize,
 
-    /// Longest message
-    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
-    max_message_size: ByteSize,
+    /// Longest message [default: 1MiB, or 4KiB less than --outbox-size if that is smaller]
+    #[arg(long, value_name = "SIZE")]
+    max_message_size: Option<ByteSize>,
 
-    /// Most bytes that may wait for one client that does not read them
-    #[arg(long, value_name = "SIZE", default_value = "4MiB")]
-    outbox_size: ByteSize,
+    /// Most bytes that may wait for one client that does not read them [default: 4MiB, or 4 times
+    /// --max-message-size if that is more]
+    #[arg(long, value_name = "SIZE")]
+    outbox_size: Option<ByteSize>,
 
     /// How long the oldest of these bytes may wait
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
@@ -115,8 +116,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) event_queue: usize,
 
-    /// How long clients may take to answer the close when the server stops
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    /// How long clients may take to answer the close when the server stops. Docker kills after 10s
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
 
     /// What is logged to standard error: error, warn, info, debug or trace
@@ -140,6 +141,12 @@ impl Flags {
         for origin in &self.origin {
             config.origin(origin);
         }
+        if let Some(size) = self.max_message_size {
+            config.max_message_size(bytes(size));
+        }
+        if let Some(size) = self.outbox_size {
+            config.outbox_size(bytes(size));
+        }
         config
             .workers(self.workers)
             .busy_poll(self.busy_poll)
@@ -148,8 +155,6 @@ impl Flags {
             .max_handshakes(self.max_handshakes)
             .handshake_timeout(self.handshake_timeout)
             .handshake_size(bytes(self.handshake_size))
-            .max_message_size(bytes(self.max_message_size))
-            .outbox_size(bytes(self.outbox_size))
             .outbox_age(self.outbox_age)
             .slow_consumer(match self.slow_consumer {
                 Policy::Disconnect => SlowConsumer::Disconnect,

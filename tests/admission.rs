@@ -92,9 +92,13 @@ fn one_handshake_too_many_is_answered_503_until_one_ends() {
     eventually("its handshake is over", || server.stats().handshakes == 0);
     let silent = [Peer::connect(addr), Peer::connect(addr)];
     eventually("two handshakes are under way", || server.stats().handshakes == 2);
-    assert_eq!(Peer::connect(addr).upgrade("/", &[]).status, 503);
+    for count in 1..=3 {
+        assert_eq!(Peer::connect(addr).upgrade("/", &[]).status, 503);
+        assert_eq!(server.stats().connections_refused, count);
+    }
     drop(silent);
     eventually("the handshakes are over", || server.stats().handshakes == 0);
+    assert_eq!(server.stats().connections_refused, 3 + 2);
     Peer::join(addr, "/?echo=false").say("in at last");
     assert_eq!(client.text(), "in at last");
 }

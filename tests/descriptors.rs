@@ -29,7 +29,8 @@ fn serve() {
     std::io::stdin().lines().for_each(drop);
     let events = server.next_events(Duration::ZERO).expect("clients have connected");
     let failed = events.iter().filter(|event| matches!(event, Event::AcceptFailed { .. })).count();
-    println!("\n@{failed} {}", server.stats().accept_failures);
+    let stats = server.stats();
+    println!("\n@{failed} {} {}", stats.accept_failures, stats.connections_refused);
     server.publish("lobby", Kind::Text, b"still working").expect("it was never broken");
 }
 
@@ -134,6 +135,7 @@ fn without_descriptors_clients_are_refused_and_with_one_they_are_let_in() {
     let counts = line(&mut output);
     let counts: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
     assert!(counts[0] >= 1 && counts[1] >= 1, "the host is told: {counts:?}");
+    assert!(counts[2] >= refused as u64, "each refusal is counted: {counts:?}");
     assert!(counts[0] <= counts[1] && counts[0] < 100, "once for each run of failures: {counts:?}");
     assert!(child.wait().unwrap().success());
 }

@@ -327,6 +327,21 @@ impl Rooms {
         Ok(room)
     }
 
+    /// Returns how many rooms are listed: all, by name, by id, and idle ones.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        self.lock().sizes()
+    }
+
+    /// Returns how many bytes count as kept, and how many are.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let directory = self.lock();
+        let histories = directory.rooms.iter().map(|(_, room)| room.history_bytes());
+        let kept = histories.sum::<usize>() + directory.idle.len() * ROOM_OVERHEAD;
+        (self.kept.load(Ordering::Relaxed), kept)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Directory> {
         // The directory is consistent at every point where a panic could be thrown.
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)

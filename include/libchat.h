@@ -1192,7 +1192,7 @@ CHAT_API void chat_server_free(chat_server *server);
  * were made. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
- * CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT, CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_broadcast(chat_server *server,
@@ -1209,7 +1209,8 @@ chat_status chat_server_broadcast(chat_server *server,
  * `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
  * room. A room that has neither clients nor history is forgotten, and its offsets start again.
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have or an unknown kind,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT,
+ * CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_publish(chat_server *server,
@@ -1246,7 +1247,8 @@ chat_status chat_server_publish_batch(chat_server *server,
  * Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT,
+ * CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_send(chat_server *server,

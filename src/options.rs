@@ -192,7 +192,9 @@ impl Check {
         self.range("max_rooms_per_client", options.max_rooms_per_client, (1, 1_000_000));
         self.range("max_message_size", options.max_message_size, (1, GIB));
         let least = options.max_message_size.saturating_add(MESSAGE_MARGIN);
-        if options.max_message_size <= GIB && (MESSAGE_MARGIN + 1..least).contains(&options.outbox_size) {
+        if options.max_message_size <= GIB
+            && (MESSAGE_MARGIN + 1..least).contains(&options.outbox_size)
+        {
             let Options { outbox_size, max_message_size, .. } = options;
             let text = format!(
                 "{outbox_size} does not hold a message of max_message_size, {max_message_size}: set outbox_size to \

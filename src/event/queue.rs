@@ -250,7 +250,7 @@ mod tests {
             identity: None,
             room: "lobby".into(),
             offset: 1,
-            message: Message::new(Kind::Text, b"hello"),
+            message: Message::new(Kind::Text, b"hello").unwrap(),
         };
         queue.push_message(event, counters);
     }

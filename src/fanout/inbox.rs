@@ -256,7 +256,7 @@ mod tests {
     use crate::{event::ClientId, frame::Kind, message::Message};
 
     fn send(size: usize) -> Command {
-        Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]))
+        Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]).unwrap())
     }
 
     fn take(inbox: &Inbox) -> usize {
@@ -309,7 +309,7 @@ mod tests {
         let delivery = || Delivery {
             room: crate::fanout::command::RoomId(1),
             offset: 1,
-            message: Message::new(Kind::Text, b"x"),
+            message: Message::new(Kind::Text, b"x").unwrap(),
             exclude: None,
         };
         let pushes: [&dyn Fn(&Inbox); 3] = [
@@ -333,7 +333,7 @@ mod tests {
         let inbox = Inbox::default();
         for _ in 0..MAX_EXPRESS {
             assert!(!inbox.is_express_full());
-            let message = Message::new(Kind::Text, b"x");
+            let message = Message::new(Kind::Text, b"x").unwrap();
             let room = crate::fanout::command::RoomId(1);
             let delivery = Delivery { room, offset: 1, message, exclude: None };
             inbox.deliver_express([delivery].into_iter()).unwrap();

@@ -47,6 +47,14 @@ pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
 }
 
 fn room_name(encoded: &str) -> Result<String, Answer> {
+    // Browsers and most libraries take such steps before they send a path, and others send it as it is: the same
+    // address would lead to several rooms. A slash that is encoded makes no step.
+    let is_step = |part| percent_decode_str(part).eq(*b".") || percent_decode_str(part).eq(*b"..");
+    if encoded.split('/').any(is_step) {
+        return Err(Answer::bad_request(
+            "clients take . and .. for steps in a path; write / as %2F",
+        ));
+    }
     let name = percent_decode_str(encoded)
         .decode_utf8()
         .map_err(|_| Answer::bad_request("the name of the room is not UTF-8"))?;
@@ -143,12 +151,18 @@ mod tests {
         assert_eq!(plain("/rooms/caf%C3%A9").unwrap().room, "café");
         assert_eq!(plain("/rooms/a/b").unwrap().room, "a/b");
         assert_eq!(plain("/rooms/...").unwrap().room, "...");
+        assert_eq!(plain("/rooms/a%2F..").unwrap().room, "a/..");
+        assert_eq!(plain("/rooms/..%2f.../.a").unwrap().room, "../.../.a");
         assert_eq!(plain(&format!("/rooms/{}", "x".repeat(128))).unwrap().room.len(), 128);
         for bad in [
             "/rooms/",
             "/rooms/.",
             "/rooms/..",
             "/rooms/%2e%2E",
+            "/rooms/./",
+            "/rooms/.%2e/a",
+            "/rooms/a/../b",
+            "/rooms/a/%2E",
             "/rooms/%FF",
             "/rooms/a%0Ab",
             &format!("/rooms/{:x>129}", ""),

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat::Kind;
+use chat::{Kind, Overdue};
 use peer::{Peer, frames::masked, host::server_with};
 
 const CHILD: &str = "LIBCHAT_PAUSED";
@@ -44,9 +44,9 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(test: &str) -> Self {
         let mut command = Command::new(env::current_exe().expect("a program"));
-        command.args(["--exact", "what_a_stopped_process_did_not_do_is_no_fault_of_its_clients"]);
+        command.args(["--exact", test]);
         command.arg("--nocapture").env(CHILD, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("this program again");
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -111,7 +111,7 @@ fn what_a_stopped_process_did_not_do_is_no_fault_of_its_clients() {
 }
 
 fn stop_for(pause: Duration) {
-    let mut server = Server::start();
+    let mut server = Server::start("what_a_stopped_process_did_not_do_is_no_fault_of_its_clients");
     let addr = server.line().parse().expect("an address");
     let mut reader = Peer::join(addr, "/");
     let mut half = Peer::connect(addr);
@@ -140,4 +140,46 @@ fn stop_for(pause: Duration) {
         len += read_for(&mut reader, LIMIT / 10);
     }
     half.is_served();
+}
+
+/// Serves in a process of its own until its standard input ends. Its host decides on nothing.
+fn serve_undecided() {
+    let server = server_with(|config| {
+        config.workers(1).event_queue(100).overdue(Overdue::Allow);
+        config.admission_timeout(LIMIT).review_timeout(LIMIT).ping_interval(LIMIT);
+        config.handshake_timeout(40 * LIMIT);
+    });
+    println!("\n@{}", server.local_addr());
+    for _ in std::io::stdin().lines() {}
+}
+
+#[test]
+fn what_begins_when_a_stopped_process_goes_on_takes_no_longer_than_ever() {
+    let test = "what_begins_when_a_stopped_process_goes_on_takes_no_longer_than_ever";
+    if env::var_os(CHILD).is_some() {
+        return serve_undecided();
+    }
+    let mut server = Server::start(test);
+    let addr = server.line().parse().expect("an address");
+    let mut peer = Peer::join(addr, "/");
+    let mut half = Peer::connect(addr);
+    let head = peer::upgrade_head(addr, "/rooms/other", &[]);
+    let (first, rest) = head.as_bytes().split_at(20);
+    half.write(first);
+    // It is pinged, so a timer is set.
+    peer.is_served();
+    server.signal("-STOP");
+    peer::eventually("it is stopped", || server.is_stopped());
+    let (pause, begun) = (10 * LIMIT, Instant::now());
+    peer.write(&masked(0x81, b"undecided"));
+    half.write(rest);
+    // Nobody tells how long it was stopped; a read that gets nothing is a wait that a test can bound.
+    half.stream.set_read_timeout(Some(pause)).expect("a socket");
+    assert!(half.stream.read(&mut [0]).is_err(), "a stopped process answers");
+    assert!(begun.elapsed() >= pause);
+    let resumed = Instant::now();
+    server.signal("-CONT");
+    assert_eq!(half.response().status, 101);
+    assert_eq!(peer.text(), "undecided");
+    assert!(resumed.elapsed() < pause, "{:?}", resumed.elapsed());
 }

@@ -135,19 +135,19 @@ pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
     loop {
         let next = deadlines.first();
         deadlines.wakes_at.set(next);
+        deadlines.clock.set_due(next);
         let earlier = deadlines.earlier.notified();
         match next {
             None => earlier.await,
             Some(at) => {
                 let timer = timer.wait(deadlines.clock.to_system(at));
                 match select(pin!(timer), pin!(earlier)).await {
-                    Either::Left((Ok(()), _)) => deadlines.clock.note_fired(at),
+                    Either::Left((Ok(()), _)) | Either::Right(_) => {}
                     Either::Left((Err(error), _)) => {
                         // Not expected: the kernel fails it only for bad arguments.
                         tracing::error!(%error, "a shard's timer failed");
                         return shard.fail();
                     }
-                    Either::Right(_) => {}
                 }
             }
         }

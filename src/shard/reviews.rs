@@ -100,7 +100,7 @@ impl Reviews {
             message,
             verdict: None,
         });
-        let at = shard.shared.now() + shard.context.options.review_timeout;
+        let at = shard.shared.clock.update() + shard.context.options.review_timeout;
         state.due.push_back((at, client.id(), decision));
         let undecided = &shard.handle.undecided.reviews;
         undecided.add(decision, client.id());

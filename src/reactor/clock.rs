@@ -12,6 +12,9 @@ use std::{
 /// How late a timer may be before the time counts as lost.
 const TOLERANCE: Duration = Duration::from_millis(20);
 
+/// From which lateness on the process was stopped, and did not just have too much to do.
+const STOPPED: Duration = Duration::from_secs(1);
+
 /// How much time clients get at most beyond that which was lost.
 const MAX_GRACE: Duration = Duration::from_secs(5);
 
@@ -25,8 +28,8 @@ pub(crate) struct Clock {
     now: Cell<Instant>,
     /// The time that the loop's timer is set to.
     due: Cell<Option<Instant>>,
-    /// Lost time counts again from this time of the source on: each deadline moves once for it, so that a loop that
-    /// is always late still judges. `None` if it never counts again.
+    /// A little time that is lost counts again from this time of the clock on: each deadline moves once for it, so
+    /// that a loop that is always late still judges. `None` if no lost time counts again.
     counts_from: Cell<Option<Instant>>,
 }
 
@@ -97,12 +100,18 @@ impl Clock {
             return;
         }
         let source_now = self.to_system(self.now.get());
-        if self.counts_from.get().is_none_or(|from| source_now < from) {
+        let Some(counts_from) = self.counts_from.get() else { return };
+        let moved = if due >= counts_from {
+            let moved = late + late.min(MAX_GRACE);
+            // So the clock runs at half the speed at least: it gets there in twice the time.
+            self.counts_from.set(Some(self.now.get() + moved));
+            moved
+        } else if late >= STOPPED {
+            // Stopped again, soon: the clients have what they were given before, and the clock stands still.
+            late
+        } else {
             return;
-        }
-        let moved = late + late.min(MAX_GRACE);
-        // So the clock runs at half the speed at least.
-        self.counts_from.set(Some(source_now + moved * 2));
+        };
         self.behind.set(self.behind.get() + moved);
         self.now.set(self.of_system(source_now));
     }
@@ -181,6 +190,21 @@ mod tests {
             // It goes back once before it advances.
             assert!(clock.update() + late * 2 >= start + late * step / 2, "{step}");
         }
+    }
+
+    #[test]
+    fn a_process_that_is_stopped_again_soon_loses_no_time_and_still_judges() {
+        let clock = Clock::scripted();
+        let step = TOLERANCE;
+        for _ in 0..100 {
+            let begun = clock.update();
+            clock.set_due(Some(begun + step));
+            clock.advance(STOPPED * 10 + step);
+            // Once it goes back, and after that it advances by the time in which it ran.
+            let passed = clock.update().saturating_duration_since(begun);
+            assert!(passed <= step, "{passed:?}");
+        }
+        assert_eq!(clock.to_system(clock.now()) - clock.now(), STOPPED * 1000 + MAX_GRACE);
     }
 
     #[test]

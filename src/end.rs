@@ -1,6 +1,7 @@
 //! How a server ends: what its threads note, and what waits for it.
 
 use std::{
+    panic::catch_unwind,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -42,14 +43,17 @@ impl End {
         state.is_over = true;
         let (has_failed, had_to_abort) = (state.has_failed, state.had_to_abort);
         drop(state);
-        // Not under the lock: a log subscriber may block.
-        if has_failed {
-            tracing::error!(clients, "stopped, because a part of the server could not go on");
-        } else if had_to_abort {
-            tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
-        } else {
-            tracing::info!(clients, "stopped");
-        }
+        // Not under the lock: a log subscriber may block, or panic.
+        let log = || {
+            if has_failed {
+                tracing::error!(clients, "stopped, because a part of the server could not go on");
+            } else if had_to_abort {
+                tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
+            } else {
+                tracing::info!(clients, "stopped");
+            }
+        };
+        _ = catch_unwind(log);
         self.ended.notify_all();
     }
 

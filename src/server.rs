@@ -179,7 +179,9 @@ impl Server {
                 match event_loop(shared.context.options.busy_poll) {
                     Ok((reactor, timer)) => {
                         drop(guard);
-                        run_shard(index, &reactor, timer, &shared, listeners);
+                        let run = || run_shard(index, &reactor, timer, &shared, listeners);
+                        // Only a log line can panic there, and the rest must know of the end all the same.
+                        _ = catch_unwind(AssertUnwindSafe(run));
                     }
                     Err(source) => {
                         let what = "an event loop";
@@ -262,28 +264,33 @@ fn run_shard(
     let deadline = shared.deadline.subscribe();
     let run = AssertUnwindSafe(|| shard.run(&mut tasks, deadline, timer, accept));
     let ended = catch_unwind(run).unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-    let ended = ended.unwrap_or_else(|error| {
-        tracing::error!(%error, "a shard's event loop ended");
-        None
-    });
     // A shard that failed has connections left: their sockets are closed here, before the server counts as
     // stopped.
     drop(tasks);
     reactor.clear();
     drop(entered);
-    let had_to_abort = ended.unwrap_or_else(|| {
-        tracing::error!("a shard cannot go on: the server stops");
-        shared.end.note_failed();
-        // Its clients are gone, and no thread takes its inbox any more.
-        Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
-        // The inbox is closed. Its commands are dropped here: the sockets of accepted connections among them
-        // would stay open for as long as a handle exists.
-        shared.shards[index].inbox.take(&mut Vec::new(), Some(&mut Vec::new()));
-        true
-    });
-    if had_to_abort {
-        shared.end.note_aborted();
+    let failure = match ended {
+        Ok(Some(had_to_abort)) => {
+            if had_to_abort {
+                shared.end.note_aborted();
+            }
+            return;
+        }
+        Ok(None) => None,
+        Err(error) => Some(error),
+    };
+    shared.end.note_failed();
+    shared.end.note_aborted();
+    // Its clients are gone, and no thread takes its inbox any more.
+    Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
+    // The inbox is closed. Its commands are dropped here: the sockets of accepted connections among them would stay
+    // open for as long as a handle exists.
+    shared.shards[index].inbox.take(&mut Vec::new(), Some(&mut Vec::new()));
+    // Last: a log subscriber may panic, as what prints to a stream that is gone does.
+    if let Some(error) = failure {
+        tracing::error!(%error, "a shard's event loop ended");
     }
+    tracing::error!("a shard cannot go on: the server stops");
 }
 
 #[cfg(test)]
@@ -314,6 +321,41 @@ mod tests {
             assert!(matches!(server.wait(LONG), Err(Error::Failed)));
             assert!(matches!(server.stop(LONG), Err(Error::Failed)));
         }
+    }
+
+    /// A subscriber of a host whose own output fails.
+    struct Panicking;
+
+    impl tracing::Subscriber for Panicking {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            *metadata.level() == tracing::Level::ERROR
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            panic!("it cannot write")
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn a_server_whose_last_log_line_panics_ends_too_and_whoever_waits_is_told() {
+        let server = tracing::subscriber::with_default(Panicking, server);
+        server.shared.shards[1].inbox.push(Command::Panic).unwrap();
+        assert!(matches!(server.wait(LONG), Err(Error::Failed)));
+        assert!(matches!(server.next_events(LONG).unwrap()[..], [Event::Stopped]));
+        TcpListener::bind(server.local_addr()).unwrap();
+        assert!(matches!(server.stop(LONG), Err(Error::Failed)));
     }
 
     #[test]

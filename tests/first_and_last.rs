@@ -116,7 +116,7 @@ fn is_gone(handle: &Handle, client: ClientId) {
         ("set_echo", handle.set_echo(client, true)),
         ("set_identity", handle.set_identity(client, "ana")),
         ("accept", handle.accept(client)),
-        ("reject", handle.reject(client, 403, "")),
+        ("reject", handle.reject(client, 403, "", &[])),
     ];
     for (call, outcome) in calls {
         assert!(matches!(outcome, Err(Error::ClientNotFound)), "{call}: {outcome:?}");

@@ -236,7 +236,7 @@ fn a_client_that_waits_for_the_host_is_no_handshake_in_progress() {
     assert_eq!(server.stats().handshakes, 0);
     // An answer that has not been read yet takes no place either.
     let (_unread, client) = asked(&mut events);
-    server.reject(client, 403, "no").unwrap();
+    server.reject(client, 403, "no", &[]).unwrap();
     events.left(client);
     let _another = asked(&mut events);
 }

@@ -15,7 +15,9 @@ use tracing::{Event, Level, Metadata, Subscriber, field::Field, span, subscriber
 
 /// Keeps the level and the message of each event.
 #[derive(Clone, Default)]
-struct Kept(Arc<(Mutex<Vec<(Level, String)>>, Condvar)>);
+struct Kept(Arc<(Mutex<Lines>, Condvar)>);
+
+type Lines = Vec<(Level, String)>;
 
 impl Kept {
     /// The messages of a level and those above it.
@@ -26,9 +28,8 @@ impl Kept {
 
     /// Waits until a line holds a text.
     fn await_line(&self, level: Level, text: &str) {
-        let is_missing = |lines: &mut Vec<(Level, String)>| {
-            !lines.iter().any(|line| line.0 <= level && line.1.contains(text))
-        };
+        let is_missing =
+            |lines: &mut Lines| !lines.iter().any(|line| line.0 <= level && line.1.contains(text));
         let (lines, added) = &*self.0;
         let patience = Duration::from_secs(30);
         let waited = added.wait_timeout_while(lines.lock().unwrap(), patience, is_missing).unwrap();

@@ -68,7 +68,7 @@ impl SharedMemory {
 /// Makes the messages of a batch, or of the part of it that is for one room.
 ///
 /// # Errors
-/// Those of `Message::check`, for any of the messages.
+/// Those of `Message::checked`, for any of the messages.
 pub(crate) fn messages(
     mut batch: &[Publication<'_>],
     limit: usize,
@@ -81,7 +81,7 @@ pub(crate) fn messages(
     while let Some(Publication { kind, data, .. }) = batch.first() {
         let (first, rest) = batch.split_at(share.count(batch));
         if first.len() == 1 {
-            messages.push(Message::new(*kind, data));
+            messages.push(Message::new(*kind, data)?);
         } else {
             let payloads = first.iter().map(|publication| publication.data);
             messages.extend(Message::together(*kind, payloads));

@@ -47,7 +47,8 @@ impl Config {
     }
 
     /// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
-    /// `[::1]:9001`. Port 0 takes a free port.
+    /// `[::1]:9001`. Port 0 takes a free port. `0.0.0.0` is every address of IPv4, and `[::]` every
+    /// address of IPv6 alone: for both, add both.
     ///
     /// Default: [`Config::DEFAULT_LISTEN`]; the first address that is added replaces it.
     pub fn listen(&mut self, addr: impl Into<String>) -> &mut Self {
@@ -302,7 +303,8 @@ impl Config {
         self
     }
 
-    /// Sets how many events may wait for the host. Zero: no events are collected.
+    /// Sets how many events may wait for the host. Zero: no events are collected, or, with an event
+    /// handler, as many as by default.
     ///
     /// When this many events wait, or when their messages and requests hold 64 MiB, message events
     /// are dropped and counted. Connects and disconnects are never dropped: while the queue is

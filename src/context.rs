@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    event::EventQueue,
+    event::{ClientId, EventQueue},
     log::Throttle,
     options::Options,
     stats::{Counter, Counters},
@@ -24,6 +24,7 @@ pub(crate) struct Throttles {
     pub(crate) slow_consumers: Throttle,
     pub(crate) accept_failures: Throttle,
     pub(crate) refusals: Throttle,
+    pub(crate) no_memory: Throttle,
 }
 
 impl Context {
@@ -35,6 +36,13 @@ impl Context {
             events,
             throttles: Throttles::default(),
         })
+    }
+
+    /// Logs that a client is closed because there is no memory for what it sends or asks for.
+    pub(crate) fn warn_no_memory(&self, client: ClientId) {
+        if let Some(others) = self.throttles.no_memory.pass() {
+            tracing::warn!(%client, others, "client closed: there is no memory for its messages");
+        }
     }
 
     /// Counts one more handshake. Returns `None` at the limit.

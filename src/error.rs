@@ -20,7 +20,7 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The operating system has no thread, descriptor or memory left for the server.
+    /// The operating system has no thread, descriptor or memory left for the server, or no memory for a long message.
     Resources {
         /// What was asked for, such as `a worker thread`.
         what: &'static str,
@@ -149,6 +149,12 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// Makes the error of a message for which there is no memory.
+    pub(crate) fn no_memory() -> Self {
+        let source = io::Error::from_raw_os_error(libc::ENOMEM);
+        Self::Resources { what: "memory for the message", source }
+    }
+
     /// Returns whether the operating system had no thread, descriptor or memory left.
     #[must_use]
     pub fn is_out_of_resources(&self) -> bool {

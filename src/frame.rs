@@ -63,6 +63,7 @@ pub(crate) fn append_data(buffer: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
 }
 
 /// Makes a whole, unmasked data frame.
+#[cfg(test)]
 pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(header_len(payload.len()) + payload.len());
     append_data(&mut buffer, kind, payload);

@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn append(history: &mut History, text: &str, now: CoarseInstant, options: &Options) {
-        history.append([Message::new(Kind::Text, text.as_bytes())], now, options);
+        history.append([Message::new(Kind::Text, text.as_bytes()).unwrap()], now, options);
     }
 
     #[test]

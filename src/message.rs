@@ -44,15 +44,22 @@ impl fmt::Debug for Message {
 
 impl Message {
     /// Makes a message of bytes that are known to be valid for their kind.
-    pub(crate) fn new(kind: Kind, data: &[u8]) -> Self {
+    ///
+    /// # Errors
+    /// `Resources` if there is no memory for a long one.
+    pub(crate) fn new(kind: Kind, data: &[u8]) -> Result<Self> {
         if data.len() >= LONG {
-            let long = Some(frame::data_frame(kind, data).into());
+            let mut frame = Vec::new();
+            let len = frame::header_len(data.len()) + data.len();
+            frame.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
+            frame::append_data(&mut frame, kind, data);
+            let long = Some(Bytes::from(frame));
             let shared = ThinArc::from_header_and_slice(Header { kind, long }, &[]);
-            return Self { shared, start: 0, len: 0 };
+            return Ok(Self { shared, start: 0, len: 0 });
         }
         let shared = ThinArc::from_header_and_slice(Header { kind, long: None }, data);
         // The cast cannot truncate: the payload is shorter than `LONG`.
-        Self { shared, start: 0, len: data.len() as u32 }
+        Ok(Self { shared, start: 0, len: data.len() as u32 })
     }
 
     /// Makes messages of payloads that are known to be valid for their kind, in one allocation, which is freed
@@ -77,10 +84,10 @@ impl Message {
     /// Makes a message of what a host passed.
     ///
     /// # Errors
-    /// As `check`.
+    /// As `check` and `new`.
     pub(crate) fn checked(kind: Kind, data: &[u8], limit: usize) -> Result<Self> {
         Self::check(kind, data, limit)?;
-        Ok(Self::new(kind, data))
+        Self::new(kind, data)
     }
 
     /// Checks what a host passed as a message.
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn a_long_message_is_its_frame() {
         for len in [0, 1, LONG - 1, LONG, LONG + 1] {
-            let message = Message::new(Kind::Binary, &vec![7; len]);
+            let message = Message::new(Kind::Binary, &vec![7; len]).unwrap();
             assert_eq!(message.long_frame().is_some(), len >= LONG);
             assert_eq!(message.data(), vec![7; len]);
             let frame = frame::data_frame(Kind::Binary, &vec![7; len]);

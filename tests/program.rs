@@ -2,62 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
+mod child;
 mod peer;
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    net::{SocketAddr, TcpListener},
-    process::{Child, Command, Output, Stdio},
-};
+use std::{net::TcpListener, process::Output};
 
+use child::{Running, program};
 use peer::Peer;
-
-fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
-    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// The program while it runs; killed if a test fails.
-struct Running {
-    child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
-}
-
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        let mut child = program(args).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout }
-    }
-
-    /// Reads one line that says where it listens.
-    fn address(&mut self) -> SocketAddr {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on ws://").unwrap().strip_suffix("/\n");
-        address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    }
-
-    /// Waits for the end, and returns the exit status and what was logged.
-    fn end(&mut self) -> (Option<i32>, String) {
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().code(), log)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn fails_with(status: i32, says: &str, output: &Output) {
     let said = String::from_utf8_lossy(&output.stderr);
@@ -83,18 +34,6 @@ fn it_prints_where_it_listens_and_leaves_in_peace_at_either_signal() {
         let (status, log) = server.end();
         assert_eq!(status, Some(0), "{log}");
     }
-}
-
-#[test]
-fn a_second_signal_cuts_those_who_do_not_leave() {
-    let mut server = Running::start(&["--listen", "127.0.0.1:0", "--drain", "1h"]);
-    let mut client = Peer::join(server.address(), "/");
-    server.signal("-TERM");
-    assert_eq!(client.closed().0, 1001);
-    server.signal("-TERM");
-    let (status, log) = server.end();
-    assert_eq!(status, Some(0), "{log}");
-    assert!(log.contains("some clients did not leave in time"), "{log}");
 }
 
 #[test]

@@ -111,12 +111,13 @@ type Options struct {
 
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
 	// message is closed with code 1009; a longer message of the host is ErrTooLarge. Zero means 1
-	// MiB. At most 1 GiB.
+	// MiB, or 4 KiB less than OutboxSize if that is set and smaller. At most 1 GiB.
 	MaxMessageSize int
 
 	// OutboxSize is how many bytes may wait for one client that does not read them. Beyond this size
 	// the client is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for
-	// each write. Zero means 4 MiB, or 4 times MaxMessageSize if that is more. At least MaxMessageSize + 4 KiB, at most 64 GiB.
+	// each write. Zero means 4 MiB, or 4 times MaxMessageSize if that is more. At least MaxMessageSize
+	// + 4 KiB, at most 64 GiB.
 	OutboxSize int
 
 	// OutboxAge is how long the oldest byte may wait for a client that does not read it. After this

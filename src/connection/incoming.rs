@@ -17,7 +17,7 @@ pub(crate) enum Incoming<'a> {
     Close { code: u16, reason: Arc<str>, answer: Bytes },
 }
 
-/// A rule that a client broke. Its connection is closed with the rule's code.
+/// A rule that a client broke, or why its message cannot be taken. Its connection is closed with the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Violation {
     /// Close code 1002.
@@ -26,6 +26,8 @@ pub(crate) enum Violation {
     Utf8,
     /// Close code 1009.
     TooLarge,
+    /// No rule: the server has no memory for the message. Close code 1013.
+    NoMemory,
 }
 
 impl Violation {
@@ -35,6 +37,7 @@ impl Violation {
             Self::Protocol(_) => 1002,
             Self::Utf8 => 1007,
             Self::TooLarge => 1009,
+            Self::NoMemory => 1013,
         }
     }
 
@@ -44,6 +47,7 @@ impl Violation {
             Self::Protocol(why) => why,
             Self::Utf8 => "the text is not UTF-8",
             Self::TooLarge => "the message is too long",
+            Self::NoMemory => "the server has no memory for the message",
         }
     }
 }

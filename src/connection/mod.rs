@@ -24,7 +24,12 @@ use futures_util::future::{join, select};
 use tokio::task::spawn_local;
 
 pub(crate) use self::guard::ClientGuard;
-use self::{closing::end, incoming::Incoming, reader::Reader, socket::try_read};
+use self::{
+    closing::end,
+    incoming::{Incoming, Violation},
+    reader::Reader,
+    socket::try_read,
+};
 use crate::{
     context::Permit,
     event::{Event, Request},
@@ -83,8 +88,6 @@ impl Connection {
         let (shard, client) = (Rc::clone(&guard.shard), Rc::clone(&guard.client));
         let context = Arc::clone(&shard.context);
         let room = client.room().map(|(_, name)| name).unwrap_or_default();
-        shard.add_client(&client);
-        shard.start_pings(client.id());
         let connection = Rc::new(Self {
             guard,
             protocol: Plain,
@@ -97,6 +100,9 @@ impl Connection {
             _permit: permit,
             _load: load,
         });
+        // From here on the connection removes the client again, whatever panics.
+        shard.add_client(&client);
+        shard.start_pings(client.id());
         client.out().open();
         if shard.is_stopping() {
             // The shard has closed its clients, and this one was not among them.
@@ -198,14 +204,15 @@ impl Connection {
         let counters = &shard.context.counters;
         let out = client.out();
         let mut frames = 0;
+        let mut has_memory = true;
         let outcome = self.reader.borrow_mut().feed(bytes, &mut |incoming| {
             frames += 1;
             match incoming {
                 Incoming::Message(kind, payload) => {
                     // A client that is closed meanwhile has left: what it sends is not accepted.
-                    if out.is_open() {
+                    if out.is_open() && has_memory {
                         counters.messages_received.add(1);
-                        self.protocol.message(shard, client, kind, payload);
+                        has_memory = self.protocol.message(shard, client, kind, payload);
                     }
                 }
                 Incoming::Ping(answer) => out.pong(&answer),
@@ -217,8 +224,13 @@ impl Connection {
             }
         });
         client.note_read(bytes.len(), frames);
+        let outcome = outcome.and(if has_memory { Ok(()) } else { Err(Violation::NoMemory) });
         if let Err(violation) = outcome {
-            counters.protocol_errors.add(1);
+            if violation == Violation::NoMemory {
+                shard.context.warn_no_memory(client.id());
+            } else {
+                counters.protocol_errors.add(1);
+            }
             tracing::debug!(client = %client.id(), ?violation, "protocol error");
             shard.queue_close(client, CloseFrame::new(violation.code(), violation.reason()));
             // No frame boundary is known any more, so its close frame could not be found.

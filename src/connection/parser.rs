@@ -42,6 +42,8 @@ pub(crate) struct Parser {
 struct Fragments {
     bytes: u64,
     count: u64,
+    /// Up to how many bytes it was tried whether there is memory.
+    tried: u64,
 }
 
 impl Parser {
@@ -110,6 +112,9 @@ impl Parser {
             if so_far.bytes > limit || so_far.count > limit.max(1024) {
                 return Err(Violation::TooLarge);
             }
+            if !so_far.has_memory(header.is_final()) {
+                return Err(Violation::NoMemory);
+            }
             self.is_final = header.is_final();
         }
         self.missing = header.payload;
@@ -169,6 +174,27 @@ impl Parser {
                 Message::Pong(_) | Message::Frame(_) => {}
             }
         }
+    }
+}
+
+/// From this length on, in bytes, it is tried whether there is memory for a message before it is buffered: tungstenite
+/// would end the process.
+const LARGE: u64 = 128 * 1024;
+
+impl Fragments {
+    /// Whether there is memory for the message with its latest fragment, which is the last if `is_final`.
+    fn has_memory(&mut self, is_final: bool) -> bool {
+        if self.bytes <= self.tried.max(LARGE) {
+            return true;
+        }
+        let wanted = if is_final && self.count == 1 {
+            self.bytes
+        } else {
+            // The buffer of the whole grows by doubling: tried for all fragments up to twice as many bytes.
+            self.tried = self.bytes.saturating_mul(2);
+            self.bytes.saturating_mul(4)
+        };
+        usize::try_from(wanted).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok())
     }
 }
 

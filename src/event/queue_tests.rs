@@ -13,7 +13,7 @@ fn message(queue: &EventQueue, counters: &Counters) {
         identity: None,
         room: "lobby".into(),
         offset: 1,
-        message: Message::new(Kind::Text, b"hello"),
+        message: Message::new(Kind::Text, b"hello").unwrap(),
     };
     queue.push_message(event, counters);
 }
@@ -85,7 +85,7 @@ fn numbers(events: &[Event]) -> Vec<u64> {
 fn a_million_events_are_taken_in_order_at_most_1024_at_once() {
     const COUNT: u64 = 1_000_000;
     let (queue, counters) = (EventQueue::new(1 << 24), Counters::default());
-    let message = Message::new(Kind::Text, b"hello");
+    let message = Message::new(Kind::Text, b"hello").unwrap();
     for number in 0..COUNT {
         assert!(queue.push_message(numbered(number, &message), &counters));
     }
@@ -106,7 +106,7 @@ fn a_million_events_are_taken_in_order_at_most_1024_at_once() {
 fn of_several_takers_each_event_reaches_one_and_in_order() {
     const COUNT: u64 = 200_000;
     let (queue, counters) = (EventQueue::new(1 << 24), Counters::default());
-    let message = Message::new(Kind::Text, b"hello");
+    let message = Message::new(Kind::Text, b"hello").unwrap();
     thread::scope(|scope| {
         let takers: Vec<_> = (0..4)
             .map(|_| {
@@ -149,7 +149,7 @@ fn of_several_takers_each_event_reaches_one_and_in_order() {
 #[test]
 fn messages_of_64_mib_wait_and_as_many_again_as_were_taken() {
     // A batch is half of it.
-    let message = Message::new(Kind::Binary, &[0; 32 * 1024]);
+    let message = Message::new(Kind::Binary, &[0; 32 * 1024]).unwrap();
     let (queue, counters) = (EventQueue::new(1 << 20), Counters::default());
     let mut next = 0;
     let mut push = |count: u64| {
@@ -179,7 +179,7 @@ fn messages_of_64_mib_wait_and_as_many_again_as_were_taken() {
 #[test]
 fn a_gap_is_told_where_it_is_though_not_all_is_taken_at_once() {
     let (queue, counters) = (EventQueue::new(2000), Counters::default());
-    let short = Message::new(Kind::Text, b"");
+    let short = Message::new(Kind::Text, b"").unwrap();
     for number in 0..2003 {
         queue.push_message(numbered(number, &short), &counters);
     }

@@ -1,5 +1,7 @@
 //! Wire forms: how a message is encoded for one kind of subscriber.
 
+use std::collections::TryReserveError;
+
 use bytes::Bytes;
 
 use super::command::RoomId;
@@ -79,17 +81,22 @@ impl Form {
         }
     }
 
-    /// Encodes messages of a room for one subscriber, in one piece.
+    /// Encodes messages of a room for one subscriber, in one piece of about `len` bytes.
+    ///
+    /// # Errors
+    /// There is no memory for it.
     pub(crate) fn encode_all<'a>(
         self,
         publications: impl Iterator<Item = RoomMessage<'a>>,
-    ) -> Bytes {
+        len: usize,
+    ) -> Result<Bytes, TryReserveError> {
         let mut buffer = Vec::new();
+        buffer.try_reserve_exact(len)?;
         for publication in publications {
             if let Encoded::Whole(frame) = self.encode(&publication, &mut buffer) {
                 buffer.extend_from_slice(&frame);
             }
         }
-        buffer.into()
+        Ok(buffer.into())
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{event::ClientId, frame::Kind, message::Message};
 
 fn send(size: usize) -> Command {
-    Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]))
+    Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]).unwrap())
 }
 
 fn delivery() -> Delivery {
@@ -13,7 +13,7 @@ fn delivery() -> Delivery {
 
 fn delivery_of(size: usize) -> Delivery {
     let room = crate::fanout::command::RoomId(1);
-    let message = Message::new(Kind::Binary, &vec![0; size]);
+    let message = Message::new(Kind::Binary, &vec![0; size]).unwrap();
     Delivery { room, offset: 1, message, exclude: None }
 }
 

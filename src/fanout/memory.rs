@@ -108,7 +108,7 @@ mod tests {
     use crate::{fanout::command::RoomId, frame::Kind, message::Message};
 
     fn delivery(offset: u64, len: usize) -> Delivery {
-        let message = Message::new(Kind::Binary, &vec![0; len]);
+        let message = Message::new(Kind::Binary, &vec![0; len]).unwrap();
         Delivery { room: RoomId(1), offset, message, exclude: None }
     }
 

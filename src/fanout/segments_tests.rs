@@ -16,7 +16,7 @@ impl Model {
 }
 
 fn delivery(offset: u64, len: usize, exclude: Option<ClientId>) -> Delivery {
-    let message = Message::new(Kind::Binary, &vec![offset as u8; len]);
+    let message = Message::new(Kind::Binary, &vec![offset as u8; len]).unwrap();
     Delivery { room: RoomId(1), offset, message, exclude }
 }
 

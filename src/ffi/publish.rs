@@ -19,7 +19,7 @@ use crate::batch::Publication;
 /// were made. `kind` is CHAT_TEXT or CHAT_BINARY.
 ///
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
-/// CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+/// CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_broadcast(
     server: *mut chat_server,
@@ -44,7 +44,8 @@ pub unsafe extern "C" fn chat_server_broadcast(
 /// `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
 /// room. A room that has neither clients nor history is forgotten, and its offsets start again.
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have or an unknown kind,
-/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT,
+/// CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_publish(
     server: *mut chat_server,
@@ -125,6 +126,8 @@ pub unsafe extern "C" fn chat_server_publish_batch(
             // SAFETY: the header asks for messages whose rooms and payloads can be read.
             let publication =
                 unsafe { publication(&message, batch.last(), server.max_message_size())? };
+            // The host's array may be very long.
+            batch.try_reserve(1).map_err(|_| chat_status::CHAT_ERR_RESOURCE_LIMIT)?;
             batch.push(publication);
         }
         let result = server.publish_batch(&batch);

@@ -35,8 +35,8 @@ fn all_events() -> Vec<Event> {
     let addr = "127.0.0.1:1234".parse().unwrap();
     let headers = vec![("host".to_owned(), b"here".to_vec()), ("x-empty".to_owned(), Vec::new())];
     let request = Arc::new(Request { addr, path: "/".to_owned(), query: String::new(), headers });
-    let message = Message::new(Kind::Text, b"hello");
-    let long = Message::new(Kind::Binary, &[7; 40_000]);
+    let message = Message::new(Kind::Text, b"hello").unwrap();
+    let long = Message::new(Kind::Binary, &[7; 40_000]).unwrap();
     let decision = DecisionId::new(1, 0);
     vec![
         Event::ConnectRequest { client, room: room.clone(), request: request.clone() },

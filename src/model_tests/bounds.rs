@@ -211,7 +211,7 @@ fn clients_of_many_rooms_that_flood_do_not_starve_the_host() {
         for flooder in &flooders {
             let queue = flooder.queue(&shard.rooms);
             if !shard.rooms.is_queue_full(queue) && shard.may_read(flooder, false) {
-                (0..8).for_each(|_| Plain.message(&shard, flooder, Kind::Binary, &message));
+                (0..8).for_each(|_| _ = Plain.message(&shard, flooder, Kind::Binary, &message));
             }
         }
         if tick == 100 {

@@ -11,6 +11,6 @@ use crate::{frame::Kind, rooms::client::Client, shard::Shard};
 /// One connection's protocol.
 pub(crate) trait Protocol {
     /// Acts on a whole message, whose text is UTF-8. Never waits: the connection reads only while the inboxes
-    /// have space.
-    fn message(&self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: &[u8]);
+    /// have space. Returns false if there is no memory for the message.
+    fn message(&self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: &[u8]) -> bool;
 }

@@ -22,12 +22,13 @@ pub(crate) struct PlainOptions {
 pub(crate) struct Plain;
 
 impl Protocol for Plain {
-    fn message(&self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: &[u8]) {
-        let message = Message::new(kind, payload);
+    fn message(&self, shard: &Shard, client: &Rc<Client>, kind: Kind, payload: &[u8]) -> bool {
+        let Ok(message) = Message::new(kind, payload) else { return false };
         if shard.context.options.review_timeout.is_zero() {
             client.publish(&shard.rooms, message);
         } else {
             shard.reviews.ask(shard, client, message);
         }
+        true
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     event::{ClientId, Event},
     fanout::{
-        command::{Cost, Rejection, Reservation, RoomId, WRITE},
+        command::{CloseFrame, Cost, Rejection, Reservation, RoomId, WRITE},
         form::RoomMessage,
     },
     message::Message,
@@ -19,6 +19,9 @@ const MAX_AT_ONCE: usize = 32;
 
 /// What a tick may spend on clients that leave many rooms.
 const LEAVE_BUDGET: Cost = 16 * WRITE;
+
+/// Close code of a client whose history there is no memory for: "try again later".
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// The cost of leaving a room.
 const LEAVE_COST: Cost = WRITE / 4;
@@ -77,10 +80,10 @@ impl Shard {
 
     /// Writes the last of a room's messages to a client at once, as many as half its outbox may hold.
     fn replay(&self, client: &Client, room: &Room, from: u64, history: &[Message]) {
-        let mut len = 0;
+        let (mut len, most) = (0, self.context.options.outbox_size / 2);
         let fits = history.iter().rev().take_while(|message| {
             len += message.frame_len();
-            len <= self.context.options.outbox_size / 2
+            len <= most
         });
         let count = fits.count();
         if count == 0 {
@@ -93,8 +96,14 @@ impl Shard {
             sender: None,
             message,
         });
-        let frames = client.out().form().encode_all(publications);
-        client.out().deliver(&frames, count as u64);
+        match client.out().form().encode_all(publications, len.min(most)) {
+            Ok(frames) => client.out().deliver(&frames, count as u64),
+            Err(_) => {
+                self.context.warn_no_memory(client.id());
+                let why = "the server has no memory for the history";
+                client.out().close(CloseFrame::new(TRY_AGAIN_LATER, why));
+            }
+        }
     }
 
     /// Applies the host's `join`.

@@ -94,7 +94,7 @@ static void in_a_child(void (*test)(void)) {
   if (child == 0) {
     alarm(30);
     test();
-    _exit(0);
+    exit(0);
   }
   int status;
   CHECK(waitpid(child, &status, 0) == child && status == 0);
@@ -144,6 +144,70 @@ static void without_memory(void) {
   CHECK(!starts_with(RLIMIT_AS, (rlim_t)(address_space() + (5u << 20))));
 }
 
+enum { LONG = 64 << 20 };
+
+/* A frame that claims a long payload, and the first of it. */
+static void begin_long(const chat_server *server, ws *ws) {
+  uint8_t header[14] = {0x82, 0xff, 0, 0, 0, 0, LONG >> 24};
+  ws_connect(ws, server, "/", "");
+  ws_write(ws, header, sizeof header);
+}
+
+/* Whether a close frame has the code 1013. */
+static int is_told_to_try_again(const ws *ws) { return (ws->data[0] << 8 | ws->data[1]) == 1013; }
+
+/* A server that has memory for a little: long messages of the host and of a client fail, each by itself, and the rest
+ * goes on. */
+static void without_memory_while_it_runs(void) {
+  static ws sender, fragments;
+  chat_config *config = local_config();
+  CHECK_OK(chat_config_set_max_message_size(config, LONG));
+  CHECK_OK(chat_config_set_workers(config, 1));
+  chat_server *server = start(config);
+  uint8_t *data = calloc(1, LONG);
+  CHECK(data);
+  is_unharmed(server);
+  ws_connect(&sender, server, "/", "");
+  ws_connect(&fragments, server, "/", "");
+  struct rlimit before, now;
+  CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+  now = before;
+  now.rlim_cur = address_space() + (8u << 20);
+  CHECK(setrlimit(RLIMIT_AS, &now) == 0);
+  for (int i = 0; i < 10; i++) {
+    const chat_message message = {"lobby", 5, data, LONG, CHAT_BINARY, 0};
+    size_t published = 1;
+    CHECK_STATUS(CHAT_ERR_RESOURCE_LIMIT,
+                 chat_server_publish(server, TEXT("lobby"), CHAT_BINARY, data, LONG, NULL));
+    CHECK_STATUS(CHAT_ERR_RESOURCE_LIMIT, chat_server_broadcast(server, CHAT_BINARY, data, LONG));
+    CHECK_STATUS(CHAT_ERR_RESOURCE_LIMIT,
+                 chat_server_publish_batch(server, &message, sizeof message, 1, &published));
+    CHECK(published == 0);
+    begin_long(server, &client);
+    CHECK(ws_recv(&client) == WS_CLOSE && is_told_to_try_again(&client));
+    close(client.fd);
+    CHECK_OK(chat_server_publish(server, TEXT("lobby"), CHAT_TEXT, DATA("short"), NULL));
+    ws_expect(&sender, WS_TEXT, "short");
+  }
+  /* A message in fragments, up to where there is memory. */
+  static uint8_t fragment[14 + 60000] = {0x02, 0xfe, 60000 >> 8, 60000 & 0xff};
+  int opcode = WS_TEXT;
+  for (size_t sent = 0; sent < LONG && opcode == WS_TEXT; sent += 60000) {
+    if (send(fragments.fd, fragment, 8 + 60000, MSG_NOSIGNAL) < 0) break;
+    fragment[0] = 0;
+    struct pollfd ready = {.fd = fragments.fd, .events = POLLIN};
+    if (poll(&ready, 1, 0) == 1) opcode = ws_recv(&fragments);
+  }
+  while (opcode == WS_TEXT) opcode = ws_recv(&fragments);
+  CHECK(opcode == WS_CLOSE && is_told_to_try_again(&fragments));
+  CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+  CHECK_OK(chat_server_publish(server, TEXT("other"), CHAT_BINARY, data, LONG, NULL));
+  ws_say(&sender, "still there");
+  ws_expect(&sender, WS_TEXT, "still there");
+  chat_server_free(server);
+  free(data);
+}
+
 /* The first port that needs no privilege; 0 where none does, as in many containers. */
 static int first_free_port(void) {
   int port = 1024;
@@ -181,6 +245,7 @@ int main(void) {
   int is_bare = getenv("SLOW") == NULL;
   if (is_bare) in_a_child(without_threads);
   if (is_bare) in_a_child(without_memory);
+  if (is_bare) in_a_child(without_memory_while_it_runs);
   chat_server *server = start(local_config());
   on_a_foreign_address();
   on_a_used_port(server);

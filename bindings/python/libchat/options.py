@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
     Messages:
         echo: whether a sender receives its own messages; a client overrides this for itself. Default: True.
         max_message_size: how long a message may be, 1 byte to 1 GiB. A client that sends a longer one is closed
-            with code 1009. Default: 1 MiB.
+            with code 1009. Default: 1 MiB, or 4 KiB less than outbox_size if that is smaller.
         publish_timeout: how long a call may wait while too much waits to be delivered, up to 1 day. After this
             time it raises QueueFullError; with 0, at once. Default: 5 s.
 

@@ -26,11 +26,11 @@ pub(crate) struct Flags {
 
     /// Address to listen on; repeat for several. Port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = Config::DEFAULT_LISTEN)]
-    listen: Vec<String>,
+    pub(crate) listen: Vec<String>,
 
     /// Threads that share the connections; 0: one for each core, and at most four
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
-    workers: usize,
+    pub(crate) workers: usize,
 
     /// How long a thread polls for its next event before it sleeps, where that pays off; 0s, or
     /// more workers than cores: not at all
@@ -43,11 +43,11 @@ pub(crate) struct Flags {
 
     /// Clients that may be connected at once
     #[arg(long, value_name = "COUNT", default_value_t = 65_536)]
-    max_connections: usize,
+    pub(crate) max_connections: usize,
 
     /// Connections that may be in their handshake at once
     #[arg(long, value_name = "COUNT", default_value_t = 1_024)]
-    max_handshakes: usize,
+    pub(crate) max_handshakes: usize,
 
     /// How long a handshake may take
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
@@ -116,8 +116,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) event_queue: usize,
 
-    /// How long clients may take to answer the close when the server stops
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    /// How long clients may take to answer the close when the server stops. Docker kills after 10s
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
 
     /// What is logged to standard error: error, warn, info, debug or trace

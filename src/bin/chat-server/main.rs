@@ -1,129 +1,197 @@
 //! The standalone server: flags, log lines and signals around the library's public API.
 
+mod descriptors;
 mod flags;
+mod log;
+mod output;
+mod signals;
+mod threads;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     pin::pin,
     process::ExitCode,
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::Duration,
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+    time::{Duration, Instant},
 };
 
-use chat::{Error, Handle};
+use chat::{Error, Handle, Server};
 use clap::Parser;
 use flags::Flags;
 use futures_util::future::{Either, select};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use output::Output;
+use signals::Signals;
+use tokio::{runtime::Runtime, sync::oneshot};
 
 /// The exit status for a wrong command line.
 const USAGE: u8 = 2;
 
+/// How long the end of the program waits for lines that are not written yet.
+const LAST_LINES: Duration = Duration::from_millis(300);
+
+/// How long it waits for events that are not logged yet.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
+    // First, so that an early signal stops the server cleanly too.
+    let signals = Signals::new();
+    let outputs = Output::start("stdout", io::stdout())
+        .and_then(|stdout| Ok((stdout, Output::start("stderr", io::stderr())?)));
+    let (stdout, stderr) = match outputs {
+        Ok(outputs) => outputs,
+        Err(error) => {
+            // The one line that may wait for standard error: there is no server yet.
+            let _ = writeln!(io::stderr(), "chat-server: cannot start a thread: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let status = match start(signals, &stdout, &stderr) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { text, status }) => {
+            stderr.print(&format!("chat-server: {text}\n"));
+            ExitCode::from(status)
+        }
+    };
+    let until = Instant::now() + LAST_LINES;
+    stdout.finish(until);
+    stderr.finish(until);
+    status
+}
+
+/// Why the program ends with a status that is not 0.
+struct Failure {
+    text: String,
+    status: u8,
+}
+
+impl Failure {
+    /// A failure of the start.
+    fn new(text: &str, status: u8) -> Self {
+        Self { text: format!("{text} (see --help)"), status }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let Error::InvalidConfig(problems) = error else {
+            return Self::new(&error.to_string(), 1);
+        };
+        let flags = problems
+            .iter()
+            .map(|problem| format!("--{}: {}", problem.option.replace('_', "-"), problem.text));
+        Self::new(&flags.collect::<Vec<_>>().join("; "), USAGE)
+    }
+}
+
+fn start(
+    signals: io::Result<(Runtime, Signals)>,
+    stdout: &Output,
+    stderr: &Output,
+) -> Result<(), Failure> {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
-            return fail(line.trim_start_matches("error: "), USAGE);
+            return Err(Failure::new(line.trim_start_matches("error: "), USAGE));
         }
         Err(help_or_version) => {
-            print(&help_or_version.to_string());
-            return ExitCode::SUCCESS;
+            stdout.print(&help_or_version.to_string());
+            return Ok(());
         }
     };
-    tracing_subscriber::fmt()
-        .with_max_level(flags.log)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
-    match run(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Signals(error)) => fail(&format!("cannot wait for signals: {error}"), 1),
-        Err(Failure::Server(Error::InvalidConfig(problems))) => {
-            let named = problems
-                .iter()
-                .map(|problem| format!("--{}: {}", problem.option.replace('_', "-"), problem.text));
-            fail(&named.collect::<Vec<_>>().join("; "), USAGE)
-        }
-        Err(Failure::Server(error)) => fail(&error.to_string(), 1),
+    log::start(stderr.clone(), flags.log);
+    let (runtime, signals) =
+        signals.map_err(|error| Failure::new(&format!("cannot wait for signals: {error}"), 1))?;
+    run(&flags, &runtime, signals, stdout)
+}
+
+fn run(
+    flags: &Flags,
+    runtime: &Runtime,
+    mut signals: Signals,
+    stdout: &Output,
+) -> Result<(), Failure> {
+    let shortage = descriptors::raise_limit(flags);
+    let server = Arc::new(flags.config().start()?);
+    if let Some(shortage) = shortage {
+        shortage.warn();
     }
-}
-
-enum Failure {
-    Signals(io::Error),
-    Server(Error),
-}
-
-fn run(flags: &Flags) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    let runtime = runtime.map_err(Failure::Signals)?;
-    // Before the server starts, so that an early signal stops it cleanly too.
-    let mut stop = runtime.block_on(async { Stop::new() }).map_err(Failure::Signals)?;
-    let server = flags.config().start().map_err(Failure::Server)?;
     for addr in server.local_addrs() {
-        print(&format!("listening on ws://{addr}/\n"));
+        stdout.print(&format!("listening on ws://{addr}/\n"));
     }
-    let logging = (flags.event_queue > 0).then(|| log_events(server.handle()));
-    runtime.block_on(stop.requested());
-    tracing::info!("stopping; a second signal stops at once");
-    let server = Arc::new(server);
-    let draining = Arc::clone(&server);
-    let drain = flags.drain;
-    let drained = runtime.spawn_blocking(move || draining.stop(drain));
-    // The result is left out: the log says whether connections were aborted.
-    let _ = runtime.block_on(async {
-        match select(drained, pin!(stop.requested())).await {
-            Either::Left((ended, _)) => ended.unwrap_or(Ok(())),
-            Either::Right(_) => server.stop(Duration::ZERO),
-        }
-    });
+    let logging = (flags.event_queue > 0).then(|| log_events(server.handle())).transpose();
+    let logging = logging.map_err(|error| no_thread(&error))?;
+    let ended = watch_end(server.handle()).map_err(|error| no_thread(&error))?;
+    runtime.block_on(serve(&server, &mut signals, ended, flags.drain));
+    // Stops what has not ended, and joins what has.
+    let outcome = server.stop(Duration::ZERO);
     if let Some(logging) = logging {
-        // The server's last event ends this thread. A panic in it has been printed.
-        let _ = logging.join();
+        // The server's last event ends the thread that sends nothing.
+        let _ = logging.recv_timeout(LAST_EVENTS);
     }
-    Ok(())
+    match outcome {
+        Err(Error::Failed) => {
+            let text = "a part of the server could not go on, so it has stopped; the log says why";
+            Err(Failure { text: text.to_owned(), status: 1 })
+        }
+        // If connections were aborted, the log says so.
+        _ => Ok(()),
+    }
 }
 
-/// Logs events until the server has stopped.
-fn log_events(handle: Handle) -> JoinHandle<()> {
-    thread::spawn(move || {
+fn no_thread(error: &io::Error) -> Failure {
+    Failure::new(&format!("cannot start a thread: {error}"), 1)
+}
+
+/// Waits until the server has stopped, because of a signal or by itself, or shall stop at once.
+async fn serve(
+    server: &Arc<Server>,
+    signals: &mut Signals,
+    mut ended: oneshot::Receiver<()>,
+    drain: Duration,
+) {
+    if let Either::Left(_) = select(&mut ended, pin!(signals.stop_requested())).await {
+        return;
+    }
+    begin_stop(server, drain);
+    tracing::info!("stopping; a second signal stops at once");
+    select(&mut ended, pin!(signals.stop_requested())).await;
+}
+
+/// Begins to stop the server, on a thread of its own: this one waits for a second signal meanwhile.
+fn begin_stop(server: &Arc<Server>, drain: Duration) {
+    let owned = Arc::clone(server);
+    let thread = threads::spawn("stop", move || owned.stop(drain));
+    if thread.is_err() {
+        // No thread is left: a second signal is not seen. Its result is that of the next call.
+        let _ = server.stop(drain);
+    }
+}
+
+/// Waits for the end of the server, on a thread of its own; then the channel ends.
+fn watch_end(handle: Handle) -> io::Result<oneshot::Receiver<()>> {
+    let (waiting, ended) = oneshot::channel();
+    threads::spawn("wait", move || {
+        let _ = handle.wait(Duration::MAX);
+        drop(waiting);
+    })?;
+    Ok(ended)
+}
+
+/// Logs events until the server has stopped; then the channel ends.
+fn log_events(handle: Handle) -> io::Result<Receiver<()>> {
+    let (logging, logged) = channel();
+    threads::spawn("log events", move || {
         while let Ok(events) = handle.next_events(Duration::MAX) {
             for event in events {
                 tracing::info!(?event);
             }
         }
-    })
-}
-
-/// The signals that ask the server to stop.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for Ctrl-C or SIGTERM.
-    async fn requested(&mut self) {
-        select(pin!(self.interrupt.recv()), pin!(self.terminate.recv())).await;
-    }
-}
-
-fn print(text: &str) {
-    // The server runs on if standard output is closed.
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-fn fail(text: &str, status: u8) -> ExitCode {
-    eprintln!("chat-server: {text} (see --help)");
-    ExitCode::from(status)
+        drop(logging);
+    })?;
+    Ok(logged)
 }

@@ -79,14 +79,26 @@
  * must return by itself: no longjmp, no C++ exception. A log handler differs: no function of a
  * server may be called in it (see chat_config_set_log_handler).
  *
- * The host. Any number of servers may run in one process; they share nothing. The library sets no
- * signal handler, reads no environment variable and writes to no standard stream. Its threads
- * block all signals, so that the host's threads receive them, but those that a fault raises (SEGV,
- * BUS, FPE, ILL, TRAP, SYS): a crash reporter of the host sees a fault in a handler. A handler has
- * 8 MiB of stack. No function is async-signal-safe: a signal handler sets a flag, or writes to a
- * pipe, and a thread of the host makes the call. A thread cannot be cancelled (pthread_cancel)
- * inside a call, but after it. After fork, the child may only exec
- * or exit: in it, every call of a server returns CHAT_ERR_FORKED.
+ * The host. Any number of servers may run in one process, each independent of the others. The
+ * library sets no signal handler, reads no environment variable and writes to no standard stream;
+ * but a bug (CHAT_ERR_PANIC, CHAT_ERR_FAILED) makes Rust's standard library write to standard
+ * error, and read RUST_BACKTRACE. A small allocation that fails writes a line there too, and
+ * aborts the process. The library's threads block all signals, so that the host's threads receive
+ * them, but those that a fault raises (SEGV, BUS, FPE, ILL, TRAP, SYS): a crash reporter of the
+ * host sees a fault in a handler. A handler has 8 MiB of stack. No function is async-signal-safe:
+ * a signal handler sets a flag, or writes to a pipe, and a thread of the host makes the call. A
+ * thread cannot be cancelled (pthread_cancel) inside a call, but after it. The shared library is
+ * not unloaded once it is loaded.
+ *
+ * Forks. In the child of a fork, every call of a server of the parent returns CHAT_ERR_FORKED. (The
+ * first chat_server_start registers a function with pthread_atfork, which counts forks.) The child
+ * may exec or exit. It may also start servers of its own, if no server of the parent was starting
+ * or writing a log line at the moment of the fork: the child has copies of the locks, but not the
+ * threads that release them.
+ *
+ * Linking. A static program with musl also needs the `libunwind.a` of Rust's target for musl.
+ * Another Rust archive in the program must be built without LTO, as libchat.a is
+ * (bindings/c/README.md).
  *
  * Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at
  * the end of chat_event, chat_message and chat_stats may be added, and nothing is changed.
@@ -510,12 +522,14 @@ typedef struct chat_headers chat_headers;
 typedef struct chat_server chat_server;
 
 /**
- * The id of one client's connection: never 0, never used twice by a server.
+ * The id of one client's connection: never 0, never used twice by a server. Clients of two servers
+ * may have the same id.
  */
 typedef uint64_t chat_client_id;
 
 /**
- * The id of one decision on a client's message: never 0, never used twice by a server.
+ * The id of one decision on a client's message: never 0, never used twice by a server. Decisions of
+ * two servers may have the same id.
  */
 typedef uint64_t chat_decision_id;
 
@@ -792,8 +806,6 @@ typedef void (*chat_log_fn)(void *user_data, uint32_t level, const char *text, s
 extern "C" {
 #endif // __cplusplus
 
-extern int pthread_setcancelstate(int state, int *before);
-
 /**
  * Returns the version of the loaded library, in the form of CHAT_VERSION_NUMBER. Never fails.
  */
@@ -860,7 +872,8 @@ CHAT_API void chat_config_free(chat_config *config);
 
 /**
  * Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
- * `[::1]:9001`. Port 0 takes a free port, which chat_server_local_addr returns.
+ * `[::1]:9001`. Port 0 takes a free port, which chat_server_local_addr returns. `0.0.0.0` is every
+ * address of IPv4, and `[::]` every address of IPv6 alone: for both, add both.
  *
  * Default: `127.0.0.1:9001`; the first address that is added replaces it. Statuses:
  * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
@@ -959,7 +972,10 @@ CHAT_API chat_status chat_config_set_admission_timeout(chat_config *config, uint
  * chat_server_refuse, from any thread. A message that it does not decide on in time is counted in
  * `reviews_timed_out`, and refused unless chat_config_set_overdue says otherwise. The messages of
  * one client keep their order; those of other clients do not wait for them. While 64 messages or 1
- * MiB of a client are undecided, the server does not read from that client.
+ * MiB of a client are undecided, the server does not read from that client. These bounds are soft:
+ * of what one read of at most 64 KiB held, which can be 10,922 empty messages, every message is
+ * asked about. A message that does not fit into the event queue is refused, whatever
+ * chat_config_set_overdue says, and counted in `messages_refused` and `events_dropped`.
  *
  * Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
  * chat_config_set_event_queue.
@@ -1058,7 +1074,8 @@ CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t b
 CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32_t timeout_ms);
 
 /**
- * Sets how many events may wait for the host; 0: no events are collected.
+ * Sets how many events may wait for the host; 0: no events are collected, or, with an event
+ * handler, as many as by default.
  *
  * When this many events wait, or when their messages and requests hold 64 MiB, message events are
  * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
@@ -1126,8 +1143,9 @@ chat_status chat_server_local_addr(const chat_server *server,
 CHAT_API chat_status chat_server_stats(const chat_server *server, chat_stats *out, size_t out_size);
 
 /**
- * Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
- * waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
+ * Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to
+ * `timeout_ms` milliseconds; CHAT_WAIT_FOREVER waits without end. CHAT_EVENT_STOPPED is the last
+ * event, and ends every wait.
  *
  * `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.
  * Statuses: CHAT_ERR_TIMED_OUT; CHAT_ERR_STOPPED once CHAT_EVENT_STOPPED has been taken;
@@ -1164,7 +1182,8 @@ CHAT_API chat_status chat_server_request_stop(chat_server *server);
  *
  * When this returns, the ports are free and no handler runs. It therefore also waits, longer than
  * `drain_ms` if need be, until the event handler has returned and has got the events that are
- * left: do not hold a lock that the handler needs. The handle stays valid until chat_server_free,
+ * left: do not hold a lock that the handler needs. A host that does not want them sets a flag
+ * behind `user_data`, at which its handler returns. The handle stays valid until chat_server_free,
  * and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT, once, if connections were
  * aborted, and CHAT_ERR_FAILED if the server had ended by itself (chat_server_wait): the server has
  * stopped all the same; CHAT_ERR_IN_HANDLER inside an event handler of this server (nothing is
@@ -1177,8 +1196,9 @@ CHAT_API chat_status chat_server_stop(chat_server *server, uint32_t drain_ms);
  * NULL is allowed.
  *
  * This must be the last call on the server: no other call may be running in a thread of the host,
- * and none may follow. An event handler may use the server until it returns, and is not called
- * after that.
+ * and none may follow. As in chat_server_stop, this waits until the event handler has got the
+ * events that are left. The handler may use the server until it returns, and is not called after
+ * that.
  *
  * Inside an event handler of this server, the handler is not called again. The rest of the server
  * ends after the handler has returned; the handler's `drop` is called when it has ended. In a fork
@@ -1360,7 +1380,8 @@ chat_status chat_server_set_identity(chat_server *server,
  * Sets whether a client receives its own messages: those that it sends after the call has returned.
  * This overrides the option and the client's query. `echo` is 0 or 1.
  *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL,
+ * CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_set_echo(chat_server *server,

@@ -47,7 +47,8 @@ impl Config {
     }
 
     /// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
-    /// `[::1]:9001`. Port 0 takes a free port.
+    /// `[::1]:9001`. Port 0 takes a free port. `0.0.0.0` is every address of IPv4, and `[::]` every
+    /// address of IPv6 alone: for both, add both.
     ///
     /// Default: [`Config::DEFAULT_LISTEN`]; the first address that is added replaces it.
     pub fn listen(&mut self, addr: impl Into<String>) -> &mut Self {
@@ -156,8 +157,11 @@ impl Config {
     /// in [`Stats::reviews_timed_out`](crate::Stats::reviews_timed_out), and refused unless
     /// [`overdue`](Self::overdue) says otherwise. The messages of one client keep their order;
     /// those of other clients do not wait for them. While 64 messages or 1 MiB of a client are
-    /// undecided, the server does not read from that client. A message that does not fit into the
-    /// event queue is refused.
+    /// undecided, the server does not read from that client. These bounds are soft: of what one read
+    /// of at most 64 KiB held, which can be 10,922 empty messages, every message is asked about. A
+    /// message that does not fit into the event queue is refused, whatever `overdue` says, and
+    /// counted in [`Stats::messages_refused`](crate::Stats::messages_refused) and
+    /// [`Stats::events_dropped`](crate::Stats::events_dropped).
     ///
     /// Default: zero. From 10 ms to 1 day, or zero. A time needs an event handler or the option
     /// `event_queue`.
@@ -299,7 +303,8 @@ impl Config {
         self
     }
 
-    /// Sets how many events may wait for the host. Zero: no events are collected.
+    /// Sets how many events may wait for the host. Zero: no events are collected, or, with an event
+    /// handler, as many as by default.
     ///
     /// When this many events wait, or when their messages and requests hold 64 MiB, message events
     /// are dropped and counted. Connects and disconnects are never dropped: while the queue is

@@ -135,6 +135,31 @@ fn nobody_but_the_host_waits_for_a_handler_that_waits() {
 }
 
 #[test]
+fn a_call_beyond_the_bound_of_an_inbox_waits_publish_timeout_and_does_nothing() {
+    passes("full");
+}
+
+#[test]
+fn the_events_that_are_left_reach_the_handler_before_a_stop_or_a_free_returns() {
+    passes("leftover");
+}
+
+#[test]
+fn as_many_events_wait_for_a_handler_as_the_option_says() {
+    passes("queue_size");
+}
+
+#[test]
+fn a_listener_for_ipv6_leaves_ipv4_to_another() {
+    passes("listen");
+}
+
+#[test]
+fn a_host_without_any_memory_is_aborted_and_told_why() {
+    passes("memory");
+}
+
+#[test]
 fn the_host_decides_who_comes_in_and_what_is_said() {
     passes("decisions");
 }
@@ -160,7 +185,7 @@ fn signals_stay_the_hosts() {
 }
 
 #[test]
-fn a_fork_is_told_that_the_server_is_not_its_own() {
+fn a_fork_is_told_that_the_server_is_not_its_own_and_may_start_another() {
     passes("fork");
 }
 

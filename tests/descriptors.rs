@@ -8,12 +8,14 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     process::{Child, ChildStdout, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
 use chat::{Event, Kind};
-use peer::{PATIENCE, Peer, host::server_with, is_reset};
+use peer::{PATIENCE, Peer, frames::PING, host::server_with, is_reset};
+
+/// The time between two pings of a client.
+const PINGS: Duration = Duration::from_secs(1);
 
 const CHILD: &str = "LIBCHAT_FEW_DESCRIPTORS";
 
@@ -21,6 +23,7 @@ const CHILD: &str = "LIBCHAT_FEW_DESCRIPTORS";
 fn serve() {
     let server = server_with(|config| {
         config.workers(1).event_queue(10_000);
+        config.ping_interval(PINGS).ping_timeout(Duration::from_secs(60));
     });
     println!("\n@{}", server.local_addr());
     std::io::stdin().lines().for_each(drop);
@@ -106,10 +109,11 @@ fn without_descriptors_clients_are_refused_and_with_one_they_are_let_in() {
         assert_eq!(client.text(), "full");
     }
 
-    // Some wait, and say nothing; the server waits too.
+    // Some wait, and say nothing; the server waits too, from one ping of a client to the next.
     let waiting: Vec<_> = (0..5).map(|_| Peer::connect(addr)).collect();
+    assert_eq!(clients[0].frame().head, PING);
     let (begun, used) = (Instant::now(), ticks(&child));
-    thread::sleep(Duration::from_secs(1));
+    assert_eq!(clients[0].frame().head, PING);
     let percent = (ticks(&child) - used) as f64 / begun.elapsed().as_secs_f64();
     assert!(percent < 10.0, "{percent} % of a core, for nothing");
     drop(waiting);

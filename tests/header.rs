@@ -28,6 +28,22 @@ fn the_committed_header_is_up_to_date() {
     );
 }
 
+#[test]
+fn the_header_declares_what_the_library_exports_and_nothing_else() {
+    let header = fs::read_to_string(Path::new(ROOT).join("include/libchat.h")).unwrap();
+    let foreign: Vec<_> = header.lines().filter(|line| line.starts_with("extern ")).collect();
+    assert_eq!(foreign, ["extern \"C\" {"], "exclude these in cbindgen.toml");
+    let mut declared: Vec<_> = header
+        .split("CHAT_API")
+        .skip(1)
+        .filter_map(|text| text.split_once('(')?.0.rsplit([' ', '*', '\n']).next())
+        .filter(|name| name.starts_with("chat_"))
+        .collect();
+    declared.sort_unstable();
+    let symbols = fs::read_to_string(Path::new(ROOT).join("include/libchat.symbols")).unwrap();
+    assert_eq!(declared, symbols.lines().collect::<Vec<_>>());
+}
+
 /// Compiles two units that both include the header, and links them.
 fn two_units(variable: &str, default: &str, standard: &str, extension: &str) {
     let unit = output(&format!("unit-{standard}.{extension}"));

@@ -7,7 +7,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 pub(crate) use self::queue::EventQueue;
 use crate::message::Message;
 
-/// The id of one connection: never 0, never used twice by a server.
+/// The id of one connection: never 0, never used twice by a server. Clients of two servers may have the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(u64);
 
@@ -42,7 +42,8 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// The id of one decision of the host on a message: never 0, never used twice by a server.
+/// The id of one decision of the host on a message: never 0, never used twice by a server. Decisions of two servers
+/// may have the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DecisionId(u64);
 

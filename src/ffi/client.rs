@@ -235,7 +235,8 @@ pub unsafe extern "C" fn chat_server_set_identity(
 /// Sets whether a client receives its own messages: those that it sends after the call has returned.
 /// This overrides the option and the client's query. `echo` is 0 or 1.
 ///
-/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+/// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL,
+/// CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_set_echo(
     server: *mut chat_server,

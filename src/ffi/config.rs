@@ -95,7 +95,8 @@ fn size(count: u32) -> usize {
 }
 
 /// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
-/// `[::1]:9001`. Port 0 takes a free port, which chat_server_local_addr returns.
+/// `[::1]:9001`. Port 0 takes a free port, which chat_server_local_addr returns. `0.0.0.0` is every
+/// address of IPv4, and `[::]` every address of IPv6 alone: for both, add both.
 ///
 /// Default: `127.0.0.1:9001`; the first address that is added replaces it. Statuses:
 /// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
@@ -252,7 +253,10 @@ pub extern "C" fn chat_config_set_admission_timeout(
 /// chat_server_refuse, from any thread. A message that it does not decide on in time is counted in
 /// `reviews_timed_out`, and refused unless chat_config_set_overdue says otherwise. The messages of
 /// one client keep their order; those of other clients do not wait for them. While 64 messages or 1
-/// MiB of a client are undecided, the server does not read from that client.
+/// MiB of a client are undecided, the server does not read from that client. These bounds are soft:
+/// of what one read of at most 64 KiB held, which can be 10,922 empty messages, every message is
+/// asked about. A message that does not fit into the event queue is refused, whatever
+/// chat_config_set_overdue says, and counted in `messages_refused` and `events_dropped`.
 ///
 /// Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
 /// chat_config_set_event_queue.
@@ -429,7 +433,8 @@ pub extern "C" fn chat_config_set_publish_timeout(
     attempt(|| set(config, |config| _ = config.publish_timeout(millis(timeout_ms))))
 }
 
-/// Sets how many events may wait for the host; 0: no events are collected.
+/// Sets how many events may wait for the host; 0: no events are collected, or, with an event
+/// handler, as many as by default.
 ///
 /// When this many events wait, or when their messages and requests hold 64 MiB, message events are
 /// dropped and counted, and a message that needs a decision is refused. Connects and disconnects

@@ -16,10 +16,12 @@ use crate::{
     frame::Kind,
 };
 
-/// The id of one client's connection: never 0, never used twice by a server.
+/// The id of one client's connection: never 0, never used twice by a server. Clients of two servers
+/// may have the same id.
 pub type chat_client_id = u64;
 
-/// The id of one decision on a client's message: never 0, never used twice by a server.
+/// The id of one decision on a client's message: never 0, never used twice by a server. Decisions of
+/// two servers may have the same id.
 pub type chat_decision_id = u64;
 
 /// Whether a message is text or bytes.

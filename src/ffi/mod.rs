@@ -78,14 +78,26 @@
 //! must return by itself: no longjmp, no C++ exception. A log handler differs: no function of a
 //! server may be called in it (see chat_config_set_log_handler).
 //!
-//! The host. Any number of servers may run in one process; they share nothing. The library sets no
-//! signal handler, reads no environment variable and writes to no standard stream. Its threads
-//! block all signals, so that the host's threads receive them, but those that a fault raises (SEGV,
-//! BUS, FPE, ILL, TRAP, SYS): a crash reporter of the host sees a fault in a handler. A handler has
-//! 8 MiB of stack. No function is async-signal-safe: a signal handler sets a flag, or writes to a
-//! pipe, and a thread of the host makes the call. A thread cannot be cancelled (pthread_cancel)
-//! inside a call, but after it. After fork, the child may only exec
-//! or exit: in it, every call of a server returns CHAT_ERR_FORKED.
+//! The host. Any number of servers may run in one process, each independent of the others. The
+//! library sets no signal handler, reads no environment variable and writes to no standard stream;
+//! but a bug (CHAT_ERR_PANIC, CHAT_ERR_FAILED) makes Rust's standard library write to standard
+//! error, and read RUST_BACKTRACE. A small allocation that fails writes a line there too, and
+//! aborts the process. The library's threads block all signals, so that the host's threads receive
+//! them, but those that a fault raises (SEGV, BUS, FPE, ILL, TRAP, SYS): a crash reporter of the
+//! host sees a fault in a handler. A handler has 8 MiB of stack. No function is async-signal-safe:
+//! a signal handler sets a flag, or writes to a pipe, and a thread of the host makes the call. A
+//! thread cannot be cancelled (pthread_cancel) inside a call, but after it. The shared library is
+//! not unloaded once it is loaded.
+//!
+//! Forks. In the child of a fork, every call of a server of the parent returns CHAT_ERR_FORKED. (The
+//! first chat_server_start registers a function with pthread_atfork, which counts forks.) The child
+//! may exec or exit. It may also start servers of its own, if no server of the parent was starting
+//! or writing a log line at the moment of the fork: the child has copies of the locks, but not the
+//! threads that release them.
+//!
+//! Linking. A static program with musl also needs the `libunwind.a` of Rust's target for musl.
+//! Another Rust archive in the program must be built without LTO, as libchat.a is
+//! (bindings/c/README.md).
 //!
 //! Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at
 //! the end of chat_event, chat_message and chat_stats may be added, and nothing is changed.

@@ -214,8 +214,9 @@ pub unsafe extern "C" fn chat_server_stats(
     })
 }
 
-/// Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to `timeout_ms` milliseconds; CHAT_WAIT_FOREVER
-/// waits without end. CHAT_EVENT_STOPPED is the last event, and ends every wait.
+/// Takes the events that wait, the oldest first and at most 1,024, or waits for one, up to
+/// `timeout_ms` milliseconds; CHAT_WAIT_FOREVER waits without end. CHAT_EVENT_STOPPED is the last
+/// event, and ends every wait.
 ///
 /// `*out` is a batch of at least one event: the host owns it and frees it with chat_events_free.
 /// Statuses: CHAT_ERR_TIMED_OUT; CHAT_ERR_STOPPED once CHAT_EVENT_STOPPED has been taken;
@@ -280,7 +281,8 @@ pub unsafe extern "C" fn chat_server_request_stop(server: *mut chat_server) -> c
 ///
 /// When this returns, the ports are free and no handler runs. It therefore also waits, longer than
 /// `drain_ms` if need be, until the event handler has returned and has got the events that are
-/// left: do not hold a lock that the handler needs. The handle stays valid until chat_server_free,
+/// left: do not hold a lock that the handler needs. A host that does not want them sets a flag
+/// behind `user_data`, at which its handler returns. The handle stays valid until chat_server_free,
 /// and the server may be stopped again. Statuses: CHAT_ERR_TIMED_OUT, once, if connections were
 /// aborted, and CHAT_ERR_FAILED if the server had ended by itself (chat_server_wait): the server has
 /// stopped all the same; CHAT_ERR_IN_HANDLER inside an event handler of this server (nothing is
@@ -298,8 +300,9 @@ pub unsafe extern "C" fn chat_server_stop(server: *mut chat_server, drain_ms: u3
 /// NULL is allowed.
 ///
 /// This must be the last call on the server: no other call may be running in a thread of the host,
-/// and none may follow. An event handler may use the server until it returns, and is not called
-/// after that.
+/// and none may follow. As in chat_server_stop, this waits until the event handler has got the
+/// events that are left. The handler may use the server until it returns, and is not called after
+/// that.
 ///
 /// Inside an event handler of this server, the handler is not called again. The rest of the server
 /// ends after the handler has returned; the handler's `drop` is called when it has ended. In a fork

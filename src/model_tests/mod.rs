@@ -7,9 +7,11 @@
 
 mod backlog;
 mod client_counters;
+mod controls;
 mod counters;
 mod expected;
 mod fairness;
+mod full_inbox;
 mod histories;
 mod order;
 mod outbox;

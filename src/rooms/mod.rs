@@ -13,7 +13,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use once_cell::unsync::OnceCell;
@@ -56,6 +56,13 @@ pub(crate) struct Rooms {
 /// The deadline of one call of the host. The clock is read only when the call must wait for the first time.
 #[derive(Debug, Default)]
 pub(crate) struct LazyDeadline(OnceCell<Instant>);
+
+impl LazyDeadline {
+    /// Returns the deadline: `timeout` after the first call of this.
+    pub(crate) fn get(&self, timeout: Duration) -> Instant {
+        *self.0.get_or_init(|| Instant::now() + timeout)
+    }
+}
 
 /// Checks a room's name: 1 to 128 bytes, no control characters, and not `.` or `..`, which clients take for steps in
 /// a path.
@@ -197,8 +204,7 @@ impl Rooms {
         if !self.is_full() {
             return Ok(());
         }
-        let timeout = self.context.options.publish_timeout;
-        let at = *deadline.0.get_or_init(|| Instant::now() + timeout);
+        let at = deadline.get(self.context.options.publish_timeout);
         self.shards.iter().try_for_each(|shard| shard.inbox.wait_for_space(at))
     }
 

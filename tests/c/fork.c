@@ -1,5 +1,5 @@
 /* In a fork every call on the server says so and returns; the parent does not notice. No descriptor of
- * libchat's is there for the program that a child becomes. */
+ * libchat's is there for the program that a child becomes. A child may start servers of its own. */
 #include "handler.h"
 
 #include <fcntl.h>
@@ -53,6 +53,52 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_wait(server, CHAT_WAIT_FOREVER));
   FORKED(chat_server_stop(server, UINT32_MAX));
   chat_server_free(server);
+}
+
+/* A server of the child's own, from a config that the parent made, serves beside the parent's. In a fork of
+ * the child it is as foreign as the parent's is in the child. */
+static void start_anew(const chat_config *config, state *state, int generations) {
+  chat_server *of_parent = state->server;
+  CHECK_OK(chat_server_start(config, &state->server, NULL));
+  if (of_parent) FORKED(chat_server_broadcast(of_parent, CHAT_TEXT, DATA("x")));
+  int connected = count(state, &state->connected) + 1;
+  ws_connect(&alice, state->server, "/", "");
+  /* After this the handler's thread holds no lock, which a fork would copy. */
+  await(state, &state->connected, connected);
+  if (generations > 0) {
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+      alarm(20);
+      FORKED(chat_server_broadcast(state->server, CHAT_TEXT, DATA("x")));
+      start_anew(config, state, generations - 1);
+      exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+  }
+  ws_say(&alice, "a child's");
+  ws_expect(&alice, WS_TEXT, "a child's");
+  int before = count(state, &state->stopped);
+  CHECK_OK(chat_server_request_stop(state->server));
+  CHECK(ws_await_close(&alice) == 1001);
+  CHECK_OK(chat_server_stop(state->server, 5000));
+  CHECK(state->messages == 1 && state->stopped == before + 1);
+  chat_server_free(state->server);
+}
+
+static void ignore_line(void *user_data, uint32_t level, const char *text, size_t text_len) {
+  (void)user_data, (void)level, (void)text, (void)text_len;
+}
+
+/* Children of a process with a running server, and grandchildren of it. */
+static void with_servers_of_their_own(void) {
+  state state = STATE;
+  chat_config *config = local_config();
+  CHECK_OK(chat_config_set_event_handler(config, count_events, &state, NULL));
+  CHECK_OK(chat_config_set_log_handler(config, CHAT_LOG_DEBUG, ignore_line, NULL, NULL));
+  start_anew(config, &state, 2);
+  chat_config_free(config);
 }
 
 /* A child that ends as any program does, with a server that has a handler. */
@@ -144,6 +190,7 @@ int main(void) {
   feed_free(&events);
   chat_server_free(server);
   with_a_handler();
+  with_servers_of_their_own();
   with_a_child_that_stays();
   return 0;
 }

@@ -11,18 +11,24 @@ int main(void) {
   chat_server_free(start_with_queue());
   int descriptors = entries("/proc/self/fd"), threads = 2 + 1; /* ".", ".." and this one */
   chat_server *servers[SERVERS];
+  chat_client_id id = 0;
   feed feeds[SERVERS] = {{0}};
   for (int i = 0; i < SERVERS; i++) {
     servers[i] = start_with_queue();
     feeds[i].server = servers[i];
     ws_connect(&clients[i], servers[i], "/", "");
-    feed_until(&feeds[i], CHAT_EVENT_CONNECTED);
+    chat_client_id own = feed_until(&feeds[i], CHAT_EVENT_CONNECTED)->client;
+    /* Each server counts for itself: the id of another server's client is that of one of its own. */
+    if (i == 0) id = own;
+    CHECK(own == id);
   }
   for (int i = 0; i < SERVERS; i++) {
     char text[16];
     int len = snprintf(text, sizeof text, "server %d", i);
     CHECK_OK(chat_server_broadcast(servers[i], CHAT_TEXT, (uint8_t *)text, (size_t)len));
     ws_expect(&clients[i], WS_TEXT, text);
+    CHECK_OK(chat_server_send(servers[i], id, CHAT_TEXT, DATA("to one")));
+    ws_expect(&clients[i], WS_TEXT, "to one");
     ws_say(&clients[i], text);
     ws_expect(&clients[i], WS_TEXT, text);
     const chat_event *event = feed_next(&feeds[i]);

@@ -338,7 +338,7 @@ pub(crate) fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
-/// Waits until a condition holds.
+/// Waits until a condition holds that no event tells of, such as a counter: it is asked again and again.
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {

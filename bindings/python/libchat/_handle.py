@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import logging
 import os
@@ -11,12 +10,19 @@ from typing import Any, Optional
 
 from . import _log, errors
 from ._abi import CONSTANTS, ffi, lib
+from ._ender import Ender
 from ._queue import EventQueue
 from .options import Options, configure
 
 # All handles whose server is not freed. The set keeps them and their log callbacks alive until the library no
 # longer uses them, even if that never happens.
 _LIVE: set[Handle] = set()
+
+# The threads that end forgotten servers, with some that have ended.
+_ENDERS: set[Ender] = set()
+
+# Whether the interpreter ends: no server starts any more.
+_exiting = False
 
 
 class Handle:
@@ -32,12 +38,12 @@ class Handle:
         self.queue: Optional[EventQueue] = None
         self._callback: Any = None
         self._pid = os.getpid()
-        # A stop and a free must not run at once: the program may end while another thread ends the server.
+        # A start, a stop and a free must not run at once: the program may end while another thread starts or ends
+        # the server.
         self._ending = threading.Lock()
 
     def start(self, options: Options, logger: Optional[logging.Logger]) -> None:
         """Starts the server. If that fails or is interrupted, nothing of it is left."""
-        out, failure = ffi.new("chat_server **"), ffi.new("chat_error **")
         config = lib.chat_config_new(CONSTANTS["CHAT_ABI_VERSION"])
         if config == ffi.NULL:
             raise errors.of(lib.CHAT_ERR_UNSUPPORTED, "the library is not of this package's version")
@@ -47,27 +53,35 @@ class Handle:
                 configure(config, options)
                 if logger is not None:
                     self._callback = _log.attach(config, logger)
-                errors.started(lib.chat_server_start(config, out, failure), failure[0])
+                with self._ending:
+                    self._start(config, bool(options.get("event_queue", 0)))
             finally:
-                self.server = out[0]
                 lib.chat_config_free(config)
-            if options.get("event_queue", 0):
-                self.queue = EventQueue(self.server)
-                self.queue.start()
         except BaseException:  # KeyboardInterrupt too: no other code could end what already runs.
             self.end()
             raise
 
-    def release(self) -> None:
-        """Ends the server on a new thread. The garbage collector calls this on any thread, at any moment.
+    def _start(self, config: Any, has_queue: bool) -> None:
+        if _exiting:
+            raise errors.of(lib.CHAT_ERR_STOPPED, "the interpreter ends")
+        out, failure = ffi.new("chat_server **"), ffi.new("chat_error **")
+        try:
+            status = lib.chat_server_start(config, out, failure)
+        finally:
+            self.server = out[0]
+        errors.started(status, failure[0])
+        if has_queue:
+            self.queue = EventQueue(self.server)
+            self.queue.start()
 
-        The new thread does not come from `threading`: the interrupted code may hold locks of that module.
-        """
+    def release(self) -> None:
+        """Ends the server on a new thread. The garbage collector calls this on any thread, at any moment."""
         # A fork of the server's process has no server to end.
         if self.server == ffi.NULL or os.getpid() != self._pid:
             return
         try:
-            _thread.start_new_thread(self.end, ())
+            _ENDERS.difference_update([ender for ender in list(_ENDERS) if ender.is_gone()])
+            _ENDERS.add(Ender(self.end))
         except RuntimeError:
             # No thread is available, and there is no caller to tell: stop the server without freeing it.
             lib.chat_server_request_stop(self.server)
@@ -78,7 +92,7 @@ class Handle:
             if self.server != ffi.NULL:
                 lib.chat_server_stop(self.server, 0)
                 if self.queue is not None:
-                    self.queue.close()
+                    self.queue.leave()
                 lib.chat_server_free(self.server)
                 self.server = ffi.NULL
             _LIVE.discard(self)
@@ -92,21 +106,28 @@ class Handle:
                 self._ending.release()
 
     def stop_at_exit(self) -> None:
-        """Stops the server, so that none of its threads calls a logger after the interpreter has ended.
+        """Stops the server and ends its thread here, so that none calls Python after the interpreter has ended.
 
         The server is not freed: daemon threads may still be in its calls.
         """
         # Check this first: in a fork, a thread that does not exist there may hold the lock.
         if os.getpid() == self._pid:
             with self._ending:
-                lib.chat_server_stop(self.server, 0)
+                if self.server != ffi.NULL:
+                    lib.chat_server_stop(self.server, 0)
+                if self.queue is not None:
+                    self.queue.leave()
 
 
 @atexit.register
 def _stop_all() -> None:
+    global _exiting
+    _exiting = True
     handles = list(_LIVE)
     # Request all stops first, so that all servers stop even if a Ctrl-C ends the wait for one.
     for handle in handles:
         handle.request_stop()
     for handle in handles:
         handle.stop_at_exit()
+    for ender in list(_ENDERS):
+        ender.join()

@@ -24,7 +24,8 @@ class EventQueue:
 
     One thread waits in C, without a time limit. A caller here can therefore stop waiting at once, and no event
     that arrives meanwhile is lost. The thread fetches more when all events are taken; the option event_queue
-    bounds the events that wait in C.
+    bounds the events that wait in C. When the server has stopped, the thread ends, and callers fetch the events
+    that are left themselves: nobody waits for them any more.
     """
 
     def __init__(self, server: Any) -> None:
@@ -32,50 +33,62 @@ class EventQueue:
         self._server = server
         self._events: deque[events.Event] = deque()
         self._changed = threading.Condition()
+        # A daemon thread: at exit the interpreter joins the other threads before the server is stopped, and only
+        # the stop ends this one.
+        self._thread = threading.Thread(target=self._pull, name="libchat-python", daemon=True)
         self._pulling = False
         self._ended = False
         self._failure: Optional[Exception] = None
-        self._closing = False
+        self._leaving = False
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._pid = os.getpid()
 
     def start(self) -> None:
-        """Starts the thread. It may run even if this fails: `close` handles that."""
-        # A daemon thread: at exit the interpreter joins the other threads before the server is stopped, and only
-        # the stop ends this one.
-        threading.Thread(target=self._pull, name="libchat-python", daemon=True).start()
+        """Starts the thread. It may run even if this fails: after `leave` it does nothing."""
+        self._thread.start()
 
     def _pull(self) -> None:
         with self._changed:
-            if self._closing:
-                return  # The server may be gone.
             self._pulling = True
         try:
-            while self._fetch():
-                pass
-        except Exception as failure:
-            # For callers that wait: without it they would take this for the server's end.
-            self._failure = failure
+            while not (self._leaving or self._ended):
+                self._fetch(WAIT_FOREVER)
+                with self._changed:
+                    self._changed.wait_for(lambda: not self._events or self._leaving or self._ended)
         finally:
             with self._changed:
-                self._ended, self._pulling = True, False
+                self._pulling = False
                 self._wake()
 
-    def _fetch(self) -> bool:
-        """Fetches the events that wait in the library, and waits until they are taken. False after the last."""
-        out = ffi.new("chat_events **")
-        if lib.chat_server_next_events(self._server, WAIT_FOREVER, out) != 0:
-            return False
+    def _fetch(self, timeout: int) -> None:
+        """Fetches events that wait in the library."""
+        batch: list[Optional[events.Event]] = []
+        failure: Optional[Exception] = None
         try:
-            count = lib.chat_events_len(out[0])
-            batch = [events.read(lib.chat_events_get(out[0], index)) for index in range(count)]
-        finally:
-            lib.chat_events_free(out[0])
+            out = ffi.new("chat_events **")
+            ended = lib.chat_server_next_events(self._server, timeout, out) != 0
+            if not ended:
+                try:
+                    count = lib.chat_events_len(out[0])
+                    batch = [events.read(lib.chat_events_get(out[0], index)) for index in range(count)]
+                finally:
+                    lib.chat_events_free(out[0])
+        except Exception as error:
+            # For callers that wait: without it they would take this for the server's end.
+            ended, failure = True, error
         with self._changed:
             self._events.extend(event for event in batch if event is not None)
+            self._ended = ended or isinstance(batch[-1], events.Stopped)
+            self._failure = failure
             self._wake()
-            self._changed.wait_for(lambda: not self._events or self._closing)
-        return True
+
+    def _fetch_left(self) -> bool:
+        """Fetches events that the thread has left, if it has ended before them. The caller has the lock."""
+        is_left = self._leaving and not (self._pulling or self._ended)
+        if is_left:
+            # The server has stopped, so this does not wait.
+            self._fetch(0)
+        return is_left
 
     def _wake(self) -> None:
         self._changed.notify_all()
@@ -85,15 +98,18 @@ class EventQueue:
                 loop.call_soon_threadsafe(_finish, future)
         self._waiting.clear()
 
-    def close(self) -> None:
-        """Waits until the thread no longer uses the server, without waiting for the events to be taken.
-
-        The server must have stopped, and the thread itself must not call this.
-        """
+    def leave(self) -> None:
+        """Ends the thread, without waiting for the events to be taken. The server must have stopped. After this only
+        `take` and `next` use it."""
         with self._changed:
-            self._closing = True
+            self._leaving = True
             self._changed.notify_all()
-            # Not a join: the thread may not have started, and returns at once when it does.
+        if threading.get_ident() == self._thread.ident:
+            return  # A finalizer of the program's, which the garbage collector calls on any thread.
+        # RuntimeError: its start was interrupted. It may run all the same, or later, when it does nothing.
+        with contextlib.suppress(RuntimeError):
+            self._thread.join()
+        with self._changed:
             self._changed.wait_for(lambda: not self._pulling)
 
     def _check_process(self) -> None:
@@ -107,6 +123,8 @@ class EventQueue:
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while not self._events:
+                if self._fetch_left():
+                    continue
                 if self._ended:
                     raise self._failure or errors.of(lib.CHAT_ERR_STOPPED)
                 left = None if deadline is None else min(deadline - time.monotonic(), threading.TIMEOUT_MAX)
@@ -123,6 +141,8 @@ class EventQueue:
         loop = asyncio.get_running_loop()
         while True:
             with self._changed:
+                while not self._events and self._fetch_left():
+                    pass
                 if self._events:
                     event = self._events.popleft()
                     self._changed.notify_all()

@@ -312,7 +312,10 @@ class Server:
 
         Raises TimedOutError if connections were aborted; the server has stopped all the same.
         """
-        errors.check(lib.chat_server_stop(self._server, _drain_ms(drain)))
+        status = lib.chat_server_stop(self._server, _drain_ms(drain))
+        if self._queue is not None and status not in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
+            self._queue.leave()
+        errors.check(status)
 
     def close(self) -> None:
         """Stops the server at once. It may be called again, and does nothing in a fork. Later calls raise

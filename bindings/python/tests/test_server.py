@@ -228,3 +228,14 @@ def test_a_fork_that_waits_for_events_is_told_too(start: Start) -> None:
     assert os.waitpid(child, 0)[1] == 0
     server.stop()
     assert server.next_events(PATIENCE) == [libchat.Stopped()]
+
+
+def test_a_fork_may_start_a_server_of_its_own(start: Start) -> None:
+    server = start()
+    if (child := os.fork()) == 0:
+        with libchat.Server(listen="127.0.0.1:0", event_queue=10) as own:
+            silent_client(own.addr).close()
+            told = isinstance(own.next_events(PATIENCE)[0], libchat.Connected)
+        os._exit(0 if told else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    server.broadcast("still there")

@@ -1,6 +1,8 @@
 //! The first and the last that the host is told of a client: nothing before Connected, nothing after Disconnected,
 //! and nothing that a client says while it is being closed.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod peer;
 
 use std::{
@@ -123,8 +125,11 @@ fn is_gone(handle: &Handle, client: ClientId) {
     }
 }
 
+/// A way in which a connection ends, and its name.
+type Ending = (&'static str, fn(&Server, ClientId, &mut Peer));
+
 /// The ways in which a connection ends. The client answers nothing.
-fn endings() -> [(&'static str, fn(&Server, ClientId, &mut Peer)); 5] {
+fn endings() -> [Ending; 5] {
     [
         ("its own close", |_, _, peer| peer.send(CLOSE, &close_payload(1000, b""))),
         ("the host's", |server, client, _| server.disconnect(client, 4000, "").unwrap()),

@@ -15,7 +15,10 @@ use tracing::{Event, Level, Metadata, Subscriber, field::Field, span, subscriber
 
 /// Keeps the level and the message of each event.
 #[derive(Clone, Default)]
-struct Kept(Arc<(Mutex<Vec<(Level, String)>>, Condvar)>);
+struct Kept(Arc<(Mutex<Lines>, Condvar)>);
+
+/// Log lines with their levels.
+type Lines = Vec<(Level, String)>;
 
 impl Kept {
     /// The messages of a level and those above it.

@@ -65,7 +65,7 @@ fn sixty_four_pings_wait_for_a_client_that_reads_nothing_and_it_is_not_closed_fo
         let frames = read(&mut world, id);
         assert!(frames.iter().all(|frame| *frame == (PING, Vec::new())), "{frames:?}");
         assert_eq!(frames.len(), 64);
-        world.peer(id).script.take_room();
+        world.peer(id).script.fill();
     }
 }
 

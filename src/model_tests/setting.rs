@@ -56,7 +56,7 @@ pub(super) fn read_all(world: &mut World, id: ClientId) -> Vec<u8> {
     while world.peer(id).client.out().has_outbox() {
         received.extend(read(world, id, 0));
     }
-    world.peer(id).script.take_room();
+    world.peer(id).script.fill();
     received
 }
 

@@ -40,8 +40,8 @@ impl Scripted {
         self.room.set(self.room.get().saturating_add(bytes));
     }
 
-    /// Takes no more bytes from here on.
-    pub(crate) fn take_room(&self) {
+    /// Leaves no room.
+    pub(crate) fn fill(&self) {
         self.room.set(0);
     }
 

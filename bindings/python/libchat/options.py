@@ -14,7 +14,8 @@ class Options(TypedDict, total=False):
     """Every option, each with a default that is safe on the open internet. Times are in seconds, sizes in bytes.
 
     Where clients connect:
-        listen: an IP address and a port, or several; port 0 takes a free port. Default: "127.0.0.1:9001".
+        listen: an IP address and a port, or several; port 0 takes a free port. "0.0.0.0" is every address of IPv4,
+            and "[::]" every address of IPv6 alone: for both, give both. Default: "127.0.0.1:9001".
         origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, may
             always connect. Pages of other origins get HTTP 403. Default: no origin.
         workers: how many threads share the connections, up to 256. Default: 0, which means one for each core,

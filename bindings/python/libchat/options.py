@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
             503. Default: 65,536.
         max_handshakes: how many connections may be in their handshake at once, 1 to 1,000,000. A further
             connection gets HTTP 503. Default: 1,024.
-        max_rooms_per_client: rooms that one client is in at once, 1 to 1,000,000: 1,000 by default.
+        max_rooms_per_client: how many rooms one client may be in at once, 1 to 1,000,000. Default: 1,000.
         handshake_timeout: how long a handshake may take, 10 ms to 1 day. A longer one gets HTTP 408. Default:
             5 s.
         handshake_size: how long the head of a handshake may be, 8 KiB to 1 MiB. A longer one gets HTTP 431.

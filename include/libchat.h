@@ -87,8 +87,8 @@
  * them, but those that a fault raises (SEGV, BUS, FPE, ILL, TRAP, SYS): a crash reporter of the
  * host sees a fault in a handler. A handler has 8 MiB of stack. No function is async-signal-safe:
  * a signal handler sets a flag, or writes to a pipe, and a thread of the host makes the call. A
- * thread cannot be cancelled (pthread_cancel) inside a call, but after it. The shared library is
- * not unloaded once it is loaded.
+ * thread that is cancelled (pthread_cancel, of the deferred type) in a call ends after the call.
+ * The shared library is not unloaded once it is loaded.
  *
  * Forks. In the child of a fork, every call of a server of the parent returns CHAT_ERR_FORKED. (The
  * first chat_server_start registers a function with pthread_atfork, which counts forks.) The child
@@ -972,7 +972,10 @@ CHAT_API chat_status chat_config_set_admission_timeout(chat_config *config, uint
  * chat_server_refuse, from any thread. A message that it does not decide on in time is counted in
  * `reviews_timed_out`, and refused unless chat_config_set_overdue says otherwise. The messages of
  * one client keep their order; those of other clients do not wait for them. While 64 messages or 1
- * MiB of a client are undecided, the server does not read from that client.
+ * MiB of a client are undecided, the server does not read from that client. These bounds are soft:
+ * of what one read of at most 64 KiB held, which can be 10,922 empty messages, every message is
+ * asked about. A message that does not fit into the event queue is refused, whatever
+ * chat_config_set_overdue says, and counted in `messages_refused` and `events_dropped`.
  *
  * Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
  * chat_config_set_event_queue.

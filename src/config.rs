@@ -157,8 +157,11 @@ impl Config {
     /// in [`Stats::reviews_timed_out`](crate::Stats::reviews_timed_out), and refused unless
     /// [`overdue`](Self::overdue) says otherwise. The messages of one client keep their order;
     /// those of other clients do not wait for them. While 64 messages or 1 MiB of a client are
-    /// undecided, the server does not read from that client. A message that does not fit into the
-    /// event queue is refused.
+    /// undecided, the server does not read from that client. These bounds are soft: of what one read
+    /// of at most 64 KiB held, which can be 10,922 empty messages, every message is asked about. A
+    /// message that does not fit into the event queue is refused, whatever `overdue` says, and
+    /// counted in [`Stats::messages_refused`](crate::Stats::messages_refused) and
+    /// [`Stats::events_dropped`](crate::Stats::events_dropped).
     ///
     /// Default: zero. From 10 ms to 1 day, or zero. A time needs an event handler or the option
     /// `event_queue`.

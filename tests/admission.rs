@@ -24,7 +24,7 @@ fn a_handshake_that_takes_too_long_is_answered_408_and_a_client_is_not_timed() {
     });
     let head = upgrade_head(server.local_addr(), "/", &[]);
     let mut client = Peer::join(server.local_addr(), "/");
-    for sent in ["", "G", &head[..40], &head[..head.len() - 1]] {
+    for sent in ["G", &head[..40], &head[..head.len() - 1]] {
         let begun = Instant::now();
         let mut late = Peer::connect(server.local_addr());
         late.write(sent.as_bytes());
@@ -32,6 +32,10 @@ fn a_handshake_that_takes_too_long_is_answered_408_and_a_client_is_not_timed() {
         assert!(begun.elapsed() >= TIMEOUT, "{sent:?}");
         assert_eq!(late.end(), End::Fin, "{sent:?}");
     }
+    // One that has sent nothing has asked nothing.
+    let begun = Instant::now();
+    assert_eq!(Peer::connect(server.local_addr()).end(), End::Fin);
+    assert!(begun.elapsed() >= TIMEOUT);
     client.is_served();
     assert_eq!(server.stats().connections_refused, 4);
 }
@@ -92,9 +96,13 @@ fn one_handshake_too_many_is_answered_503_until_one_ends() {
     eventually("its handshake is over", || server.stats().handshakes == 0);
     let silent = [Peer::connect(addr), Peer::connect(addr)];
     eventually("two handshakes are under way", || server.stats().handshakes == 2);
-    assert_eq!(Peer::connect(addr).upgrade("/", &[]).status, 503);
+    for count in 1..=3 {
+        assert_eq!(Peer::connect(addr).upgrade("/", &[]).status, 503);
+        assert_eq!(server.stats().connections_refused, count);
+    }
     drop(silent);
     eventually("the handshakes are over", || server.stats().handshakes == 0);
+    assert_eq!(server.stats().connections_refused, 3 + 2);
     Peer::join(addr, "/?echo=false").say("in at last");
     assert_eq!(client.text(), "in at last");
 }

@@ -135,6 +135,11 @@ fn nobody_but_the_host_waits_for_a_handler_that_waits() {
 }
 
 #[test]
+fn a_call_beyond_the_bound_of_an_inbox_waits_publish_timeout_and_does_nothing() {
+    passes("full");
+}
+
+#[test]
 fn the_events_that_are_left_reach_the_handler_before_a_stop_or_a_free_returns() {
     passes("leftover");
 }

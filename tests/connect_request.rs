@@ -357,26 +357,36 @@ fn a_request_that_does_not_end_gets_no_more_time_because_the_host_decides() {
 
 #[test]
 fn what_waits_for_a_client_is_not_too_old_when_it_comes_in() {
+    const AGE: Duration = Duration::from_secs(1);
+    // More than the sockets take.
+    const COUNT: usize = 16;
     let server = server_with(|config| {
         config.event_queue(1000).admission_timeout(Duration::from_secs(60));
-        config.outbox_age(Duration::from_secs(1));
+        config.outbox_age(AGE).outbox_size(2 * (COUNT << 20));
     });
     let mut events = Events::of(&server);
-    let mut peer = Peer::connect(server.local_addr());
-    peer.write(upgrade_head(server.local_addr(), "/", &[]).as_bytes());
-    let (client, ..) = request(&mut events);
     let long = vec![b'x'; 1 << 20];
-    for _ in 0..3 {
-        server.send(client, Kind::Binary, &long).unwrap();
-    }
+    let [(mut reader, reading), (_stuck, sleeping)] = [(); 2].map(|()| {
+        let mut peer = Peer::connect_small(server.local_addr());
+        peer.write(upgrade_head(server.local_addr(), "/", &[]).as_bytes());
+        let (client, ..) = request(&mut events);
+        (0..COUNT).for_each(|_| server.send(client, Kind::Binary, &long).unwrap());
+        (peer, client)
+    });
     // The host takes its time.
-    assert!(matches!(server.next_events(Duration::from_millis(1500)), Err(Error::TimedOut)));
-    server.accept(client).unwrap();
-    assert_eq!(peer.response().status, 101);
-    for _ in 0..3 {
-        assert_eq!(peer.message().payload.len(), long.len());
+    assert!(matches!(server.next_events(AGE * 3 / 2), Err(Error::TimedOut)));
+    let begun = Instant::now();
+    server.accept(sleeping).unwrap();
+    server.accept(reading).unwrap();
+    assert_eq!(reader.response().status, 101);
+    for _ in 0..COUNT {
+        assert_eq!(reader.message().payload.len(), long.len());
     }
-    peer.is_served();
+    reader.is_served();
+    // One that does not read has as long as any other client.
+    assert_eq!(events.left(sleeping).0, 1013);
+    assert!((AGE..3 * AGE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(server.stats().slow_consumers, 1);
 }
 
 #[test]

@@ -8,12 +8,14 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     process::{Child, ChildStdout, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
 use chat::{Event, Kind};
-use peer::{PATIENCE, Peer, host::server_with, is_reset};
+use peer::{PATIENCE, Peer, frames::PING, host::server_with, is_reset};
+
+/// The time between two pings of a client.
+const PINGS: Duration = Duration::from_secs(1);
 
 const CHILD: &str = "LIBCHAT_FEW_DESCRIPTORS";
 
@@ -21,12 +23,14 @@ const CHILD: &str = "LIBCHAT_FEW_DESCRIPTORS";
 fn serve() {
     let server = server_with(|config| {
         config.workers(1).event_queue(10_000);
+        config.ping_interval(PINGS).ping_timeout(Duration::from_secs(60));
     });
     println!("\n@{}", server.local_addr());
     std::io::stdin().lines().for_each(drop);
     let events = server.next_events(Duration::ZERO).expect("clients have connected");
     let failed = events.iter().filter(|event| matches!(event, Event::AcceptFailed { .. })).count();
-    println!("\n@{failed} {}", server.stats().accept_failures);
+    let stats = server.stats();
+    println!("\n@{failed} {} {}", stats.accept_failures, stats.connections_refused);
     server.publish("lobby", Kind::Text, b"still working").expect("it was never broken");
 }
 
@@ -105,10 +109,11 @@ fn without_descriptors_clients_are_refused_and_with_one_they_are_let_in() {
         assert_eq!(client.text(), "full");
     }
 
-    // Some wait, and say nothing; the server waits too.
+    // Some wait, and say nothing; the server waits too, from one ping of a client to the next.
     let waiting: Vec<_> = (0..5).map(|_| Peer::connect(addr)).collect();
+    assert_eq!(clients[0].frame().head, PING);
     let (begun, used) = (Instant::now(), ticks(&child));
-    thread::sleep(Duration::from_secs(1));
+    assert_eq!(clients[0].frame().head, PING);
     let percent = (ticks(&child) - used) as f64 / begun.elapsed().as_secs_f64();
     assert!(percent < 10.0, "{percent} % of a core, for nothing");
     drop(waiting);
@@ -130,6 +135,7 @@ fn without_descriptors_clients_are_refused_and_with_one_they_are_let_in() {
     let counts = line(&mut output);
     let counts: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
     assert!(counts[0] >= 1 && counts[1] >= 1, "the host is told: {counts:?}");
+    assert!(counts[2] >= refused as u64, "each refusal is counted: {counts:?}");
     assert!(counts[0] <= counts[1] && counts[0] < 100, "once for each run of failures: {counts:?}");
     assert!(child.wait().unwrap().success());
 }

@@ -78,7 +78,7 @@ fn a_client_that_takes_its_time_gets_everything_up_to_the_deadline() {
     }
     thread::scope(|scope| {
         let stopped = scope.spawn(|| server.stop(Duration::from_secs(60)));
-        // Seven seconds for 24 MiB, as on a bad line.
+        // Seven seconds for 24 MiB, as on a bad line: the time is what is tested.
         for number in 0..COUNT {
             let message = client.message();
             assert!(message.payload == vec![number as u8; MIB], "message {number} is not whole");
@@ -203,7 +203,7 @@ fn a_client_that_leaves_slowly_is_not_cut_for_pings_that_it_does_not_get() {
             server.publish("r", Kind::Binary, &long).unwrap();
         }
         let stopped = scope.spawn(|| server.stop(PATIENCE));
-        // The pace of a slow reader: more than a ping and its answer may take.
+        // The pace of a slow reader, which is what is tested: more than a ping and its answer may take.
         for _ in 0..8 {
             assert_eq!(client.message().payload.len(), MIB);
             thread::sleep(Duration::from_millis(200));

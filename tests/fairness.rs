@@ -149,6 +149,40 @@ fn a_stop_is_over_at_its_deadline_whatever_is_sent_meanwhile() {
 }
 
 #[test]
+fn connections_are_spread_evenly_over_the_workers_also_after_some_have_left() {
+    const WORKERS: usize = 4;
+    let server = server_with(|config| {
+        config.workers(WORKERS).event_queue(1000);
+    });
+    let mut events = Events::of(&server);
+    let mut join = || {
+        let peer = Peer::join(server.local_addr(), "/?echo=false");
+        // A client's number tells its worker.
+        let worker = events.connected().as_u64() as usize & 0xff;
+        (worker, peer)
+    };
+    let count = |clients: &[(usize, Peer)]| {
+        let mut counts = [0; WORKERS];
+        clients.iter().for_each(|(worker, _)| counts[*worker] += 1);
+        counts
+    };
+    let mut clients: Vec<_> = (0..40).map(|_| join()).collect();
+    assert_eq!(count(&clients), [10; WORKERS]);
+    // Those of one worker leave, and half of another's.
+    let mut left = 0;
+    clients.retain(|(worker, _)| {
+        let leaves = *worker == 1 || (*worker == 2 && left < 5);
+        left += usize::from(leaves && *worker == 2);
+        !leaves
+    });
+    peer::eventually("they have left", || server.stats().connections == 25);
+    clients.extend((0..15).map(|_| join()));
+    let counts = count(&clients);
+    // The last to leave may have counted for a moment longer.
+    assert!(counts.iter().all(|count| (9..=11).contains(count)), "{counts:?}");
+}
+
+#[test]
 fn a_room_that_hoards_history_forgets_first_also_while_somebody_is_in_it() {
     let server = server_with(|config| {
         config.history_total(1_000_000).history_size(900_000).workers(1);

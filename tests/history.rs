@@ -128,6 +128,24 @@ fn all_rooms_together_are_bounded_by_bytes() {
 }
 
 #[test]
+fn a_replay_is_at_most_half_an_outbox() {
+    let server = server_with(|config| {
+        config.max_message_size(1000).outbox_size(64 * 1024).workers(1);
+    });
+    for number in 0..100 {
+        let text = format!("{number} {}", "x".repeat(900));
+        server.publish("r", Kind::Text, text.as_bytes()).unwrap();
+    }
+    let replayed = replay(&server, "r", 100);
+    let bytes: usize = replayed.iter().map(|text| text.len() + 4).sum();
+    assert!(bytes <= 32 * 1024 && bytes > 31 * 1024, "{bytes} bytes");
+    // They are the last, and what follows them comes too.
+    let first = 100 - replayed.len();
+    assert!(replayed[0].starts_with(&format!("{first} ")), "{}", &replayed[0][..5]);
+    assert!(replayed[replayed.len() - 1].starts_with("99 "));
+}
+
+#[test]
 fn history_is_bounded_by_age() {
     let server = server_with(|config| {
         config.history_age(Duration::from_millis(50));

@@ -97,7 +97,7 @@ fn a_client_that_never_answers_the_close_is_cut_at_the_deadline() {
     let begun = Instant::now();
     assert!(matches!(server.stop(DEADLINE), Err(Error::TimedOut)));
     assert!(begun.elapsed() >= DEADLINE, "it had until the deadline");
-    assert!(begun.elapsed() < DEADLINE + PATIENCE);
+    assert!(begun.elapsed() < DEADLINE + Duration::from_secs(2), "{:?}", begun.elapsed());
     // It has stopped all the same.
     assert_eq!(events.left(id).0, 1001);
     assert!(matches!(events.next(), chat::Event::Stopped));

@@ -6,7 +6,7 @@ use std::{
     fmt::Debug,
     io::{Read, Write},
     net::TcpStream,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
 
@@ -15,13 +15,26 @@ use tracing::{Event, Level, Metadata, Subscriber, field::Field, span, subscriber
 
 /// Keeps the level and the message of each event.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<(Level, String)>>>);
+struct Kept(Arc<(Mutex<Lines>, Condvar)>);
+
+/// Log lines with their levels.
+type Lines = Vec<(Level, String)>;
 
 impl Kept {
     /// The messages of a level and those above it.
     fn lines(&self, level: Level) -> Vec<String> {
-        let lines = self.0.lock().unwrap();
+        let lines = self.0.0.lock().unwrap();
         lines.iter().filter(|line| line.0 <= level).map(|line| line.1.clone()).collect()
+    }
+
+    /// Waits until a line holds a text.
+    fn await_line(&self, level: Level, text: &str) {
+        let is_missing =
+            |lines: &mut Lines| !lines.iter().any(|line| line.0 <= level && line.1.contains(text));
+        let (lines, added) = &*self.0;
+        let patience = Duration::from_secs(30);
+        let waited = added.wait_timeout_while(lines.lock().unwrap(), patience, is_missing).unwrap();
+        assert!(!waited.1.timed_out(), "{:?}", *waited.0);
     }
 }
 
@@ -33,7 +46,8 @@ impl Subscriber for Kept {
         let level = *event.metadata().level();
         event.record(&mut |field: &Field, value: &dyn Debug| {
             if field.name() == "message" {
-                self.0.lock().unwrap().push((level, format!("{value:?}")));
+                self.0.0.lock().unwrap().push((level, format!("{value:?}")));
+                self.0.1.notify_all();
             }
         });
     }
@@ -103,10 +117,5 @@ fn events_that_the_host_does_not_take_are_a_warning() {
     let (mut client, _) = connect(&server);
     // Ten times the text "x", masked with zeros: the queue holds the connect and one of them.
     client.write_all(&b"\x81\x81\0\0\0\0x".repeat(10)).unwrap();
-    let is_logged = || kept.lines(Level::WARN).iter().any(|line| line.contains("events dropped"));
-    let began = Instant::now();
-    while !is_logged() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", kept.lines(Level::TRACE));
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    kept.await_line(Level::WARN, "events dropped");
 }

@@ -76,6 +76,28 @@ fn a_slow_consumer_is_disconnected_and_the_others_get_everything() {
 }
 
 #[test]
+fn as_much_waits_as_outbox_size_and_the_sockets_hold_and_not_more() {
+    const SIZE: usize = 16 * KIB * KIB;
+    // The most that the kernel keeps of one connection, by its own defaults.
+    const SOCKETS: usize = 7 * KIB * KIB;
+    for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest] {
+        let server = server_with(|config| {
+            config.outbox_size(SIZE).outbox_age(Duration::from_secs(3600)).slow_consumer(policy);
+        });
+        let _stuck = Peer::join_small(server.local_addr(), "/");
+        let mut published = 0;
+        while server.stats().messages_dropped == 0 {
+            assert!(published <= SIZE + SOCKETS, "{policy:?}: {published} bytes wait");
+            server.publish("lobby", Kind::Binary, &[0; 64 * KIB]).unwrap();
+            published += 64 * KIB;
+            let count = published / (64 * KIB);
+            eventually("it waits", || server.stats().messages_delivered == count as u64);
+        }
+        assert!(published > SIZE, "{policy:?}: {published} bytes");
+    }
+}
+
+#[test]
 fn a_slow_consumer_that_never_reads_again_is_cut() {
     let server = server_with(|config| {
         config.max_message_size(16 * KIB).outbox_size(64 * KIB).event_queue(1000);

@@ -67,11 +67,14 @@ func TestALoggerHasEveryLineWhenTheServerHasStopped(t *testing.T) {
 	}
 }
 
-// logging counts how many of the logging goroutines there are.
-func logging() int {
+// running counts the goroutines that are in a function.
+func running(function string) int {
 	stacks := make([]byte, 1<<20)
-	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "(*logs).pull")
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), function)
 }
+
+// logging counts how many of the logging goroutines there are.
+func logging() int { return running("(*logs).pull") }
 
 func TestALoggersGoroutineEndsWithItsServer(t *testing.T) {
 	before := logging()
@@ -137,8 +140,11 @@ func TestALoggerThatIsStuckHoldsNobodyUp(t *testing.T) {
 	go func() { done <- server.Shutdown(context.Background()) }()
 	for !refused(addr) {
 	}
-	// The stop waits for the logger by now, or will; both are right, the first is the harder one.
-	time.Sleep(20 * time.Millisecond)
+	for deadline := time.Now().Add(patience); running("(*logs).flush") == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the stop does not wait for the logger")
+		}
+	}
 	close(w.let)
 	if err := receive(t, done); err != nil {
 		t.Fatal(err)

@@ -99,8 +99,11 @@ type Options struct {
 	// and calls Server.Allow, Server.AllowChanged or Server.Refuse. A message that it does not decide
 	// on in time is counted in Stats.ReviewsTimedOut, and refused unless Overdue says otherwise. The
 	// messages of one client keep their order; those of other clients do not wait for them. While 64
-	// messages or 1 MiB of a client are undecided, the server does not read from that client. From 10
-	// ms to 1 day. It needs EventQueue.
+	// messages or 1 MiB of a client are undecided, the server does not read from that client. These
+	// bounds are soft: of what one read of at most 64 KiB held, which can be 10,922 empty messages, every
+	// message is asked about. A message that does not fit into the EventQueue is refused, whatever
+	// Overdue says, and counted in Stats.MessagesRefused and Stats.EventsDropped. From 10 ms to 1 day.
+	// It needs EventQueue.
 	ReviewTimeout time.Duration
 
 	// Overdue is what happens to a client or a message that the host does not decide on in time.

@@ -246,7 +246,6 @@ impl Connection {
     async fn finish(self: Rc<Self>) {
         if self.is_reviewed() {
             self.end_reviewed().await;
-            self.leave();
         } else {
             self.leave();
             self.end().await;
@@ -256,12 +255,13 @@ impl Connection {
     }
 
     /// Ends the connection while the host decides on the client's messages. The client stays in its rooms
-    /// until all are decided, so that they can be published there.
+    /// until all are decided, so that they can be published there, and no longer.
     async fn end_reviewed(&self) {
         let ClientGuard { shard, client } = &self.guard;
         let decided = async {
             let decided = shard.reviews.all_decided(client.id());
             select(pin!(decided), pin!(shard.stopped())).await;
+            self.leave();
         };
         let ended = async {
             self.end().await;

@@ -46,6 +46,11 @@ impl Admissions {
         applicant.is_some_and(|applicant| applicant.room.take_if(|name| name == room).is_some())
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, FxHashMap<ClientId, Applicant>> {
         // A std mutex, held for one look-up.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -59,6 +59,8 @@ struct Queue {
     is_closing: bool,
     /// How many threads wait in `take`.
     waiting: usize,
+    /// How many threads wait in `wait_for_space`.
+    waiting_for_space: usize,
 }
 
 impl EventQueue {
@@ -179,8 +181,11 @@ impl EventQueue {
         if queue.events.is_empty() {
             queue.events.shrink_to(MAX_KEPT);
         }
+        let is_space_awaited = queue.waiting_for_space > 0;
         drop(queue);
-        self.space.notify_all();
+        if is_space_awaited {
+            self.space.notify_all();
+        }
         Ok(())
     }
 
@@ -201,7 +206,9 @@ impl EventQueue {
             if left.is_zero() {
                 return Err(Error::QueueFull);
             }
+            queue.waiting_for_space += 1;
             queue = self.space.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            queue.waiting_for_space -= 1;
         }
         Ok(())
     }
@@ -239,131 +246,5 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::ClientId;
-    use crate::{frame::Kind, message::Message};
-
-    fn message(queue: &EventQueue, counters: &Counters) {
-        let event = Event::Message {
-            client: ClientId(1),
-            identity: None,
-            room: "lobby".into(),
-            offset: 1,
-            message: Message::new(Kind::Text, b"hello").unwrap(),
-        };
-        queue.push_message(event, counters);
-    }
-
-    fn take(queue: &EventQueue, timeout: Duration) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        queue.take(timeout, &mut events).map(|()| events)
-    }
-
-    #[test]
-    fn messages_are_dropped_and_counted_when_full_and_disconnects_are_not() {
-        let queue = EventQueue::new(2);
-        let counters = Counters::default();
-        for _ in 0..5 {
-            message(&queue, &counters);
-        }
-        assert!(queue.is_full());
-        queue.push(Event::Disconnected {
-            client: ClientId(1),
-            identity: None,
-            code: 1000,
-            reason: "".into(),
-        });
-        let events = take(&queue, Duration::ZERO).unwrap();
-        assert!(matches!(
-            events[..],
-            [
-                Event::Message { .. },
-                Event::Message { .. },
-                Event::EventsDropped { count: 3 },
-                Event::Disconnected { .. }
-            ]
-        ));
-        assert_eq!(counters.snapshot().events_dropped, 3);
-    }
-
-    #[test]
-    fn stopped_is_the_last_event() {
-        let queue = EventQueue::new(2);
-        queue.push(Event::Stopped);
-        message(&queue, &Counters::default());
-        assert!(matches!(take(&queue, Duration::ZERO).unwrap()[..], [Event::Stopped]));
-        assert!(matches!(take(&queue, Duration::MAX), Err(Error::Stopped)));
-    }
-
-    #[test]
-    fn a_waiting_host_is_woken_once_for_all_messages_of_a_tick() {
-        let queue = EventQueue::new(10);
-        let counters = Counters::default();
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| take(&queue, Duration::from_secs(60)).unwrap().len());
-            while queue.lock().waiting == 0 {
-                std::thread::yield_now();
-            }
-            message(&queue, &counters);
-            message(&queue, &counters);
-            queue.wake();
-            assert_eq!(waiting.join().unwrap(), 2);
-        });
-    }
-
-    #[test]
-    fn a_wait_for_events_ends_at_its_timeout() {
-        let queue = EventQueue::new(2);
-        assert!(matches!(take(&queue, Duration::from_millis(1)), Err(Error::TimedOut)));
-        assert!(matches!(take(&EventQueue::new(0), Duration::ZERO), Err(Error::Unsupported(_))));
-    }
-
-    #[test]
-    fn a_call_takes_a_bounded_number_of_events_in_order_and_gives_their_bytes_back() {
-        let (queue, counters) = (EventQueue::new(1 << 20), Counters::default());
-        const COUNT: usize = 3 * MAX_TAKEN + 5;
-        for _ in 0..COUNT {
-            message(&queue, &counters);
-        }
-        let mut left = COUNT;
-        while left > 0 {
-            assert_eq!(queue.lock().bytes, 5 * left);
-            let taken = take(&queue, Duration::ZERO).unwrap().len();
-            assert_eq!(taken, left.min(MAX_TAKEN));
-            left -= taken;
-        }
-        assert_eq!(queue.lock().bytes, 0);
-        assert!(queue.lock().events.capacity() <= 2 * MAX_KEPT);
-    }
-
-    fn joined(queue: &EventQueue) {
-        queue.push(Event::Joined { client: ClientId(1), identity: None, room: "a".into() });
-    }
-
-    #[test]
-    fn calls_that_cause_events_wait_while_far_too_many_wait() {
-        let queue = EventQueue::new(10);
-        for _ in 0..10 + MAX_BEYOND {
-            assert!(queue.wait_for_space(Instant::now()).is_ok());
-            joined(&queue);
-        }
-        let soon = Instant::now() + Duration::from_millis(1);
-        assert!(matches!(queue.wait_for_space(soon), Err(Error::QueueFull)));
-        std::thread::scope(|scope| {
-            let waiting =
-                scope.spawn(|| queue.wait_for_space(Instant::now() + Duration::from_secs(60)));
-            take(&queue, Duration::ZERO).unwrap();
-            assert!(waiting.join().unwrap().is_ok());
-        });
-        while queue.wait_for_space(Instant::now()).is_ok() {
-            joined(&queue);
-        }
-        std::thread::scope(|scope| {
-            let waiting =
-                scope.spawn(|| queue.wait_for_space(Instant::now() + Duration::from_secs(60)));
-            queue.close();
-            assert!(matches!(waiting.join().unwrap(), Err(Error::Stopped)));
-        });
-    }
-}
+#[path = "queue_tests.rs"]
+mod tests;

@@ -237,3 +237,30 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, net::TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn an_accepted_socket_that_nobody_serves_ends_though_a_fork_has_a_copy_of_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (client, listener.accept().unwrap().0)
+        };
+        let (mut client, accepted) = connect();
+        let _copy = accepted.try_clone().unwrap();
+        drop(UnservedSocket::new(accepted));
+        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+        // One that is served goes on.
+        let (client, accepted) = connect();
+        let served = UnservedSocket::new(accepted).take();
+        client.set_nonblocking(true).unwrap();
+        let nothing = (&client).read(&mut [0; 1]).unwrap_err();
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+        drop(served);
+    }
+}

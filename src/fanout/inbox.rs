@@ -71,6 +71,8 @@ struct Queue {
     /// Whether the next push must wake the shard: it found both queues empty.
     is_parked: bool,
     closed: bool,
+    /// How many threads of the host wait for space.
+    waiting: usize,
 }
 
 impl Queue {
@@ -177,8 +179,11 @@ impl Inbox {
             // Under the lock, so at once: until the waiting connections know, the others of their shards yield
             // to them, and none is read.
             self.space_for_tasks.notify_waiters();
+            let is_awaited = queue.waiting > 0;
             drop(queue);
-            self.space.notify_all();
+            if is_awaited {
+                self.space.notify_all();
+            }
         }
     }
 
@@ -221,9 +226,17 @@ impl Inbox {
             if left.is_zero() {
                 return Err(Error::QueueFull);
             }
+            queue.waiting += 1;
             queue = self.space.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            queue.waiting -= 1;
         }
         Ok(())
+    }
+
+    /// How many threads of the host wait for space.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().waiting
     }
 
     /// Waits for space in a queue in a task of a shard. The wait ends, since no shard waits for a client.
@@ -249,105 +262,5 @@ impl Inbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{event::ClientId, frame::Kind, message::Message};
-
-    fn send(size: usize) -> Command {
-        Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]).unwrap())
-    }
-
-    fn take(inbox: &Inbox) -> usize {
-        let mut commands = Vec::new();
-        inbox.take(&mut Vec::new(), Some(&mut commands));
-        commands.len()
-    }
-
-    #[test]
-    fn publishers_wait_at_the_bounds_in_commands_and_in_bytes() {
-        for (size, count) in [(0, MAX_COMMANDS), (MAX_BYTES / 16, 16)] {
-            let inbox = Inbox::default();
-            for _ in 0..count {
-                assert!(inbox.wait_for_space(Instant::now()).is_ok());
-                inbox.push(send(size)).unwrap();
-            }
-            let waited = inbox.wait_for_space(Instant::now() + Duration::from_millis(1));
-            assert!(matches!(waited, Err(Error::QueueFull)));
-            assert_eq!(take(&inbox), count);
-            assert!(inbox.wait_for_space(Instant::now()).is_ok());
-        }
-    }
-
-    #[test]
-    fn a_waiting_publisher_resumes_when_there_is_space() {
-        let inbox = Inbox::default();
-        for _ in 0..MAX_COMMANDS {
-            inbox.push(send(0)).unwrap();
-        }
-        std::thread::scope(|scope| {
-            let waiting =
-                scope.spawn(|| inbox.wait_for_space(Instant::now() + Duration::from_secs(60)));
-            assert_eq!(take(&inbox), MAX_COMMANDS);
-            assert!(waiting.join().unwrap().is_ok());
-        });
-    }
-
-    /// Counts how often it is woken.
-    #[derive(Default)]
-    struct Wakes(std::sync::atomic::AtomicUsize);
-
-    impl std::task::Wake for Wakes {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn a_parked_shard_is_woken_once_whatever_comes() {
-        let delivery = || Delivery {
-            room: crate::fanout::command::RoomId(1),
-            offset: 1,
-            message: Message::new(Kind::Text, b"x").unwrap(),
-            exclude: None,
-        };
-        let pushes: [&dyn Fn(&Inbox); 3] = [
-            &|inbox| _ = inbox.push(send(1)).unwrap(),
-            &|inbox| _ = inbox.deliver([delivery()].into_iter()).unwrap(),
-            &|inbox| inbox.deliver_express([delivery()].into_iter()).unwrap(),
-        ];
-        for push in pushes {
-            let (inbox, wakes) = (Inbox::default(), std::sync::Arc::<Wakes>::default());
-            inbox.set_waker(std::sync::Arc::clone(&wakes).into());
-            assert!(inbox.may_park());
-            push(&inbox);
-            push(&inbox);
-            assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
-            assert!(!inbox.may_park(), "something waits");
-        }
-    }
-
-    #[test]
-    fn express_deliveries_are_bounded_too() {
-        let inbox = Inbox::default();
-        for _ in 0..MAX_EXPRESS {
-            assert!(!inbox.is_express_full());
-            let message = Message::new(Kind::Text, b"x").unwrap();
-            let room = crate::fanout::command::RoomId(1);
-            let delivery = Delivery { room, offset: 1, message, exclude: None };
-            inbox.deliver_express([delivery].into_iter()).unwrap();
-        }
-        assert!(inbox.is_express_full() && !inbox.is_full());
-        inbox.take(&mut Vec::new(), None);
-        assert!(!inbox.is_express_full());
-    }
-
-    #[test]
-    fn nothing_follows_the_stop() {
-        let inbox = Inbox::default();
-        inbox.push(Command::Stop).unwrap();
-        assert!(matches!(inbox.push(send(1)), Err(Command::Send(..))), "it comes back");
-        assert_eq!(take(&inbox), 1);
-    }
-}
+#[path = "inbox_tests.rs"]
+mod tests;

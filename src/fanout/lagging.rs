@@ -36,6 +36,11 @@ impl Lagging {
         self.due.borrow_mut().pop_front_if(|(at, _)| *at <= now).map(|(_, client)| client)
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.due.borrow().len()
+    }
+
     /// Waits until the first time has become earlier.
     pub(crate) async fn earlier(&self) {
         self.earlier.notified().await;

@@ -79,6 +79,12 @@ impl Memory {
         std::mem::take(&mut self.drained)
     }
 
+    /// Returns how much waits, in bytes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Whether nothing waits.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
@@ -127,12 +133,35 @@ mod tests {
     }
 
     #[test]
+    fn few_and_small_buffers_are_kept_as_spares() {
+        let mut memory = Memory::default();
+        // 20 lanes in which something waited at once, then one in which much did.
+        let mut lanes: Vec<_> = (0..20).map(|_| None).collect();
+        for lane in &mut lanes {
+            memory.push(lane, Form::Plain, &delivery(1, 5), 0);
+        }
+        lanes.iter_mut().for_each(|lane| memory.forget(lane, u64::MAX));
+        assert_eq!(memory.spare.len(), 8);
+        memory.spare.clear();
+        let mut large = None;
+        for offset in 1..=60 {
+            memory.push(&mut large, Form::Plain, &delivery(offset, 10_000), offset);
+        }
+        memory.forget(&mut large, u64::MAX);
+        assert!(large.is_none() && memory.spare.is_empty());
+    }
+
+    #[test]
     fn the_bounds_are_what_they_say() {
+        // As documented, in KiB.
+        const KIB: usize = 1024;
+        let (backlog, full, express_lane, express_all) =
+            (128 * KIB, 256 * KIB, 32 * KIB, 1024 * KIB);
         let mut memory = Memory::default();
         for (len, has_backlog, is_full) in [
-            (BACKLOG - 1, false, false),
+            (backlog - 1, false, false),
             (1, true, false),
-            (FULL - BACKLOG - 1, true, false),
+            (full - backlog - 1, true, false),
             (1, true, true),
         ] {
             memory.add(len);
@@ -141,11 +170,11 @@ mod tests {
         // An express message fits while its lane has little, and all of them not too much.
         let mut lane = None;
         assert!(!memory.is_full_for(lane.as_deref()));
-        memory.push(&mut lane, Form::Plain, &delivery(1, EXPRESS_LANE - 100), 0);
+        memory.push(&mut lane, Form::Plain, &delivery(1, express_lane - 100), 0);
         assert!(!memory.is_full_for(lane.as_deref()));
         memory.push(&mut lane, Form::Plain, &delivery(2, 100), 1);
         assert!(memory.is_full_for(lane.as_deref()) && !memory.is_full_for(None));
-        memory.add(EXPRESS_ALL - memory.size);
+        memory.add(express_all - memory.size);
         assert!(memory.is_full_for(None));
     }
 }

@@ -195,6 +195,24 @@ impl Fanout {
         self.is_clean() && self.memory.is_empty()
     }
 
+    /// Returns the sizes of its tables.
+    #[cfg(test)]
+    pub(crate) fn table_sizes(&self) -> [(&'static str, usize); 5] {
+        [
+            ("lanes", self.lanes.len()),
+            ("lanes by room", self.by_room.len()),
+            ("dirty lanes", self.dirty.len()),
+            ("pending sends", self.pending_sends.len()),
+            ("order of sends", self.send_order.len()),
+        ]
+    }
+
+    /// Returns how much waits, in bytes.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.memory.size()
+    }
+
     /// Takes how many bytes were written since this was last asked for.
     pub(crate) fn take_drained(&mut self) -> usize {
         self.memory.take_drained()

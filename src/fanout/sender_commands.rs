@@ -33,6 +33,11 @@ impl SenderCommands {
         is_pending
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     /// Forgets a client that has left.
     pub(crate) fn remove(&self, client: ClientId) {
         let mut numbers = self.0.borrow_mut();

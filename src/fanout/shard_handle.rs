@@ -95,6 +95,12 @@ impl ShardHandle {
         self.roster().contains_key(&client)
     }
 
+    /// Returns how many clients the host can reach.
+    #[cfg(test)]
+    pub(crate) fn clients(&self) -> usize {
+        self.roster().len()
+    }
+
     /// Adds a client that is in a room to the roster. An entry that is there already stays as it is.
     pub(crate) fn add_client(&self, client: ClientId, room: Option<RoomId>) {
         let in_room = || {

@@ -253,7 +253,10 @@ pub extern "C" fn chat_config_set_admission_timeout(
 /// chat_server_refuse, from any thread. A message that it does not decide on in time is counted in
 /// `reviews_timed_out`, and refused unless chat_config_set_overdue says otherwise. The messages of
 /// one client keep their order; those of other clients do not wait for them. While 64 messages or 1
-/// MiB of a client are undecided, the server does not read from that client.
+/// MiB of a client are undecided, the server does not read from that client. These bounds are soft:
+/// of what one read of at most 64 KiB held, which can be 10,922 empty messages, every message is
+/// asked about. A message that does not fit into the event queue is refused, whatever
+/// chat_config_set_overdue says, and counted in `messages_refused` and `events_dropped`.
 ///
 /// Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
 /// chat_config_set_event_queue.

@@ -86,8 +86,8 @@
 //! them, but those that a fault raises (SEGV, BUS, FPE, ILL, TRAP, SYS): a crash reporter of the
 //! host sees a fault in a handler. A handler has 8 MiB of stack. No function is async-signal-safe:
 //! a signal handler sets a flag, or writes to a pipe, and a thread of the host makes the call. A
-//! thread cannot be cancelled (pthread_cancel) inside a call, but after it. The shared library is
-//! not unloaded once it is loaded.
+//! thread that is cancelled (pthread_cancel, of the deferred type) in a call ends after the call.
+//! The shared library is not unloaded once it is loaded.
 //!
 //! Forks. In the child of a fork, every call of a server of the parent returns CHAT_ERR_FORKED. (The
 //! first chat_server_start registers a function with pthread_atfork, which counts forks.) The child

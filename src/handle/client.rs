@@ -1,9 +1,6 @@
 //! The host's calls about one client.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use super::Handle;
 use crate::{
@@ -14,7 +11,7 @@ use crate::{
         shard_handle::ShardHandle,
     },
     frame::{self, Kind},
-    rooms,
+    rooms::{self, LazyDeadline},
 };
 
 /// The longest identity of a client, in bytes.
@@ -29,7 +26,11 @@ impl Handle {
     /// [`Error::Stopped`]. In all cases nothing was sent.
     pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
         let message = self.message(kind, data)?;
-        self.push(self.shard_with_space(client)?, Command::Send(client, message)).map(drop)
+        self.push(
+            self.shard_with_space(client, &LazyDeadline::default())?,
+            Command::Send(client, message),
+        )
+        .map(drop)
     }
 
     /// Closes a client's connection, behind what was sent to it before. What the client sends after this has
@@ -67,8 +68,9 @@ impl Handle {
     /// wait for the host (in the event handler at once), [`Error::Stopped`]. In all cases nothing has changed.
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
-        let shard = self.shard_with_space(client)?;
-        self.wait_for_event_space()?;
+        let deadline = LazyDeadline::default();
+        let shard = self.shard_with_space(client, &deadline)?;
+        self.wait_for_event_space(&deadline)?;
         self.shared.rooms.reserve(client.shard(), room, 0, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
             room.note_command(client.shard(), number);
@@ -86,8 +88,9 @@ impl Handle {
     /// [`join`](Self::join), [`Error::Stopped`].
     pub fn leave(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
-        let shard = self.shard_with_space(client)?;
-        self.wait_for_event_space()?;
+        let deadline = LazyDeadline::default();
+        let shard = self.shard_with_space(client, &deadline)?;
+        self.wait_for_event_space(&deadline)?;
         if shard.undecided.admissions.leave(client, room) {
             shard.withdraw(client);
         }
@@ -105,7 +108,11 @@ impl Handle {
     /// [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
     /// [`Error::Stopped`].
     pub fn set_echo(&self, client: ClientId, echo: bool) -> Result<()> {
-        self.push(self.shard_with_space(client)?, Command::SetEcho(client, echo)).map(drop)
+        self.push(
+            self.shard_with_space(client, &LazyDeadline::default())?,
+            Command::SetEcho(client, echo),
+        )
+        .map(drop)
     }
 
     /// Sets what the host calls a client, such as the name of its user: all later events of the client carry
@@ -120,24 +127,28 @@ impl Handle {
             return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
         }
         let command = Command::SetIdentity(client, identity.into());
-        self.push(self.shard_with_space(client)?, command).map(drop)
+        self.push(self.shard_with_space(client, &LazyDeadline::default())?, command).map(drop)
     }
 
     /// Returns the shard of a client, once its inbox has space: a host can push commands faster than the shard
     /// applies them.
-    fn shard_with_space(&self, client: ClientId) -> Result<&Arc<ShardHandle>> {
+    fn shard_with_space(
+        &self,
+        client: ClientId,
+        deadline: &LazyDeadline,
+    ) -> Result<&Arc<ShardHandle>> {
         let shard = self.shard_of(client)?;
         if shard.inbox.is_full() {
             let timeout = self.shared.context.options.publish_timeout;
-            shard.inbox.wait_for_space(Instant::now() + timeout)?;
+            shard.inbox.wait_for_space(deadline.get(timeout))?;
         }
         Ok(shard)
     }
 
     /// Waits while far too many events wait for the host. In its event handler, which takes them, it does not wait.
-    fn wait_for_event_space(&self) -> Result<()> {
+    fn wait_for_event_space(&self, deadline: &LazyDeadline) -> Result<()> {
         let timeout = self.shared.context.options.publish_timeout;
-        let timeout = if self.is_in_handler() { Duration::ZERO } else { timeout };
-        self.shared.context.events.wait_for_space(Instant::now() + timeout)
+        let at = if self.is_in_handler() { Instant::now() } else { deadline.get(timeout) };
+        self.shared.context.events.wait_for_space(at)
     }
 }

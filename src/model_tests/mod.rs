@@ -1,11 +1,27 @@
 //! Random hosts and clients against a model of what is promised, in one thread, with scripted sockets and a
 //! scripted clock: thousands of runs in seconds.
 //!
+//! Promises that random runs meet too rarely have tests of their own, in the same worlds.
+//!
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
-mod bounds;
+mod backlog;
+mod client_counters;
+mod controls;
+mod counters;
 mod expected;
+mod fairness;
+mod full_inbox;
+mod histories;
+mod order;
+mod outbox;
+mod outbox_age;
 mod random;
+mod reading;
+mod served;
+mod setting;
+mod tables;
+mod times;
 mod world;
 
 use self::{random::Random, world::World};

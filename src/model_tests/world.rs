@@ -342,6 +342,20 @@ impl World {
         echo: bool,
         room: &'static str,
     ) -> ClientId {
+        let id = self.connect_unopened(index, script, form, echo, room);
+        self.peer(id).client.out().open();
+        id
+    }
+
+    /// Connects a client whose handshake is not answered yet: what comes for it waits.
+    pub(super) fn connect_unopened(
+        &mut self,
+        index: usize,
+        script: Rc<Scripted>,
+        form: Form,
+        echo: bool,
+        room: &'static str,
+    ) -> ClientId {
         let shard = Rc::clone(&self.shards[index].0);
         let transport = Transport::Scripted(Rc::clone(&script));
         let shared = Rc::clone(&shard.shared);
@@ -349,7 +363,6 @@ impl World {
         let client = Client::new(out, echo);
         shard.subscribe(&client, Some(room), 0).expect("the server runs");
         shard.add_client(&client);
-        client.out().open();
         let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
         let id = client.id();
         let peer =
@@ -405,7 +418,7 @@ impl World {
     }
 
     /// Takes clients out of their rooms that were closed or have broken, as their connections do.
-    fn notice_ends(&mut self) {
+    pub(super) fn notice_ends(&mut self) {
         self.take_events();
         let ended = |peer: &&Peer| !peer.client.out().is_open() && !peer.client.out().has_outbox();
         let ended: Vec<_> =

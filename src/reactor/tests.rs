@@ -223,6 +223,9 @@ fn a_handler_is_told_when_a_full_socket_takes_more_and_not_otherwise() {
 fn a_task_may_wait_until_a_socket_takes_more() {
     let mut own = Loop::new();
     let (stream, mut other) = own.pair();
+    // With these buffers the kernel cannot take all of it.
+    socket2::SockRef::from(stream.io()).set_send_buffer_size(64 << 10).unwrap();
+    socket2::SockRef::from(&other).set_recv_buffer_size(64 << 10).unwrap();
     const LEN: usize = 8 << 20;
     let (full, is_full) = std::sync::mpsc::channel();
     let task = own.tasks.spawn_local(async move {

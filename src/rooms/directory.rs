@@ -35,6 +35,12 @@ impl IdleRooms {
         removed.is_some_and(|(_, at)| self.by_time.remove(&(at, key)))
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        assert_eq!(self.by_key.len(), self.by_time.len());
+        self.by_key.len()
+    }
+
     /// Removes the room that has been idle for longest.
     pub(super) fn pop_longest(&mut self) -> Option<Arc<Room>> {
         let (key, (room, at)) = self.by_key.pop_first()?;
@@ -111,6 +117,12 @@ impl Directory {
             .filter_map(|index| self.rooms.get(index % indices))
             .max_by_key(|room| room.history_bytes());
         sample.cloned()
+    }
+
+    /// Returns how many rooms are listed, in each of the tables.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> [usize; 4] {
+        [self.rooms.len(), self.by_name.len(), self.by_id.len(), self.idle.len()]
     }
 
     pub(super) fn next_number(&mut self) -> u64 {

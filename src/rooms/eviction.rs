@@ -115,11 +115,11 @@ impl Rooms {
         if self.kept.load(Ordering::Relaxed) > bound {
             let large = directory.next_large();
             drop(directory);
+            // A room that keeps less than the one that has grown loses nothing.
+            let large = large.filter(|large| large.history_bytes() > grown.history_bytes());
             // Somewhat below the bound, so that the next message does not search again.
             let slack = bound - bound / 64;
-            if let Some(large) = large {
-                large.shrink(&self.kept, slack);
-            }
+            large.as_ref().unwrap_or(grown).shrink(&self.kept, slack);
             grown.shrink(&self.kept, bound);
         }
     }

@@ -13,7 +13,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use once_cell::unsync::OnceCell;
@@ -56,6 +56,13 @@ pub(crate) struct Rooms {
 /// The deadline of one call of the host. The clock is read only when the call must wait for the first time.
 #[derive(Debug, Default)]
 pub(crate) struct LazyDeadline(OnceCell<Instant>);
+
+impl LazyDeadline {
+    /// Returns the deadline: `timeout` after the first call of this.
+    pub(crate) fn get(&self, timeout: Duration) -> Instant {
+        *self.0.get_or_init(|| Instant::now() + timeout)
+    }
+}
 
 /// Checks a room's name: 1 to 128 bytes, no control characters, and not `.` or `..`, which clients take for steps in
 /// a path.
@@ -197,8 +204,7 @@ impl Rooms {
         if !self.is_full() {
             return Ok(());
         }
-        let timeout = self.context.options.publish_timeout;
-        let at = *deadline.0.get_or_init(|| Instant::now() + timeout);
+        let at = deadline.get(self.context.options.publish_timeout);
         self.shards.iter().try_for_each(|shard| shard.inbox.wait_for_space(at))
     }
 
@@ -319,6 +325,21 @@ impl Rooms {
         directory.insert(&room);
         self.context.counters.rooms.add(1);
         Ok(room)
+    }
+
+    /// Returns how many rooms are listed: all, by name, by id, and idle ones.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        self.lock().sizes()
+    }
+
+    /// Returns how many bytes count as kept, and how many are.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let directory = self.lock();
+        let histories = directory.rooms.iter().map(|(_, room)| room.history_bytes());
+        let kept = histories.sum::<usize>() + directory.idle.len() * ROOM_OVERHEAD;
+        (self.kept.load(Ordering::Relaxed), kept)
     }
 
     fn lock(&self) -> MutexGuard<'_, Directory> {

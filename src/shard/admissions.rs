@@ -22,6 +22,11 @@ impl AdmissionWaiters {
         receiver
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     /// Removes a handshake, and returns the sender of its decision; `None` if it does not wait any more.
     pub(crate) fn take(&self, client: ClientId) -> Option<oneshot::Sender<Decision>> {
         self.0.borrow_mut().remove(&client)

@@ -90,6 +90,17 @@ impl Deadlines {
         .await;
     }
 
+    /// Wakes what is due by a test's clock.
+    #[cfg(test)]
+    pub(crate) fn wake_all_due(&self) {
+        self.wake_due(self.clock.update());
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
     fn first(&self) -> Option<Instant> {
         let waiting = self.waiting.borrow();
         let ((at, _), _) = waiting.first_key_value()?;

@@ -139,14 +139,10 @@ impl Shard {
         timer: Timer,
         accept: impl Fn(&Rc<Self>, AcceptedStream),
     ) -> io::Result<Option<bool>> {
-        self.spawn_vital(pings::run(Rc::clone(self)));
         self.spawn_vital(deadlines::run(Rc::clone(self), timer));
-        self.spawn_vital(outboxes::run(Rc::clone(self)));
+        self.spawn_watchers();
         if self.index == 0 {
             self.spawn_vital(expiry::run(Rc::clone(self)));
-        }
-        if !self.context.options.review_timeout.is_zero() {
-            self.spawn_vital(reviews::run(Rc::clone(self)));
         }
         let mut tick = Tick::new();
         self.reactor.run(tasks, || self.tick(&mut tick, &accept))?;
@@ -169,6 +165,15 @@ impl Shard {
         });
         self.finish_departures();
         outcome
+    }
+
+    /// Spawns the tasks that watch what is due.
+    pub(crate) fn spawn_watchers(self: &Rc<Self>) {
+        self.spawn_vital(pings::run(Rc::clone(self)));
+        self.spawn_vital(outboxes::run(Rc::clone(self)));
+        if !self.context.options.review_timeout.is_zero() {
+            self.spawn_vital(reviews::run(Rc::clone(self)));
+        }
     }
 
     /// Spawns a task without which the shard cannot go on: if it panics, the shard ends, and with it the server.
@@ -250,6 +255,34 @@ impl Shard {
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.fanout.borrow().is_idle() && !self.handle.holds_any_input()
+    }
+
+    /// Returns the sizes of all its tables.
+    #[cfg(test)]
+    pub(crate) fn table_sizes(&self) -> Vec<(&'static str, usize)> {
+        let undecided = &self.handle.undecided;
+        let (reviewed, review_deadlines) = self.reviews.sizes();
+        let mut sizes = vec![
+            ("clients", self.clients.borrow().len()),
+            ("clients that the host can reach", self.handle.clients()),
+            ("undecided clients", undecided.admissions.len()),
+            ("waiting handshakes", self.admission_waiters.len()),
+            ("undecided messages", undecided.reviews.len()),
+            ("clients with undecided messages", reviewed),
+            ("deadlines of messages", review_deadlines),
+            ("deadlines", self.deadlines.len()),
+            ("pings", self.pings.len()),
+            ("outboxes to check", self.shared.lagging.len()),
+            ("commands of senders", self.shared.sender_commands.len()),
+        ];
+        sizes.extend(self.fanout.borrow().table_sizes());
+        sizes
+    }
+
+    /// Returns how much waits in the lanes and in sends, in bytes.
+    #[cfg(test)]
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.fanout.borrow().size()
     }
 
     /// Counts one more connection that holds input, or one less.

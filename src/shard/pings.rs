@@ -68,6 +68,14 @@ impl Pings {
         Self { wheel: RefCell::new(wheel), wakes_at: Cell::new(None), earlier: Notify::new() }
     }
 
+    /// Returns how many entries the wheel has, with those whose answers are awaited.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let wheel = self.wheel.borrow();
+        let pinged = wheel.pinged.iter().map(|round| round.clients.len());
+        wheel.buckets.iter().map(Vec::len).sum::<usize>() + pinged.sum::<usize>()
+    }
+
     /// Adds a client. Its first ping comes after half an interval or more. The pings of clients that came
     /// together are spread.
     pub(super) fn add(

@@ -187,6 +187,13 @@ impl Reviews {
         shard.context.counters.messages_refused.add(queue.waiting.len() as u64);
     }
 
+    /// Returns the numbers of clients with undecided messages, and of deadlines.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        let state = self.state.borrow();
+        (state.clients.len(), state.due.len())
+    }
+
     fn pop_due(&self, now: Instant) -> Option<(Instant, ClientId, DecisionId)> {
         self.state.borrow_mut().due.pop_front_if(|(at, ..)| *at <= now)
     }

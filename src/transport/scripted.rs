@@ -40,6 +40,11 @@ impl Scripted {
         self.room.set(self.room.get().saturating_add(bytes));
     }
 
+    /// Leaves no room.
+    pub(crate) fn fill(&self) {
+        self.room.set(0);
+    }
+
     /// Takes what the client has received.
     pub(crate) fn received(&self) -> Vec<u8> {
         self.taken.take()

@@ -94,7 +94,7 @@ static void in_a_child(void (*test)(void)) {
   if (child == 0) {
     alarm(30);
     test();
-    _exit(0);
+    exit(0);
   }
   int status;
   CHECK(waitpid(child, &status, 0) == child && status == 0);

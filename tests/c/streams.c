@@ -80,7 +80,7 @@ int main(void) {
     CHECK(pid >= 0);
     if (pid == 0) {
       run(is_closed_before);
-      _exit(0);
+      exit(0);
     }
     int status = -1;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);

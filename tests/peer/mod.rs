@@ -96,13 +96,18 @@ impl Peer {
 
     /// The same with a small receive buffer, so that the server's socket is full soon.
     pub(crate) fn join_small(addr: SocketAddr, path: &str) -> Self {
+        let mut peer = Self::connect_small(addr);
+        peer.become_client(path);
+        peer
+    }
+
+    /// Connects with a small receive buffer, and says nothing yet.
+    pub(crate) fn connect_small(addr: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None);
         let socket = socket.expect("a socket");
         socket.set_recv_buffer_size(64 * 1024).expect("a size");
         socket.connect(&addr.into()).expect("the server listens");
-        let mut peer = Self::over(TcpStream::from(socket));
-        peer.become_client(path);
-        peer
+        Self::over(TcpStream::from(socket))
     }
 
     /// Upgrades, and insists on the right answer.
@@ -333,7 +338,7 @@ pub(crate) fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
-/// Waits until a condition holds.
+/// Waits until a condition holds that no event tells of, such as a counter: it is asked again and again.
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {

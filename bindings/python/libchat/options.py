@@ -39,7 +39,10 @@ class Options(TypedDict, total=False):
             HTTP 503. Default: 0, which means that no events are collected.
         admission_timeout: how long the host may take to decide on a client, 10 ms to 1 day. Default: 0, which
             means that every client is accepted.
-        review_timeout: how long the host may take to decide on a message, 10 ms to 1 day. Default: 0, which
+        review_timeout: how long the host may take to decide on a message, 10 ms to 1 day. While 64 messages or
+            1 MiB of a client are undecided, the server does not read from it. These bounds are soft: of what one
+            read of at most 64 KiB held, which can be 10,922 empty messages, every message is asked about. A
+            message that does not fit into the event queue is refused, whatever `overdue` says. Default: 0, which
             means that every message is published.
         overdue: what happens to a client or a message that the host does not decide on in time: "refuse" (a
             client gets HTTP 503) or "allow". Default: "refuse".

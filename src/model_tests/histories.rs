@@ -1,0 +1,114 @@
+//! What rooms keep: within their bound, counted right, and given back.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    random::Random,
+    setting::{KIB, connect, options, world},
+    world::World,
+};
+use crate::{frame::Kind, options::Options};
+
+fn keeping(total: usize) -> Options {
+    Options {
+        history_messages: 10_000,
+        history_size: 64 << 20,
+        history_total: total,
+        max_rooms_per_client: 10_000,
+        ..options()
+    }
+}
+
+#[test]
+fn what_all_rooms_keep_is_counted_right_whatever_they_go_through() {
+    const TOTAL: usize = 200 * KIB;
+    let (mut world, id) = world(keeping(TOTAL), usize::MAX);
+    let rooms = Rc::clone(&world.shards[0].0).rooms.clone();
+    let mut random = Random::new(7);
+    for step in 0..20_000 {
+        let room = random.below(100).to_string();
+        match random.below(8) {
+            0 => _ = world.handle.join(id, &room),
+            1 => _ = world.handle.leave(id, &room),
+            _ => {
+                let len = random.pick(&[1, 100, 1000, 40_000]);
+                world.handle.publish(&room, Kind::Binary, &vec![0; len]).unwrap();
+                assert!(rooms.kept().1 <= TOTAL, "{:?} in step {step}", rooms.kept());
+            }
+        }
+        let (counted, kept) = rooms.kept();
+        // A room that has got its first subscriber or lost its last counts from the tick on.
+        world.tick_once();
+        assert_eq!(counted, kept, "step {step}");
+        // Beyond it, the next message makes space. What a room costs that has become idle comes first.
+        assert!(kept <= TOTAL + 100 * 512, "{kept} bytes in step {step}");
+        let [all, by_name, by_id, idle] = rooms.sizes();
+        assert!(all == by_name && all == by_id && idle <= all, "step {step}");
+        assert_eq!(all as u64, world.handle.stats().rooms, "step {step}");
+    }
+}
+
+#[test]
+fn a_room_that_grows_gives_way_itself_when_all_rooms_keep_too_much() {
+    const TOTAL: usize = 1024 * KIB;
+    let (mut world, id) = world(keeping(TOTAL), usize::MAX);
+    let rooms = Rc::clone(&world.shards[0].0).rooms.clone();
+    // So many that few of them are compared, and all have a subscriber.
+    for room in 0..500 {
+        world.handle.join(id, &format!("small {room}")).unwrap();
+        world.handle.publish(&format!("small {room}"), Kind::Binary, &[0; KIB]).unwrap();
+    }
+    world.handle.join(id, "growing").unwrap();
+    world.tick_once();
+    for count in 0..500 {
+        world.handle.publish("growing", Kind::Binary, &[0; 4 * KIB]).unwrap();
+        let (_, kept) = rooms.kept();
+        assert!(kept <= TOTAL, "{kept} bytes after {count} messages");
+        world.tick_once();
+    }
+    let kept = |name: &str| rooms.by_name(name).unwrap().history_bytes();
+    let small = (0..500).filter(|room| kept(&format!("small {room}")) > 0).count();
+    assert_eq!(small, 500, "small rooms that have kept what they had");
+    assert!(kept("growing") > 300 * KIB, "{}", kept("growing"));
+}
+
+#[test]
+fn rooms_that_nobody_is_in_are_given_back_when_their_history_has_aged() {
+    let options = Options { history_age: Duration::from_millis(10), ..keeping(64 << 20) };
+    let world = World::with(options, Random::new(1));
+    let rooms = Rc::clone(&world.shards[0].0).rooms.clone();
+    for number in 0..1000 {
+        world.handle.publish(&format!("room {number}"), Kind::Text, b"x").unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while rooms.sizes() != [0; 4] {
+        assert!(Instant::now() < deadline, "{:?} rooms are left", rooms.sizes());
+        // As the timer does that watches the first of them.
+        rooms.forget_expired();
+    }
+    assert_eq!((rooms.kept(), world.handle.stats().rooms), ((0, 0), 0));
+}
+
+#[test]
+fn rooms_are_not_kept_without_a_history() {
+    let (mut world, id) = world(options(), usize::MAX);
+    let rooms = Rc::clone(&world.shards[0].0).rooms.clone();
+    let client = connect(&mut world, "b", usize::MAX);
+    for number in 0..100_000 {
+        world.handle.publish(&format!("room {number}"), Kind::Text, b"x").unwrap();
+    }
+    assert_eq!(rooms.sizes(), [2, 2, 2, 0]);
+    for round in 0..1000 {
+        let room = format!("visited {round}");
+        for id in [id, client] {
+            world.handle.join(id, &room).unwrap();
+            world.handle.leave(id, &room).unwrap();
+        }
+        world.tick_once();
+        assert_eq!(rooms.sizes(), [2, 2, 2, 0], "round {round}");
+    }
+    assert_eq!((rooms.kept(), world.handle.stats().rooms), ((0, 0), 2));
+}

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The server has threads of its own: it needs no async runtime, and works beside one. Any number
-//! of servers can run in one process; nothing is global.
+//! of servers can run in one process, each independent of the others.
 //!
 //! # Connecting
 //!

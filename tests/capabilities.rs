@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What a language has without a name for it.
-const WORDS: [&str; 2] = ["drop", "the collector"];
+const WORDS: [&str; 3] = ["drop", "the collector", "none"];
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
@@ -96,6 +96,7 @@ fn what_the_table_names_exists() {
                 format!("pub const {item}: "),
                 format!("pub {item}: "),
                 format!("    {item} {{"),
+                format!("    {item}("),
                 format!("    {item},"),
             ];
             must_have(&rust, "Rust", name, &definitions);
@@ -149,6 +150,10 @@ fn all_that_c_has_is_in_the_table() {
         let event = format!("CHAT_EVENT_{event}");
         assert!(listed.contains(&*event), "{event} is not in bindings/README.md");
     }
+    for status in after(&header, "  CHAT_ERR_") {
+        let status = format!("CHAT_ERR_{status}");
+        assert!(listed.contains(&*status), "{status} is not in bindings/README.md");
+    }
     let (before, _) = header.split_once("} chat_stats;").unwrap();
     let (_, stats) = before.rsplit_once("typedef struct").unwrap();
     for counter in after(stats, "uint64_t ") {
@@ -166,5 +171,31 @@ fn all_that_rust_has_is_in_the_table() {
     let own = ["new", "handle"];
     for function in after(&public, "pub fn ").filter(|name| !own.contains(name)) {
         assert!(listed.contains(function), "{function} is not in bindings/README.md");
+    }
+}
+
+#[test]
+fn every_error_of_a_language_is_in_the_table() {
+    let table = read("bindings/README.md");
+    let rows = rows(&table);
+    let listed: BTreeSet<_> =
+        rows.iter().flat_map(|row| row[1..].iter().flat_map(|cell| names(cell))).collect();
+    let rust = without_comments(&read("src/error.rs"));
+    let (_, variants) = rust.split_once("pub enum Error {\n").unwrap();
+    let (variants, _) = variants.split_once("\n}").unwrap();
+    let is_variant =
+        |line: &&str| line.starts_with("    ") && line[4..].starts_with(char::is_uppercase);
+    let rust = variants.lines().filter(is_variant).map(|line| {
+        let name = line.trim().split(['(', '{', ',', ' ']).next().unwrap_or_default();
+        format!("Error::{name}")
+    });
+    let go = read("bindings/go/error.go");
+    let go = after(&go, "\tErr").map(|name| format!("Err{name}"));
+    let python = read("bindings/python/libchat/errors.py");
+    let python = after(&python, "\nclass ").filter(|name| *name != "Error").map(str::to_owned);
+    let errors: Vec<_> = rust.chain(go).chain(python).collect();
+    assert!(errors.len() > 45, "{errors:?}");
+    for error in errors {
+        assert!(listed.contains(&*error), "{error} is not in bindings/README.md");
     }
 }

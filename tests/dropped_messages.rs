@@ -82,7 +82,6 @@ fn the_host_is_told_of_each_dropped_message_when_the_client_ends_in_whatever_way
             publish_too_much(&server);
             let mut events = Events::of(&server);
             let id = events.connected();
-            assert!(events.now().is_empty(), "{name}: the queue was full");
             if is_behind_again {
                 publish_too_much(&server);
             }

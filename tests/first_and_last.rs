@@ -9,6 +9,7 @@ use std::{
     collections::HashMap,
     io::Write,
     net::{Shutdown, SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -297,4 +298,40 @@ fn what_a_client_says_after_a_disconnect_has_returned_is_said_to_nobody() {
             scene.nothing_was_said("after a disconnect");
         }
     }
+}
+
+#[test]
+fn what_a_client_says_behind_its_end_is_said_to_nobody_though_its_shard_is_busy() {
+    let server = server_with(|config| {
+        config.workers(1).event_queue(1 << 16);
+    });
+    let mut events = Events::of(&server);
+    let mut reader = Peer::join(server.local_addr(), "/rooms/busy");
+    let busy = events.connected();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // The close waits behind thousands of commands, and so for many reads.
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                server.send(busy, Kind::Text, b"").unwrap();
+            }
+            server.send(busy, Kind::Text, b"end").unwrap();
+        });
+        scope.spawn(|| while reader.text() != "end" {});
+        // All are eight bytes long, so that a read begins with a frame: the text is "no".
+        let violation = masked(0xC1, b"no");
+        let close = masked(CLOSE, &close_payload(1000, b""));
+        let late = masked(TEXT, b"no").repeat(16 * 1024);
+        for end in [violation, close].iter().cycle().take(20) {
+            let mut client = Peer::join(server.local_addr(), "/");
+            // The server may close the connection before it has taken all.
+            let _ = client.stream.write_all(&[&end[..], &late].concat());
+            let _ = client.stream.shutdown(Shutdown::Write);
+            client.drain();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(server.stats().messages_received, 0);
+    let told = events.now();
+    assert!(!told.iter().any(|event| matches!(event, Event::Message { .. })));
 }

@@ -1,6 +1,8 @@
 //! A host that takes no events costs a bounded memory: message events are dropped and counted, nobody is let in,
 //! and everything is as before once it has taken them.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod peer;
 
 use std::{net::SocketAddr, time::Duration};

@@ -14,7 +14,10 @@ fn source() -> PathBuf {
 /// The text of a file without its tests and comments.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("a source file");
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    // The tests at the end of the file, and nothing behind them.
+    let (before, tests) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((&text, ""));
+    let after = tests.split_once("\n}\n").map_or("", |(_, after)| after);
+    let text = format!("{before}\n{after}");
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     // What only tests import counts for tests.
     let mut kept = Vec::new();
@@ -105,6 +108,39 @@ fn follow(text: &str, names: &mut Vec<String>, depth: usize, found: &mut BTreeSe
     names.pop();
 }
 
+/// All that a file names of this crate, each as the names from the crate's root on: by `crate::`, `super::` or
+/// `self::`, in a `use` or in an expression.
+fn named(own: &[String], code: &str, depth: usize) -> BTreeSet<Vec<String>> {
+    let mut found = paths(code, "crate::", depth);
+    for (prefix, up) in [("self::", 0), ("super::", 1)] {
+        // Deep enough for a chain of `super`, as a path or in a list.
+        for names in paths(code, prefix, depth + 3) {
+            let further = names.iter().take_while(|name| *name == "super").count();
+            let Some(len) = own.len().checked_sub(up + further) else { continue };
+            found.insert(own[..len].iter().chain(&names[further..]).cloned().collect());
+        }
+    }
+    found
+}
+
+/// The names of a file's module.
+fn module_of(path: &Path) -> Vec<String> {
+    let relative = path.strip_prefix(source()).expect("a file of src").with_extension("");
+    let mut names: Vec<String> =
+        relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if names.last().is_some_and(|name| name == "mod" || name == "lib") {
+        names.pop();
+    }
+    names
+}
+
+/// The names that `lib.rs` passes on, by the module that each is from.
+fn passed_on() -> BTreeMap<String, String> {
+    let public = paths(&code(&source().join("lib.rs")), "pub use ", 9);
+    let pairs = public.into_iter().filter(|path| path.len() > 1);
+    pairs.map(|path| (path[path.len() - 1].clone(), path[0].clone())).collect()
+}
+
 /// The modules of `lib.rs`, from the ground up.
 fn modules() -> Vec<String> {
     let code = code(&source().join("lib.rs"));
@@ -114,18 +150,26 @@ fn modules() -> Vec<String> {
 
 #[test]
 fn modules_import_from_those_below_only() {
-    let modules = modules();
+    let (modules, passed_on) = (modules(), passed_on());
     let floor = |name: &str| modules.iter().position(|module| module == name);
     let mut wrong = Vec::new();
     for path in rust_files(&source()).iter().filter(|path| !is_for_tests(path)) {
         let relative = path.strip_prefix(source()).unwrap();
         let first = relative.iter().next().unwrap().to_string_lossy().into_owned();
         let Some(own) = floor(first.trim_end_matches(".rs")) else { continue };
-        for import in paths(&code(path), "crate::", 1) {
-            if let Some(other) = floor(&import[0])
-                && other > own
-            {
-                wrong.push(format!("{}: {}", relative.display(), import[0]));
+        let code = code(path);
+        for import in named(&module_of(path), &code, 1) {
+            // Through the door, it is an import from where the name is from.
+            let module = passed_on.get(&import[0]).unwrap_or(&import[0]);
+            if floor(module).is_some_and(|other| other > own) {
+                wrong.push(format!("{}: {module}", relative.display()));
+            }
+        }
+        for hidden in
+            ["crate::*", "crate as ", "crate::{self", "super::{self", "extern crate ", " chat::"]
+        {
+            if code.contains(hidden) && relative.iter().next().is_some_and(|first| first != "bin") {
+                wrong.push(format!("{}: `{hidden}` hides what it imports", relative.display()));
             }
         }
     }
@@ -172,30 +216,15 @@ fn no_files_import_each_other_in_a_circle() {
         rust_files(&source()).into_iter().filter(|path| !is_for_tests(path)).collect();
     let mut imports: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
     for path in &files {
-        let relative = path.strip_prefix(source()).unwrap();
-        let mut own: Vec<String> =
-            relative.with_extension("").iter().map(|part| part.to_string_lossy().into()).collect();
-        let is_folder = own.last().is_some_and(|name| name == "mod");
-        if is_folder {
-            own.pop();
-        }
-        let code = code(path);
-        let parent = own[..own.len().saturating_sub(1)].to_vec();
-        let mut add = |base: &[String], prefix: &str| {
-            for names in paths(&code, prefix, 3) {
-                let whole: Vec<_> = base.iter().cloned().chain(names).collect();
-                let target = (1..=whole.len()).rev().find_map(|len| file_of(&whole[..len]));
-                // A folder's own file is its table of contents: what it only names is no import.
-                if let Some(target) =
-                    target.filter(|target| target != path && !target.ends_with("mod.rs"))
-                {
-                    imports.entry(path.clone()).or_default().insert(target);
-                }
+        for whole in named(&module_of(path), &code(path), 3) {
+            let target = (1..=whole.len()).rev().find_map(|len| file_of(&whole[..len]));
+            // A folder's own file is its table of contents: what it only names is no import.
+            if let Some(target) =
+                target.filter(|target| target != path && !target.ends_with("mod.rs"))
+            {
+                imports.entry(path.clone()).or_default().insert(target);
             }
-        };
-        add(&[], "crate::");
-        add(&parent, "super::");
-        add(&own, "self::");
+        }
     }
     let mut done = BTreeSet::new();
     for path in &files {
@@ -220,4 +249,26 @@ fn visit(
     }
     trail.pop();
     done.insert(path.clone());
+}
+
+#[test]
+fn an_import_is_found_however_it_is_written() {
+    let own = ["rooms", "room"].map(str::to_owned);
+    for (code, expected) in [
+        ("use crate::server::Server;", "server"),
+        ("use crate::{\n    frame::Kind,\n    server::{Parts, Server},\n};", "server"),
+        ("fn f() {\n    use crate::server;\n}", "server"),
+        ("let it = crate::server::start();", "server"),
+        ("macro_rules! it { () => { $crate::server::start() }; }", "server"),
+        ("use super::super::server::Server;", "server"),
+        ("let it = super::super::server::start();", "server"),
+        ("use super::{super::server::Server, client};", "server"),
+        ("use crate::Server;", "Server"),
+    ] {
+        let found: BTreeSet<_> =
+            named(&own, code, 1).into_iter().map(|path| path[0].clone()).collect();
+        assert!(found.contains(expected), "{code}: {found:?}");
+    }
+    assert_eq!(passed_on().get("Server").map(String::as_str), Some("server"));
+    assert_eq!(passed_on().get("Config").map(String::as_str), Some("config"));
 }

@@ -29,9 +29,8 @@ impl Kept {
 
     /// Waits until a line holds a text.
     fn await_line(&self, level: Level, text: &str) {
-        let is_missing = |lines: &mut Vec<(Level, String)>| {
-            !lines.iter().any(|line| line.0 <= level && line.1.contains(text))
-        };
+        let is_missing =
+            |lines: &mut Lines| !lines.iter().any(|line| line.0 <= level && line.1.contains(text));
         let (lines, added) = &*self.0;
         let patience = Duration::from_secs(30);
         let waited = added.wait_timeout_while(lines.lock().unwrap(), patience, is_missing).unwrap();

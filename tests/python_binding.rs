@@ -4,28 +4,9 @@
 
 mod support;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
-use support::{ROOT, run, shared};
-
-/// A Python with what the tests need, made for them in cargo's folder the first time.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
-    let python = folder.join("bin/python");
-    let wanted = format!("{ROOT}/bindings/python/requirements-test.txt");
-    let requirements = fs::read_to_string(&wanted).unwrap();
-    let stamp = folder.join("requirements");
-    if fs::read_to_string(&stamp).ok().as_ref() != Some(&requirements) {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r", &wanted]));
-        fs::write(&stamp, requirements).unwrap();
-    }
-    python
-}
+use support::{ROOT, python, run, shared};
 
 #[test]
 fn the_binding_keeps_its_promises() {

@@ -1,5 +1,7 @@
 //! Messages that wait for the host's review are bounded, and those that it cannot be asked about reach nobody.
 
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
 mod peer;
 
 use std::time::{Duration, Instant};

@@ -2,9 +2,12 @@ package chat_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	chat "libchat/bindings/go"
 )
@@ -12,21 +15,37 @@ import (
 func TestTheProgramDecidesWhoIsConnected(t *testing.T) {
 	server := start(t, chat.Options{EventQueue: 64, AdmissionTimeout: patience})
 	events := follow(t, server)
-	rejected := make(chan error, 1)
+	rejected := make(chan *http.Response, 1)
 	go func() {
-		_, err := dial(server, "/", "", nil)
-		rejected <- err
+		_, response, _ := websocket.DefaultDialer.Dial("ws://"+server.Addr().String()+"/", nil)
+		rejected <- response
 	}()
 	id := next[chat.EventConnectRequest](t, events).Client
-	check(t, "reject with 200", server.Reject(id, 200, ""), chat.ErrInvalidArgument)
-	check(t, "reject with 70000", server.Reject(id, 70000, ""), chat.ErrInvalidArgument)
-	check(t, "reject with a long text", server.Reject(id, 401, strings.Repeat("x", 1025)), chat.ErrTooLarge)
-	check(t, "reject with no text", server.Reject(id, 401, "\xff"), chat.ErrInvalidUTF8)
-	if err := server.Reject(id, http.StatusUnauthorized, "sign in first"); err != nil {
+	check(t, "reject with 200", server.Reject(id, 200, "", nil), chat.ErrInvalidArgument)
+	check(t, "reject with 70000", server.Reject(id, 70000, "", nil), chat.ErrInvalidArgument)
+	check(t, "reject with a long text", server.Reject(id, 401, strings.Repeat("x", 1025), nil), chat.ErrTooLarge)
+	check(t, "reject with no text", server.Reject(id, 401, "\xff", nil), chat.ErrInvalidUTF8)
+	for name, wrong := range map[string]http.Header{
+		"a line break":          {"X-A": {"b\r\nX-C: d"}},
+		"a name with a space":   {"X A": {"b"}},
+		"a header of libchat's": {"Content-Length": {"7"}},
+	} {
+		check(t, "reject with "+name, server.Reject(id, 401, "", wrong), chat.ErrInvalidArgument)
+	}
+	many := http.Header{"A": make([]string, 1000)}
+	check(t, "reject with many headers", server.Reject(id, 401, "", many), chat.ErrTooLarge)
+	header := http.Header{"Www-Authenticate": {"Basic realm=\"chat\""}, "X-Thrice": {"one", "", "three"}}
+	if err := server.Reject(id, http.StatusUnauthorized, "sign in first", header); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-rejected; err == nil || !strings.Contains(err.Error(), "401") {
-		t.Errorf("the rejected client got %v", err)
+	response := <-rejected
+	if response == nil || response.StatusCode != http.StatusUnauthorized {
+		t.Fatalf("the rejected client got %v", response)
+	}
+	for name, values := range header {
+		if got := response.Header[name]; !slices.Equal(got, values) {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 	if left := next[chat.EventDisconnected](t, events); left.Client != id {
 		t.Errorf("client %d left", left.Client)

@@ -5,8 +5,29 @@ package chat
 
 #cgo noescape chat_server_allow_changed
 #cgo nocallback chat_server_allow_changed
-#cgo noescape chat_server_reject
-#cgo nocallback chat_server_reject
+#include <stddef.h>
+
+// The lengths of a header's name and value: Go must not pass memory that points to other memory of Go.
+struct lengths {
+	size_t name, value;
+};
+
+// Rejects with headers whose names and values lie one behind the other in bytes. One more than the
+// library takes is enough for it to say so.
+static chat_status reject_packed(chat_server *server, chat_client_id client, uint16_t http_status,
+		const char *reason, size_t reason_len, const char *bytes, const struct lengths *lengths, size_t count) {
+	chat_header headers[65];
+	if (count > 65) count = 65;
+	for (size_t i = 0; i < count; i++) {
+		const char *value = bytes + lengths[i].name;
+		headers[i] = (chat_header){bytes, lengths[i].name, value, lengths[i].value};
+		bytes = value + lengths[i].value;
+	}
+	return chat_server_reject(server, client, http_status, reason, reason_len, headers, count);
+}
+
+#cgo noescape reject_packed
+#cgo nocallback reject_packed
 #cgo noescape chat_server_join
 #cgo nocallback chat_server_join
 #cgo noescape chat_server_leave
@@ -16,7 +37,13 @@ package chat
 */
 import "C"
 
-import "runtime"
+import (
+	"maps"
+	"net/http"
+	"runtime"
+	"slices"
+	"unsafe"
+)
 
 // Accept accepts the client of an EventConnectRequest: it completes the client's handshake. The
 // client receives what is published to its room from this call on. What else the host decides
@@ -35,12 +62,28 @@ func (s *Server) Accept(client ClientID) error {
 // Reject rejects the client of an EventConnectRequest: it answers the client's request with an HTTP
 // status of 400 to 599 and a text of at most 1,024 bytes.
 //
+// The answer has the headers of `header`, such as Retry-After, sorted by name: at most 64, with at
+// most 8 KiB in all; nil means none. A header that HTTP requires with the status is added if it is
+// not among them: "WWW-Authenticate: Bearer" with 401, "Allow: GET" with 405, "Proxy-Authenticate:
+// Basic" with 407, "Upgrade: websocket" with 426.
+//
 // The errors are ErrNotFound if the client has left, was decided on before, or its time is over;
-// ErrInvalidArgument for another status, ErrInvalidUTF8, ErrTooLarge and ErrStopped.
-func (s *Server) Reject(client ClientID, httpStatus int, reason string) error {
+// ErrInvalidArgument for another status, and for a header that breaks the rules of HTTP or that
+// libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding, Upgrade);
+// ErrInvalidUTF8, ErrTooLarge and ErrStopped.
+func (s *Server) Reject(client ClientID, httpStatus int, reason string, header http.Header) error {
 	status := C.uint16_t(min(max(httpStatus, 0), 1<<16-1))
+	var bytes []byte
+	var lengths []C.struct_lengths
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, value := range header[name] {
+			lengths = append(lengths, C.struct_lengths{C.size_t(len(name)), C.size_t(len(value))})
+			bytes = append(append(bytes, name...), value...)
+		}
+	}
 	return s.call(func(server *C.chat_server) C.chat_status {
-		return C.chat_server_reject(server, C.chat_client_id(client), status, chars(reason), C.size_t(len(reason)), nil, 0)
+		return C.reject_packed(server, C.chat_client_id(client), status, chars(reason), C.size_t(len(reason)),
+			(*C.char)(unsafe.Pointer(unsafe.SliceData(bytes))), unsafe.SliceData(lengths), C.size_t(len(lengths)))
 	})
 }
 
@@ -69,8 +112,8 @@ func (s *Server) Leave(client ClientID, room string) error {
 }
 
 // SetEcho sets whether a client receives its own messages: those that it sends after the call has
-// returned. This overrides the option and the client's query. SetEcho may wait as Join does. The errors are ErrNotFound, ErrQueueFull and
-// ErrStopped.
+// returned. This overrides the option and the client's query. SetEcho may wait as Join does. The
+// errors are ErrNotFound, ErrQueueFull and ErrStopped.
 func (s *Server) SetEcho(client ClientID, echo bool) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_echo(server, C.chat_client_id(client), flag(echo))

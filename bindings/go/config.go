@@ -224,6 +224,8 @@ func statusError(status C.chat_status) error {
 		return ErrUnsupported
 	case C.CHAT_ERR_TOO_MANY_ROOMS:
 		return ErrTooManyRooms
+	case C.CHAT_ERR_FAILED:
+		return ErrFailed
 	case C.CHAT_ERR_ADDRESS_IN_USE:
 		return ErrAddressInUse
 	case C.CHAT_ERR_ADDRESS_UNAVAILABLE:

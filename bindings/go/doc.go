@@ -85,6 +85,11 @@
 //
 // Options.Logger, a slog.Logger, gets the server's log lines. Without it, the server logs nothing.
 //
+// # The end
+//
+// Server.Wait waits until the server has ended. A host that takes no events learns there, by ErrFailed,
+// of a server that could not go on.
+//
 // # Goroutines
 //
 // Any goroutine may call any method of a Server at any time, also while another goroutine closes it.

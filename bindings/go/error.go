@@ -30,6 +30,9 @@ var (
 	// ErrTooManyRooms says that the client is in as many rooms as it may be
 	// (Options.MaxRoomsPerClient).
 	ErrTooManyRooms = errors.New("chat: the client is in as many rooms as it may be")
+	// ErrFailed says that a part of the server could not go on, so that the server has stopped by
+	// itself. The log says why.
+	ErrFailed = errors.New("chat: a part of the server could not go on, so it has stopped; the log says why")
 
 	// ErrAddressInUse says that another socket has the port. It is also syscall.EADDRINUSE.
 	ErrAddressInUse = errors.New("chat: the port is in use")

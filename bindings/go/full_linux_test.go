@@ -105,10 +105,10 @@ func TestACallBeyondTheBoundOfAnInboxWaitsPublishTimeoutAndDoesNothing(t *testin
 			return
 		}
 	}
-	t.Error("the inbox has never stayed full")
+	t.Error("no try was in time")
 }
 
-// isFullForEveryCall returns whether every call met a full inbox.
+// isFullForEveryCall returns whether every call met a full inbox and waited not much longer than it should.
 func isFullForEveryCall(t *testing.T) bool {
 	const timeout = 300 * time.Millisecond
 	server := start(t, chat.Options{Workers: 1, PublishTimeout: timeout, EventQueue: 100})
@@ -164,9 +164,12 @@ func isFullForEveryCall(t *testing.T) bool {
 			err := call()
 			took := time.Since(began)
 			if errors.Is(err, chat.ErrQueueFull) {
-				full.Add(1)
-				if took < timeout || took >= 2*timeout {
+				if took < timeout {
 					return fmt.Errorf("%s took %v", name, took)
+				}
+				// Scheduling is not ours: another try may be in time.
+				if took < timeout*3/2 {
+					full.Add(1)
 				}
 				return nil
 			}

@@ -32,6 +32,11 @@ type handle struct {
 
 	finishing sync.Once
 	final     Stats // The result of Stats once no call may begin. Written before `finished` is set.
+	outcome   error // The result of Wait then.
+
+	waiting sync.Once
+	ended   chan struct{} // Closed when the server has ended, if a Wait has begun before.
+	how     error         // The result of that Wait. Written before `ended` is closed.
 }
 
 const (
@@ -66,9 +71,16 @@ func (h *handle) stop(ctx context.Context, drain time.Duration) error {
 	}
 	defer h.end()
 	// If the context ends first, a second stop shortens the time of this one.
-	defer context.AfterFunc(ctx, func() { h.cut() })()
+	shortened := make(chan C.chat_status, 1)
+	isInTime := context.AfterFunc(ctx, func() { shortened <- C.chat_server_stop(h.server, 0) })
 	ms := min(inUnits(drain, time.Millisecond), math.MaxUint32)
 	status := C.chat_server_stop(h.server, C.uint32_t(ms))
+	if !isInTime() {
+		// C tells one of the two that connections were aborted.
+		if other := <-shortened; status == C.CHAT_OK {
+			status = other
+		}
+	}
 	h.finish()
 	return statusError(status)
 }
@@ -85,6 +97,7 @@ func (h *handle) cut() error {
 func (h *handle) finish() {
 	h.finishing.Do(func() {
 		h.final = h.stats()
+		h.outcome = h.awaitEnd()
 		h.calls.Or(finished)
 		if h.queue != nil {
 			close(h.queue.finished)
@@ -93,6 +106,34 @@ func (h *handle) finish() {
 			h.logs.flush()
 		}
 	})
+}
+
+// wait waits until the server has ended, or the context is done.
+func (h *handle) wait(ctx context.Context) error {
+	if !h.begin() {
+		return h.outcome
+	}
+	defer h.end()
+	h.waiting.Do(func() {
+		h.ended = make(chan struct{})
+		h.calls.Add(1) // As begin does, which cannot fail inside a call.
+		go func() {
+			defer h.end()
+			h.how = h.awaitEnd()
+			close(h.ended)
+		}()
+	})
+	select {
+	case <-h.ended:
+		return h.how
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// awaitEnd waits in C until the server has ended. It must be inside a call.
+func (h *handle) awaitEnd() error {
+	return statusError(C.chat_server_wait(h.server, C.CHAT_WAIT_FOREVER))
 }
 
 // stats reads the counters. It must be inside a call.
@@ -120,5 +161,6 @@ func (h *handle) stats() Stats {
 		AdmissionsTimedOut:  uint64(c.admissions_timed_out),
 		MessagesRefused:     uint64(c.messages_refused),
 		ReviewsTimedOut:     uint64(c.reviews_timed_out),
+		RequestsAnswered:    uint64(c.requests_answered),
 	}
 }

@@ -35,7 +35,8 @@ const (
 // are rounded up to whole milliseconds. Sizes are in bytes.
 type Options struct {
 	// Listen are the addresses to listen on: an IP address and a port, such as "127.0.0.1:9001" or
-	// "[::1]:9001". Port 0 takes a free port, which Server.Addr returns. Empty means "127.0.0.1:9001".
+	// "[::1]:9001". Port 0 takes a free port, which Server.Addr returns. "0.0.0.0" is every address of
+	// IPv4, and "[::]" every address of IPv6 alone: for both, give both. Empty means "127.0.0.1:9001".
 	Listen []string
 
 	// Workers is how many threads share the connections. Zero means one for each core, and at most

@@ -100,7 +100,8 @@ func (s *Server) Broadcast(kind Kind, data []byte) error {
 // Publish publishes a message to a room, and returns the message's offset. The message is delivered
 // to every client in the room, and added to the room's history. The name of a room is 1 to 128
 // bytes of UTF-8 without control characters, and not "." or ".."; the room of the path "/" is
-// "lobby". The data is copied. A room that has neither clients nor history is forgotten, and its offsets start again.
+// "lobby". The data is copied. A room that has neither clients nor history is forgotten, and its
+// offsets start again.
 //
 // When the server stops, it delivers a published message before it closes its clients. Publish
 // waits up to Options.PublishTimeout while too much waits to be delivered. The errors are
@@ -138,8 +139,8 @@ func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 }
 
 // Disconnect closes a client's connection after the messages that were sent to it before, and does
-// not wait for the client. What the client sends after the call has returned is not heard. The close code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455,
-// 7.4); the reason is at most 123 bytes long and may be empty. A client that waits for admission is
+// not wait for the client. What the client sends after the call has returned is not heard. The close
+// code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes long and may be empty. A client that waits for admission is
 // rejected with HTTP 403 and the reason.
 //
 // The errors are ErrNotFound, ErrInvalidArgument for another code, ErrInvalidUTF8, ErrTooLarge and
@@ -192,8 +193,21 @@ func (s *Server) Stats() Stats {
 	return s.handle.stats()
 }
 
-// RequestStop begins to stop the server, with DefaultDrain for the clients, and returns at once. It
-// is for a loop over Events. Shutdown and Close wait for the end.
+// Wait waits until the server has ended, whoever stops it: its ports are free, and its clients are
+// gone. It works after the end too. A server also ends by itself if one of its threads cannot go on,
+// for example because of a bug in libchat: so a host that takes no events learns here that the server
+// is gone.
+//
+// The error is nil if the server was stopped, ErrFailed if it ended by itself, and that of the
+// context if it is done before. The first Wait takes a goroutine and a thread, until the end.
+func (s *Server) Wait(ctx context.Context) error {
+	err := s.handle.wait(ctx)
+	runtime.KeepAlive(s)
+	return err
+}
+
+// RequestStop begins to stop the server, with 5 s for the clients, and returns at once. It is for a
+// loop over Events. Shutdown, Close and Wait wait for the end.
 func (s *Server) RequestStop() {
 	if s.handle.begin() {
 		C.chat_server_request_stop(s.handle.server)
@@ -208,8 +222,9 @@ func (s *Server) RequestStop() {
 // connections that are left. When Shutdown returns, the ports are free, no thread of the server is
 // left, and its memory is freed.
 //
-// The error is nil, or ErrTimedOut if connections were aborted, together with the context's error
-// if that was the cause; the server has stopped all the same.
+// The error is nil; ErrTimedOut if connections were aborted, together with the context's error if
+// that was the cause; or ErrFailed if the server had ended by itself (Wait). In all cases the server
+// has stopped.
 func (s *Server) Shutdown(ctx context.Context) error {
 	drain := DefaultDrain
 	deadline, bounded := ctx.Deadline()
@@ -232,7 +247,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Close stops the server at once: it hands published messages to the sockets, and aborts the
 // connection of every client that does not answer immediately. It may be called again, also after
-// Shutdown.
+// Shutdown. The error is nil, or ErrFailed if the server had ended by itself (Wait).
 func (s *Server) Close() error {
 	err := s.handle.cut()
 	runtime.KeepAlive(s)

@@ -29,4 +29,6 @@ type Stats struct {
 	// them or did not decide in time, or because the server stopped.
 	MessagesRefused uint64
 	ReviewsTimedOut uint64 // Messages that the host did not decide on in time (Options.Overdue).
+
+	RequestsAnswered uint64 // Requests for a page, such as "GET /health", that were answered with 200.
 }

@@ -205,7 +205,7 @@ func TestCallsEndWhenTheServerStops(t *testing.T) {
 		loop(func() error { return server.SetIdentity(id, "ana") })
 		// What there is to decide on, the loops over events decide; these come too late, or too early.
 		loop(func() error { return server.Accept(id) })
-		loop(func() error { return server.Reject(12345, 403, "no") })
+		loop(func() error { return server.Reject(12345, 403, "no", nil) })
 		loop(func() error { return server.Allow(1 << 40) })
 		loop(func() error { return server.AllowChanged(1<<40, chat.Text, data) })
 		loop(func() error { return server.Refuse(1 << 40) })
@@ -274,7 +274,7 @@ func decide(server *chat.Server) error {
 		switch event := event.(type) {
 		case chat.EventConnectRequest:
 			if event.Client%4 == 0 {
-				err = server.Reject(event.Client, 403, "no")
+				err = server.Reject(event.Client, 403, "no", nil)
 			} else {
 				err = server.Accept(event.Client)
 			}

@@ -263,13 +263,17 @@ fn hosts_that_wait_get_one_event_each_and_all_are_told_of_the_stop() {
 
 #[test]
 fn a_wait_is_not_much_longer_than_its_timeout() {
-    let timeout = Duration::from_millis(500);
+    let timeout = Duration::from_millis(300);
     let queue = EventQueue::new(1);
+    // Scheduling is not ours: of several tries the best counts.
     let is_in_time = |wait: &dyn Fn(&EventQueue) -> bool| {
-        let begun = Instant::now();
-        assert!(wait(&queue));
-        let took = begun.elapsed();
-        assert!((timeout..2 * timeout).contains(&took), "{took:?}");
+        let is_in_time = || {
+            let begun = Instant::now();
+            assert!(wait(&queue));
+            assert!(begun.elapsed() >= timeout, "{:?}", begun.elapsed());
+            begun.elapsed() < timeout * 3 / 2
+        };
+        assert!((0..10).any(|_| is_in_time()));
     };
     is_in_time(&|queue| matches!(take(queue, timeout), Err(Error::TimedOut)));
     while queue.wait_for_space(Instant::now()).is_ok() {

@@ -1,7 +1,7 @@
 //! Which process this is. Every call of a server asks, so the answer must not cost a system call.
 //!
-//! The count of forks is the only global state: a call of `getpid` for each broadcast would cost
-//! too much.
+//! The count of forks, and the function that counts them, are what `ffi` keeps for the whole process: a call of
+//! `getpid` for each broadcast would cost too much.
 
 use std::{
     io,

@@ -92,6 +92,8 @@ mod tests {
             "dGhlIHNhbXBsZSBub25jZ===",
             "dGhlIHNhbXBsZSBub25jZ-==",
             "dGhlIHNhbXBsZSBub25jZQ== ",
+            "dGhlIHNhbXBsZSBub25jZ==",
+            "dGhlIHNhbXBsZSBub25jZQQ==",
         ] {
             assert_eq!(answer_to_key(key.as_bytes()), None, "{key}");
         }

@@ -1,6 +1,6 @@
 //! What a tick may do at most, so that no room, client or host waits for another.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use super::{
     served::Served,
@@ -8,7 +8,7 @@ use super::{
     world::World,
 };
 use crate::{
-    event::ClientId,
+    event::{ClientId, Event},
     frame::Kind,
     options::Options,
     protocol::{Plain, Protocol},
@@ -124,16 +124,28 @@ fn a_client_that_leaves_many_rooms_leaves_them_over_several_ticks() {
     }
     let client = Rc::clone(&world.peer(id).client);
     assert_eq!(client.rooms(), 1000);
+    let events = &Arc::clone(&world.handle.shared.context).events;
+    let take = || {
+        let mut taken = Vec::new();
+        let _ = events.take(Duration::ZERO, &mut taken);
+        taken
+    };
+    assert_eq!(take().len(), 999, "it was joined to them");
     shard.leave_all_rooms(&client);
+    let (code, reason) = (1000, "".into());
+    shard.report_left(id, Event::Disconnected { client: id, identity: None, code, reason });
     let mut ticks = 0;
     while client.rooms() > 0 {
         let before = client.rooms();
+        assert!(take().is_empty(), "the host is told when it is in no room any more");
         world.tick_once();
         assert!(before - client.rooms() <= 100, "{} at once", before - client.rooms());
         ticks += 1;
     }
     assert!(ticks > 5, "{ticks} ticks");
     assert_eq!(world.handle.stats().rooms, 0);
+    world.tick_once();
+    assert!(matches!(take()[..], [Event::Disconnected { .. }]));
 }
 
 #[test]

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-
 use super::{
     random::Random,
     setting::{ENDLESS, KIB, connect, events, frames, options, read, read_all, told_of, world},
@@ -12,7 +10,7 @@ use super::{
 use crate::{
     event::ClientId,
     fanout::form::Form,
-    frame::{self, Kind},
+    frame::Kind,
     handle::Handle,
     options::{Options, SlowConsumer},
     transport::scripted::Scripted,
@@ -144,36 +142,6 @@ fn a_client_that_reads_slowly_and_steadily_is_no_slow_consumer() {
     }
     received += read_all(&mut world, id).len();
     assert_eq!(received, 20 * SIZE / KIB * (KIB + 4));
-}
-
-#[test]
-fn pings_that_a_client_does_not_read_are_at_most_64_and_pongs_are_two_more() {
-    for pings_between in [true, false] {
-        let (mut world, id) = world(options(), 0);
-        world.handle.publish("a", Kind::Text, b"not read").unwrap();
-        world.tick_once();
-        let out = Rc::clone(world.peer(id).client.out());
-        let pong = |number: u32| Bytes::from(vec![0x8a, 2, (number >> 8) as u8, number as u8]);
-        for number in 1..=2000 {
-            if pings_between {
-                out.ping(number);
-            }
-            out.pong(&pong(number));
-        }
-        let received = frames(&read_all(&mut world, id));
-        let count = |head| received.iter().filter(|frame| frame.0 == head).count();
-        assert_eq!(received.last().unwrap().1, [7, 208], "the last ping is answered");
-        if pings_between {
-            assert_eq!(count(0x89) + count(0x8a), 64 + 2);
-        } else {
-            assert_eq!(count(0x8a), 2);
-        }
-    }
-    let (mut world, id) = world(options(), 0);
-    let out = Rc::clone(world.peer(id).client.out());
-    (1..=2000).for_each(|round| out.ping(round));
-    assert_eq!(read_all(&mut world, id), frame::PING.repeat(64));
-    assert!(out.is_open());
 }
 
 #[test]

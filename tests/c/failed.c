@@ -1,5 +1,6 @@
 /* A server one of whose threads cannot go on ends, and tells a host that takes no events: whoever waits for the
- * end, and whoever stops it. This program's own epoll_wait, which the library calls, fails when it is told to. */
+ * end, and whoever stops it. This program's own epoll_wait and epoll_ctl, which the library calls, fail when they are
+ * told to. */
 #include "ws.h"
 
 #include <pthread.h>
@@ -7,7 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
-static atomic_int is_broken;
+static atomic_int is_broken, refuses_listeners;
 
 int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout) {
   if (is_broken) {
@@ -15,6 +16,26 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout) {
     return -1;
   }
   return (int)syscall(SYS_epoll_pwait, epoll, events, most, timeout, NULL, 8);
+}
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+  int is_listener = 0;
+  socklen_t len = sizeof is_listener;
+  getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listener, &len);
+  if (refuses_listeners && is_listener) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+}
+
+/* A server that nobody can reach does not go on as if all were well. */
+static void with_a_listener_that_cannot_be_watched(void) {
+  refuses_listeners = 1;
+  chat_server *server = start(local_config());
+  CHECK_STATUS(CHAT_ERR_FAILED, chat_server_wait(server, CHAT_WAIT_FOREVER));
+  refuses_listeners = 0;
+  chat_server_free(server);
 }
 
 static void *wait_for_the_end(void *server) {
@@ -54,5 +75,6 @@ int main(void) {
   CHECK_OK(chat_server_stop(server, 1000));
   CHECK_OK(chat_server_wait(server, 0));
   chat_server_free(server);
+  with_a_listener_that_cannot_be_watched();
   return 0;
 }

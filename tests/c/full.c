@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { WAIT_MS = 400, INBOX = 16384 };
+enum { WAIT_MS = 400, INBOX = 16384, TRIES = 10 };
 
 /* Holds the shard's thread in the log handler while it is closed. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -49,13 +49,18 @@ static double now_ms(void) {
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* A call that waits for its time, and not for twice that. */
+/* A call that waits for its time, and not much longer. Scheduling is not ours: of several tries the best counts. */
 #define IS_FULL(call)                                                            \
   do {                                                                           \
-    double begun = now_ms();                                                     \
-    CHECK_STATUS(CHAT_ERR_QUEUE_FULL, call);                                     \
-    double took = now_ms() - begun;                                              \
-    CHECK(took >= WAIT_MS && (getenv("SLOW") || took < 2 * WAIT_MS - 1));        \
+    double best = 1e9;                                                           \
+    for (int i = 0; i < TRIES && best >= WAIT_MS * 1.5; i++) {                   \
+      double begun = now_ms();                                                   \
+      CHECK_STATUS(CHAT_ERR_QUEUE_FULL, call);                                   \
+      double took = now_ms() - begun;                                            \
+      CHECK(took >= WAIT_MS);                                                    \
+      if (took < best) best = took;                                              \
+    }                                                                            \
+    CHECK(getenv("SLOW") || best < WAIT_MS * 1.5);                               \
   } while (0)
 
 int main(void) {

@@ -70,6 +70,21 @@ pub(crate) fn go_with(environment: &[(&str, &str)], args: &[&str]) -> String {
     run(command.envs(environment.iter().copied()))
 }
 
+/// A Python with what the tests need, made for them in cargo's folder the first time.
+pub(crate) fn python() -> PathBuf {
+    let folder = Path::new(TMP).join("python");
+    let python = folder.join("bin/python");
+    let wanted = format!("{ROOT}/bindings/python/requirements-test.txt");
+    let requirements = fs::read_to_string(&wanted).unwrap();
+    let stamp = folder.join("requirements");
+    if fs::read_to_string(&stamp).ok().as_ref() != Some(&requirements) {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r", &wanted]));
+        fs::write(&stamp, requirements).unwrap();
+    }
+    python
+}
+
 /// Runs a command to its end and returns its standard output; fails with all of its output.
 pub(crate) fn run(command: &mut Command) -> String {
     // cargo puts its own folder there, in which yesterday's libchat.so may lie.

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from . import _log, errors
 from ._abi import CONSTANTS, ffi, lib
+from ._end import End
 from ._ender import Ender
 from ._queue import EventQueue
 from .options import Options, configure
@@ -36,6 +37,7 @@ class Handle:
     def __init__(self) -> None:
         self.server: Any = ffi.NULL
         self.queue: Optional[EventQueue] = None
+        self.ended: Optional[End] = None
         self._callback: Any = None
         self._pid = os.getpid()
         # A start, a stop and a free must not run at once: the program may end while another thread starts or ends
@@ -70,6 +72,7 @@ class Handle:
         finally:
             self.server = out[0]
         errors.started(status, failure[0])
+        self.ended = End(self.server)
         if has_queue:
             self.queue = EventQueue(self.server)
             self.queue.start()
@@ -91,11 +94,17 @@ class Handle:
         with self._ending:
             if self.server != ffi.NULL:
                 lib.chat_server_stop(self.server, 0)
-                if self.queue is not None:
-                    self.queue.leave()
+                self.leave()
                 lib.chat_server_free(self.server)
                 self.server = ffi.NULL
             _LIVE.discard(self)
+
+    def leave(self) -> None:
+        """Ends the threads of this package that wait for the server, which must have stopped."""
+        if self.queue is not None:
+            self.queue.leave()
+        if self.ended is not None:
+            self.ended.leave()
 
     def request_stop(self) -> None:
         """Begins to stop the server, unless it belongs to another process or `end` may be freeing it."""
@@ -115,8 +124,7 @@ class Handle:
             with self._ending:
                 if self.server != ffi.NULL:
                     lib.chat_server_stop(self.server, 0)
-                if self.queue is not None:
-                    self.queue.leave()
+                    self.leave()
 
 
 @atexit.register

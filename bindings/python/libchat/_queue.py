@@ -12,11 +12,7 @@ from typing import Any, Optional
 
 from . import errors, events
 from ._abi import WAIT_FOREVER, ffi, lib
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+from ._end import finish
 
 
 class EventQueue:
@@ -95,7 +91,7 @@ class EventQueue:
         for loop, future in self._waiting:
             # RuntimeError: the loop is closed, and no task waits in it.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_finish, future)
+                loop.call_soon_threadsafe(finish, future)
         self._waiting.clear()
 
     def leave(self) -> None:

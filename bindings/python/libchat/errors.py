@@ -60,6 +60,10 @@ class TooManyRoomsError(Error):
     """The client is in as many rooms as it may be."""
 
 
+class FailedError(Error):
+    """A part of the server could not go on, so the server has stopped by itself. The log says why."""
+
+
 class AddressInUseError(Error, OSError):
     """The port is in use."""
 
@@ -97,6 +101,7 @@ BY_STATUS: dict[str, type[Error]] = {
     "CHAT_ERR_FORKED": ForkedError,
     "CHAT_ERR_UNSUPPORTED": UnsupportedError,
     "CHAT_ERR_TOO_MANY_ROOMS": TooManyRoomsError,
+    "CHAT_ERR_FAILED": FailedError,
     "CHAT_ERR_ADDRESS_IN_USE": AddressInUseError,
     "CHAT_ERR_ADDRESS_UNAVAILABLE": AddressUnavailableError,
     "CHAT_ERR_PERMISSION_DENIED": PermissionDeniedError,

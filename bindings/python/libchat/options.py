@@ -14,7 +14,8 @@ class Options(TypedDict, total=False):
     """Every option, each with a default that is safe on the open internet. Times are in seconds, sizes in bytes.
 
     Where clients connect:
-        listen: an IP address and a port, or several; port 0 takes a free port. Default: "127.0.0.1:9001".
+        listen: an IP address and a port, or several; port 0 takes a free port. "0.0.0.0" is every address of IPv4,
+            and "[::]" every address of IPv6 alone: for both, give both. Default: "127.0.0.1:9001".
         origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, may
             always connect. Pages of other origins get HTTP 403. Default: no origin.
         workers: how many threads share the connections, up to 256. Default: 0, which means one for each core,
@@ -26,7 +27,7 @@ class Options(TypedDict, total=False):
             503. Default: 65,536.
         max_handshakes: how many connections may be in their handshake at once, 1 to 1,000,000. A further
             connection gets HTTP 503. Default: 1,024.
-        max_rooms_per_client: rooms that one client is in at once, 1 to 1,000,000: 1,000 by default.
+        max_rooms_per_client: how many rooms one client may be in at once, 1 to 1,000,000. Default: 1,000.
         handshake_timeout: how long a handshake may take, 10 ms to 1 day. A longer one gets HTTP 408. Default:
             5 s.
         handshake_size: how long the head of a handshake may be, 8 KiB to 1 MiB. A longer one gets HTTP 431.

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional, Union
 
 from . import errors, events
 from ._abi import CONSTANTS, encoded, ffi, lib, text
+from ._end import End
 from ._handle import Handle
 from ._queue import EventQueue
 from .options import Options
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Data = Union[str, bytes, bytearray, memoryview]
+Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 #: How long `stop` and the end of a `with` wait for the clients' answers by default, in seconds.
 DEFAULT_DRAIN = 10.0
@@ -51,6 +53,7 @@ class Stats:
     admissions_timed_out: int  #: Clients that the host did not decide on in time (the option overdue).
     messages_refused: int  #: Messages of clients that were not published.
     reviews_timed_out: int  #: Messages that the host did not decide on in time (the option overdue).
+    requests_answered: int  #: Requests for a page, such as GET /health, that were answered with status 200.
 
 
 def _message(data: Data) -> tuple[int, bytes]:
@@ -206,14 +209,27 @@ class Server:
         """
         errors.call(lib.chat_server_accept, self._server, client)
 
-    def reject(self, client: int, http_status: int, reason: str = "") -> None:
+    def reject(self, client: int, http_status: int, reason: str = "", headers: Optional[Headers] = None) -> None:
         """Rejects the client of a ConnectRequest, with an HTTP status of 400 to 599 and a text of at most 1,024
         bytes.
 
-        Raises what `accept` does, InvalidArgumentError for another status, InvalidUtf8Error, TooLargeError.
+        `headers` are further headers of the answer, such as Retry-After: a mapping, or pairs of names and values; at
+        most 64, with at most 8 KiB in all. A header that HTTP requires with the status is added if it is not among
+        them: "WWW-Authenticate: Bearer" with 401, "Allow: GET" with 405, "Proxy-Authenticate: Basic" with 407,
+        "Upgrade: websocket" with 426.
+
+        Raises what `accept` does; InvalidArgumentError for another status, and for a header that breaks the rules of
+        HTTP or that libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding, Upgrade);
+        InvalidUtf8Error, TooLargeError.
         """
         data = encoded(reason)
-        errors.call(lib.chat_server_reject, self._server, client, http_status, data, len(data), ffi.NULL, 0)
+        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        kept = [(ffi.from_buffer(encoded(name)), ffi.from_buffer(encoded(value))) for name, value in pairs]
+        array = ffi.new("chat_header[]", len(kept))
+        for header, (name, value) in zip(array, kept):
+            header.name, header.name_len = ffi.cast("const char *", name), len(name)
+            header.value, header.value_len = ffi.cast("const char *", value), len(value)
+        errors.call(lib.chat_server_reject, self._server, client, http_status, data, len(data), array, len(kept))
 
     def join(self, client: int, room: str) -> None:
         """Puts a client into a room, in addition to the rooms that it is in. What the client sends is published to
@@ -302,26 +318,56 @@ class Server:
             raise errors.of(lib.CHAT_ERR_UNSUPPORTED, "no events are collected; set the option event_queue")
         return self._queue
 
+    def wait(self, timeout: Optional[float] = None) -> None:
+        """Waits until the server has ended, up to `timeout` seconds, whoever stops it. It works after the end too.
+
+        A server also ends by itself if one of its threads cannot go on, for example because of a bug in libchat: so a
+        program that takes no events learns here that the server is gone.
+
+        Raises TimedOutError if the server still runs, FailedError if it ended by itself.
+        """
+        self._end().wait(timeout)
+
+    async def wait_async(self) -> None:
+        """Does what `wait` does, without a time limit, in asyncio.
+
+        Raises FailedError if the server ended by itself.
+        """
+        await self._end().wait_async()
+
+    def _end(self) -> End:
+        assert self._handle.ended is not None, "a server that has started has an end"
+        return self._handle.ended
+
     def request_stop(self) -> None:
-        """Begins to stop the server, with 10 s for the clients, and returns at once."""
+        """Begins to stop the server, with 5 s for the clients, and returns at once."""
         errors.check(lib.chat_server_request_stop(self._server))
 
     def stop(self, drain: float = DEFAULT_DRAIN) -> None:
         """Stops the server: delivers what was published, closes every client with code 1001, and waits up to
         `drain` seconds for their answers. Another call may shorten the time.
 
-        Raises TimedOutError if connections were aborted; the server has stopped all the same.
+        Raises TimedOutError, once, if connections were aborted, and FailedError if the server had ended by itself; it
+        has stopped all the same.
         """
         status = lib.chat_server_stop(self._server, _drain_ms(drain))
-        if self._queue is not None and status not in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
-            self._queue.leave()
+        if status not in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
+            self._handle.leave()
         errors.check(status)
 
     def close(self) -> None:
         """Stops the server at once. It may be called again, and does nothing in a fork. Later calls raise
-        StoppedError."""
+        StoppedError.
+
+        Raises FailedError if the server had ended by itself.
+        """
         with contextlib.suppress(errors.TimedOutError, errors.ForkedError):
             self.stop(0)
+
+    def _cut(self) -> None:
+        """Stops at once because of an exception, which is more important than how the server ended."""
+        with contextlib.suppress(errors.FailedError):
+            self.close()
 
     def _leave(self) -> None:
         """Stops at the end of a `with`, which does not report clients that have not answered."""
@@ -337,7 +383,7 @@ class Server:
         if kind is None:
             self._leave()
         else:
-            self.close()
+            self._cut()
 
     async def __aenter__(self) -> Server:
         """Stops the server at the end of the `async with`."""
@@ -355,4 +401,4 @@ class Server:
             raise
         finally:
             if kind is not None:
-                await loop.run_in_executor(None, self.close)
+                await loop.run_in_executor(None, self._cut)

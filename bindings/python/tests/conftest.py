@@ -49,9 +49,9 @@ def silent_client(addr: str) -> socket.socket:
     return peer
 
 
-def run_program(source: str) -> tuple[int, str, str]:
+def run_program(source: str, **variables: str) -> tuple[int, str, str]:
     """Runs a Python program to its end. Tells its status, what it printed and what it complained of."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(libchat.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(libchat.__file__).parents[1]), **variables}
     done = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, env=environment
     )

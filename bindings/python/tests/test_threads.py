@@ -37,7 +37,7 @@ int run(const char *source) {
 
 
 def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name == "libchat-python"}
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("libchat-python")}
 
 
 def untaken(start: Start, clients: int = 3, **options: Any) -> libchat.Server:
@@ -251,10 +251,18 @@ many = [libchat.Server(listen="127.0.0.1:0", event_queue=10) for _ in range(20)]
 """
 
 
+WAIT = """
+try:
+    server.wait(0.01)
+except libchat.TimedOutError:
+    pass
+"""
+
+
 @pytest.mark.parametrize(
     "end",
-    ["", "server.close()", "server.request_stop()", "del server", "many.clear(); del server"],
-    ids=["running", "closed", "stopping", "forgotten", "many forgotten"],
+    ["", "server.close()", "server.request_stop()", "del server", "many.clear(); del server", WAIT],
+    ids=["running", "closed", "stopping", "forgotten", "many forgotten", "waited for"],
 )
 def test_a_subinterpreter_ends_whatever_became_of_its_server(
     run_in_subinterpreter: Callable[[str], tuple[int, str, str]], end: str

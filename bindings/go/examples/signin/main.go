@@ -84,7 +84,7 @@ func web(sessions signer, port int) http.Handler {
 func admit(server *chat.Server, sessions signer, asked chat.EventConnectRequest) error {
 	name, ok := sessions.name(&http.Request{Header: asked.HTTPHeader()})
 	if !ok {
-		return server.Reject(asked.Client, http.StatusUnauthorized, "sign in first")
+		return server.Reject(asked.Client, http.StatusUnauthorized, "sign in first", nil)
 	}
 	if err := server.SetIdentity(asked.Client, name); err != nil {
 		return err

@@ -111,6 +111,7 @@ mod boundary;
 mod callback;
 mod guard;
 mod process;
+mod uncancelled;
 
 mod version;
 

@@ -21,10 +21,10 @@ mod posix {
     }
 
     /// The calling thread cannot be cancelled until this is dropped. It holds the thread's state before.
-    pub(in super::super) struct Uncancelled(c_int);
+    pub(crate) struct Uncancelled(c_int);
 
     impl Uncancelled {
-        pub(in super::super) fn begin() -> Self {
+        pub(crate) fn begin() -> Self {
             let mut before = 0;
             // SAFETY: it changes the state of this thread alone, and writes the state before to `before`.
             unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
@@ -45,10 +45,10 @@ mod posix {
 #[cfg(not(all(any(target_os = "linux", target_vendor = "apple"), not(miri))))]
 mod other {
     /// The calling thread cannot be cancelled: there is no such thing here.
-    pub(in super::super) struct Uncancelled;
+    pub(crate) struct Uncancelled;
 
     impl Uncancelled {
-        pub(in super::super) fn begin() -> Self {
+        pub(crate) fn begin() -> Self {
             Self
         }
     }

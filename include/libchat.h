@@ -88,7 +88,9 @@
  * host sees a fault in a handler. A handler has 8 MiB of stack. No function is async-signal-safe:
  * a signal handler sets a flag, or writes to a pipe, and a thread of the host makes the call. A
  * thread that is cancelled (pthread_cancel, of the deferred type) in a call ends after the call.
- * The shared library is not unloaded once it is loaded.
+ * The shared library is not unloaded once it is loaded. If the host closes descriptors 0 to 2, an
+ * accepted socket gets another number at once, but has one of these for a moment: open /dev/null in
+ * their place.
  *
  * Forks. In the child of a fork, every call of a server of the parent returns CHAT_ERR_FORKED. (The
  * first chat_server_start registers a function with pthread_atfork, which counts forks.) The child

@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
   chat_error *error = NULL;
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
   chat_status status = chat_config_add_listen(config, listen, strlen(listen));
-  if (status == CHAT_OK) status = chat_config_set_echo(config, false);
+  if (status == CHAT_OK) status = chat_config_set_echo(config, 0);
   if (status == CHAT_OK) status = chat_config_set_event_handler(config, on_events, &server, NULL);
   if (status == CHAT_OK) status = chat_server_start(config, &server, &error);
   chat_config_free(config);

@@ -193,8 +193,8 @@ func (s *Server) Stats() Stats {
 	return s.handle.stats()
 }
 
-// Wait waits until the server has ended, whoever stops it: its ports are free, and its clients are
-// gone. It works after the end too. A server also ends by itself if one of its threads cannot go on,
+// Wait waits until the server has ended: its ports are free, and its clients are gone. Any goroutine
+// may stop it. It works after the end too. A server also ends by itself if one of its threads cannot go on,
 // for example because of a bug in libchat: so a host that takes no events learns here that the server
 // is gone.
 //

@@ -10,7 +10,7 @@ import (
 	chat "libchat/bindings/go"
 )
 
-func TestWaitEndsWithTheServerWhoeverStopsIt(t *testing.T) {
+func TestWaitEndsWithTheServerByEachKindOfStop(t *testing.T) {
 	for name, stop := range map[string]func(*chat.Server) error{
 		"Shutdown":    func(s *chat.Server) error { return s.Shutdown(context.Background()) },
 		"Close":       (*chat.Server).Close,

@@ -153,8 +153,8 @@ impl Handle {
         Ok(events)
     }
 
-    /// Waits up to `timeout` until the server has ended, whoever stops it: its ports are free and its clients are
-    /// gone. An event handler may still get the events that are left.
+    /// Waits up to `timeout` until the server has ended: its ports are free and its clients are gone. It may be
+    /// stopped by another thread, or end by itself. An event handler may still get the events that are left.
     ///
     /// # Errors
     /// [`Error::TimedOut`] if the server still runs; [`Error::Failed`] if it ended because a part of it could not

@@ -50,12 +50,12 @@ impl Rooms {
         }
     }
 
-    /// Returns when the first idle room is to be checked.
+    /// Returns the earliest time at which an idle room is checked.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.lock().idle.first_time()
     }
 
-    /// Waits until the first idle room is to be checked earlier.
+    /// Waits until that time has become earlier.
     pub(crate) async fn earlier_expiry(&self) {
         self.earlier_expiry.notified().await;
     }

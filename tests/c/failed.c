@@ -1,5 +1,4 @@
-/* A server one of whose threads cannot go on ends, and tells a host that takes no events: whoever waits for the
- * end, and whoever stops it. This program's own epoll_wait and epoll_ctl, which the library calls, fail when they are
+/* A server ends when one of its threads cannot go on. A host that takes no events learns it from wait and from stop. This program's own epoll_wait and epoll_ctl, which the library calls, fail when they are
  * told to. */
 #include "ws.h"
 

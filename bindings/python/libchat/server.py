@@ -319,7 +319,8 @@ class Server:
         return self._queue
 
     def wait(self, timeout: Optional[float] = None) -> None:
-        """Waits until the server has ended, up to `timeout` seconds, whoever stops it. It works after the end too.
+        """Waits until the server has ended, up to `timeout` seconds. Any thread may stop it. It works
+        after the end too.
 
         A server also ends by itself if one of its threads cannot go on, for example because of a bug in libchat: so a
         program that takes no events learns here that the server is gone.

@@ -73,7 +73,7 @@ except KeyError:
 
 
 @pytest.mark.parametrize("stop", [libchat.Server.stop, libchat.Server.close, libchat.Server.request_stop])
-def test_a_wait_ends_with_the_server_whoever_stops_it(start: Start, stop: Callable[[libchat.Server], None]) -> None:
+def test_a_wait_ends_with_the_server_by_each_kind_of_stop(start: Start, stop: Callable[[libchat.Server], None]) -> None:
     server = start(event_queue=0)
     with pytest.raises(libchat.TimedOutError):
         server.wait(0)

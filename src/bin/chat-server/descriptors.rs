@@ -24,7 +24,7 @@ pub(crate) struct Shortage {
     limit: u64,
 }
 
-/// Raises the soft limit to what the flags ask for, as far as the hard limit allows. A limit that is higher
+/// Raises the soft limit to what the flags need, at most to the hard limit. A limit that is higher
 /// stays.
 pub(crate) fn raise_limit(flags: &Flags) -> Option<Shortage> {
     let needed = needed(flags);

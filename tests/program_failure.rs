@@ -8,7 +8,7 @@ mod peer;
 mod preload;
 mod support;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use child::{Running, program, streams::Broken};
 use peer::Peer;
@@ -16,10 +16,11 @@ use preload::Switch;
 
 const ARGS: [&str; 4] = ["--listen", "127.0.0.1:0", "--max-connections", "100"];
 
-#[test]
-fn a_server_that_cannot_go_on_ends_the_program_with_status_1_and_a_line() {
+/// Breaks something in a program that serves a client. Returns the address, and what was logged up to the end, which
+/// has status 1.
+fn end_of_one_that_breaks(what: &str) -> (SocketAddr, String) {
     let mut command = program(&ARGS);
-    let broken = Switch::of(&mut command, "BREAK_EPOLL");
+    let broken = Switch::of(&mut command, what);
     let mut server = Running::of(command);
     let addr = server.address();
     let mut client = Peer::join(addr, "/");
@@ -30,6 +31,12 @@ fn a_server_that_cannot_go_on_ends_the_program_with_status_1_and_a_line() {
     client.drain();
     let (status, log) = server.end();
     assert_eq!(status, Some(1), "{log}");
+    (addr, log)
+}
+
+#[test]
+fn a_server_that_cannot_go_on_ends_the_program_with_status_1_and_a_line() {
+    let (addr, log) = end_of_one_that_breaks("BREAK_EPOLL");
     let last = log.lines().last().unwrap();
     assert!(last.starts_with("chat-server: a part of the server could not go on"), "{log}");
     TcpListener::bind(addr).unwrap();
@@ -37,16 +44,7 @@ fn a_server_that_cannot_go_on_ends_the_program_with_status_1_and_a_line() {
 
 #[test]
 fn a_panic_is_a_line_of_the_log() {
-    let mut command = program(&ARGS);
-    let broken = Switch::of(&mut command, "BREAK_CLOCK");
-    let mut server = Running::of(command);
-    let mut client = Peer::join(server.address(), "/");
-    client.is_served();
-    broken.make();
-    client.say("x");
-    client.drain();
-    let (status, log) = server.end();
-    assert_eq!(status, Some(1), "{log}");
+    let (_, log) = end_of_one_that_breaks("BREAK_CLOCK");
     assert!(!log.contains("stack backtrace"), "not as std prints it: {log}");
     let panicked: Vec<_> = log.lines().filter(|line| line.contains("panicked")).collect();
     assert!(panicked[0].contains(" ERROR ") && panicked[0].contains("at="), "{log}");

@@ -1,5 +1,5 @@
-/* A server ends when one of its threads cannot go on. A host that takes no events learns it from wait and from stop. This program's own epoll_wait and epoll_ctl, which the library calls, fail when they are
- * told to. */
+/* A server ends when one of its threads cannot go on. A host that takes no events learns it from wait and from stop.
+ * This program's own epoll_wait and epoll_ctl, which the library calls, fail when they are told to. */
 #include "ws.h"
 
 #include <pthread.h>

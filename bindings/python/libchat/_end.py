@@ -18,6 +18,18 @@ def finish(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+Waiting = list[tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]]
+
+
+def wake(waiting: Waiting) -> None:
+    """Ends the waits of tasks, each in its loop, and forgets them. Any thread may call it."""
+    for loop, future in waiting:
+        # RuntimeError: the loop is closed, and no task waits in it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(finish, future)
+    waiting.clear()
+
+
 class End:
     """The end of a server.
 
@@ -31,7 +43,7 @@ class End:
         self._changed = threading.Condition()
         self._thread: Optional[threading.Thread] = None
         self._status: Optional[int] = None
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiting: Waiting = []
         self._pid = os.getpid()
 
     def _await(self) -> None:
@@ -39,11 +51,7 @@ class End:
         with self._changed:
             self._status = status
             self._changed.notify_all()
-            for loop, future in self._waiting:
-                # RuntimeError: the loop is closed, and no task waits in it.
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(finish, future)
-            self._waiting.clear()
+            wake(self._waiting)
 
     def _is_over(self) -> bool:
         """Whether the server has ended. If not, a thread waits for that. The caller has the lock."""

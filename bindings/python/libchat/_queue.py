@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from . import errors, events
 from ._abi import WAIT_FOREVER, ffi, lib
-from ._end import finish
+from ._end import Waiting, wake
 
 
 class EventQueue:
@@ -36,7 +36,7 @@ class EventQueue:
         self._ended = False
         self._failure: Optional[Exception] = None
         self._leaving = False
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiting: Waiting = []
         self._pid = os.getpid()
 
     def start(self) -> None:
@@ -88,11 +88,7 @@ class EventQueue:
 
     def _wake(self) -> None:
         self._changed.notify_all()
-        for loop, future in self._waiting:
-            # RuntimeError: the loop is closed, and no task waits in it.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(finish, future)
-        self._waiting.clear()
+        wake(self._waiting)
 
     def leave(self) -> None:
         """Ends the thread, without waiting for the events to be taken. The server must have stopped. After this only

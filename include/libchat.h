@@ -873,9 +873,15 @@ CHAT_API CHAT_MUST_USE chat_config *chat_config_new(uint32_t abi_version);
 CHAT_API void chat_config_free(chat_config *config);
 
 /**
- * Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
- * `[::1]:9001`. Port 0 takes a free port, which chat_server_local_addr returns. `0.0.0.0` is every
- * address of IPv4, and `[::]` every address of IPv6 alone: for both, add both.
+ * Adds an address to listen on, with its port. Port 0 takes a free port, which
+ * chat_server_local_addr returns.
+ *
+ * - `127.0.0.1:9001` or `[::1]:9001`: an IP address. `0.0.0.0` is every address of IPv4. `[::]` is
+ *   every address of IPv6 and of IPv4; of IPv6 alone if an address of IPv4 with the same port is
+ *   added too, or with chat_config_set_ipv6_only.
+ * - `:9001`: every address of IPv4 and of IPv6.
+ * - `localhost:9001`: all addresses that a name has on this machine. chat_server_start looks the
+ *   name up, and waits for the system's resolver.
  *
  * Default: `127.0.0.1:9001`; the first address that is added replaces it. Statuses:
  * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
@@ -912,6 +918,13 @@ CHAT_API chat_status chat_config_set_workers(chat_config *config, uint32_t threa
  * rest of the program. Default: 15. At most 1,000.
  */
 CHAT_API chat_status chat_config_set_busy_poll(chat_config *config, uint32_t time_us);
+
+/**
+ * Sets whether `[::]` is every address of IPv6 alone, so that another program can have the port for
+ * IPv4. `ipv6_only` is 0 or 1. Default: 0, which lets it be every address of IPv4 too. Statuses:
+ * CHAT_ERR_INVALID_ARGUMENT for another number.
+ */
+CHAT_API chat_status chat_config_set_ipv6_only(chat_config *config, uint32_t ipv6_only);
 
 /**
  * Sets whether a sender receives its own messages. A client overrides this for itself with

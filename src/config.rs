@@ -46,13 +46,26 @@ impl Config {
         Self::default()
     }
 
-    /// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
-    /// `[::1]:9001`. Port 0 takes a free port. `0.0.0.0` is every address of IPv4, and `[::]` every
-    /// address of IPv6 alone: for both, add both.
+    /// Adds an address to listen on, with its port, which is 0 for any free one:
+    ///
+    /// - `127.0.0.1:9001` or `[::1]:9001`: an IP address. `0.0.0.0` is every address of IPv4. `[::]` is every
+    ///   address of IPv6 and of IPv4; of IPv6 alone if an address of IPv4 with the same port is added too, or with
+    ///   [`ipv6_only`](Self::ipv6_only).
+    /// - `:9001`: every address of IPv4 and of IPv6.
+    /// - `localhost:9001`: all addresses that a name has on this machine. `start` looks the name up, and waits for
+    ///   the system's resolver.
     ///
     /// Default: [`Config::DEFAULT_LISTEN`]; the first address that is added replaces it.
     pub fn listen(&mut self, addr: impl Into<String>) -> &mut Self {
         self.listen.push(addr.into());
+        self
+    }
+
+    /// Sets whether `[::]` is every address of IPv6 alone, so that another program can have the port for IPv4.
+    ///
+    /// Default: false, which lets it be every address of IPv4 too.
+    pub fn ipv6_only(&mut self, ipv6_only: bool) -> &mut Self {
+        self.options.ipv6_only = ipv6_only;
         self
     }
 
@@ -385,7 +398,7 @@ mod tests {
     #[test]
     fn every_option_out_of_its_limits_is_named_at_once() {
         let error = Config::new()
-            .listen("localhost:9001")
+            .listen("localhost")
             .workers(257)
             .busy_poll(Duration::from_micros(1001))
             .max_connections(0)

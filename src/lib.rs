@@ -90,6 +90,7 @@
 // ARCHITECTURE.md has the map.
 mod sys;
 
+mod address;
 mod error;
 mod frame;
 mod log;
@@ -120,6 +121,7 @@ mod connection;
 
 mod handshake;
 
+mod bind;
 mod listener;
 
 mod batch;

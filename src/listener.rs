@@ -14,25 +14,19 @@ use std::{
 };
 
 use futures_util::future::select;
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 use crate::{
     context::Context,
-    error::{Error, Result},
     event::Event,
     fanout::{
         command::{AcceptedStream, Command, UnservedSocket},
         shard_handle::ShardHandle,
     },
     handshake::refuse_now,
-    options::Options,
     reactor::Source,
     shard::Shard,
     sys,
 };
-
-/// How many connections the kernel queues until they are accepted, if its own bound is not smaller.
-const BACKLOG: i32 = 4096;
 
 /// How many connections are accepted before other sockets are polled.
 const ACCEPT_BATCH: usize = 32;
@@ -40,49 +34,6 @@ const ACCEPT_BATCH: usize = 32;
 /// The first and the longest pause after a failure. The longest bounds how long a client waits although a
 /// descriptor is free again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
-
-/// Begins to listen on an address.
-///
-/// # Errors
-/// `Listen`.
-pub(crate) fn bind(addr: SocketAddr, options: &Options) -> Result<TcpListener> {
-    listen(addr, options).map_err(|source| Error::Listen { addr: addr.to_string(), source })
-}
-
-fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // Binds a port also while earlier connections of it are in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    if addr.is_ipv6() {
-        // An IPv6 address means IPv6 only: a host that wants both configures both.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    // On Linux accepted sockets inherit these options, which saves a system call for each of them.
-    socket.set_tcp_nodelay(true)?;
-    if !options.tcp_keepalive.is_zero() {
-        let idle = options.tcp_keepalive;
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle))?;
-    }
-    #[cfg(target_os = "linux")]
-    if let Some(timeout) = user_timeout(options) {
-        socket.set_tcp_user_timeout(Some(timeout))?;
-    }
-    socket.bind(&SockAddr::from(addr))?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// Returns how long sent data may stay unacknowledged, which detects a vanished peer sooner than a ping does.
-/// On Linux this also applies to a peer that does not read. So the time is longer than `outbox_age`, and there
-/// is none if slow consumers are kept.
-#[cfg(target_os = "linux")]
-fn user_timeout(options: &Options) -> Option<Duration> {
-    let margin = Duration::from_secs(1);
-    let is_wanted = !options.ping_interval.is_zero()
-        && options.slow_consumer == crate::options::SlowConsumer::Disconnect;
-    is_wanted.then(|| options.ping_timeout.max(options.outbox_age) + margin)
-}
 
 /// Accepts connections until the shard that it runs on stops.
 pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Arc<ShardHandle>]>) {
@@ -150,7 +101,9 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn hand_to_shard(&mut self, stream: TcpStream, addr: SocketAddr) {
+    fn hand_to_shard(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // A listener of both families tells of a client of IPv4 in an address of IPv6.
+        let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         self.pause = PAUSES.0;
         self.is_failing = false;
         if self.reserve.is_none() {
@@ -198,7 +151,8 @@ impl Acceptor {
         {
             self.context.counters.connections_refused.add(1);
             let why = "no descriptors left; try again later";
-            refuse_now(&self.context, &stream.into(), peer, why);
+            let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            refuse_now(&self.context, &stream.into(), addr, why);
         }
         self.reserve = open_reserve();
         shard.deadlines.until(shard.shared.now() + self.pause).await;
@@ -210,27 +164,4 @@ impl Acceptor {
 fn is_peer_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied)
-}
-
-#[cfg(test)]
-mod tests {
-    use socket2::SockRef;
-
-    use super::*;
-
-    #[test]
-    fn accepted_sockets_inherit_the_options_of_the_listener() {
-        let options = Options::default();
-        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), &options).unwrap();
-        listener.set_nonblocking(false).unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (accepted, _) = listener.accept().unwrap();
-        let socket = SockRef::from(&accepted);
-        assert!(socket.tcp_nodelay().unwrap());
-        assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), options.tcp_keepalive);
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), options.tcp_keepalive);
-        #[cfg(target_os = "linux")]
-        assert_eq!(socket.tcp_user_timeout().unwrap(), user_timeout(&options));
-    }
 }

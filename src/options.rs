@@ -2,9 +2,9 @@
 //!
 //! Each is documented where it is set, in [`Config`](crate::Config), and checked here.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, time::Duration};
 
-use crate::error::Problem;
+use crate::{address::ListenAddr, error::Problem};
 
 /// What happens to a slow consumer: a client whose outbox is full or too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +29,7 @@ pub enum Overdue {
 /// The options of a running server.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
+    pub(crate) ipv6_only: bool,
     pub(crate) workers: usize,
     pub(crate) busy_poll: Duration,
     pub(crate) echo: bool,
@@ -70,6 +71,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 impl Default for Options {
     fn default() -> Self {
         Self {
+            ipv6_only: false,
             workers: 0,
             busy_poll: Duration::from_micros(15),
             echo: true,
@@ -149,17 +151,12 @@ impl Check {
     }
 
     /// Reads the addresses to listen on.
-    pub(crate) fn listen(&mut self, configured: &[String]) -> Vec<SocketAddr> {
+    pub(crate) fn listen(&mut self, configured: &[String]) -> Vec<ListenAddr> {
         let mut listen = Vec::new();
-        for addr in configured {
-            match addr.parse() {
-                Ok(addr) => listen.push(addr),
-                Err(_) => self.problem(
-                    "listen",
-                    format!(
-                        "{addr:?} is not an IP address and a port, such as 127.0.0.1:9001 or [::1]:9001"
-                    ),
-                ),
+        for entry in configured {
+            match ListenAddr::parse(entry) {
+                Ok(entry) => listen.push(entry),
+                Err(text) => self.problem("listen", text),
             }
         }
         listen

@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -19,6 +19,8 @@ use std::{
 use tokio::{sync::watch, task::LocalSet};
 
 use crate::{
+    address::ListenAddr,
+    bind::bind,
     connection,
     context::Context,
     end::End,
@@ -45,7 +47,7 @@ const HANDLER_STACK: usize = 8 * 1024 * 1024;
 
 /// What a server is started with: a configuration that has been checked.
 pub(crate) struct Parts {
-    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) listen: Vec<ListenAddr>,
     pub(crate) options: Options,
     pub(crate) handler: Option<EventHandler>,
 }
@@ -73,10 +75,7 @@ impl Server {
         let Parts { listen, options, handler } = parts;
         // Until all threads have made their descriptors.
         let _standard_streams = StandardStreams::occupy();
-        let listeners = listen
-            .into_iter()
-            .map(|addr| listener::bind(addr, &options))
-            .collect::<Result<Vec<_>>>()?;
+        let listeners = bind(&listen, &options)?;
         let addrs = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
         let addrs = addrs.map_err(|source| Error::Resources { what: "an address", source })?;
         let shards: Arc<[_]> =

@@ -150,7 +150,7 @@ fn as_many_events_wait_for_a_handler_as_the_option_says() {
 }
 
 #[test]
-fn a_listener_for_ipv6_leaves_ipv4_to_another() {
+fn a_listener_for_ipv6_leaves_ipv4_to_another_if_it_is_told_to() {
     passes("listen");
 }
 

@@ -86,6 +86,7 @@ fn compare(document: &str, found: &Defaults, left_out: &[&str]) {
             // Zero has no unit.
             (Value::Number(0), Value::Micros(0)) => true,
             (Value::Number(1), Value::Word(word)) => word == "true",
+            (Value::Number(0), Value::Word(word)) => word == "false",
             _ => default == expected,
         };
         assert!(is_same, "{document}: {option} is {default:?}, and in the engine {expected:?}");
@@ -122,7 +123,8 @@ fn the_readme_names_the_defaults_of_the_engine() {
             found.insert(name.to_owned(), value(defaults[index]));
         }
     }
-    let not_bounds = ["workers", "busy_poll", "echo", "event_queue", "listen", "origin"];
+    let not_bounds =
+        ["workers", "busy_poll", "echo", "event_queue", "listen", "ipv6_only", "origin"];
     let decisions = ["admission_timeout", "review_timeout", "overdue", "slow_consumer"];
     compare("README.md", &found, &[&not_bounds[..], &decisions].concat());
     let Value::Micros(time) = engine()["busy_poll"] else { panic!("busy_poll is a time") };
@@ -190,6 +192,7 @@ fn the_comments_in_go_name_the_defaults_of_the_engine() {
             ["Zero means ", "Empty means "].iter().find_map(|it| value_after(&comment, it));
         let snake: String = name
             .replace("TCP", "Tcp")
+            .replace("IPv6", "Ipv6")
             .char_indices()
             .flat_map(|(index, char)| {
                 let line = (index > 0 && char.is_uppercase()).then_some('_');
@@ -198,7 +201,7 @@ fn the_comments_in_go_name_the_defaults_of_the_engine() {
             .collect();
         match (&*snake, default) {
             // Sentences: who may connect, what is then done, in place of a value.
-            ("origins" | "no_echo" | "logger" | "workers", _) => {}
+            ("origins" | "no_echo" | "ipv6_only" | "logger" | "workers", _) => {}
             ("admission_timeout" | "review_timeout" | "event_queue", Some(Value::Word(text))) => {
                 assert!(text.starts_with("that "), "{name}: {text}");
                 found.insert(snake, Value::Number(0));
@@ -207,7 +210,7 @@ fn the_comments_in_go_name_the_defaults_of_the_engine() {
             (_, None) => panic!("{name} has no default"),
         }
     }
-    compare("bindings/go/options.go", &found, &["origin", "echo", "workers"]);
+    compare("bindings/go/options.go", &found, &["origin", "echo", "ipv6_only", "workers"]);
 }
 
 #[test]

@@ -2,9 +2,13 @@
 
 mod peer;
 
-use std::{io::ErrorKind, net::TcpListener, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    time::Duration,
+};
 
-use chat::{Config, Error, Kind};
+use chat::{Config, Error, Event, Kind, Server};
 use peer::{PATIENCE, Peer, host::server};
 
 #[test]
@@ -46,6 +50,68 @@ fn one_server_listens_on_several_addresses_of_both_families() {
     for addr in addrs {
         TcpListener::bind(addr).expect("each port is free");
     }
+}
+
+/// The address of a server's loopback in a family, for a server that listens on every address.
+fn loopback(ip: &str, server: &Server) -> SocketAddr {
+    SocketAddr::new(ip.parse().unwrap(), server.local_addr().port())
+}
+
+#[test]
+fn every_address_of_ipv6_is_every_address_of_ipv4_too_unless_it_is_told_not_to() {
+    for every in ["[::]:0", ":0"] {
+        let server = Config::new().listen(every).event_queue(10).start().unwrap();
+        for ip in ["127.0.0.1", "::1"] {
+            let mut client = Peer::join(loopback(ip, &server), "/");
+            client.is_served();
+            let events = server.next_events(PATIENCE).unwrap();
+            let Event::Connected { request, .. } = &events[0] else { panic!("{events:?}") };
+            // Not an IPv4 address in the form of IPv6.
+            assert_eq!(request.addr.ip().to_string(), ip);
+            client.leave();
+            while !matches!(
+                server.next_events(PATIENCE).unwrap()[..],
+                [.., Event::Disconnected { .. }]
+            ) {}
+        }
+    }
+    let server = Config::new().listen("[::]:0").ipv6_only(true).start().unwrap();
+    Peer::join(loopback("::1", &server), "/").is_served();
+    let ipv4 = TcpStream::connect(loopback("127.0.0.1", &server));
+    assert_eq!(ipv4.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn an_ipv4_address_with_the_same_port_leaves_ipv6_to_the_other() {
+    let port = server().local_addr().port();
+    for other in ["0.0.0.0", "127.0.0.1"] {
+        let mut config = Config::new();
+        config.listen(format!("[::]:{port}")).listen(format!("{other}:{port}"));
+        let server = config.start().unwrap();
+        for ip in ["127.0.0.1", "::1"] {
+            Peer::join(loopback(ip, &server), "/").is_served();
+        }
+        server.stop(Duration::ZERO).unwrap_or_default();
+    }
+}
+
+#[test]
+fn a_name_is_all_its_addresses_with_one_port() {
+    let server = Config::new().listen("localhost:0").start().unwrap();
+    let known: Vec<_> = ("localhost", 0).to_socket_addrs().unwrap().map(|addr| addr.ip()).collect();
+    assert!(!server.local_addrs().is_empty());
+    for addr in server.local_addrs() {
+        assert_eq!(addr.port(), server.local_addr().port());
+        assert!(known.contains(&addr.ip()), "{addr}");
+        Peer::join(*addr, "/").is_served();
+    }
+    assert!(server.local_addrs().iter().any(|addr| addr.ip() == Ipv4Addr::LOCALHOST));
+
+    let error = Config::new().listen("nobody.invalid:0").start().unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("nobody.invalid:0") && text.contains("lookup"), "{text}");
+    let Error::Listen { source, .. } = error else { panic!("{text}") };
+    assert_eq!(source.kind(), ErrorKind::AddrNotAvailable);
 }
 
 #[test]

@@ -114,6 +114,7 @@ func configure(c *C.chat_config, o *Options) error {
 	for _, origin := range o.Origins {
 		s.check("origin", C.chat_config_add_origin(c, chars(origin), C.size_t(len(origin))))
 	}
+	s.check("ipv6_only", C.chat_config_set_ipv6_only(c, flag(o.IPv6Only)))
 	s.number("workers", o.Workers, func(n uint64) C.chat_status {
 		return C.chat_config_set_workers(c, u32(n))
 	})

@@ -34,10 +34,17 @@ const (
 // that are out of their limits with ErrInvalidArgument and a text that names all of them. Durations
 // are rounded up to whole milliseconds. Sizes are in bytes.
 type Options struct {
-	// Listen are the addresses to listen on: an IP address and a port, such as "127.0.0.1:9001" or
-	// "[::1]:9001". Port 0 takes a free port, which Server.Addr returns. "0.0.0.0" is every address of
-	// IPv4, and "[::]" every address of IPv6 alone: for both, give both. Empty means "127.0.0.1:9001".
+	// Listen are the addresses to listen on, with their ports: an IP address, as in "127.0.0.1:9001" or
+	// "[::1]:9001"; ":9001" for every address of IPv4 and of IPv6; "localhost:9001" for all addresses that
+	// a name has on this machine. Start looks a name up, and waits for the system's resolver. Port 0 takes
+	// a free port, which Server.Addr returns. "0.0.0.0" is every address of IPv4. "[::]" is every address
+	// of IPv6 and of IPv4; of IPv6 alone if an address of IPv4 with the same port is given too, or with
+	// IPv6Only. Empty means "127.0.0.1:9001".
 	Listen []string
+
+	// IPv6Only means that "[::]" is every address of IPv6 alone, so that another program can have the port
+	// for IPv4. False means that it is every address of IPv4 too.
+	IPv6Only bool
 
 	// Workers is how many threads share the connections. Zero means one for each core, and at most
 	// four. At most 256.

@@ -94,9 +94,15 @@ fn size(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Adds an address to listen on: an IP address and a port, such as `127.0.0.1:9001` or
-/// `[::1]:9001`. Port 0 takes a free port, which chat_server_local_addr returns. `0.0.0.0` is every
-/// address of IPv4, and `[::]` every address of IPv6 alone: for both, add both.
+/// Adds an address to listen on, with its port. Port 0 takes a free port, which
+/// chat_server_local_addr returns.
+///
+/// - `127.0.0.1:9001` or `[::1]:9001`: an IP address. `0.0.0.0` is every address of IPv4. `[::]` is
+///   every address of IPv6 and of IPv4; of IPv6 alone if an address of IPv4 with the same port is
+///   added too, or with chat_config_set_ipv6_only.
+/// - `:9001`: every address of IPv4 and of IPv6.
+/// - `localhost:9001`: all addresses that a name has on this machine. chat_server_start looks the
+///   name up, and waits for the system's resolver.
 ///
 /// Default: `127.0.0.1:9001`; the first address that is added replaces it. Statuses:
 /// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
@@ -162,6 +168,20 @@ pub extern "C" fn chat_config_set_busy_poll(
     attempt(|| {
         let time = Duration::from_micros(time_us.into());
         set(config, |config| _ = config.busy_poll(time))
+    })
+}
+
+/// Sets whether `[::]` is every address of IPv6 alone, so that another program can have the port for
+/// IPv4. `ipv6_only` is 0 or 1. Default: 0, which lets it be every address of IPv4 too. Statuses:
+/// CHAT_ERR_INVALID_ARGUMENT for another number.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_ipv6_only(
+    config: Option<&mut chat_config>,
+    ipv6_only: u32,
+) -> chat_status {
+    attempt(|| {
+        let ipv6_only = flag(ipv6_only)?;
+        set(config, |config| _ = config.ipv6_only(ipv6_only))
     })
 }
 

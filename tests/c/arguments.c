@@ -21,6 +21,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_workers(NULL, 1));
   NO_CONFIG(chat_config_set_busy_poll(NULL, 1));
   NO_CONFIG(chat_config_set_echo(NULL, 1));
+  NO_CONFIG(chat_config_set_ipv6_only(NULL, 1));
   NO_CONFIG(chat_config_set_max_connections(NULL, 1));
   NO_CONFIG(chat_config_set_max_handshakes(NULL, 1));
   NO_CONFIG(chat_config_set_max_rooms_per_client(NULL, 1));

@@ -39,7 +39,7 @@ int main(void) {
 
   /* All options that are out of their limits are named at once. */
   config = local_config();
-  CHECK_OK(chat_config_add_listen(config, TEXT("localhost:9001")));
+  CHECK_OK(chat_config_add_listen(config, TEXT("localhost")));
   CHECK_OK(chat_config_add_origin(config, TEXT("example\0org")));
   CHECK_OK(chat_config_set_workers(config, 257));
   CHECK_OK(chat_config_set_busy_poll(config, 1001));

@@ -1,4 +1,4 @@
-/* `[::]` is for IPv6 alone: the same port is free for IPv4, which has its own address. */
+/* `[::]` is for both families. With ipv6_only, or beside an address of IPv4, it is for IPv6 alone. */
 #include "ws.h"
 
 static ws client;
@@ -21,10 +21,20 @@ int main(void) {
   begin();
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
   CHECK_OK(chat_config_add_listen(config, TEXT("[::]:0")));
-  chat_server *six = start(config);
+  chat_server *both = start(config);
   char addr[CHAT_ADDR_SIZE];
-  CHECK_OK(chat_server_local_addr(six, 0, addr, sizeof addr, NULL));
+  CHECK_OK(chat_server_local_addr(both, 0, addr, sizeof addr, NULL));
   uint16_t port = (uint16_t)atoi(strrchr(addr, ':') + 1);
+  CHECK(can_connect("::1", port) && can_connect("127.0.0.1", port));
+  chat_server_free(both);
+
+  config = chat_config_new(CHAT_ABI_VERSION);
+  CHECK_OK(chat_config_add_listen(config, TEXT("[::]:0")));
+  CHECK(chat_config_set_ipv6_only(config, 2) == CHAT_ERR_INVALID_ARGUMENT);
+  CHECK_OK(chat_config_set_ipv6_only(config, 1));
+  chat_server *six = start(config);
+  CHECK_OK(chat_server_local_addr(six, 0, addr, sizeof addr, NULL));
+  port = (uint16_t)atoi(strrchr(addr, ':') + 1);
   CHECK(can_connect("::1", port) && !can_connect("127.0.0.1", port));
 
   int len = snprintf(addr, sizeof addr, "0.0.0.0:%d", port);
@@ -39,5 +49,13 @@ int main(void) {
   chat_server_free(six);
   CHECK(!can_connect("::1", port) && can_connect("127.0.0.1", port));
   chat_server_free(four);
+
+  config = chat_config_new(CHAT_ABI_VERSION);
+  CHECK_OK(chat_config_add_listen(config, addr, (size_t)len));
+  int len6 = snprintf(addr, sizeof addr, "[::]:%d", port);
+  CHECK_OK(chat_config_add_listen(config, addr, (size_t)len6));
+  chat_server *beside = start(config);
+  CHECK(can_connect("::1", port) && can_connect("127.0.0.1", port));
+  chat_server_free(beside);
   return 0;
 }

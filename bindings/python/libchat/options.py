@@ -14,8 +14,13 @@ class Options(TypedDict, total=False):
     """Every option, each with a default that is safe on the open internet. Times are in seconds, sizes in bytes.
 
     Where clients connect:
-        listen: an IP address and a port, or several; port 0 takes a free port. "0.0.0.0" is every address of IPv4,
-            and "[::]" every address of IPv6 alone: for both, give both. Default: "127.0.0.1:9001".
+        listen: where to listen, or several: "127.0.0.1:9001" or "[::1]:9001"; ":9001" for every address of IPv4
+            and of IPv6; "localhost:9001" for all addresses that a name has on this machine (the start waits for
+            the system's resolver). Port 0 takes a free port. "0.0.0.0" is every address of IPv4, "[::]" every
+            address of IPv6 and of IPv4; of IPv6 alone if an address of IPv4 with the same port is given too.
+            Default: "127.0.0.1:9001".
+        ipv6_only: whether "[::]" is every address of IPv6 alone, so that another program can have the port for
+            IPv4. Default: False.
         origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, may
             always connect. Pages of other origins get HTTP 403. Default: no origin.
         workers: how many threads share the connections, up to 256. Default: 0, which means one for each core,
@@ -76,6 +81,7 @@ class Options(TypedDict, total=False):
 
     listen: Union[str, Iterable[str]]
     origin: Union[str, Iterable[str]]
+    ipv6_only: bool
     workers: int
     busy_poll: float
     echo: bool

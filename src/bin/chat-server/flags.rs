@@ -24,9 +24,14 @@ pub(crate) struct Flags {
     #[arg(short, long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 
-    /// Address to listen on; repeat for several. Port 0 takes a free one
+    /// Address to listen on, such as 127.0.0.1:9001, localhost:9001, or :9001 for every address; repeat
+    /// for several. Port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = Config::DEFAULT_LISTEN)]
     pub(crate) listen: Vec<String>,
+
+    /// Let [::] be every address of IPv6 alone, not of IPv4 too
+    #[arg(long)]
+    ipv6_only: bool,
 
     /// Threads that share the connections; 0: one for each core, and at most four
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
@@ -148,6 +153,7 @@ impl Flags {
             config.outbox_size(bytes(size));
         }
         config
+            .ipv6_only(self.ipv6_only)
             .workers(self.workers)
             .busy_poll(self.busy_poll)
             .echo(self.echo)

@@ -62,17 +62,43 @@ fn the_help_names_every_option() {
     }
 }
 
-#[test]
-fn events_are_logged_if_they_may_wait() {
-    let mut server = Running::start(&["--listen", "127.0.0.1:0", "--event-queue", "100"]);
-    let mut client = Peer::join(server.address(), "/rooms/tea");
-    client.say("salut");
-    assert_eq!(client.text(), "salut");
+/// What the program logs of a chat with secrets in the query, a header and a message.
+fn log_of_a_chat(flags: &[&str]) -> String {
+    let flags = [&["--listen", "127.0.0.1:0", "--event-queue", "100"], flags].concat();
+    let mut server = Running::start(&flags);
+    let addr = server.address();
+    let origin = format!("Origin: http://{addr}");
+    let mut client = Peer::connect(addr);
+    let lines = ["Cookie: session=secret-cookie", &origin];
+    assert_eq!(client.upgrade("/rooms/tea?token=secret-query", &lines).status, 101);
+    client.say("secret\ntext");
+    assert_eq!(client.text(), "secret\ntext");
     client.leave();
     server.signal("-TERM");
     let (status, log) = server.end();
     assert_eq!(status, Some(0), "{log}");
-    for event in ["Connected", "salut"] {
-        assert!(log.contains(event), "{event} in {log}");
+    log
+}
+
+#[test]
+fn an_event_is_one_line_of_fields_without_secrets_unless_they_are_asked_for() {
+    let log = log_of_a_chat(&[]);
+    let lines: Vec<_> = log.lines().map(|line| line.split_once("chat_server::events: ")).collect();
+    let lines: Vec<_> = lines.into_iter().flatten().map(|(_, line)| line).collect();
+    let [connected, message, disconnected, stopped] = &lines[..] else { panic!("{log}") };
+    assert!(connected.starts_with("connected client="), "{log}");
+    for field in ["room=\"tea\"", "addr=127.0.0.1:", "origin=\"http://127.0.0.1:"] {
+        assert!(connected.contains(field), "{field} in {log}");
+    }
+    assert!(message.contains("room=\"tea\" offset=1 kind=\"text\" bytes=11"), "{log}");
+    assert!(disconnected.contains("code=1000 reason="), "{log}");
+    assert_eq!(*stopped, "stopped");
+    assert!(!log.contains("secret"), "{log}");
+
+    let log = log_of_a_chat(&["--event-contents"]);
+    for secret in
+        ["token=secret-query", "cookie: session=secret-cookie", "contents=\"secret\\ntext\""]
+    {
+        assert!(log.contains(secret), "{secret} in {log}");
     }
 }

@@ -54,7 +54,7 @@ fn one_server_listens_on_several_addresses_of_both_families() {
 
 /// The address of a server's loopback in a family, for a server that listens on every address.
 fn loopback(ip: &str, server: &Server) -> SocketAddr {
-    SocketAddr::new(ip.parse().unwrap(), server.local_addr().port())
+    SocketAddr::new(ip.parse().expect("an address"), server.local_addr().port())
 }
 
 #[test]

@@ -116,10 +116,14 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     publish_timeout: Duration,
 
-    /// How many events (clients that connect and disconnect, messages) may wait to be logged; 0: no
-    /// events are logged
+    /// How many events (clients that connect and disconnect, messages) may wait to be logged, each as a
+    /// line without secrets; 0: no events are logged
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) event_queue: usize,
+
+    /// Log what clients send, too: queries, headers (cookies!) and the contents of messages
+    #[arg(long, requires = "event_queue")]
+    pub(crate) event_contents: bool,
 
     /// How long clients may take to answer the close when the server stops. Docker kills after 10s
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]

@@ -1,6 +1,7 @@
 //! The standalone server: flags, log lines and signals around the library's public API.
 
 mod descriptors;
+mod events;
 mod flags;
 mod log;
 mod output;
@@ -123,7 +124,8 @@ fn run(
     for addr in server.local_addrs() {
         stdout.print(&format!("listening on ws://{addr}/\n"));
     }
-    let logging = (flags.event_queue > 0).then(|| log_events(server.handle())).transpose();
+    let log = || log_events(server.handle(), flags.event_contents);
+    let logging = (flags.event_queue > 0).then(log).transpose();
     let logging = logging.map_err(|error| no_thread(&error))?;
     let ended = watch_end(server.handle()).map_err(|error| no_thread(&error))?;
     runtime.block_on(serve(&server, &mut signals, ended, flags.drain));
@@ -183,13 +185,11 @@ fn watch_end(handle: Handle) -> io::Result<oneshot::Receiver<()>> {
 }
 
 /// Logs events until the server has stopped; then the channel ends.
-fn log_events(handle: Handle) -> io::Result<Receiver<()>> {
+fn log_events(handle: Handle, with_contents: bool) -> io::Result<Receiver<()>> {
     let (logging, logged) = channel();
     threads::spawn("log events", move || {
         while let Ok(events) = handle.next_events(Duration::MAX) {
-            for event in events {
-                tracing::info!(?event);
-            }
+            events.iter().for_each(|event| events::log(event, with_contents));
         }
         drop(logging);
     })?;

@@ -5,10 +5,19 @@
 //! A first program, linked with `-lchat -lm -ldl -lpthread`:
 //!
 //! ```c
+//! #define _POSIX_C_SOURCE 200809L // sigwait
 //! #include <libchat.h>
+//! #include <signal.h>
 //! #include <stdio.h>
 //!
 //! int main(void) {
+//!   sigset_t stop; // blocked in all threads, so that sigwait below gets them
+//!   int signal;
+//!   sigemptyset(&stop);
+//!   sigaddset(&stop, SIGINT);
+//!   sigaddset(&stop, SIGTERM);
+//!   sigprocmask(SIG_BLOCK, &stop, NULL);
+//!
 //!   chat_config *config = chat_config_new(CHAT_ABI_VERSION); // listens on 127.0.0.1:9001
 //!   chat_server *server = NULL;
 //!   chat_error *error = NULL;
@@ -19,9 +28,9 @@
 //!     chat_error_free(error);
 //!     return 1;
 //!   }
-//!   puts("chat at ws://127.0.0.1:9001/ - Enter stops it");
-//!   getchar();
-//!   chat_server_stop(server, 5000);
+//!   fprintf(stderr, "chat at ws://127.0.0.1:9001/ - Ctrl-C stops it\n");
+//!   sigwait(&stop, &signal);
+//!   chat_server_stop(server, 5000); // delivers what was sent; clients have 5 s to answer
 //!   chat_server_free(server);
 //!   return 0;
 //! }
@@ -54,7 +63,7 @@
 //! |-----------------------------------|--------------------------------------|-------------------|
 //! | chat_version_, abi_, status_...   | any                                  | no                |
 //! | chat_config_...                   | one at a time for each config        | no                |
-//! | chat_server_start                 | any; the config is only read         | no                |
+//! | chat_server_start                 | any; the config is only read         | to look up names  |
 //! | chat_server_broadcast             | any, also in a handler               | up to             |
 //! | chat_server_publish, _batch       | any, also in a handler               | publish_timeout,  |
 //! | chat_server_send, join, leave,    | any, also in a handler               | if too much waits |

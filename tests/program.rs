@@ -42,14 +42,22 @@ fn a_port_in_use_is_one_clear_line_and_status_1() {
     let address = other.local_addr().unwrap().to_string();
     let output = program(&["--listen", &address]).output().unwrap();
     fails_with(1, &format!("cannot listen on {address}"), &output);
+    fails_with(1, "another program listens there; choose a port with --listen", &output);
 }
 
 #[test]
 fn a_bad_flag_is_one_clear_line_and_status_2() {
     fails_with(2, "'--bogus'", &program(&["--bogus"]).output().unwrap());
+    fails_with(
+        2,
+        "a similar argument exists: '--listen'",
+        &program(&["--lisen", ":0"]).output().unwrap(),
+    );
+    fails_with(2, "[possible values: true, false]", &program(&["--echo", "so"]).output().unwrap());
     fails_with(2, "--outbox-age", &program(&["--outbox-age", "soon"]).output().unwrap());
     fails_with(2, "--workers", &program(&["--workers", "1000"]).output().unwrap());
     fails_with(2, "--listen", &program(&["--listen", "localhost"]).output().unwrap());
+    fails_with(2, "write localhost:9001", &program(&["--listen", "localhost"]).output().unwrap());
 }
 
 #[test]

@@ -77,8 +77,14 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let Error::InvalidConfig(problems) = error else {
-            return Self::new(&error.to_string(), 1);
+        let problems = match error {
+            Error::InvalidConfig(problems) => problems,
+            Error::Listen { ref source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                let text =
+                    format!("{error}: another program listens there; choose a port with --listen");
+                return Self::new(&text, 1);
+            }
+            error => return Self::new(&error.to_string(), 1),
         };
         let flags = problems
             .iter()
@@ -95,9 +101,7 @@ fn start(
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) if error.use_stderr() => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            return Err(Failure::new(line.trim_start_matches("error: "), USAGE));
+            return Err(Failure::new(&in_one_line(&error.to_string()), USAGE));
         }
         Err(help_or_version) => {
             stdout.print(&help_or_version.to_string());
@@ -108,6 +112,13 @@ fn start(
     let (runtime, signals) =
         signals.map_err(|error| Failure::new(&format!("cannot wait for signals: {error}"), 1))?;
     run(&flags, &runtime, signals, stdout)
+}
+
+/// What clap says of a mistake, with its tip or the values that are possible.
+fn in_one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more"));
+    lines.collect::<Vec<_>>().join(", ").trim_start_matches("error: ").to_owned()
 }
 
 fn run(

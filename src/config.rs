@@ -14,7 +14,7 @@ use crate::{
 
 /// The options of a server, and `start`.
 ///
-/// Every option has a default that is safe on the open internet. `start` checks all options and
+/// Every option has a default, and every queue, size and time is bounded by default. `start` checks all options and
 /// names each one that is out of its limits.
 ///
 /// ```

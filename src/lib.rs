@@ -69,7 +69,8 @@
 //!   sends stays in its order.
 //! - Nobody waits for a slow client: what it does not read is kept up to [`Config::outbox_size`] and
 //!   [`Config::outbox_age`], then [`Config::slow_consumer`] decides. It is never skipped silently.
-//! - Everything is bounded; the defaults are safe on the open internet.
+//! - Every queue, size and time is bounded by default. What a server on the open internet needs
+//!   beside that (TLS, limits of rates) is a proxy's in front of it.
 //! - No input of a client or the host panics, and no client can harm another.
 //!
 //! # Features

@@ -4,13 +4,13 @@
 //! receives the answer while it is made. A browser that connects late gets the conversation so far
 //! from the room's history, and then the rest: no token is lost or repeated.
 //!
-//! Run `cargo run --example token_stream`, and open the page that it prints. Enter ends it. The
+//! Run `cargo run --example token_stream`, and open the page that it prints. Ctrl-C ends it. The
 //! addresses of the page and of the chat are arguments:
 //! `cargo run --example token_stream 127.0.0.1:8000 127.0.0.1:9001`.
 
 use std::{
     collections::HashSet,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -18,6 +18,10 @@ use std::{
 };
 
 use chat::{Config, Error, Event, Handle, Kind, Server};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
 
 const PAGE: &str = include_str!("token_stream.html");
 /// How many messages of a conversation are kept for browsers that connect late.
@@ -31,8 +35,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pages = TcpListener::bind(address("127.0.0.1:8000"))?;
     let site = pages.local_addr()?;
     let server = start(&address("127.0.0.1:9001"), pages)?;
-    println!("open http://{site}/#conversation - Enter ends it");
-    io::stdin().read_line(&mut String::new())?;
+    println!("open http://{site}/#conversation - Ctrl-C ends it");
+    Signals::new([SIGINT, SIGTERM])?.forever().next();
     server.stop(Duration::from_secs(5))?;
     Ok(())
 }
@@ -42,9 +46,11 @@ pub(crate) fn start(
     listen: &str,
     pages: TcpListener,
 ) -> Result<Server, Box<dyn std::error::Error>> {
+    let site = pages.local_addr()?;
     let server = Config::new()
         .listen(listen)
-        .origin(format!("http://{}", pages.local_addr()?))
+        .origin(format!("http://{site}"))
+        .origin(format!("http://localhost:{}", site.port()))
         .history_messages(HISTORY)
         .event_queue(10_000)
         .start()?;

@@ -82,7 +82,11 @@ impl Binding<'_> {
     fn all_at_once(&self, ips: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
         let mut opened = Vec::with_capacity(ips.len());
         let mut absent = None;
-        for ip in ips {
+        for (index, ip) in ips.iter().enumerate() {
+            // A file of names may name an address twice.
+            if ips[..index].contains(ip) {
+                continue;
+            }
             match self.socket((*ip, port).into()) {
                 Ok(listener) => {
                     port = listener.local_addr()?.port();
@@ -92,10 +96,12 @@ impl Binding<'_> {
                 Err(error) => return Err(error),
             }
         }
-        match absent {
-            Some(error) if opened.is_empty() => Err(error),
-            _ => Ok(opened),
+        if opened.is_empty() {
+            let none =
+                || io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
+            return Err(absent.unwrap_or_else(none));
         }
+        Ok(opened)
     }
 
     fn socket(&self, addr: SocketAddr) -> io::Result<TcpListener> {
@@ -124,20 +130,11 @@ impl Binding<'_> {
     }
 }
 
-/// Returns the addresses of a name, each once. Waits for the system's resolver.
+/// Returns the addresses of a name. Waits for the system's resolver.
 fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
     let found = (name, 0).to_socket_addrs();
     let found = found.map_err(|error| io::Error::new(io::ErrorKind::AddrNotAvailable, error))?;
-    let mut ips = Vec::new();
-    for addr in found {
-        if !ips.contains(&addr.ip()) {
-            ips.push(addr.ip());
-        }
-    }
-    if ips.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"));
-    }
-    Ok(ips)
+    Ok(found.map(|addr| addr.ip()).collect())
 }
 
 /// Whether the machine lacks an address, or a whole family.
@@ -193,14 +190,16 @@ mod tests {
         let here: IpAddr = [127, 0, 0, 1].into();
         let also_here: IpAddr = [127, 0, 0, 2].into();
         let elsewhere: IpAddr = [192, 0, 2, 1].into();
-        let opened = binding.all(&[elsewhere, here, also_here], 0).unwrap();
+        let opened = binding.all(&[elsewhere, here, also_here, here], 0).unwrap();
         let addrs: Vec<_> = opened.iter().map(|one| one.local_addr().unwrap()).collect();
         assert_eq!(addrs[0].ip(), here);
         // All have the port that was free.
         assert_eq!(addrs[1], (also_here, addrs[0].port()).into());
         assert_eq!(addrs.len(), 2);
-        let error = binding.all(&[elsewhere], 0).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        for none in [&[elsewhere][..], &[]] {
+            let error = binding.all(none, 0).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        }
         // One that is in use is never left out.
         let error = binding.all(&[elsewhere, also_here], addrs[0].port()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);

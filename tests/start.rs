@@ -75,6 +75,11 @@ fn every_address_of_ipv6_is_every_address_of_ipv4_too_unless_it_is_told_not_to()
             ) {}
         }
     }
+    // Port 0 is no port that both have.
+    let server = Config::new().listen("127.0.0.1:0").listen("[::]:0").start().unwrap();
+    let port = server.local_addrs()[1].port();
+    Peer::join(SocketAddr::from(([127, 0, 0, 1], port)), "/").is_served();
+
     let server = Config::new().listen("[::]:0").ipv6_only(true).start().unwrap();
     Peer::join(loopback("::1", &server), "/").is_served();
     let ipv4 = TcpStream::connect(loopback("127.0.0.1", &server));

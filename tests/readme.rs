@@ -10,21 +10,24 @@ mod support;
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use peer::Peer;
+use peer::{Peer, eventually};
 use support::{C_FLAGS, LINK_FLAGS, ROOT, compiler, missing, native, python, run, shared};
 
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// A `bind` that takes a free port in place of 9001.
+/// A `bind` that takes a free port in place of 9001, and a `listen` that writes the port into a file.
 const BIND: &str = r#"
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +36,16 @@ int bind(int fd, const struct sockaddr *addr, socklen_t len) {
   if (in.sin_family != AF_INET || in.sin_port != htons(9001)) return (int)syscall(SYS_bind, fd, addr, len);
   in.sin_port = 0;
   return (int)syscall(SYS_bind, fd, &in, sizeof in);
+}
+
+int listen(int fd, int backlog) {
+  struct sockaddr_in in = {0};
+  socklen_t len = sizeof in;
+  if (syscall(SYS_listen, fd, backlog) || getsockname(fd, (struct sockaddr *)&in, &len)) return -1;
+  FILE *file = fopen(getenv("PORT_FILE"), "w");
+  if (!file) return -1;
+  fprintf(file, "%d\n", ntohs(in.sin_port));
+  return fclose(file);
 }
 "#;
 
@@ -56,7 +69,10 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// A program that runs; it is killed if a test fails.
-struct Program(Child);
+struct Program {
+    child: Child,
+    port_file: PathBuf,
+}
 
 impl Program {
     fn start(command: &mut Command, name: &str) -> Self {
@@ -64,41 +80,57 @@ impl Program {
         let library = source.with_extension("so");
         fs::write(&source, BIND).unwrap();
         run(compiler("CC", "cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]));
+        let port_file = source.with_extension("port");
+        _ = fs::remove_file(&port_file);
         command.env_remove("LD_LIBRARY_PATH").env("LD_PRELOAD", library);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        Self(command.spawn().unwrap_or_else(|error| panic!("{}", missing(command, &error))))
+        command.env("PORT_FILE", &port_file).stdout(Stdio::piped());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{}", missing(command, &error)));
+        Self { child, port_file }
+    }
+
+    /// Returns the address that it listens on.
+    fn addr(&self) -> SocketAddr {
+        let mut port = String::new();
+        eventually("it listens", || {
+            port = fs::read_to_string(&self.port_file).unwrap_or_default();
+            port.ends_with('\n')
+        });
+        SocketAddr::from(([127, 0, 0, 1], port.trim().parse().unwrap()))
     }
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(self.child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         line
+    }
+
+    /// Chats with it, whatever else it says, and interrupts it: then it ends cleanly, and tells the client.
+    fn serves_until_ctrl_c(&mut self) {
+        let mut client = Peer::join(self.addr(), "/");
+        client.say("salut");
+        while client.text() != "salut" {}
+        run(Command::new("kill").args(["-INT", &self.child.id().to_string()]));
+        assert_eq!(client.until_closed().1, 1001);
+        client.answer_close(1001);
+        assert!(self.child.wait().unwrap().success(), "Ctrl-C stops it cleanly");
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
 }
 
-#[test]
-fn the_c_program_runs_until_enter_and_is_that_of_the_header() {
-    let source = folder("c").join("first.c");
-    let program = folder("c").join("first");
-    let text = the_block("README.md", "c");
-    fs::write(&source, &text).unwrap();
-    // As the README builds it, with the archive of this build.
-    let [build] = &blocks("README.md", "sh")
-        .into_iter()
-        .filter(|block| block.contains("cc "))
-        .collect::<Vec<_>>()[..]
-    else {
-        panic!("one block of the README builds the C program")
-    };
+/// Compiles a program of a document with the flags of the block that builds it there, with the archive of this build.
+fn build_c(document: &str, text: &str, name: &str) -> PathBuf {
+    let source = folder(name).join(format!("{name}.c"));
+    let program = folder(name).join(name);
+    fs::write(&source, text).unwrap();
+    let build = blocks(document, "sh").into_iter().find(|block| block.contains("\ncc -I")).unwrap();
     assert!(build.starts_with("cargo build --release --lib --no-default-features\n"), "{build}");
-    let (_, flags) = build.split_once("\ncc ").unwrap();
+    let flags = build.lines().find_map(|line| line.strip_prefix("cc ")).unwrap();
     let mut command = compiler("CC", "cc");
     command.args(C_FLAGS);
     for flag in flags.split_whitespace() {
@@ -111,13 +143,30 @@ fn the_c_program_runs_until_enter_and_is_that_of_the_header() {
     }
     assert!(LINK_FLAGS.iter().all(|flag| flags.contains(flag)), "{flags}");
     run(&mut command);
-    let mut program = Program::start(&mut Command::new(program), "c");
-    assert_eq!(program.0.stdin.take().unwrap().write(b"\n").unwrap(), 1);
-    assert_eq!(program.line(), "chat at ws://127.0.0.1:9001/ - Enter stops it\n");
-    assert!(program.0.wait().unwrap().success());
+    program
+}
+
+#[test]
+fn the_c_programs_run_until_ctrl_c_and_the_first_is_that_of_the_header() {
+    let first = the_block("README.md", "c");
+    let [same, greet] = <[_; 2]>::try_from(blocks("bindings/c/README.md", "c")).unwrap();
+    assert_eq!(first, same, "the first program of bindings/c/README.md is another one");
+    for (document, text, name) in
+        [("README.md", &first, "first"), ("bindings/c/README.md", &greet, "greet")]
+    {
+        let program = build_c(document, text, name);
+        let mut program = Program::start(&mut Command::new(program), name);
+        if name == "greet" {
+            let mut client = Peer::join(program.addr(), "/");
+            let own = client.stream.local_addr().unwrap();
+            assert_eq!(client.text(), format!("{own} has connected"));
+            client.leave();
+        }
+        program.serves_until_ctrl_c();
+    }
 
     let header = fs::read_to_string(Path::new(ROOT).join("include/libchat.h")).unwrap();
-    let commented: String = text.lines().map(|line| format!(" * {line}\n")).collect();
+    let commented: String = first.lines().map(|line| format!(" * {line}\n")).collect();
     let commented = commented.replace(" * \n", " *\n");
     assert!(header.contains(&commented), "the first program in the header is another one");
 }
@@ -153,11 +202,7 @@ fn the_python_programs_serve() {
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("LIBCHAT_LIBRARY", shared());
         if document == "README.md" {
             let mut program = Program::start(&mut command, name);
-            let line = program.line();
-            let addr =
-                line.trim().strip_prefix("chat at ws://").and_then(|rest| rest.strip_suffix('/'));
-            let addr = addr.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
-            let mut client = Peer::join(addr, "/?history=1");
+            let mut client = Peer::join(program.addr(), "/?history=1");
             assert_eq!(client.text(), "welcome");
             client.say("salut");
             assert_eq!(client.text(), "salut");
@@ -188,10 +233,8 @@ fn the_rust_program_runs_with_the_line_of_cargo_toml() {
     fs::copy(Path::new(ROOT).join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
     let cargo = env::var("CARGO").unwrap_or_else(|_| env!("CARGO").into());
     let mut command = Command::new(cargo);
-    command.current_dir(&package).args(["run", "--quiet", "--offline", "--target-dir"]);
-    let printed = run(command.arg(package.join("target")));
-    assert!(
-        printed.starts_with("chat at ws://127.0.0.1:") && printed.ends_with("/\n"),
-        "{printed}"
-    );
+    command.current_dir(&package).args(["build", "--quiet", "--offline", "--target-dir"]);
+    run(command.arg(package.join("target")));
+    let mut command = Command::new(package.join("target/debug/first"));
+    Program::start(&mut command, "rust").serves_until_ctrl_c();
 }

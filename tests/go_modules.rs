@@ -237,29 +237,3 @@ fn a_missing_archive_is_named_with_what_to_build_and_found_once_it_is_built() {
     let error = fails(&mut shell(&clone, &named));
     assert!(error.contains("the-named-one"), "{error}");
 }
-
-#[test]
-fn the_module_asks_for_no_newer_go_than_it_says() {
-    let version =
-        |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
-    let modules = run(Command::new("go").current_dir(ROOT).args([
-        "list",
-        "-m",
-        "-f",
-        "{{.Path}} {{.GoVersion}}",
-        "all",
-    ]));
-    let modules: Vec<_> = modules.lines().map(|line| line.split_once(' ').unwrap()).collect();
-    let (_, own) = modules.iter().find(|(path, _)| *path == "libchat").unwrap();
-    assert!(modules.len() > 3, "{modules:?}");
-    for (path, asked) in &modules {
-        assert!(version(asked) <= version(own), "{path} asks for Go {asked}, libchat for {own}");
-    }
-    let (said, _) = own.rsplit_once('.').unwrap();
-    for document in [README, "bindings/go/doc.go"] {
-        let text = fs::read_to_string(Path::new(ROOT).join(document)).unwrap();
-        assert!(text.contains(&format!("Go {said}")), "{document} does not say Go {said}");
-    }
-    // `vet` compiles the language of that version alone, and refuses what the standard library had not then.
-    support::go(&["vet", "./..."]);
-}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"html"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -97,12 +99,16 @@ func TestOnlyVisibleNamesAndShortTextAreTaken(t *testing.T) {
 	expect(t, conn, line{strings.Repeat("<", maxName), longest})
 }
 
-func TestCtrlCDeliversWhatWasSaidAndTheCookieIsInNoLog(t *testing.T) {
+func TestCtrlCWaitsForTheClientsAndTheCookieIsInNoLog(t *testing.T) {
 	p := start(t, "127.0.0.1")
 	b := p.browser(t, "127.0.0.1")
 	conn := b.chat(t, "ana")
+	if _, status, err := b.open("http://elsewhere.example"); err == nil || status != http.StatusForbidden {
+		t.Fatal(status, err)
+	}
 	say(t, conn, websocket.TextMessage, "last words")
 	expect(t, conn, line{"ana", "last words"})
+	conn.SetCloseHandler(func(int, string) error { return nil }) // The answer takes its time.
 	if err := p.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +118,14 @@ func TestCtrlCDeliversWhatWasSaidAndTheCookieIsInNoLog(t *testing.T) {
 	}
 	if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
 		t.Error("at the end:", err)
+	}
+	conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := conn.NetConn().Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("it did not wait for the answer:", err)
+	}
+	answer := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+	if err := conn.WriteControl(websocket.CloseMessage, answer, time.Now().Add(patience)); err != nil {
+		t.Error(err)
 	}
 	if err := p.Wait(); err != nil {
 		t.Error("the program:", err)

@@ -11,6 +11,7 @@
 //
 //	import (
 //		"context"
+//		"fmt"
 //		"log"
 //		"os"
 //		"os/signal"
@@ -23,33 +24,43 @@
 //		if err != nil {
 //			log.Fatal(err)
 //		}
-//		log.Printf("chat at ws://%s/", server.Addr())
-//		stop, _ := signal.NotifyContext(context.Background(), os.Interrupt)
-//		<-stop.Done()
+//		fmt.Printf("chat at ws://%s/ - Ctrl-C stops it\n", server.Addr())
+//		if _, err := server.Publish("lobby", chat.Text, []byte("welcome")); err != nil { // for ?history=1
+//			log.Fatal(err)
+//		}
+//
+//		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+//		server.Wait(ctx) // until Ctrl-C, or until the server has failed
+//		stop()           // a second Ctrl-C ends the program at once
 //		if err := server.Shutdown(context.Background()); err != nil {
-//			log.Print(err)
+//			log.Fatal(err)
 //		}
 //	}
+//
+// A client that connects to ws://127.0.0.1:9001/?history=1 gets the welcome.
+//
+// The folder examples/signin has a larger program: a net/http server with a chat behind its sign-in, on
+// one port.
 //
 // # Building
 //
 // The server is a Rust library with a C interface, which is linked into the Go program. A build needs
-// cgo, a C compiler and libchat.a. In a clone of libchat, with Rust and Go:
+// Go 1.24, cgo, a C compiler and libchat.a. In a clone of libchat, with Rust:
 //
 //	cargo build --release --lib --no-default-features
-//	export CGO_LDFLAGS="-L$PWD/target/release"
-//	go test ./bindings/go
+//	go run ./bindings/go/examples/signin
 //
-// A program in another module names the clone in its go.mod, and is built with the same variable:
+// A program in another module names the clone in its go.mod:
 //
 //	go mod edit -require=libchat@v0.0.0 -replace=libchat=/path/to/libchat
-//	CGO_LDFLAGS="-L/path/to/libchat/target/release" go build
+//	go build
 //
-// The archive becomes part of the program, which needs no other file of libchat to run. Go does not
-// notice a changed archive: after a new build of libchat, build with `go build -a`, or put the
-// archive into a folder with another name.
+// The archive is looked for in the folders of CGO_LDFLAGS (-L/path/to/folder), in target/release of the
+// clone, and in bindings/go/archive. A copy in the last folder is vendored by `go mod vendor`. The
+// archive becomes part of the program, which needs no other file of libchat to run. Go does not
+// notice a changed archive in the first two: after a new build of libchat, build with `go build -a`.
 //
-// If libchat is installed and pkg-config finds its libchat.pc, no variable is needed:
+// If libchat is installed and pkg-config finds its libchat.pc, the program is linked with that:
 //
 //	go build -tags libchat_pkgconfig
 //

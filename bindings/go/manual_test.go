@@ -16,7 +16,7 @@ func TestTheManualsFirstProgramCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, after, found := strings.Cut(string(manual), "# A first program\n")
-	text, _, ended := strings.Cut(after, "\n// # ")
+	text, _, ended := strings.Cut(after, "\n// A client")
 	if !found || !ended {
 		t.Fatal("doc.go has no first program")
 	}
@@ -28,6 +28,13 @@ func TestTheManualsFirstProgramCompiles(t *testing.T) {
 	formatted, err := format.Source([]byte(source))
 	if err != nil || string(formatted) != source {
 		t.Errorf("not as gofmt writes it: %v\n%s", err, source)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), "```go\n"+source+"```\n") {
+		t.Error("the first program of README.md is another one")
 	}
 	file := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,7 +20,8 @@ var wrong = map[string]struct {
 	option string // The server's word for it.
 	values []any
 }{
-	"Listen":            {"listen", []any{[]string{"localhost:0"}, []string{""}, []string{"a\xff"}}},
+	"Listen":            {"listen", []any{[]string{"localhost"}, []string{""}, []string{"a\xff"}}},
+	"IPv6Only":          {},
 	"Workers":           {"workers", []any{-1, 257, math.MaxInt}},
 	"BusyPoll":          {"busy_poll", durations(1001*time.Microsecond, math.MaxInt64)},
 	"NoEcho":            {},
@@ -78,9 +80,26 @@ func TestEveryOptionOutOfItsLimitsIsNamed(t *testing.T) {
 	}
 }
 
+func TestEveryAddressOfIPv6IsEveryAddressOfIPv4UnlessIPv6Only(t *testing.T) {
+	for _, only := range []bool{false, true} {
+		server := start(t, chat.Options{Listen: []string{"[::]:0"}, IPv6Only: only})
+		for _, ip := range []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback} {
+			addr := &net.TCPAddr{IP: ip, Port: server.Addr().(*net.TCPAddr).Port}
+			conn, err := net.DialTimeout("tcp", addr.String(), patience)
+			if err == nil {
+				conn.Close()
+			}
+			if refused := only && ip.To4() != nil; (err != nil) != refused {
+				t.Errorf("%s with IPv6Only %t: %v", addr, only, err)
+			}
+		}
+	}
+}
+
 func TestEveryOptionMayBeSet(t *testing.T) {
 	server := start(t, chat.Options{
 		Listen:           []string{"127.0.0.1:0"},
+		IPv6Only:         true,
 		Workers:          2,
 		BusyPoll:         time.Millisecond,
 		NoEcho:           true,

@@ -108,7 +108,8 @@ pub(crate) fn missing(command: &Command, error: &io::Error) -> String {
         "cc" | "gcc" => ": install a C compiler (Debian: apt-get install gcc)",
         "c++" | "g++" => ": install a C++ compiler (Debian: apt-get install g++)",
         "nm" => ": install the binary utilities (Debian: apt-get install binutils)",
-        "go" => ": install Go 1.26 or later (https://go.dev/dl)",
+        "go" => ": install Go 1.24 or later (https://go.dev/dl)",
+        "git" => ": install git (Debian: apt-get install git)",
         "python3" => {
             ": install Python 3.9 or later with venv (Debian: apt-get install python3-venv)"
         }

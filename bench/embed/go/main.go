@@ -100,7 +100,9 @@ func main() {
 	start := make(chan struct{})
 	for number := range goroutines {
 		ready.Add(1)
-		done.Go(func() {
+		done.Add(1)
+		go func() {
+			defer done.Done()
 			pending := make([]chat.Message, batch)
 			for i := range pending {
 				pending[i] = chat.Message{Room: "lobby", Kind: chat.Text, Data: newPayload(uint32(number), size)}
@@ -115,7 +117,7 @@ func main() {
 					log.Fatal(err)
 				}
 			}
-		})
+		}()
 	}
 	ready.Wait()
 	var before, after runtime.MemStats

@@ -1,149 +1,183 @@
-// Command signin is a web program with a chat inside. A user who has signed in to the web program may
-// chat, under the same name.
+// Command signin is a web program with a chat inside, on one port. Who has signed in to the web program
+// may chat, under the same name.
 //
 //	go run ./bindings/go/examples/signin
 //
-// The program signs a cookie. The browser sends the cookie to the chat too, since cookies hold for all
-// ports of a host. The chat asks the program about each client, and the program checks the cookie.
+// The program hands requests for /chat/ to the chat's own port, which only this machine reaches. The
+// chat asks the program about each client, and the program looks at the client's cookie. It also asks
+// about each message, and the program writes the author's name into it.
 package main
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
+	_ "embed"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"html/template"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	chat "libchat/bindings/go"
 )
 
-const cookieName = "session"
+const (
+	maxName = 64   // Bytes.
+	maxText = 4096 // Bytes.
+)
 
-// signer makes signed cookies and checks them.
-type signer struct{ key []byte }
+//go:embed page.html
+var pageText string
 
-func (s signer) sign(name string) string {
-	mac := hmac.New(sha256.New, s.key)
-	mac.Write([]byte(name))
-	return hex.EncodeToString([]byte(name)) + "." + hex.EncodeToString(mac.Sum(nil))
-}
+var page = template.Must(template.New("page").Parse(pageText))
 
-// name returns the name under which the user signed in, and whether the user did.
-func (s signer) name(request *http.Request) (string, bool) {
-	cookie, err := request.Cookie(cookieName)
-	if err != nil {
-		return "", false
-	}
-	encoded, _, _ := strings.Cut(cookie.Value, ".")
-	name, err := hex.DecodeString(encoded)
-	return string(name), err == nil && hmac.Equal([]byte(s.sign(string(name))), []byte(cookie.Value))
-}
-
-var page = template.Must(template.New("page").Parse(`<!doctype html><title>Chat</title>
-{{if .Name}}<p>You are {{.Name}}.</p><ul id=log></ul><form id=say><input id=text autofocus></form><script>
-const chat = new WebSocket("ws://" + location.hostname + ":{{.Port}}/")
-chat.onmessage = e => { const li = document.createElement("li"); li.textContent = e.data; log.append(li) }
-chat.onclose = e => { const li = document.createElement("li"); li.textContent = "closed " + e.reason; log.append(li) }
-say.onsubmit = e => { e.preventDefault(); chat.send(text.value); text.value = "" }
-</script>{{else}}<form method=post action=/login><input name=name placeholder="your name" maxlength=64 autofocus></form>{{end}}`))
-
-// web returns the handler of the program's own pages.
-func web(sessions signer, port int) http.Handler {
+// web returns the handler of the one port: the program's own pages, and the chat.
+func web(users *sessions, chatAddr net.Addr) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		name, _ := sessions.name(r)
-		if err := page.Execute(w, map[string]any{"Name": name, "Port": port}); err != nil {
-			log.Print(err)
-		}
+		w.Header().Set("Cache-Control", "no-store")
+		_ = page.Execute(w, users.name(r.Header)) // An error here is that the browser has left.
 	})
-	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimSpace(r.FormValue("name"))
-		if name == "" || len(name) > 64 {
-			http.Error(w, "a name has 1 to 64 bytes", http.StatusBadRequest)
+	mux.HandleFunc("POST /signin", func(w http.ResponseWriter, r *http.Request) {
+		// A page of another site must not sign anybody in.
+		if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host {
+			http.Error(w, "sign in on the page of this program", http.StatusForbidden)
 			return
 		}
+		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+		name := strings.TrimSpace(r.PostFormValue("name"))
+		isHidden := func(r rune) bool { return !unicode.IsPrint(r) }
+		if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, isHidden) {
+			http.Error(w, fmt.Sprintf("a name has 1 to %d bytes, all visible", maxName), http.StatusBadRequest)
+			return
+		}
+		// Here a real program checks a password.
 		http.SetCookie(w, &http.Cookie{
-			Name: cookieName, Value: sessions.sign(name), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+			Name: cookieName, Value: users.begin(name), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		})
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: chatAddr.String()})
+		// The chat lets pages of its own host in, and this is the host that the browser knows.
+		r.Out.Host = r.In.Host
+		r.SetXForwarded()
+	}}
+	mux.Handle("GET /chat/", http.StripPrefix("/chat", proxy))
 	return mux
 }
 
-// admit decides on a client.
-func admit(server *chat.Server, sessions signer, asked chat.EventConnectRequest) error {
-	name, ok := sessions.name(&http.Request{Header: asked.HTTPHeader()})
-	if !ok {
-		return server.Reject(asked.Client, http.StatusUnauthorized, "sign in first", nil)
-	}
-	if err := server.SetIdentity(asked.Client, name); err != nil {
-		return err
-	}
-	return server.Accept(asked.Client)
+// line is a message as the page gets it. From is empty if the program itself has written it.
+type line struct {
+	From string `json:"from"`
+	Text string `json:"text"`
 }
 
-// host runs the chat until the context is done or the server has stopped.
-func host(ctx context.Context, server *chat.Server, sessions signer) {
-	for event, err := range server.Events(ctx) {
-		if err != nil {
-			return
+func (l line) bytes() []byte {
+	text, _ := json.Marshal(l) // Two strings cannot fail.
+	return text
+}
+
+// decide answers what the chat asks and tells.
+func decide(server *chat.Server, users *sessions, event chat.Event) error {
+	switch event := event.(type) {
+	case chat.EventConnectRequest:
+		name := users.name(event.HTTPHeader())
+		if name == "" {
+			return server.Reject(event.Client, http.StatusUnauthorized, "sign in first", nil)
 		}
-		switch event := event.(type) {
-		case chat.EventConnectRequest:
-			// The client may have left meanwhile: keep running.
-			if err := admit(server, sessions, event); err != nil {
-				log.Print("client ", event.Client, ": ", err)
-			}
-		case chat.EventConnected:
-			server.Broadcast(chat.Text, []byte(event.Identity+" has come"))
-		case chat.EventDisconnected:
-			if event.Identity != "" {
-				server.Broadcast(chat.Text, []byte(event.Identity+" has left"))
-			}
+		if err := server.SetIdentity(event.Client, name); err != nil {
+			return err
+		}
+		return server.Accept(event.Client)
+	case chat.EventMessageRequest:
+		if event.Kind != chat.Text || len(event.Data) > maxText {
+			refused := line{Text: fmt.Sprintf("Not sent: a message is text of at most %d bytes.", maxText)}
+			return errors.Join(server.Refuse(event.Decision), server.Send(event.Client, chat.Text, refused.bytes()))
+		}
+		signed := line{event.Identity, string(event.Data)}
+		return server.AllowChanged(event.Decision, chat.Text, signed.bytes())
+	case chat.EventConnected:
+		return server.Broadcast(chat.Text, line{Text: event.Identity + " has come"}.bytes())
+	case chat.EventDisconnected:
+		if event.Identity != "" {
+			return server.Broadcast(chat.Text, line{Text: event.Identity + " has left"}.bytes())
 		}
 	}
+	return nil
+}
+
+// run serves until the context is done, or a server fails.
+func run(ctx context.Context, listen string) error {
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with -listen", err)
+	}
+	defer listener.Close()
+	server, err := chat.Start(chat.Options{
+		Listen:           []string{"127.0.0.1:0"},
+		AdmissionTimeout: 5 * time.Second,
+		ReviewTimeout:    5 * time.Second,
+		EventQueue:       1024,
+		MaxMessageSize:   8 * maxText, // JSON may write a byte as six.
+	})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	users := &sessions{names: map[string]string{}}
+	go func() {
+		for event, err := range server.Events(context.Background()) {
+			if err == nil {
+				err = decide(server, users, event)
+			}
+			// A client may have left meanwhile, and the server may be stopping.
+			if err != nil && !errors.Is(err, chat.ErrNotFound) && !errors.Is(err, chat.ErrStopped) {
+				log.Print(err)
+			}
+		}
+	}()
+	pages := &http.Server{Handler: web(users, server.Addr()), ReadHeaderTimeout: 5 * time.Second}
+	ended := make(chan error, 2)
+	go func() { ended <- pages.Serve(listener) }()
+	go func() { ended <- server.Wait(context.Background()) }()
+
+	addr := listener.Addr().(*net.TCPAddr)
+	open := addr.String()
+	if addr.IP.IsUnspecified() {
+		open = fmt.Sprintf("localhost:%d", addr.Port)
+	}
+	fmt.Printf("open http://%s/ in two browsers; Ctrl-C ends the program\n", open)
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// The chat first: its clients are connected through the pages' server.
+	if stopped := server.Shutdown(drain); errors.Is(stopped, chat.ErrTimedOut) {
+		log.Print("some clients did not answer in time")
+	}
+	return errors.Join(err, pages.Shutdown(drain))
 }
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:8080", "address of the pages")
-	chatListen := flag.String("chat", "127.0.0.1:9001", "address of the chat")
+	listen := flag.String("listen", "127.0.0.1:8080", "the address of the pages and of the chat")
 	flag.Parse()
-	sessions := signer{make([]byte, 32)}
-	rand.Read(sessions.key)
-
-	listener, err := net.Listen("tcp", *listen)
-	if err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // A second Ctrl-C ends the program at once.
+	if err := run(ctx, *listen); err != nil {
 		log.Fatal(err)
-	}
-	server, err := chat.Start(chat.Options{
-		Listen: []string{*chatListen},
-		// The pages come from another port, so their origin is another one.
-		Origins:          []string{"http://" + listener.Addr().String()},
-		AdmissionTimeout: 5 * time.Second,
-		EventQueue:       1024,
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Printf("open http://%s/ in two browsers\n", listener.Addr())
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	pages := &http.Server{Handler: web(sessions, server.Addr().(*net.TCPAddr).Port), ReadHeaderTimeout: 5 * time.Second}
-	go pages.Serve(listener)
-	host(ctx, server, sessions)
-	pages.Close()
-	if err := server.Shutdown(context.Background()); err != nil {
-		log.Print(err)
 	}
 }

@@ -36,7 +36,13 @@ fn no_dependency_asks_for_a_newer_go() {
 fn the_documents_name_the_go_that_the_module_asks_for() {
     let own = own_version();
     let (minor, _) = own.rsplit_once('.').unwrap();
-    for document in ["bindings/go/README.md", "bindings/go/doc.go", "tests/support/mod.rs"] {
+    for document in [
+        "README.md",
+        ".ci/run",
+        "bindings/go/README.md",
+        "bindings/go/doc.go",
+        "tests/support/mod.rs",
+    ] {
         let text = fs::read_to_string(Path::new(ROOT).join(document)).unwrap();
         assert!(text.contains(&format!("Go {minor}")), "{document} does not say Go {minor}");
     }

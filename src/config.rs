@@ -26,6 +26,7 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Config {
     pub(crate) listen: Vec<String>,
+    origins: Vec<String>,
     pub(crate) options: Options,
     /// As the host has set them, if it has: one that is not set follows the other.
     max_message_size: Option<usize>,
@@ -258,13 +259,29 @@ impl Config {
         self
     }
 
-    /// Adds an origin whose pages may connect, such as `https://example.org`, or `*` for every
-    /// origin. Pages of other origins are answered with HTTP 403. Programs, which send no `Origin`
-    /// header, and pages from the server's own host may always connect.
+    /// Adds an origin whose pages may connect:
     ///
-    /// Default: no origin, so that only these two may connect.
+    /// - `https://app.example` or `https://app.example:8443`: pages of this scheme, host and port. The
+    ///   port of the scheme, as in `https://app.example:443`, may be left out.
+    /// - `https://*.app.example`: pages of all its subdomains, at any depth, and not of `app.example`
+    ///   itself.
+    /// - `http://localhost:*`: pages of this host on every port.
+    /// - `file://` and `null`: pages that were opened from a file; browsers send the one or the other.
+    ///   `null` is also the origin of sandboxed frames, which every site can have.
+    /// - `app://localhost` and the like: pages of apps and extensions, as the browser sends it.
+    /// - `*`: every page.
+    ///
+    /// Programs, which send no `Origin` header, may always connect, and so may pages from the server's
+    /// own host and port: those whose origin names what the request's `Host` header names. A proxy in
+    /// front must pass this header on, with its port (nginx: `proxy_set_header Host $http_host`).
+    ///
+    /// Pages of other origins are answered with HTTP 403, and a text that says what to add. The log has
+    /// it too, at the level info, at most once a second. `start` refuses what is not an origin, such as
+    /// one with a path or a user name, and says why.
+    ///
+    /// Default: no origin, so that only programs and the server's own pages may connect.
     pub fn origin(&mut self, origin: impl Into<String>) -> &mut Self {
-        self.options.origins.push(origin.into());
+        self.origins.push(origin.into());
         self
     }
 
@@ -364,6 +381,7 @@ impl Config {
         } else {
             check.listen(&self.listen)
         };
+        let origins = check.origins(&self.origins);
         let mut options = self.options.clone();
         options.fit_sizes(self.max_message_size, self.outbox_size);
         check.options(&options);
@@ -375,7 +393,7 @@ impl Config {
         if self.handler.is_some() && options.event_queue == 0 {
             options.event_queue = HANDLER_EVENT_QUEUE;
         }
-        Ok(Parts { listen, options, handler: self.handler.clone() })
+        Ok(Parts { listen, origins, options, handler: self.handler.clone() })
     }
 }
 
@@ -385,6 +403,7 @@ impl fmt::Debug for Config {
         options.fit_sizes(self.max_message_size, self.outbox_size);
         f.debug_struct("Config")
             .field("listen", &self.listen)
+            .field("origins", &self.origins)
             .field("options", &options)
             .field("handler", &self.handler.is_some())
             .finish()
@@ -408,7 +427,7 @@ mod tests {
             .unwrap_err();
         let Error::InvalidConfig(problems) = error else { panic!("{error}") };
         let options: Vec<_> = problems.iter().map(|problem| problem.option).collect();
-        let named = ["listen", "workers", "busy_poll", "max_connections", "outbox_size", "origin"];
+        let named = ["listen", "origin", "workers", "busy_poll", "max_connections", "outbox_size"];
         assert_eq!(options, named);
     }
 

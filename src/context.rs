@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     event::{ClientId, EventQueue},
-    log::Throttle,
+    log::{Once, Throttle},
     options::Options,
+    origin::Pattern,
     stats::{Counter, Counters},
 };
 
@@ -13,6 +14,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) options: Options,
+    /// The origins whose pages may connect.
+    pub(crate) origins: Vec<Pattern>,
     pub(crate) counters: Counters,
     pub(crate) events: EventQueue,
     pub(crate) throttles: Throttles,
@@ -24,14 +27,18 @@ pub(crate) struct Throttles {
     pub(crate) slow_consumers: Throttle,
     pub(crate) accept_failures: Throttle,
     pub(crate) refusals: Throttle,
+    pub(crate) foreign_pages: Throttle,
     pub(crate) no_memory: Throttle,
+    pub(crate) proxy_faults: Once,
+    pub(crate) subprotocols: Once,
 }
 
 impl Context {
-    pub(crate) fn new(options: Options) -> Arc<Self> {
+    pub(crate) fn new(options: Options, origins: Vec<Pattern>) -> Arc<Self> {
         let events = EventQueue::new(options.event_queue);
         Arc::new(Self {
             options,
+            origins,
             counters: Counters::default(),
             events,
             throttles: Throttles::default(),

@@ -96,8 +96,10 @@ mod error;
 mod frame;
 mod log;
 mod message;
-mod options;
+mod origin;
 mod stats;
+
+mod options;
 
 mod event;
 

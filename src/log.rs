@@ -4,7 +4,10 @@
 //! was the default of the thread that started it, on all of its threads and in the calls that log.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -65,6 +68,24 @@ impl Throttle {
     }
 }
 
+/// Allows one line in a server's life, for what is so until somebody changes it.
+#[derive(Debug, Default)]
+pub(crate) struct Once {
+    has_passed: AtomicBool,
+}
+
+impl Once {
+    /// Whether the line has not passed yet.
+    pub(crate) fn is_left(&self) -> bool {
+        !self.has_passed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the line may pass: the first call is told so.
+    pub(crate) fn pass(&self) -> bool {
+        self.is_left() && !self.has_passed.swap(true, Ordering::Relaxed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +99,13 @@ mod tests {
         }
         assert_eq!(throttle.pass_at(start + PAUSE), Some(5));
         assert_eq!(throttle.pass_at(start + PAUSE * 2), Some(0));
+    }
+    #[test]
+    fn one_line_passes_in_a_servers_life() {
+        let once = Once::default();
+        assert!(once.is_left());
+        assert!(once.pass());
+        assert!(!once.is_left());
+        assert!(!once.pass());
     }
 }

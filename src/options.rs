@@ -4,7 +4,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{address::ListenAddr, error::Problem};
+use crate::{address::ListenAddr, error::Problem, origin::Pattern};
 
 /// What happens to a slow consumer: a client whose outbox is full or too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,7 +48,6 @@ pub(crate) struct Options {
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
     pub(crate) tcp_keepalive: Duration,
-    pub(crate) origins: Vec<String>,
     pub(crate) history_messages: usize,
     pub(crate) history_size: usize,
     pub(crate) history_age: Duration,
@@ -90,7 +89,6 @@ impl Default for Options {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(10),
             tcp_keepalive: Duration::from_secs(15),
-            origins: Vec::new(),
             history_messages: 100,
             history_size: MIB,
             history_age: Duration::from_secs(60 * 60),
@@ -162,6 +160,18 @@ impl Check {
         listen
     }
 
+    /// Reads the origins whose pages may connect.
+    pub(crate) fn origins(&mut self, configured: &[String]) -> Vec<Pattern> {
+        let mut origins = Vec::new();
+        for origin in configured {
+            match Pattern::parse(origin) {
+                Ok(pattern) => origins.push(pattern),
+                Err(why) => self.problem("origin", format!("{origin:?} is not an origin: {why}")),
+            }
+        }
+        origins
+    }
+
     /// Checks that the host gets events, if it decides on clients or messages.
     pub(crate) fn decisions(&mut self, options: &Options, has_handler: bool) {
         for (option, timeout) in options.decisions() {
@@ -215,14 +225,6 @@ impl Check {
                 self.problem("tcp_keepalive", text);
             }
         }
-        for origin in &options.origins {
-            if !is_origin(origin) {
-                let text = format!(
-                    "{origin:?} is not an origin: write scheme://host or scheme://host:port, or *"
-                );
-                self.problem("origin", text);
-            }
-        }
         self.range("history_messages", options.history_messages, (0, 1_000_000));
         self.range("history_size", options.history_size, (0, 64 * GIB));
         self.range("history_age", options.history_age, (short, DAY * 10_000));
@@ -230,16 +232,6 @@ impl Check {
         self.range("publish_timeout", options.publish_timeout, (Duration::ZERO, DAY));
         self.range("event_queue", options.event_queue, (0, 16 * MIB));
     }
-}
-
-/// Whether a text is `*` or an origin as a browser sends it (RFC 6454, 6.2).
-fn is_origin(text: &str) -> bool {
-    if text == "*" || text == "null" {
-        return true;
-    }
-    let Some((scheme, host)) = text.split_once("://") else { return false };
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    plain(scheme) && plain(host) && !host.contains('/')
 }
 
 #[cfg(test)]

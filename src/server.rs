@@ -31,6 +31,7 @@ use crate::{
     handshake, listener,
     log::Log,
     options::Options,
+    origin::Pattern,
     reactor::{Reactor, Timer},
     rooms::Rooms,
     shard::Shard,
@@ -48,6 +49,7 @@ const HANDLER_STACK: usize = 8 * 1024 * 1024;
 /// What a server is started with: a configuration that has been checked.
 pub(crate) struct Parts {
     pub(crate) listen: Vec<ListenAddr>,
+    pub(crate) origins: Vec<Pattern>,
     pub(crate) options: Options,
     pub(crate) handler: Option<EventHandler>,
 }
@@ -72,7 +74,7 @@ impl Deref for Server {
 
 impl Server {
     pub(crate) fn start(parts: Parts) -> Result<Self> {
-        let Parts { listen, options, handler } = parts;
+        let Parts { listen, origins, options, handler } = parts;
         // Until all threads have made their descriptors.
         let _standard_streams = StandardStreams::occupy();
         let listeners = bind(&listen, &options)?;
@@ -80,7 +82,7 @@ impl Server {
         let addrs = addrs.map_err(|source| Error::Resources { what: "an address", source })?;
         let shards: Arc<[_]> =
             (0..options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
-        let context = Context::new(options);
+        let context = Context::new(options, origins);
         let shared = Arc::new(Shared {
             rooms: Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&shards))),
             context,
@@ -372,7 +374,7 @@ mod tests {
     #[test]
     fn a_task_that_a_shard_needs_ends_the_shard_if_it_panics() {
         let reactor = Reactor::new(Duration::ZERO).unwrap();
-        let context = Context::new(Options { workers: 1, ..Options::default() });
+        let context = Context::new(Options { workers: 1, ..Options::default() }, Vec::new());
         let shards: Arc<[_]> = Arc::new([Arc::<ShardHandle>::default()]);
         let rooms = Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&shards)));
         let timer = Timer::new(&reactor).unwrap();

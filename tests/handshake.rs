@@ -184,9 +184,10 @@ fn an_answer_is_whole_as_http_has_it() {
         let date = lines.next().and_then(|line| line.strip_prefix("Date: "));
         assert!(date.is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "{date:?}");
         let text = "Content-Type: text/plain; charset=utf-8";
+        let nosniff = "X-Content-Type-Options: nosniff";
         assert_eq!(
             lines.collect::<Vec<_>>(),
-            ["Connection: close", text, "Content-Length: 3"],
+            ["Connection: close", text, nosniff, "Content-Length: 3"],
             "{method}: the length is that of the text in either"
         );
     }

@@ -29,10 +29,16 @@ pub(super) type Upgrade = [u8; BEFORE_ACCEPT.len() + ACCEPT_LEN + AFTER_ACCEPT.l
 /// What is answered instead.
 pub(super) fn upgrade(head: &Head<'_, '_>) -> Result<Upgrade, Answer> {
     if !head.is_http_1_1 {
-        return Err(Answer::bad_request("connect with HTTP/1.1"));
+        return Err(Answer::proxy_fault(
+            400,
+            "as HTTP/1.0, which a proxy in front of this server speaks",
+        ));
     }
     if !head.lists("Connection", "upgrade") {
-        return Err(Answer::bad_request("the header Connection does not say Upgrade"));
+        return Err(Answer::proxy_fault(
+            426,
+            "without Upgrade in the header Connection, which a proxy in front of this server has removed",
+        ));
     }
     if head.has_body() {
         return Err(Answer::bad_request("a request to be upgraded has no body"));

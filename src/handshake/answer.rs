@@ -7,7 +7,8 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{context::Context, fanout::command::Rejection};
+use super::excerpt::excerpt;
+use crate::{context::Context, fanout::command::Rejection, origin};
 
 /// An HTTP response: a status, a text for a person, and the headers that the status requires.
 #[derive(Debug)]
@@ -16,21 +17,41 @@ pub(crate) struct Answer {
     text: String,
     /// Further headers, encoded: each line ends with CRLF.
     headers: Cow<'static, str>,
-    /// Whether a limit of the server is reached, which its host may want to raise: then it is logged as a
-    /// warning.
-    is_limit: bool,
+    concern: Concern,
     /// Whether the method was HEAD: then the text is not sent.
     is_bare: bool,
 }
 
+/// Whom an answer concerns, which says how it is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Concern {
+    /// The client alone: at the level debug, since clients can cause any number of refusals.
+    Client,
+    /// The host, which may want to raise a limit: as a warning, at a bounded rate.
+    Limit,
+    /// The host, which may want to admit a page's origin: at the level info, at a bounded rate.
+    Page,
+    /// Whoever configures a proxy in front: as a warning, once.
+    Proxy,
+}
+
+/// What nginx needs in order to pass WebSocket on, and the host and port that a page's origin is compared with.
+const NGINX: &str = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
+    proxy_set_header Connection upgrade; proxy_set_header Host $http_host;";
+
+/// The longest origin that a browser can send: the longest name (RFC 1035, 2.3.4) between a scheme and a port.
+const MAX_ORIGIN: usize = 253 + "https://".len() + ":65535".len();
+
 impl Answer {
     fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), headers: "".into(), is_limit: false, is_bare: false }
+        let (text, concern) = (text.into(), Concern::Client);
+        Self { status, text, headers: "".into(), concern, is_bare: false }
     }
 
     /// Makes the page that says how to connect. `host` is the server's name in the request.
     pub(crate) fn home(host: Option<&str>) -> Self {
-        let host = host.unwrap_or("127.0.0.1:9001");
+        let host =
+            host.map_or_else(|| "127.0.0.1:9001".to_owned(), |host| excerpt(host.as_bytes()));
         let version = env!("CARGO_PKG_VERSION");
         let text = format!(
             "This is libchat {version}, a WebSocket chat server.\n\
@@ -41,7 +62,14 @@ impl Answer {
              ws://{host}/rooms/{{room}}   any other room\n\
              \n\
              Each message goes to everyone in the room.\n\
-             ?echo=false does not send you your own, ?history=10 sends you the last ten first."
+             ?echo=false does not send you your own, ?history=10 sends you the last ten first.\n\
+             \n\
+             Behind a proxy, connect to the address of this page, with ws:// for http:// and wss:// for https://.\n\
+             In the console of this page:\n\
+             \n\
+             chat = new WebSocket(location.href.replace(\"http\", \"ws\"))\n\
+             chat.onmessage = (message) => console.log(message.data)\n\
+             chat.send(\"hello\")"
         );
         Self::new(200, text)
     }
@@ -50,8 +78,13 @@ impl Answer {
         Self::new(200, "ok")
     }
 
-    pub(crate) fn not_found() -> Self {
-        let text = "there is nothing here; connect by WebSocket to / or /rooms/{room}";
+    pub(crate) fn not_found(path: &str) -> Self {
+        let path = excerpt(path.as_bytes());
+        let text = format!(
+            "there is nothing at {path}; connect by WebSocket to / or /rooms/{{room}}. A proxy that serves libchat \
+             under a path has to remove that path (nginx: location /chat/ {{ proxy_pass http://127.0.0.1:9001/; }}, \
+             with both slashes at the end)"
+        );
         Self::new(404, text)
     }
 
@@ -86,9 +119,33 @@ impl Answer {
         Self { headers, ..Self::new(426, text) }
     }
 
-    pub(crate) fn forbidden_origin() -> Self {
-        let text = "pages of this origin may not connect; add it to the server's option origin";
-        Self::new(403, text)
+    /// Makes the answer to a request for WebSocket that a proxy in front has spoiled. `how` says in what form it came.
+    pub(crate) fn proxy_fault(status: u16, how: &str) -> Self {
+        let text = format!(
+            "the request for WebSocket came {how}; let the proxy pass WebSocket on (nginx: {NGINX})"
+        );
+        let headers = if status == 426 { "Upgrade: websocket\r\n" } else { "" };
+        Self { concern: Concern::Proxy, headers: headers.into(), ..Self::new(status, text) }
+    }
+
+    /// Makes the answer to a page that may not connect. `host` is the server's name in the request.
+    pub(crate) fn foreign_page(origin: &[u8], host: Option<&str>) -> Self {
+        let server = excerpt(host.unwrap_or_default().as_bytes());
+        let text = if origin.len() <= MAX_ORIGIN && origin::can_be_named(origin) {
+            let page = origin.escape_ascii();
+            format!(
+                "pages of {page} (Origin) may not connect to {server} (Host). Add their origin to the server's option \
+                 origin (chat-server: --origin {page}). If one proxy serves both the page and the chat, it can \
+                 instead pass Host on as it came, with its port (nginx: proxy_set_header Host $http_host)"
+            )
+        } else {
+            let page = excerpt(origin);
+            format!(
+                "\"{page}\" (Origin) may not connect to {server} (Host): no browser sends such an origin. Programs \
+                 connect without the header Origin; the value * of the server's option origin admits everyone"
+            )
+        };
+        Self { concern: Concern::Page, ..Self::new(403, text) }
     }
 
     pub(crate) fn request_timeout() -> Self {
@@ -105,21 +162,28 @@ impl Answer {
     }
 
     pub(crate) fn limit(text: &'static str) -> Self {
-        Self { is_limit: true, ..Self::new(503, text) }
+        Self { concern: Concern::Limit, ..Self::new(503, text) }
     }
 
-    /// Logs the answer: at the level debug, since clients can cause any number of refusals; but as a warning, at
-    /// a bounded rate, if a limit is reached.
+    /// Logs the answer.
     pub(crate) fn log(&self, context: &Context, addr: SocketAddr) {
         let Self { status, text: why, .. } = self;
         if *status == 200 {
             tracing::debug!(%addr, "page requested");
-        } else if self.is_limit
-            && let Some(others) = context.throttles.refusals.pass()
-        {
-            tracing::warn!(%addr, status, ?why, others, "connection refused");
-        } else {
-            tracing::debug!(%addr, status, ?why, "connection refused");
+            return;
+        }
+        let throttles = &context.throttles;
+        match self.concern {
+            Concern::Limit if let Some(others) = throttles.refusals.pass() => {
+                tracing::warn!(%addr, status, ?why, others, "connection refused");
+            }
+            Concern::Page if let Some(others) = throttles.foreign_pages.pass() => {
+                tracing::info!(%addr, status, ?why, others, "connection refused");
+            }
+            Concern::Proxy if throttles.proxy_faults.pass() => {
+                tracing::warn!(%addr, status, ?why, "connection refused");
+            }
+            _ => tracing::debug!(%addr, status, ?why, "connection refused"),
         }
     }
 
@@ -138,7 +202,8 @@ impl Answer {
         let connection = if status == 426 { "close, upgrade" } else { "close" };
         let mut answer = format!(
             "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nConnection: {connection}\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len}\r\n"
+             Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
+             Content-Length: {len}\r\n"
         );
         answer.push_str(&headers);
         answer.push_str("\r\n");

@@ -9,6 +9,7 @@
 mod accept;
 mod admission;
 mod answer;
+mod excerpt;
 mod head;
 mod receive;
 mod request;
@@ -156,7 +157,8 @@ impl Handshake {
             Route::Plain(options) => options,
         };
         let upgrade = accept::upgrade(head)?;
-        request::check_origin(head, &context.options.origins)?;
+        request::check_origin(head, &context.origins)?;
+        request::note_subprotocols(head, context, *addr);
         if shard.is_stopping() {
             return Err(Answer::stopping());
         }

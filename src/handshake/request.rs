@@ -1,14 +1,26 @@
 //! What a request asks for: pure functions of its head.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{iter, net::SocketAddr, sync::Arc};
 
 use percent_encoding::percent_decode_str;
 
-use super::{answer::Answer, head::Head};
-use crate::{event, protocol::PlainOptions, rooms};
+use super::{answer::Answer, excerpt::excerpt_of, head::Head};
+use crate::{
+    context::Context,
+    event,
+    origin::{self, Pattern},
+    protocol::PlainOptions,
+    rooms,
+};
 
 /// The room of the path `/`.
 const LOBBY: &str = "lobby";
+
+/// How many of a client's subprotocols are named in the log.
+const MAX_SUBPROTOCOLS: usize = 4;
+
+/// The longest name of a subprotocol that is shown whole.
+const MAX_SUBPROTOCOL: usize = 24;
 
 /// What a path leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,18 +39,26 @@ pub(crate) enum Route {
 /// What is answered to a request that no route takes.
 pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
     let wants_upgrade = head.lists("Upgrade", "websocket");
+    // Only a request for WebSocket has a key.
+    let is_cut = !wants_upgrade && head.all("Sec-WebSocket-Key").next().is_some();
     let route = match head.path {
         "/health" => Route::Health,
-        "/" if !wants_upgrade => Route::Home,
+        "/" if !wants_upgrade && !is_cut => Route::Home,
         "/" => Route::Plain(plain_options(LOBBY.to_owned(), head.query)?),
         path => {
-            let room = path.strip_prefix("/rooms/").ok_or_else(Answer::not_found)?;
+            let room = path.strip_prefix("/rooms/").ok_or_else(|| Answer::not_found(path))?;
             Route::Plain(plain_options(room_name(room)?, head.query)?)
         }
     };
     let is_plain = matches!(route, Route::Plain(_));
     if head.method != "GET" && (is_plain || head.method != "HEAD") {
         return Err(Answer::method_not_allowed(!is_plain));
+    }
+    if is_plain && is_cut {
+        return Err(Answer::proxy_fault(
+            426,
+            "without the header Upgrade, which a proxy in front of this server has removed",
+        ));
     }
     if is_plain && !wants_upgrade {
         return Err(Answer::upgrade_required());
@@ -83,30 +103,43 @@ fn plain_options(room: String, query: &str) -> Result<PlainOptions, Answer> {
     Ok(options)
 }
 
-/// Checks that a page may connect: its origin is listed, or is the server's own host. Programs send no origin,
-/// and may always connect.
-pub(super) fn check_origin(head: &Head<'_, '_>, allowed: &[String]) -> Result<(), Answer> {
+/// Checks that a page may connect. Programs send no origin, and may always connect.
+pub(super) fn check_origin(head: &Head<'_, '_>, allowed: &[Pattern]) -> Result<(), Answer> {
     let Some(origin) = head.one("Origin")? else { return Ok(()) };
-    let origin = std::str::from_utf8(origin).map_err(|_| Answer::forbidden_origin())?;
-    let is_listed =
-        allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
-    if is_listed || is_own_host(origin, head.host) {
+    if origin::admits(allowed, origin, head.host) {
         return Ok(());
     }
-    Err(Answer::forbidden_origin())
+    Err(Answer::foreign_page(origin, head.host))
 }
 
-fn is_own_host(origin: &str, host: Option<&str>) -> bool {
-    let Some(host) = host else { return false };
-    let Some((scheme, origin_host)) = origin.split_once("://") else { return false };
-    // Browsers leave the scheme's own port out of the origin; clients may write it in the host.
-    let default_port = match scheme.to_ascii_lowercase().as_str() {
-        "http" => ":80",
-        "https" => ":443",
-        _ => return false,
-    };
-    let bare = |host: &str| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
-    bare(origin_host) == bare(host)
+/// Says once in the log that a client offers subprotocols, none of which is selected: browsers then close the
+/// connection, and tell the page nothing that it can act on.
+pub(super) fn note_subprotocols(head: &Head<'_, '_>, context: &Context, addr: SocketAddr) {
+    let said = &context.throttles.subprotocols;
+    if !said.is_left() {
+        return;
+    }
+    let mut offered =
+        head.all("Sec-WebSocket-Protocol").flat_map(|value| value.split(|byte| *byte == b','));
+    let Some(first) = offered.next() else { return };
+    if said.pass() {
+        let names: Vec<_> =
+            iter::once(first).chain(offered).take(MAX_SUBPROTOCOLS).map(subprotocol).collect();
+        let names = names.join(", ");
+        tracing::warn!(
+            %addr,
+            ?names,
+            "a client offers subprotocols, and libchat speaks none: browsers then close the connection; \
+             connect without, as by new WebSocket(url)"
+        );
+    }
+}
+
+/// Shows the name of a subprotocol. Some clients send a secret in its place: of what is too long for a name,
+/// little is shown.
+fn subprotocol(name: &[u8]) -> String {
+    let name = name.trim_ascii();
+    excerpt_of(name, if name.len() > MAX_SUBPROTOCOL { 8 } else { MAX_SUBPROTOCOL })
 }
 
 /// Copies what the host is told of a request.
@@ -186,23 +219,34 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_hosts_need_to_be_listed() {
-        let allowed = ["https://example.org".to_owned()];
-        let check = |origin: &str, host: &str| {
-            let headers = [("origin", origin), ("host", host)];
-            with("/", &headers, |head| check_origin(head, &allowed)).is_ok()
-        };
+    fn an_origin_is_there_once() {
+        let everyone = [Pattern::Any];
         assert!(with("/", &[], |head| check_origin(head, &[])).is_ok());
-        assert!(check("https://EXAMPLE.org", "chat.test"));
-        assert!(check("http://chat.test:9001", "Chat.test:9001"));
-        assert!(check("http://chat.test", "chat.test:80"));
-        assert!(!check("http://chat.test:9002", "chat.test:9001"));
-        assert!(!check("https://chat.test.evil.org", "chat.test"));
-        assert!(!check("null", "null"));
-        let everyone = ["*".to_owned()];
         assert!(with("/", &[("origin", "null")], |head| check_origin(head, &everyone)).is_ok());
         let twice = [("Origin", "null"), ("Origin", "null")];
         let answer = with("/", &twice, |head| check_origin(head, &everyone)).unwrap_err();
         assert_eq!(answer.status, 400);
+    }
+
+    #[test]
+    fn a_request_with_a_key_and_without_an_upgrade_is_for_no_page() {
+        let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        let status = |path: &str, headers: &[(&str, &str)]| match with(path, headers, route) {
+            Ok(route) => Err(route),
+            Err(answer) => Ok(answer.status),
+        };
+        for headers in [&[key][..], &[key, ("upgrade", "h2c")]] {
+            assert_eq!(status("/", headers), Ok(426));
+            assert_eq!(status("/rooms/x", headers), Ok(426));
+            assert_eq!(status("/health", headers), Err(Route::Health));
+        }
+        assert_eq!(status("/", &[]), Err(Route::Home));
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_subprotocol_is_not_shown() {
+        assert_eq!(subprotocol(b" graphql-transport-ws"), "graphql-transport-ws");
+        assert_eq!(subprotocol(&b"eyJhbGciOiJIUzI1NiJ9.e30.".repeat(9)), "eyJhbGci...");
+        assert_eq!(subprotocol(b"\xff\tx"), "\\xff\\tx");
     }
 }

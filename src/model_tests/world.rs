@@ -89,7 +89,7 @@ impl World {
     /// Makes a server with these options.
     pub(super) fn with(options: Options, random: Random) -> Self {
         let policy = options.slow_consumer;
-        let context = Context::new(options);
+        let context = Context::new(options, Vec::new());
         let handles: Arc<[_]> =
             (0..context.options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
         let rooms = Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&handles)));

@@ -37,6 +37,11 @@
  * }
  * ```
  *
+ * Clients. Any WebSocket client can connect, and needs no library of libchat's. It should offer no
+ * subprotocol: libchat speaks none, and a browser whose page offers some (`new WebSocket(url,
+ * protocols)`) closes the connection. The log says so once. A page from another host or port needs
+ * chat_config_add_origin.
+ *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
  * CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
  * chat_error is written only on failure. The outputs of one call must be different objects. In
@@ -898,12 +903,28 @@ CHAT_API void chat_config_free(chat_config *config);
 CHAT_API chat_status chat_config_add_listen(chat_config *config, const char *addr, size_t addr_len);
 
 /**
- * Adds an origin whose pages may connect, such as `https://example.org`, or `*` for every origin.
- * Pages of other origins are answered with HTTP 403. Programs, which send no `Origin` header, and
- * pages from the server's own host may always connect.
+ * Adds an origin whose pages may connect:
  *
- * Default: no origin, so that only these two may connect. Statuses: CHAT_ERR_INVALID_UTF8,
- * CHAT_ERR_TOO_LARGE.
+ * - `https://app.example` or `https://app.example:8443`: pages of this scheme, host and port. The
+ *   port of the scheme, as in `https://app.example:443`, may be left out.
+ * - `*.app.example` as the host, behind the scheme: pages of all its subdomains, at any depth, and
+ *   not of `app.example` itself.
+ * - `http://localhost:*`: pages of this host on every port.
+ * - `file://` and `null`: pages that were opened from a file; browsers send the one or the other.
+ *   `null` is also the origin of sandboxed frames, which every site can have.
+ * - `app://localhost` and the like: pages of apps and extensions, as the browser sends it.
+ * - `*`: every page.
+ *
+ * Programs, which send no `Origin` header, may always connect, and so may pages from the server's
+ * own host and port: those whose origin names what the request's `Host` header names. A proxy in
+ * front must pass this header on, with its port (nginx: `proxy_set_header Host $http_host`).
+ *
+ * Pages of other origins are answered with HTTP 403, and a text that says what to add. The log has
+ * it too, at the level CHAT_LOG_INFO, at most once a second. chat_server_start refuses what is not
+ * an origin, such as one with a path or a user name, and says why.
+ *
+ * Default: no origin, so that only programs and the server's own pages may connect. Statuses:
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
  */
 CHAT_API
 chat_status chat_config_add_origin(chat_config *config,

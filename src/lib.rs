@@ -30,6 +30,10 @@
 //! messages, `?history=N` sends it the room's last N messages first. `GET /` without an upgrade says
 //! how to connect, `GET /health` answers 200.
 //!
+//! A page from another host or port than the server's needs [`Config::origin`]. A client should offer no
+//! subprotocol: libchat speaks none, and a browser whose page offers some (`new WebSocket(url,
+//! protocols)`) closes the connection.
+//!
 //! # Publishing
 //!
 //! [`Handle::publish`] to a room, [`Handle::broadcast`] to everyone, [`Handle::send`] to one client;
@@ -82,8 +86,9 @@
 //! # Log lines
 //!
 //! They are events of the `tracing` crate: start and stop, limits that are reached, slow consumers,
-//! what is dropped; at the level debug, every client that comes, goes or is refused. What clients can
-//! cause comes at most once a second at the level info and above. They go to the subscriber that is
+//! what is dropped, pages of other origins, and once what a proxy in front removes and that a client offers
+//! subprotocols; at the level debug, every client that comes, goes or is refused. What clients can cause
+//! comes at most once a second at the level info and above. They go to the subscriber that is
 //! the default where [`Config::start`] is called; if there is none yet, to the one that is set for
 //! the whole process later.
 

@@ -2,63 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
+mod kept;
+
 use std::{
-    fmt::Debug,
     io::{Read, Write},
     net::TcpStream,
-    sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
 
 use chat::Config;
-use tracing::{Event, Level, Metadata, Subscriber, field::Field, span, subscriber::with_default};
-
-/// Keeps the level and the message of each event.
-#[derive(Clone, Default)]
-struct Kept(Arc<(Mutex<Lines>, Condvar)>);
-
-/// Log lines with their levels.
-type Lines = Vec<(Level, String)>;
-
-impl Kept {
-    /// The messages of a level and those above it.
-    fn lines(&self, level: Level) -> Vec<String> {
-        let lines = self.0.0.lock().unwrap();
-        lines.iter().filter(|line| line.0 <= level).map(|line| line.1.clone()).collect()
-    }
-
-    /// Waits until a line holds a text.
-    fn await_line(&self, level: Level, text: &str) {
-        let is_missing =
-            |lines: &mut Lines| !lines.iter().any(|line| line.0 <= level && line.1.contains(text));
-        let (lines, added) = &*self.0;
-        let patience = Duration::from_secs(30);
-        let waited = added.wait_timeout_while(lines.lock().unwrap(), patience, is_missing).unwrap();
-        assert!(!waited.1.timed_out(), "{:?}", *waited.0);
-    }
-}
-
-impl Subscriber for Kept {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("chat")
-    }
-    fn event(&self, event: &Event<'_>) {
-        let level = *event.metadata().level();
-        event.record(&mut |field: &Field, value: &dyn Debug| {
-            if field.name() == "message" {
-                self.0.0.lock().unwrap().push((level, format!("{value:?}")));
-                self.0.1.notify_all();
-            }
-        });
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
+use kept::Kept;
+use tracing::{Level, subscriber::with_default};
 
 #[test]
 fn a_server_logs_where_it_was_started_and_nowhere_else() {

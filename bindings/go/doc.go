@@ -64,6 +64,12 @@
 //
 //	go build -tags libchat_pkgconfig
 //
+// # Clients
+//
+// Any WebSocket client can connect. It should offer no subprotocol: libchat speaks none, and a browser
+// whose page offers some (new WebSocket(url, protocols)) closes the connection. The log says so once. A
+// page from another host or port needs Options.Origins.
+//
 // # Events
 //
 // A host that sets Options.EventQueue gets an event for each client that connects or disconnects, and

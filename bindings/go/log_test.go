@@ -54,7 +54,7 @@ func TestALoggerHasEveryLineWhenTheServerHasStopped(t *testing.T) {
 	text := debug.String()
 	for _, line := range []string{
 		"level=INFO msg=\"listening addrs=",
-		"level=DEBUG msg=\"connection refused",
+		"level=INFO msg=\"connection refused",
 		"level=DEBUG msg=\"connected client=",
 		"level=INFO msg=\"stopped clients=1\"",
 	} {

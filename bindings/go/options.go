@@ -63,10 +63,26 @@ type Options struct {
 	// with "?echo=true" or "?echo=false". False means that a sender receives them.
 	NoEcho bool
 
-	// Origins are the origins whose pages may connect, such as "https://example.org", or "*" for every
-	// origin. Pages of other origins are answered with HTTP 403. Programs, which send no Origin
-	// header, and pages from the server's own host may always connect. Empty means that only these two
-	// may.
+	// Origins are the origins whose pages may connect:
+	//
+	//   - "https://app.example" or "https://app.example:8443": pages of this scheme, host and port. The
+	//     port of the scheme, as in "https://app.example:443", may be left out.
+	//   - "https://*.app.example": pages of all its subdomains, at any depth, and not of app.example
+	//     itself.
+	//   - "http://localhost:*": pages of this host on every port.
+	//   - "file://" and "null": pages that were opened from a file; browsers send the one or the other.
+	//     "null" is also the origin of sandboxed frames, which every site can have.
+	//   - "app://localhost" and the like: pages of apps and extensions, as the browser sends it.
+	//   - "*": every page.
+	//
+	// Programs, which send no Origin header, may always connect, and so may pages from the server's own
+	// host and port: those whose origin names what the request's Host header names. A proxy in front
+	// must pass this header on, with its port (nginx: proxy_set_header Host $http_host).
+	//
+	// Pages of other origins are answered with HTTP 403, and a text that says what to add. The log has
+	// it too, at the level info, at most once a second. Start refuses what is not an origin, such as
+	// one with a path or a user name, and says why. Empty means that only programs and the server's own
+	// pages may connect.
 	Origins []string
 
 	// MaxConnections is how many clients may be connected at once. A further client is answered with

@@ -121,12 +121,28 @@ pub unsafe extern "C" fn chat_config_add_listen(
     })
 }
 
-/// Adds an origin whose pages may connect, such as `https://example.org`, or `*` for every origin.
-/// Pages of other origins are answered with HTTP 403. Programs, which send no `Origin` header, and
-/// pages from the server's own host may always connect.
+/// Adds an origin whose pages may connect:
 ///
-/// Default: no origin, so that only these two may connect. Statuses: CHAT_ERR_INVALID_UTF8,
-/// CHAT_ERR_TOO_LARGE.
+/// - `https://app.example` or `https://app.example:8443`: pages of this scheme, host and port. The
+///   port of the scheme, as in `https://app.example:443`, may be left out.
+/// - `*.app.example` as the host, behind the scheme: pages of all its subdomains, at any depth, and
+///   not of `app.example` itself.
+/// - `http://localhost:*`: pages of this host on every port.
+/// - `file://` and `null`: pages that were opened from a file; browsers send the one or the other.
+///   `null` is also the origin of sandboxed frames, which every site can have.
+/// - `app://localhost` and the like: pages of apps and extensions, as the browser sends it.
+/// - `*`: every page.
+///
+/// Programs, which send no `Origin` header, may always connect, and so may pages from the server's
+/// own host and port: those whose origin names what the request's `Host` header names. A proxy in
+/// front must pass this header on, with its port (nginx: `proxy_set_header Host $http_host`).
+///
+/// Pages of other origins are answered with HTTP 403, and a text that says what to add. The log has
+/// it too, at the level CHAT_LOG_INFO, at most once a second. chat_server_start refuses what is not
+/// an origin, such as one with a path or a user name, and says why.
+///
+/// Default: no origin, so that only programs and the server's own pages may connect. Statuses:
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_config_add_origin(
     config: Option<&mut chat_config>,

@@ -133,10 +133,17 @@ impl Answer {
         let server = excerpt(host.unwrap_or_default().as_bytes());
         let text = if origin.len() <= MAX_ORIGIN && origin::can_be_named(origin) {
             let page = origin.escape_ascii();
+            let further = if origin.eq_ignore_ascii_case(b"null") {
+                ". Browsers send null for a page that was opened from a file, and for sandboxed frames of any site"
+            } else if origin.to_ascii_lowercase().starts_with(b"http") {
+                ". If one proxy serves both the page and the chat, it can instead pass Host on as it came, with its \
+                 port (nginx: proxy_set_header Host $http_host)"
+            } else {
+                ""
+            };
             format!(
                 "pages of {page} (Origin) may not connect to {server} (Host). Add their origin to the server's option \
-                 origin (chat-server: --origin {page}). If one proxy serves both the page and the chat, it can \
-                 instead pass Host on as it came, with its port (nginx: proxy_set_header Host $http_host)"
+                 origin (chat-server: --origin {page}){further}"
             )
         } else {
             let page = excerpt(origin);

@@ -206,7 +206,7 @@ fn read_host(scheme: &str, host: &str) -> Result<Host, String> {
     }
     let last = name.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("an address has no subdomains: write {scheme}://{name}"));
+        return Err("an address has no subdomains: leave out *.".to_owned());
     }
     Ok(Host::Under(host[1..].into()))
 }

@@ -21,8 +21,14 @@ class Options(TypedDict, total=False):
             Default: "127.0.0.1:9001".
         ipv6_only: whether "[::]" is every address of IPv6 alone, so that another program can have the port for
             IPv4. Default: False.
-        origin: origins whose pages may connect, or "*". Programs, and pages from the server's own host, may
-            always connect. Pages of other origins get HTTP 403. Default: no origin.
+        origin: origins whose pages may connect, one or several: "https://app.example" (the same as
+            "https://app.example:443"), "https://*.app.example" (its subdomains at any depth, and not itself),
+            "http://localhost:*" (on every port), "file://" and "null" (pages that were opened from a file; "null"
+            also sandboxed frames, which every site can have), or "*". Programs, which send no Origin, and pages
+            from the server's own host and port, as the request's Host names them, may always connect. Pages of
+            other origins get HTTP 403, and a text that says what to add; the log has it too, at the level info, at
+            most once a second. What is not an origin raises InvalidArgumentError with the reason. Default: no
+            origin.
         workers: how many threads share the connections, up to 256. Default: 0, which means one for each core,
             and at most four.
         busy_poll: how long a worker polls for its next event before it sleeps, where that pays off, up to 1 ms.

@@ -91,8 +91,9 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
     tcp_keepalive: Duration,
 
-    /// Origin whose pages may connect, such as https://example.org, or *; repeat for several.
-    /// Programs, and pages from the server's own host, may always connect
+    /// Origin whose pages may connect, such as https://app.example, https://*.app.example,
+    /// http://localhost:*, file://, null, or *; repeat for several. Programs, and pages from the
+    /// server's own host and port, may always connect
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
 

@@ -15,22 +15,19 @@ use peer::{
     host::{server, server_with},
 };
 
-/// Connects as a browser does, from a page that nginx serves, at its address `http://localhost:PORT`.
+/// The address under which browsers know nginx: its port may be another one, as behind a container's.
+const HOST: &str = "chat.example:8080";
+
+/// Connects as a browser does, from a page that nginx serves.
 fn connect(nginx: &Nginx, path: &str) -> (Peer, Response) {
-    let page = page(nginx);
-    let host = page.strip_prefix("http://").unwrap();
     let mut peer = Peer::connect(nginx.addr);
     let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Origin: {page}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Origin: http://{HOST}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
     );
     peer.write(head.as_bytes());
     let response = peer.response();
     (peer, response)
-}
-
-fn page(nginx: &Nginx) -> String {
-    format!("http://localhost:{}", nginx.addr.port())
 }
 
 /// The answer to a connection that is refused.
@@ -62,7 +59,9 @@ fn is_served(nginx: &Nginx, path: &str, server: &chat::Server, room: &str) {
     peer.leave();
 }
 
-const WEBSOCKET: &str = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;";
+/// What nginx needs in order to pass WebSocket on.
+const WEBSOCKET: &str = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
+    proxy_set_header Connection upgrade;";
 
 #[test]
 fn a_bare_proxy_pass_is_told_what_passes_websocket_on_and_that_works() {
@@ -100,31 +99,25 @@ fn half_of_what_websocket_needs_is_answered_with_the_other_half() {
 
 #[test]
 fn without_the_host_the_page_is_named_with_both_remedies_and_either_works() {
-    let mut server = server();
-    let addr = server.local_addr();
-    // Without a header of its own, nginx sends the host and port of its proxy_pass; $host loses the port.
-    for (host, seen) in
-        [("", addr.to_string()), ("proxy_set_header Host $host;", "localhost".to_owned())]
+    let server = server();
+    let admitting = server_with(|config| _ = config.origin(format!("http://{HOST}")));
+    let (addr, other) = (server.local_addr(), admitting.local_addr());
+    // Without a header of its own, nginx sends the host and port of its proxy_pass; $host has no port.
+    for (host, seen) in [("", &*addr.to_string()), ("proxy_set_header Host $host;", "chat.example")]
     {
-        let nginx = Nginx::start(&location(server.local_addr(), &format!("{WEBSOCKET} {host}")));
-        let seen = if host.is_empty() { server.local_addr().to_string() } else { seen };
-        let page = page(&nginx);
-        let names = [
-            format!("pages of {page} (Origin)"),
-            format!("to {seen} (Host)"),
-            format!("option origin (chat-server: --origin {page})"),
-        ];
-        let answer = refused(&nginx, "/rooms/tea", 403, &names.each_ref().map(String::as_str));
-        let with_host = Nginx::start(&location(
-            server.local_addr(),
-            &format!("{WEBSOCKET} {};", advice(&answer)),
-        ));
-        is_served(&with_host, "/rooms/tea", &server, "tea");
-        // The other remedy.
-        server = server_with(|config| _ = config.origin(page.as_str()));
         let directives = format!("{WEBSOCKET} {host}");
-        let nginx = nginx.restart(&location(server.local_addr(), &directives));
-        is_served(&nginx, "/", &server, "lobby");
+        let nginx = Nginx::start(&location(addr, &directives));
+        let names = [
+            &*format!("pages of http://{HOST} (Origin)"),
+            &*format!("to {seen} (Host)"),
+            &*format!("option origin (chat-server: --origin http://{HOST})"),
+        ];
+        let answer = refused(&nginx, "/rooms/tea", 403, &names);
+        let directive = advice(&answer);
+        let nginx = Nginx::start(&location(addr, &format!("{WEBSOCKET} {directive};")));
+        is_served(&nginx, "/rooms/tea", &server, "tea");
+        let nginx = Nginx::start(&location(other, &directives));
+        is_served(&nginx, "/", &admitting, "lobby");
     }
 }
 
@@ -173,8 +166,7 @@ fn the_page_that_says_how_to_connect_is_right_behind_a_path() {
         server.local_addr()
     ));
     let mut peer = Peer::connect(nginx.addr);
-    let host = format!("localhost:{}", nginx.addr.port());
-    peer.write(format!("GET /chat/ HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    peer.write(format!("GET /chat/ HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes());
     let page = peer.response();
     assert_eq!(page.status, 200);
     for named in

@@ -8,10 +8,10 @@ mod peer;
 
 use std::{net::SocketAddr, time::Instant};
 
-use chat::Server;
+use chat::{Config, Server};
 use child::Running;
 use kept::{Kept, Line};
-use peer::{KEY, PATIENCE, Peer, Response, host::server, host::server_with, upgrade_head};
+use peer::{KEY, PATIENCE, Peer, Response, host::server_with, upgrade_head};
 use tracing::{Level, subscriber::with_default};
 
 /// Connects a page.
@@ -37,15 +37,18 @@ fn refused(addr: SocketAddr, host: &str, origin: &[u8]) -> String {
 }
 
 /// A server whose log lines are kept.
-fn logged() -> (Kept, Server) {
+///
+/// Each test starts its servers so: tracing may remember of a line that nobody wants it, if it is first reached
+/// while the first subscriber of the process is being made.
+fn logged(configure: impl FnOnce(&mut Config)) -> (Kept, Server) {
     let kept = Kept::default();
-    let server = with_default(kept.clone(), server);
+    let server = with_default(kept.clone(), || server_with(configure));
     (kept, server)
 }
 
 #[test]
 fn a_page_that_is_refused_is_let_in_by_the_option_that_the_answer_names() {
-    let first = server();
+    let (_kept, first) = logged(|_| ());
     for origin in [
         "http://localhost:3000",
         "https://app.example",
@@ -54,7 +57,7 @@ fn a_page_that_is_refused_is_let_in_by_the_option_that_the_answer_names() {
         "null",
         "file://",
         "chrome-extension://abcdefghijklmnop",
-        &format!("https://{}.example:65535", ["x"; 245].concat()),
+        &format!("https://{}.example:65535", "x".repeat(245)),
     ] {
         let answer = refused(first.local_addr(), "chat.example:9001", origin.as_bytes());
         for named in
@@ -67,7 +70,7 @@ fn a_page_that_is_refused_is_let_in_by_the_option_that_the_answer_names() {
         assert_eq!(answer.contains("opened from a file"), origin == "null", "{answer}");
         let (_, advice) = answer.split_once("option origin (chat-server: --origin ").unwrap();
         let (named, _) = advice.split_once(')').unwrap();
-        let server = server_with(|config| _ = config.origin(named));
+        let (_kept, server) = logged(|config| _ = config.origin(named));
         let response = connect(server.local_addr(), "chat.example:9001", origin.as_bytes());
         assert_eq!(response.status, 101, "{origin}");
     }
@@ -75,7 +78,7 @@ fn a_page_that_is_refused_is_let_in_by_the_option_that_the_answer_names() {
 
 #[test]
 fn an_origin_that_no_browser_sends_is_not_said_to_be_addable() {
-    let server = server();
+    let (_kept, server) = logged(|_| ());
     for origin in [
         &b""[..],
         b"localhost:3000",
@@ -86,6 +89,8 @@ fn an_origin_that_no_browser_sends_is_not_said_to_be_addable() {
         b"<script>alert(1)</script>",
         b"http://\xff\xfe",
         &[b"http://".as_slice(), &[b'a'; 8000]].concat(),
+        // One byte longer than a name in an origin can be.
+        &[b"https://".as_slice(), &[b'a'; 254], b":65535"].concat(),
     ] {
         let answer = refused(server.local_addr(), "chat.example", origin);
         assert!(answer.contains("no browser sends such an origin"), "{answer}");
@@ -98,7 +103,7 @@ fn an_origin_that_no_browser_sends_is_not_said_to_be_addable() {
 
 #[test]
 fn an_answer_repeats_no_more_than_a_bounded_part_of_a_request() {
-    let server = server();
+    let (_kept, server) = logged(|_| ());
     let long = "x".repeat(8000);
     for (target, host, status) in [(format!("/{long}"), "a", 404), ("/".to_owned(), &*long, 200)] {
         let mut peer = Peer::connect(server.local_addr());
@@ -127,7 +132,7 @@ fn number(line: &Line, field: &str) -> usize {
 
 #[test]
 fn a_refused_page_is_an_info_line_at_a_bounded_rate_that_names_origin_host_and_option() {
-    let (kept, server) = logged();
+    let (kept, server) = logged(|_| ());
     let began = Instant::now();
     for _ in 0..50 {
         refused(server.local_addr(), "chat.example:9001", b"http://localhost:3000");
@@ -169,7 +174,7 @@ fn proxied(server: &Server, request: &str, lines: &[&str]) -> Response {
 
 #[test]
 fn what_a_proxy_has_removed_is_named_in_each_answer_and_once_in_the_log() {
-    let (kept, server) = logged();
+    let (kept, server) = logged(|_| ());
     for (request, lines, status, named) in [
         ("GET / HTTP/1.0", &["Connection: close"][..], 426, "without the header Upgrade"),
         ("GET /rooms/x HTTP/1.1", &["Connection: close"], 426, "without the header Upgrade"),
@@ -212,7 +217,7 @@ fn what_a_proxy_has_removed_is_named_in_each_answer_and_once_in_the_log() {
 
 #[test]
 fn a_client_that_offers_subprotocols_is_served_without_and_named_once_in_the_log() {
-    let (kept, server) = logged();
+    let (kept, server) = logged(|_| ());
     let said = || {
         let lines = kept.whole_lines(Level::TRACE).into_iter();
         lines.filter(|line| line.message.contains("subprotocols")).collect::<Vec<_>>()

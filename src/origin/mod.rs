@@ -34,7 +34,7 @@ impl<'a> Origin<'a> {
             Some(digits) => Some(port_number(digits)?),
             None => default_port(scheme),
         };
-        let is_valid = is_scheme(scheme) && (is_host(host) || is_file(scheme, authority));
+        let is_valid = is_host(host) || is_file(scheme, authority);
         is_valid.then_some(Self::Page { scheme, host, port })
     }
 
@@ -239,6 +239,8 @@ mod tests {
             ("https://chat.test.evil.example", "chat.test"),
             ("http://localhost:9001", "127.0.0.1:9001"),
             ("app://chat.test", "chat.test"),
+            ("app://chat.test:9001", "chat.test:9001"),
+            ("app://chat.test:80", "chat.test"),
             ("file://", ""),
             ("null", "null"),
             ("chat.test", "chat.test"),
@@ -264,9 +266,17 @@ mod tests {
             assert!(can_be_named(origin.as_bytes()), "{origin}");
             assert!(admitted(origin, origin), "{origin}");
         }
-        for origin in
-            ["", "*", "app.example", "ws://a", "http://*.a", "http://a:0", "http://a/", "\u{e9}"]
-        {
+        for origin in [
+            "",
+            "*",
+            "app.example",
+            "ws://a",
+            "1://a",
+            "http://*.a",
+            "http://a:0",
+            "http://a/",
+            "\u{e9}",
+        ] {
             assert!(!can_be_named(origin.as_bytes()), "{origin}");
         }
         assert!(!can_be_named(b"http://\xff"));

@@ -31,13 +31,6 @@ impl Nginx {
         started.expect("nginx gets a port")
     }
 
-    /// Ends this nginx, and starts one on the same port.
-    pub(crate) fn restart(self, locations: &str) -> Self {
-        let addr = self.addr;
-        drop(self);
-        Self::start_on(addr, locations).expect("the port is free again")
-    }
-
     /// Returns `None` if the port is taken.
     fn start_on(addr: SocketAddr, locations: &str) -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);

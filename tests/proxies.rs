@@ -6,7 +6,7 @@
 mod nginx;
 mod peer;
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr};
 
 use chat::Kind;
 use nginx::Nginx;
@@ -62,6 +62,21 @@ fn is_served(nginx: &Nginx, path: &str, server: &chat::Server, room: &str) {
 /// What nginx needs in order to pass WebSocket on.
 const WEBSOCKET: &str = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
     proxy_set_header Connection upgrade;";
+
+#[test]
+fn the_configuration_of_the_readme_works() {
+    let server = server();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, block) = readme.split_once("```nginx\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let addr = server.local_addr().to_string();
+    assert!(block.contains("127.0.0.1:9001"));
+    let nginx = Nginx::start(&block.replace("127.0.0.1:9001", &addr));
+    is_served(&nginx, "/rooms/tea", &server, "tea");
+    let under_a_path = block.replace("location / ", "location /chat/ ");
+    let nginx = Nginx::start(&under_a_path.replace("127.0.0.1:9001", &format!("{addr}/")));
+    is_served(&nginx, "/chat/rooms/tea", &server, "tea");
+}
 
 #[test]
 fn a_bare_proxy_pass_is_told_what_passes_websocket_on_and_that_works() {

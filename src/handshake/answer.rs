@@ -69,7 +69,7 @@ impl Answer {
              \n\
              chat = new WebSocket(location.href.replace(\"http\", \"ws\"))\n\
              chat.onmessage = (message) => console.log(message.data)\n\
-             chat.send(\"hello\")"
+             chat.onopen = () => chat.send(\"hello\")"
         );
         Self::new(200, text)
     }

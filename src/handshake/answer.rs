@@ -31,7 +31,7 @@ enum Concern {
     Limit,
     /// The host, which may want to admit a page's origin: at the level info, at a bounded rate.
     Page,
-    /// Whoever configures a proxy in front: as a warning, once.
+    /// The operator of a proxy in front: as a warning, once.
     Proxy,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Callable, TypedDict, Union
 
 from . import errors
@@ -118,7 +118,7 @@ Converter = Callable[[Any], int]
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{value!r} is not a whole number")
     return int(value)
 
@@ -133,6 +133,7 @@ def _in_units(per_second: int) -> Converter:
     def number(seconds: Any) -> int:
         if isinstance(seconds, bool) or not isinstance(seconds, Real):
             raise TypeError(f"{seconds!r} is not a number of seconds, such as 2.5")
+        seconds = float(seconds)
         if not math.isfinite(seconds) or seconds < 0:
             raise ValueError("a time is 0 or more seconds")
         # Not 0, which often means never, for a time that is only very short.

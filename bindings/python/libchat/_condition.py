@@ -13,10 +13,20 @@ from ._native import cooperative_select, original
 # A wait is repeated after this time, in seconds. No clock of select or of a lock takes longer ones.
 _LONGEST_WAIT = 86_400.0
 
+# How late a greenlet may hear a signal, in seconds.
+_LONGEST_POLL = 1.0
+
 
 def _finish(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _select(select: Callable[..., Any], reading: int, timeout: float) -> None:
+    """Waits until a pipe is readable. In steps: gevent does not hear a signal that comes just before it polls."""
+    deadline = time.monotonic() + timeout
+    while (left := deadline - time.monotonic()) > 0 and not select([reading], [], [], min(left, _LONGEST_POLL))[0]:
+        pass
 
 
 class Condition:
@@ -82,7 +92,7 @@ class Condition:
         try:
             # Not to a number that is another file's by then: a second Ctrl-C may have kept the waker in the list.
             wake = lambda: open_ends and os.write(writing, b".")  # noqa: E731
-            self._wait(wake, lambda: select([reading], [], [], timeout))
+            self._wait(wake, lambda: _select(select, reading, timeout))
         finally:
             open_ends.clear()
             os.close(reading)

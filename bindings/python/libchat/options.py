@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from numbers import Real
-from typing import Any, Callable, TypedDict, Union
+from typing import Any, Callable, TypedDict, Union, get_type_hints
 
 from . import errors
 from ._abi import encoded, lib
@@ -156,13 +156,10 @@ def _one_of(**numbers: int) -> Converter:
 
 
 _LISTS = {"listen": "chat_config_add_listen", "origin": "chat_config_add_origin"}
+_BY_TYPE: dict[Any, Converter] = {bool: _yes_or_no, int: _whole, float: _in_units(1000)}
 _CONVERTERS: dict[str, Converter] = {
-    **dict.fromkeys(
-        (name for name in Options.__annotations__ if name.endswith(("_timeout", "_age", "_interval", "_keepalive"))),
-        _in_units(1000),
-    ),
+    **{name: _BY_TYPE[kind] for name, kind in get_type_hints(Options).items() if kind in _BY_TYPE},
     "busy_poll": _in_units(1_000_000),
-    "echo": _yes_or_no,
     "overdue": _one_of(refuse=lib.CHAT_OVERDUE_REFUSE, allow=lib.CHAT_OVERDUE_ALLOW),
     "slow_consumer": _one_of(
         disconnect=lib.CHAT_SLOW_CONSUMER_DISCONNECT, drop_oldest=lib.CHAT_SLOW_CONSUMER_DROP_OLDEST
@@ -198,8 +195,7 @@ def _set(config: Any, name: str, value: Any) -> None:
             data = encoded(text)
             errors.check(getattr(lib, _LISTS[name])(config, data, len(data)))
     else:
-        convert = _CONVERTERS.get(name, _whole)
-        errors.check(getattr(lib, f"chat_config_set_{name}")(config, convert(value)))
+        errors.check(getattr(lib, f"chat_config_set_{name}")(config, _CONVERTERS[name](value)))
 
 
 def configure(config: Any, options: Options) -> None:

@@ -19,7 +19,8 @@ def library() -> Path:
     if given := os.environ.get("LIBCHAT_LIBRARY"):
         return Path(given)
     command = ["cargo", "build", "--release", "--locked", "--lib", "--no-default-features"]
-    subprocess.run(command, cwd=CHECKOUT, check=True)
+    if subprocess.run(command, cwd=CHECKOUT).returncode != 0:
+        raise SystemExit("libchat: cargo build failed; the lines above say why")
     # Relative to the checkout, where cargo ran.
     return CHECKOUT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / LIBRARY
 

@@ -31,7 +31,7 @@ async def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--listen", default="127.0.0.1:9001")
     async with libchat.Server(listen=arguments.parse_args().listen, event_queue=10_000) as server:
-        print(f"chat at ws://{server.addr}/ - Ctrl+C stops it", flush=True)
+        print(f"chat at ws://{server.addr}/ - Ctrl-C stops it", flush=True)
         await host(server)
 
 

@@ -2,11 +2,13 @@
 
     import libchat
 
-    with libchat.Server(listen="127.0.0.1:9001") as server:
-        server.publish("lobby", "welcome")
+    server = libchat.Server(listen="127.0.0.1:9001")
+    server.publish("lobby", "welcome")
+    libchat.run(server)  # Until Ctrl-C.
 """
 
 from ._abi import CONSTANTS as _CONSTANTS
+from ._run import run
 from .errors import (
     AddressInUseError,
     AddressUnavailableError,
@@ -85,4 +87,5 @@ __all__ = [
     "TooManyRoomsError",
     "UnsupportedError",
     "__version__",
+    "run",
 ]

@@ -24,7 +24,8 @@ def _find(name: str, variable: str, checkout: str) -> Path:
         candidates.insert(0, Path(given))
     for candidate in candidates:
         if candidate.is_file():
-            return candidate
+            # Absolute: the loader looks for a name without a folder in the system's folders.
+            return candidate.resolve()
     raise ImportError(f"{name} is not beside the package; install the wheel, or set {variable} to its path")
 
 

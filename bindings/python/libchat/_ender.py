@@ -1,55 +1,69 @@
-"""Threads that the garbage collector may start, and that can be waited for."""
+"""Threads that end servers."""
 
 from __future__ import annotations
 
-import _thread
-import os
-import sys
-from typing import Any, Callable
+import contextlib
+from typing import Any, Callable, Optional
+
+from ._abi import lib
+from ._condition import Condition
+from ._native import Thread, cooperative_select
+
+# The threads that end or stop servers, with some that have ended.
+_ENDERS: set[Thread] = set()
 
 
-class Ender:
-    """A thread that ends something. It does not come from `threading`: the code that the garbage collector
-    interrupts may hold locks of that module. But an interpreter that ends must wait for it: a thread that is left
-    is fatal to a subinterpreter.
+def start_ender(body: Callable[[], object]) -> Thread:
+    """Starts a thread, for which the end of the program waits. The garbage collector may call this at any moment.
+
+    Raises RuntimeError if there is no thread to be had.
     """
+    _ENDERS.difference_update([ender for ender in list(_ENDERS) if ender.is_gone()])
+    thread = Thread(body)
+    thread.start()
+    _ENDERS.add(thread)
+    return thread
 
-    def __init__(self, body: Callable[[], object]) -> None:
-        """Starts the thread. Raises RuntimeError if there is none to be had."""
-        self._pid = os.getpid()
-        if sys.version_info >= (3, 13):
-            self._thread = _thread.start_joinable_thread(body, daemon=True)
-        else:
-            self._body = body
-            self._begun = _thread.allocate_lock()
-            self._begun.acquire()
-            _thread.start_new_thread(self._run, ())
 
-    if sys.version_info >= (3, 13):
+def join_enders() -> None:
+    """Waits until nothing of these threads is left."""
+    for ender in list(_ENDERS):
+        ender.join()
 
-        def join(self) -> None:
-            """Waits until nothing of the thread is left. In a fork, where there is no such thread, does not wait."""
-            if os.getpid() == self._pid:
-                self._thread.join()
 
-        def is_gone(self) -> bool:
-            """Whether nothing of the thread is left."""
-            return self._thread.is_done()
-    else:
+def stop(server: Any, drain_ms: int) -> int:
+    """Stops a server, and returns the status. A drain runs on a thread of its own: Python hears no Ctrl-C, and no
+    greenlet runs, while the caller is in C. An exception that ends the wait, such as KeyboardInterrupt, cuts the drain
+    short: then the server has stopped too.
+    """
+    # Asked on this thread: a stop on another one would wait for a log handler that waits for it.
+    status = int(lib.chat_server_wait(server, 0))
+    if status in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
+        return status
+    # A stop at once takes no time, but its log lines may: under gevent their handlers may wait for a greenlet.
+    if drain_ms == 0 and cooperative_select() is None:
+        return int(lib.chat_server_stop(server, 0))
+    done = Condition()
+    statuses: list[int] = []
 
-        def _run(self) -> None:
-            # The interpreter releases this lock when it has forgotten the thread.
-            self._left: Any = _thread._set_sentinel()  # type: ignore[attr-defined]
-            self._left.acquire()
-            self._begun.release()
-            self._body()
+    def drain() -> None:
+        status = int(lib.chat_server_stop(server, drain_ms))
+        with done:
+            statuses.append(status)
+            done.notify_all()
 
-        def join(self) -> None:
-            """Waits until nothing of the thread is left. In a fork, where there is no such thread, does not wait."""
-            if os.getpid() == self._pid:
-                with self._begun, self._left:
-                    pass
-
-        def is_gone(self) -> bool:
-            """Whether nothing of the thread is left."""
-            return not (self._begun.locked() or self._left.locked())
+    ender: Optional[Thread] = None
+    try:
+        with contextlib.suppress(RuntimeError):
+            ender = start_ender(drain)
+        if ender is None:
+            drain()  # There is no thread to be had, or the interpreter ends: nothing can interrupt it.
+        with done:
+            done.wait_until(lambda: bool(statuses))
+    except BaseException:
+        lib.chat_server_stop(server, 0)
+        raise
+    finally:
+        if ender is not None:
+            ender.join()
+    return statuses[0]

@@ -5,22 +5,19 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 from typing import Any, Optional
 
 from . import _log, errors
 from ._abi import CONSTANTS, ffi, lib
 from ._end import End
-from ._ender import Ender
+from ._ender import join_enders, start_ender
+from ._native import original
 from ._queue import EventQueue
 from .options import Options, configure
 
 # All handles whose server is not freed. The set keeps them and their log callbacks alive until the library no
 # longer uses them, even if that never happens.
 _LIVE: set[Handle] = set()
-
-# The threads that end forgotten servers, with some that have ended.
-_ENDERS: set[Ender] = set()
 
 # Whether the interpreter ends: no server starts any more.
 _exiting = False
@@ -42,7 +39,7 @@ class Handle:
         self._pid = os.getpid()
         # A start, a stop and a free must not run at once: the program may end while another thread starts or ends
         # the server.
-        self._ending = threading.Lock()
+        self._ending: Any = original("allocate_lock")()
 
     def start(self, options: Options, logger: Optional[logging.Logger]) -> None:
         """Starts the server. If that fails or is interrupted, nothing of it is left."""
@@ -83,8 +80,7 @@ class Handle:
         if self.server == ffi.NULL or os.getpid() != self._pid:
             return
         try:
-            _ENDERS.difference_update([ender for ender in list(_ENDERS) if ender.is_gone()])
-            _ENDERS.add(Ender(self.end))
+            start_ender(self.end)
         except RuntimeError:
             # No thread is available, and there is no caller to tell: stop the server without freeing it.
             lib.chat_server_request_stop(self.server)
@@ -137,5 +133,4 @@ def _stop_all() -> None:
         handle.request_stop()
     for handle in handles:
         handle.stop_at_exit()
-    for ender in list(_ENDERS):
-        ender.join()
+    join_enders()

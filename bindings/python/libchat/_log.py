@@ -20,6 +20,8 @@ _LEVELS = {
 def attach(config: Any, logger: logging.Logger) -> Any:
     """Sends a server's lines to a logger, for the levels that it has enabled. Returns an object that must live
     as long as the server."""
+    if not hasattr(logger, "isEnabledFor"):
+        raise TypeError(f'logger: {logger!r} is not a logger; use logging.getLogger("chat")')
     enabled = [number for number, level in _LEVELS.items() if logger.isEnabledFor(level)]
 
     def on_line(_user_data: Any, number: int, line: Any, length: int) -> None:

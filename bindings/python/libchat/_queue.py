@@ -1,18 +1,16 @@
-"""The queue of events between the library and the program, for threads and asyncio."""
+"""The queue of events between the library and the program, for threads, greenlets and asyncio."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import threading
-import time
 from collections import deque
 from typing import Any, Optional
 
 from . import errors, events
 from ._abi import WAIT_FOREVER, ffi, lib
-from ._end import Waiting, wake
+from ._condition import Condition
+from ._native import is_current, new_thread
 
 
 class EventQueue:
@@ -28,15 +26,12 @@ class EventQueue:
         """Makes the queue of a server. `start` begins to fill it."""
         self._server = server
         self._events: deque[events.Event] = deque()
-        self._changed = threading.Condition()
-        # A daemon thread: at exit the interpreter joins the other threads before the server is stopped, and only
-        # the stop ends this one.
-        self._thread = threading.Thread(target=self._pull, name="libchat-python", daemon=True)
+        self._changed = Condition()
+        self._thread = new_thread(self._pull, "libchat-python")
         self._pulling = False
         self._ended = False
         self._failure: Optional[Exception] = None
         self._leaving = False
-        self._waiting: Waiting = []
         self._pid = os.getpid()
 
     def start(self) -> None:
@@ -50,11 +45,13 @@ class EventQueue:
             while not (self._leaving or self._ended):
                 self._fetch(WAIT_FOREVER)
                 with self._changed:
-                    self._changed.wait_for(lambda: not self._events or self._leaving or self._ended)
+                    self._changed.wait_until(
+                        lambda: not self._events or self._leaving or self._ended, greenlets=False
+                    )
         finally:
             with self._changed:
                 self._pulling = False
-                self._wake()
+                self._changed.notify_all()
 
     def _fetch(self, timeout: int) -> None:
         """Fetches events that wait in the library."""
@@ -76,7 +73,7 @@ class EventQueue:
             self._events.extend(event for event in batch if event is not None)
             self._ended = ended or isinstance(batch[-1], events.Stopped)
             self._failure = failure
-            self._wake()
+            self._changed.notify_all()
 
     def _fetch_left(self) -> bool:
         """Fetches events that the thread has left, if it has ended before them. The caller has the lock."""
@@ -86,42 +83,39 @@ class EventQueue:
             self._fetch(0)
         return is_left
 
-    def _wake(self) -> None:
-        self._changed.notify_all()
-        wake(self._waiting)
-
     def leave(self) -> None:
         """Ends the thread, without waiting for the events to be taken. The server must have stopped. After this only
         `take` and `next` use it."""
         with self._changed:
             self._leaving = True
             self._changed.notify_all()
-        if threading.get_ident() == self._thread.ident:
+        if is_current(self._thread):
             return  # A finalizer of the program's, which the garbage collector calls on any thread.
         # RuntimeError: its start was interrupted. It may run all the same, or later, when it does nothing.
         with contextlib.suppress(RuntimeError):
             self._thread.join()
         with self._changed:
-            self._changed.wait_for(lambda: not self._pulling)
+            self._changed.wait_until(lambda: not self._pulling, greenlets=False)
 
     def _check_process(self) -> None:
         """Raises ForkedError in a fork, where the thread does not exist but may hold the lock for ever."""
         if os.getpid() != self._pid:
             raise errors.of(lib.CHAT_ERR_FORKED)
 
+    def _has_news(self) -> bool:
+        """Whether there is an event, or there will be none. The caller has the lock."""
+        while not self._events and self._fetch_left():
+            pass
+        return bool(self._events) or self._ended
+
     def take(self, timeout: Optional[float]) -> list[events.Event]:
         """Returns all events that wait, or waits for one."""
         self._check_process()
-        deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            while not self._events:
-                if self._fetch_left():
-                    continue
-                if self._ended:
-                    raise self._failure or errors.of(lib.CHAT_ERR_STOPPED)
-                left = None if deadline is None else min(deadline - time.monotonic(), threading.TIMEOUT_MAX)
-                if (left is not None and left <= 0) or not self._changed.wait(left):
-                    raise errors.of(lib.CHAT_ERR_TIMED_OUT)
+            if not self._changed.wait_until(self._has_news, timeout):
+                raise errors.of(lib.CHAT_ERR_TIMED_OUT)
+            if not self._events:
+                raise self._failure or errors.of(lib.CHAT_ERR_STOPPED)
             taken = list(self._events)
             self._events.clear()
             self._changed.notify_all()
@@ -130,23 +124,18 @@ class EventQueue:
     async def next(self) -> Optional[events.Event]:
         """Returns the next event; None after the last. A cancelled call has taken no event."""
         self._check_process()
-        loop = asyncio.get_running_loop()
         while True:
             with self._changed:
-                while not self._events and self._fetch_left():
-                    pass
-                if self._events:
-                    event = self._events.popleft()
-                    self._changed.notify_all()
-                    return event
-                if self._failure is not None:
-                    raise self._failure
-                if self._ended:
+                if self._has_news():
+                    if self._events:
+                        event = self._events.popleft()
+                        self._changed.notify_all()
+                        return event
+                    if self._failure is not None:
+                        raise self._failure
                     return None
-                future: asyncio.Future[None] = loop.create_future()
-                self._waiting.append((loop, future))
+                future, give_up = self._changed.add_task()
             try:
                 await future
             finally:
-                with self._changed:
-                    self._waiting = [entry for entry in self._waiting if entry[1] is not future]
+                give_up()

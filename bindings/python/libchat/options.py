@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Iterable
-from typing import Any, Callable, TypedDict, Union
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any, Callable, TypedDict, Union, get_type_hints
 
 from . import errors
 from ._abi import encoded, lib
@@ -114,8 +116,30 @@ class Options(TypedDict, total=False):
     event_queue: int
 
 
-def _in_units(per_second: int) -> Callable[[float], int]:
-    def number(seconds: float) -> int:
+# What people write who know other servers, and what it is here.
+_HABITS = {"host": 'listen="HOST:PORT"', "port": 'listen="HOST:PORT"', "cors": "origin", "allowed_origins": "origin"}
+
+# A value and what an option takes: returns what the library takes.
+Converter = Callable[[Any], int]
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{value!r} is not a whole number")
+    return int(value)
+
+
+def _yes_or_no(value: Any) -> int:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not True or False")
+    return value
+
+
+def _in_units(per_second: int) -> Converter:
+    def number(seconds: Any) -> int:
+        if isinstance(seconds, bool) or not isinstance(seconds, Real):
+            raise TypeError(f"{seconds!r} is not a number of seconds, such as 2.5")
+        seconds = float(seconds)
         if not math.isfinite(seconds) or seconds < 0:
             raise ValueError("a time is 0 or more seconds")
         # Not 0, which often means never, for a time that is only very short.
@@ -124,21 +148,23 @@ def _in_units(per_second: int) -> Callable[[float], int]:
     return number
 
 
-def _one_of(**numbers: int) -> Callable[[str], int]:
-    def number(name: str) -> int:
+def _one_of(**numbers: int) -> Converter:
+    allowed = " or ".join(f'"{name}"' for name in numbers)
+
+    def number(name: Any) -> int:
+        if not isinstance(name, str):
+            raise TypeError(f"{name!r} is not {allowed}")
         if name not in numbers:
-            raise ValueError("it is " + " or ".join(f'"{name}"' for name in numbers))
+            raise ValueError(f"it is {allowed}")
         return numbers[name]
 
     return number
 
 
 _LISTS = {"listen": "chat_config_add_listen", "origin": "chat_config_add_origin"}
-_CONVERTED: dict[str, Callable[[Any], int]] = {
-    **dict.fromkeys(
-        (name for name in Options.__annotations__ if name.endswith(("_timeout", "_age", "_interval", "_keepalive"))),
-        _in_units(1000),
-    ),
+_BY_TYPE: dict[Any, Converter] = {bool: _yes_or_no, int: _whole, float: _in_units(1000)}
+_CONVERTERS: dict[str, Converter] = {
+    **{name: _BY_TYPE[kind] for name, kind in get_type_hints(Options).items() if kind in _BY_TYPE},
     "busy_poll": _in_units(1_000_000),
     "overdue": _one_of(refuse=lib.CHAT_OVERDUE_REFUSE, allow=lib.CHAT_OVERDUE_ALLOW),
     "slow_consumer": _one_of(
@@ -147,20 +173,49 @@ _CONVERTED: dict[str, Callable[[Any], int]] = {
 }
 
 
+def _texts(value: Any) -> Iterable[str]:
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, (bytes, Mapping)) or not isinstance(texts, Iterable):
+        raise TypeError(f"{value!r} is not a str, or several in a list")
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r} is not a str")
+        yield text
+
+
+def check_names(given: Iterable[str]) -> None:
+    """Raises TypeError for a name that no option has, and names the option that is probably meant."""
+    known = [*Options.__annotations__, "logger"]
+    for name in given:
+        if name in known:
+            continue
+        nearest = difflib.get_close_matches(name, known, 1)
+        meant = _HABITS.get(name) or (repr(nearest[0]) if nearest else "")
+        advice = f"did you mean {meant}?" if meant else "help(libchat.Options) lists them"
+        raise TypeError(f"unknown option {name!r}; {advice}")
+
+
+def _set(config: Any, name: str, value: Any) -> None:
+    if name in _LISTS:
+        for text in _texts(value):
+            data = encoded(text)
+            errors.check(getattr(lib, _LISTS[name])(config, data, len(data)))
+    else:
+        errors.check(getattr(lib, f"chat_config_set_{name}")(config, _CONVERTERS[name](value)))
+
+
 def configure(config: Any, options: Options) -> None:
-    """Sets every option that was given. The start finds those that are out of their limits."""
+    """Sets every option that was given. The start finds those that are out of their limits.
+
+    Raises TypeError for an unknown option and for a value of another type.
+    """
+    check_names(options)
     for name, value in options.items():
-        if name not in Options.__annotations__:
-            raise TypeError(f"{name} is not an option")
         try:
-            if name in _LISTS:
-                for item in [value] if isinstance(value, str) else value:  # type: ignore[attr-defined]
-                    data = encoded(item)
-                    errors.check(getattr(lib, _LISTS[name])(config, data, len(data)))
-            else:
-                converted = _CONVERTED[name](value) if name in _CONVERTED else value
-                errors.check(getattr(lib, f"chat_config_set_{name}")(config, converted))
+            _set(config, name, value)
         except errors.Error as error:
             raise errors.of(error.status, f"{name}: {error}") from error
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from error
         except (ValueError, OverflowError) as error:
             raise errors.of(lib.CHAT_ERR_INVALID_ARGUMENT, f"{name}: {error}") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from . import errors, events
 from ._abi import CONSTANTS, encoded, ffi, lib, text
 from ._end import End
+from ._ender import stop
 from ._handle import Handle
 from ._queue import EventQueue
 from .options import Options
@@ -63,7 +64,8 @@ def _message(data: Data) -> tuple[int, bytes]:
     return lib.CHAT_BINARY, data if isinstance(data, bytes) else bytes(memoryview(data))
 
 
-def _drain_ms(drain: float) -> int:
+def drain_ms(drain: float) -> int:
+    """Returns a drain in the library's unit, within its limits."""
     if drain != drain:
         raise errors.of(lib.CHAT_ERR_INVALID_ARGUMENT, "drain: it is not a number")
     return round(min(max(drain * 1000, 0), _LONGEST_DRAIN_MS))
@@ -348,12 +350,18 @@ class Server:
         """Stops the server: delivers what was published, closes every client with code 1001, and waits up to
         `drain` seconds for their answers. Another call may shorten the time.
 
+        A Ctrl-C cuts the drain short: the server has stopped when KeyboardInterrupt leaves this call.
+
         Raises TimedOutError, once, if connections were aborted, and FailedError if the server had ended by itself; it
         has stopped all the same.
         """
-        status = lib.chat_server_stop(self._server, _drain_ms(drain))
-        if status not in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
-            self._handle.leave()
+        milliseconds = drain_ms(drain)
+        status = None
+        try:
+            status = stop(self._server, milliseconds)
+        finally:
+            if status not in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
+                self._handle.leave()
         errors.check(status)
 
     def close(self) -> None:

@@ -7,40 +7,36 @@ import json
 import os
 import re
 import runpy
-import subprocess
-import sys
+import signal
+import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, Program, address
 from test_chat import run
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect as connect_in_thread
 
 import libchat
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-@contextmanager
-def example(name: str, *arguments: str) -> Iterator[str]:
-    """Runs an example, and tells its first line."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(libchat.__file__).parents[1])}
-    command = [sys.executable, str(EXAMPLES / name), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline()
-        finally:
-            process.terminate()
+def example(name: str, *arguments: str) -> Program:
+    """Runs an example."""
+    return Program(str(EXAMPLES / name), *arguments)
 
 
-def address(line: str) -> str:
-    found = re.search(r"ws://([\d.:]+)/", line)
-    assert found, line
-    return found[1]
+def end(program: Program) -> None:
+    """Ends an example as a Ctrl-C does, which leaves no complaint."""
+    program.signal(signal.SIGINT)
+    status, _, complained = program.end()
+    assert (status, complained) == (0, "")
 
 
 def test_the_chat_greets_and_tells_the_time() -> None:
@@ -51,8 +47,9 @@ def test_the_chat_greets_and_tells_the_time() -> None:
             assert await peer.recv() == "/time"
             assert re.fullmatch(r"it is \d\d:\d\d:\d\d", str(await peer.recv()))
 
-    with example("chat.py", "--listen", "127.0.0.1:0") as line:
-        run(talk(address(line)))
+    with example("chat.py", "--listen", "127.0.0.1:0") as program:
+        run(talk(address(program.line())))
+        end(program)
 
 
 class Gone:
@@ -95,9 +92,104 @@ def test_an_answer_is_streamed_and_whoever_comes_late_misses_no_token() -> None:
             # One who comes in the middle of it.
             assert await listen(chat) == "You asked: why? That is a good question. \n"
 
-    with example("token_stream.py", "--port", "0", "--chat", "127.0.0.1:0") as line:
+    with example("token_stream.py", "--port", "0", "--chat", "127.0.0.1:0") as program:
+        line = program.line()
         page = re.search(r"http://[\d.:]+/", line)
         assert page, line
         with urllib.request.urlopen(page[0], timeout=PATIENCE) as response:
             assert f"ws://{address(line)}/rooms/" in response.read().decode()
         run(ask(address(line)))
+        end(program)
+
+
+def sign_in(page: str, name: str) -> str:
+    """Signs in as a browser does. Returns the cookie."""
+    jar = CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    with browser.open(page, timeout=PATIENCE) as response:
+        assert "Sign in" in response.read().decode()
+    with browser.open(f"{page}sign-in", urlencode({"name": name}).encode(), timeout=PATIENCE) as response:
+        assert "new WebSocket" in response.read().decode()
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
+
+
+def refusal(url: str, headers: dict[str, str]) -> int:
+    with pytest.raises(InvalidStatus) as refused, connect_in_thread(url, additional_headers=headers):
+        pass
+    return int(refused.value.response.status_code)
+
+
+def test_fastapi_decides_by_its_cookie_and_streams_answers_that_are_kept() -> None:
+    with example("fastapi_chat.py", "--port", "0", "--chat", "127.0.0.1:0") as program:
+        line = program.line()
+        found = re.search(r"open (http://[\d.:]+)/", line)
+        assert found, line
+        origin, chat = found[1], f"ws://{address(line)}/rooms/tea?history=100"
+        headers = {"Origin": origin, "Cookie": sign_in(f"{origin}/", "ana&ben")}
+        # Without a sign-in, with a cookie that nobody got, and from a page of elsewhere.
+        assert refusal(chat, {"Origin": origin}) == 401
+        assert refusal(chat, {**headers, "Cookie": 'session=other; "'}) == 401
+        assert refusal(chat, {**headers, "Origin": "http://127.0.0.1:1"}) == 403
+        conversation = ["ana&ben: salut\n", "ana&ben: why?\n"]
+        conversation += ["bot: ", "You ", "asked: ", "why? ", "That ", "is ", "a ", "good ", "question. ", "\n"]
+        with connect_in_thread(chat, additional_headers=headers) as peer:
+            peer.send("salut")
+            peer.send("why?")
+            assert [peer.recv(PATIENCE) for _ in conversation] == conversation
+        with connect_in_thread(chat, additional_headers=headers) as late:
+            assert [late.recv(PATIENCE) for _ in conversation] == conversation
+            program.signal(signal.SIGINT)
+            with pytest.raises(ConnectionClosed):
+                late.recv(PATIENCE)
+            assert late.close_code == 1001
+        status, _, complained = program.end()
+        assert (status, complained) == (0, "")
+        with pytest.raises(OSError):
+            urllib.request.urlopen(origin, timeout=PATIENCE)
+
+
+def test_a_worker_that_is_killed_harms_no_other_and_is_replaced() -> None:
+    with example("several_processes.py", "--listen", "127.0.0.1:0", "--workers", "2") as program:
+        with connect_in_thread(f"ws://{address(program.line())}/") as peer:
+            counts: dict[int, list[int]] = {}
+
+            def hear(workers: int) -> None:
+                """Hears messages until two have come from so many workers."""
+                while sum(len(heard) >= 2 for heard in counts.values()) < workers:
+                    found = re.fullmatch(r"worker (\d+): (\d+)", str(peer.recv(PATIENCE)))
+                    assert found
+                    counts.setdefault(int(found[1]), []).append(int(found[2]))
+
+            hear(2)
+            killed, other = counts
+            os.kill(killed, signal.SIGKILL)
+            hear(3)
+            for heard in counts.values():
+                assert heard == list(range(heard[0], heard[0] + len(heard)))
+            assert len(counts[other]) > 2
+        end(program)
+    # The owner has ended its workers.
+    for worker in counts:
+        assert is_gone(worker)
+
+
+def test_workers_end_with_their_owner_even_if_that_is_killed() -> None:
+    with example("several_processes.py", "--listen", "127.0.0.1:0", "--workers", "1") as program:
+        peer = connect_in_thread(f"ws://{address(program.line())}/")
+        with peer:
+            found = re.match(r"worker (\d+)", str(peer.recv(PATIENCE)))
+            program.signal(signal.SIGKILL)
+    assert found and is_gone(int(found[1]))
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process of another parent ends in time: there is no event to wait for. A zombie has ended."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.005)
+    return False

@@ -45,7 +45,8 @@ def test_a_failed_start_says_why(start: Start) -> None:
 
 def test_every_option_may_be_set(start: Start) -> None:
     options: dict[str, Any] = {
-        "listen": ["127.0.0.1:0", "127.0.0.1:0"], "origin": "*", "workers": 2, "busy_poll": 5e-5, "echo": False,
+        "listen": ["127.0.0.1:0", "127.0.0.1:0"], "ipv6_only": True, "origin": "*", "workers": 2, "busy_poll": 5e-5,
+        "echo": False,
         "max_connections": 1, "max_handshakes": 1, "max_rooms_per_client": 1, "handshake_timeout": 0.5,
         "handshake_size": 8192,
         "admission_timeout": 0.5, "review_timeout": 0.5, "overdue": "allow", "max_message_size": 10,

@@ -1,0 +1,115 @@
+"""In a program that gevent or eventlet has patched, a server works, and other greenlets run while one waits for it."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Program, run_program
+
+PATCH = {
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import warnings; warnings.simplefilter('ignore'); import eventlet; eventlet.monkey_patch()",
+}
+
+# The client is a greenlet of the same program, so each wait of the server that stopped the others would never end.
+SERVE = """
+PATCH_BEFORE_IMPORT
+import logging, os, socket, threading, time
+import libchat
+PATCH_AFTER_IMPORT
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+def connect(addr):
+    host, port = addr.split(":")
+    peer = socket.create_connection((host, int(port)), 10)
+    peer.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n")
+    head = b""
+    while not head.endswith(b"\\r\\n\\r\\n"):
+        head += peer.recv(1)
+    return peer
+
+def take():
+    try:
+        while True:
+            for event in server.next_events():
+                taken.append(type(event).__name__)
+                if isinstance(event, libchat.Connected):
+                    connected.set()
+                    server.publish(event.room, "salut")
+    except libchat.StoppedError:
+        taken.append("end")
+
+def count():
+    while not done:
+        counted.append(None)
+        time.sleep(0.001)
+
+taken, counted, done, connected = [], [], [], threading.Event()
+logger = logging.Logger("chat", logging.DEBUG)
+logger.addHandler(logging.StreamHandler(open(os.devnull, "w")))
+server = libchat.Server(listen="127.0.0.1:0", event_queue=10, logger=logger)
+ordinary = [threading.Thread(target=take), threading.Thread(target=count)]
+for thread in ordinary:
+    thread.start()
+peer = connect(server.addr)
+assert peer.recv(7) == b"\\x81\\x05salut"
+assert connected.wait(10)
+before = descriptors()
+for wait in (server.next_events, server.wait):
+    begun = len(counted)
+    try:
+        wait(0.1)
+    except libchat.TimedOutError:
+        assert len(counted) > begun + 10, wait
+        print("timed out")
+begun = len(counted)
+try:
+    server.stop(0.2)  # The client does not answer.
+except libchat.TimedOutError:
+    assert len(counted) > begun + 20
+    print("aborted")
+ordinary[0].join()
+server.wait()
+print(*taken)
+done.append(None)
+ordinary[1].join()
+assert descriptors() <= before, (descriptors(), before)
+with libchat.Server(listen="127.0.0.1:0", event_queue=10) as second:
+    connect(second.addr).close()
+    assert isinstance(second.next_events(10)[0], libchat.Connected)
+forgotten = libchat.Server(listen="127.0.0.1:0", event_queue=10)
+del forgotten
+running = libchat.Server(listen="127.0.0.1:0", event_queue=10)
+print("end")
+"""
+TOLD = "timed out\ntimed out\naborted\nConnected Disconnected Stopped end\nend\n"
+
+
+@pytest.mark.parametrize("when", ["BEFORE", "AFTER"])
+@pytest.mark.parametrize("library", list(PATCH))
+def test_a_server_of_a_patched_program_works(library: str, when: str) -> None:
+    source = SERVE.replace(f"PATCH_{when}_IMPORT", PATCH[library])
+    for other in ("PATCH_BEFORE_IMPORT", "PATCH_AFTER_IMPORT"):
+        source = source.replace(other, "")
+    assert run_program(source) == (0, TOLD, "")
+
+
+@pytest.mark.parametrize("wait", ["next_events()", "wait()"])
+@pytest.mark.parametrize("library", list(PATCH))
+def test_a_program_that_is_patched_too_late_is_told_so(library: str, wait: str) -> None:
+    source = f"""
+import libchat
+server = libchat.Server(listen="127.0.0.1:0", event_queue=10)
+{PATCH[library]}
+try:
+    server.{wait}
+except RuntimeError as error:
+    print(error, flush=True)
+server.close()
+print("closed", flush=True)
+"""
+    with Program(source) as program:
+        assert program.line() == "gevent or eventlet patched this program too late: patch before libchat.Server(…)"
+        assert program.line() == "closed"

@@ -113,7 +113,7 @@ fn the_service_goes_on_when_the_log_file_may_not_grow() {
 fn lines_that_were_lost_are_counted_where_they_would_stand() {
     let (reader, writer) = full_pipe();
     let mut command = program(&["--listen", "127.0.0.1:0", "--event-queue", "100000"]);
-    command.args(["--max-connections", "100"]).stderr(writer);
+    command.args(["--event-contents", "--max-connections", "100"]).stderr(writer);
     let mut server = Running::of(command);
     let mut client = Peer::join(server.address(), "/");
     let padding = "x".repeat(1000);

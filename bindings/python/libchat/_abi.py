@@ -5,11 +5,12 @@ They are read from the C header, so that no second description of the ABI can di
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import cffi
 
@@ -60,6 +61,41 @@ WAIT_FOREVER = 2**32 - 1
 ffi: Any = cffi.FFI()
 ffi.cdef(_declarations(HEADER))
 lib: Any = ffi.dlopen(str(_find(_NAME, "LIBCHAT_LIBRARY", f"target/release/{_NAME}")))
+
+# All that cffi looks up by name is looked up here, once. cffi does that under a lock of `threading`, which is one of
+# greenlets in a patched program: two threads of the operating system that need it at once would wait for ever.
+_TYPES: dict[str, Any] = {
+    name: ffi.typeof(name)
+    for name in (
+        "char[]", "chat_error **", "chat_events **", "chat_header[]", "chat_message", "chat_message[]",
+        "chat_server **", "chat_stats", "chat_stats *", "const char *", "const char **", "const uint8_t *", "size_t *",
+        "uint64_t *", "void(*)(void *, uint32_t, const char *, size_t)",
+    )
+}  # fmt: skip
+for _name in dir(lib):
+    # A library that is older than the header may lack one; the call of it says so.
+    with contextlib.suppress(AttributeError):
+        getattr(lib, _name)
+
+
+def new(name: str, *initial: Any) -> Any:
+    """Makes an object of one of the types above, which lives as long as the result."""
+    return ffi.new(_TYPES[name], *initial)
+
+
+def cast(name: str, value: Any) -> Any:
+    """Returns a value as one of the types above."""
+    return ffi.cast(_TYPES[name], value)
+
+
+def sizeof(name: str) -> int:
+    """Returns the size of one of the types above, in bytes."""
+    return int(ffi.sizeof(_TYPES[name]))
+
+
+def callback(name: str, function: Callable[..., None]) -> Any:
+    """Returns a function of Python as one of the types above."""
+    return ffi.callback(_TYPES[name], function)
 
 
 def text(pointer: Any, length: int) -> str:

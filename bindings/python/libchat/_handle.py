@@ -8,7 +8,7 @@ import os
 from typing import Any, Optional
 
 from . import _log, errors
-from ._abi import CONSTANTS, ffi, lib
+from ._abi import CONSTANTS, ffi, lib, new
 from ._end import End
 from ._ender import join_enders, start_ender
 from ._native import original
@@ -63,7 +63,7 @@ class Handle:
     def _start(self, config: Any, has_queue: bool) -> None:
         if _exiting:
             raise errors.of(lib.CHAT_ERR_STOPPED, "the interpreter ends")
-        out, failure = ffi.new("chat_server **"), ffi.new("chat_error **")
+        out, failure = new("chat_server **"), new("chat_error **")
         try:
             status = lib.chat_server_start(config, out, failure)
         finally:

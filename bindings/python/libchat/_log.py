@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from . import errors
-from ._abi import ffi, lib, text
+from ._abi import callback, ffi, lib, text
 
 _LEVELS = {
     lib.CHAT_LOG_ERROR: logging.ERROR,
@@ -27,7 +27,7 @@ def attach(config: Any, logger: logging.Logger) -> Any:
     def on_line(_user_data: Any, number: int, line: Any, length: int) -> None:
         logger.log(_LEVELS.get(number, logging.INFO), "%s", text(line, length))
 
-    callback = ffi.callback("void(void *, uint32_t, const char *, size_t)", on_line)
+    handler = callback("void(*)(void *, uint32_t, const char *, size_t)", on_line)
     if enabled:
-        errors.check(lib.chat_config_set_log_handler(config, max(enabled), callback, ffi.NULL, ffi.NULL))
-    return callback
+        errors.check(lib.chat_config_set_log_handler(config, max(enabled), handler, ffi.NULL, ffi.NULL))
+    return handler

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Optional
 
 from . import errors, events
-from ._abi import WAIT_FOREVER, ffi, lib
+from ._abi import WAIT_FOREVER, lib, new
 from ._condition import Condition
 from ._native import is_current, new_thread
 
@@ -58,7 +58,7 @@ class EventQueue:
         batch: list[Optional[events.Event]] = []
         failure: Optional[Exception] = None
         try:
-            out = ffi.new("chat_events **")
+            out = new("chat_events **")
             ended = lib.chat_server_next_events(self._server, timeout, out) != 0
             if not ended:
                 try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, Union
 
-from ._abi import ffi, lib, text
+from ._abi import ffi, lib, new, text
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ def _data(e: Any) -> Union[str, bytes]:
 
 
 def _request(e: Any) -> Request:
-    name, value = ffi.new("const char **"), ffi.new("const char **")
-    name_len, value_len = ffi.new("size_t *"), ffi.new("size_t *")
+    name, value = new("const char **"), new("const char **")
+    name_len, value_len = new("size_t *"), new("size_t *")
     headers: list[tuple[str, str]] = []
     for index in range(e.header_count):
         if lib.chat_event_header_at(e, index, name, name_len, value, value_len) == 0:

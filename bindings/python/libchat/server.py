@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional, Union
 
 from . import errors, events
-from ._abi import CONSTANTS, encoded, ffi, lib, text
+from ._abi import CONSTANTS, cast, encoded, ffi, lib, new, sizeof, text
 from ._end import End
 from ._ender import stop
 from ._handle import Handle
@@ -127,8 +127,8 @@ class Server:
         self.addrs = self._addrs()  #: The addresses of all listeners.
 
     def _addrs(self) -> list[str]:
-        buffer = ffi.new("char[]", CONSTANTS["CHAT_ADDR_SIZE"])
-        length = ffi.new("size_t *")
+        buffer = new("char[]", CONSTANTS["CHAT_ADDR_SIZE"])
+        length = new("size_t *")
         found: list[str] = []
         while lib.chat_server_local_addr(self._server, len(found), buffer, len(buffer), length) == 0:
             found.append(text(buffer, length[0]))
@@ -155,7 +155,7 @@ class Server:
         """
         kind, payload = _message(data)
         name = encoded(room)
-        offset = ffi.new("uint64_t *")
+        offset = new("uint64_t *")
         errors.check(
             lib.chat_server_publish(self._server, name, len(name), kind, payload, len(payload), offset)
         )
@@ -170,13 +170,13 @@ class Server:
         """
         kept = [(ffi.from_buffer(encoded(room)), *_message(data)) for room, data in batch]
         payloads = [ffi.from_buffer(payload) for _, _, payload in kept]
-        messages = ffi.new("chat_message[]", len(kept))
+        messages = new("chat_message[]", len(kept))
         for message, (room, kind, _), payload in zip(messages, kept, payloads):
-            message.room, message.room_len = ffi.cast("const char *", room), len(room)
-            message.data, message.data_len = ffi.cast("const uint8_t *", payload), len(payload)
+            message.room, message.room_len = cast("const char *", room), len(room)
+            message.data, message.data_len = cast("const uint8_t *", payload), len(payload)
             message.kind = kind
-        published = ffi.new("size_t *")
-        stride = ffi.sizeof("chat_message")
+        published = new("size_t *")
+        stride = sizeof("chat_message")
         status = lib.chat_server_publish_batch(self._server, messages, stride, len(kept), published)
         if status != 0:
             error = errors.of(status)
@@ -227,10 +227,10 @@ class Server:
         data = encoded(reason)
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
         kept = [(ffi.from_buffer(encoded(name)), ffi.from_buffer(encoded(value))) for name, value in pairs]
-        array = ffi.new("chat_header[]", len(kept))
+        array = new("chat_header[]", len(kept))
         for header, (name, value) in zip(array, kept):
-            header.name, header.name_len = ffi.cast("const char *", name), len(name)
-            header.value, header.value_len = ffi.cast("const char *", value), len(value)
+            header.name, header.name_len = cast("const char *", name), len(name)
+            header.value, header.value_len = cast("const char *", value), len(value)
         errors.call(lib.chat_server_reject, self._server, client, http_status, data, len(data), array, len(kept))
 
     def join(self, client: int, room: str) -> None:
@@ -296,8 +296,8 @@ class Server:
 
     def stats(self) -> Stats:
         """Returns what the server has counted; it works after the stop too."""
-        out = ffi.new("chat_stats *")
-        errors.check(lib.chat_server_stats(self._server, out, ffi.sizeof("chat_stats")))
+        out = new("chat_stats *")
+        errors.check(lib.chat_server_stats(self._server, out, sizeof("chat_stats")))
         return Stats(**{name: int(getattr(out, name)) for name in Stats.__annotations__})
 
     def next_events(self, timeout: Optional[float] = None) -> list[events.Event]:

@@ -113,3 +113,71 @@ print("closed", flush=True)
     with Program(source) as program:
         assert program.line() == "gevent or eventlet patched this program too late: patch before libchat.Server(…)"
         assert program.line() == "closed"
+
+
+# A lock of cffi that a patch has replaced belongs to greenlets: a thread of the package that needs it while another
+# one has it would wait for ever.
+WITHOUT_LOOKUPS = """
+import asyncio, contextlib, logging, os, socket, threading
+import libchat
+from libchat import _abi
+
+class Forbidden:
+    def acquire(self, *_):
+        os.write(2, b"cffi looks something up\\n")
+    def release(self):
+        pass
+    def __enter__(self):
+        self.acquire()
+    def __exit__(self, *_):
+        pass
+
+_abi.ffi._lock = Forbidden()
+handler = logging.StreamHandler(open(os.devnull, "w"))
+logger = logging.Logger("chat", logging.DEBUG)
+logger.addHandler(handler)
+options = {"admission_timeout": 10, "review_timeout": 10, "overdue": "allow", "echo": True, "logger": logger}
+server = libchat.Server(listen="127.0.0.1:0", origin="*", event_queue=10, **options)
+host, port = server.addr.split(":")
+peers = [socket.create_connection((host, int(port)), 10) for _ in range(2)]
+for peer in peers:
+    peer.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n")
+requests = []
+while len(requests) < 2:
+    requests += server.next_events(10)
+first, second = (request.client for request in requests)
+server.reject(second, 401, "no", {"Retry-After": "5"})
+server.set_identity(first, "ana")
+server.set_echo(first, False)
+server.join(first, "tea")
+server.leave(first, "tea")
+server.accept(first)
+server.send(first, "x")
+server.publish("lobby", b"x")
+server.publish_batch([("lobby", "x"), ("lobby", b"y")])
+server.broadcast("x")
+for call in (server.allow, server.refuse, lambda decision: server.allow_changed(decision, "x")):
+    with contextlib.suppress(libchat.NotFoundError):
+        call(1)
+with contextlib.suppress(libchat.TimedOutError):
+    server.wait(0.01)
+server.stats()
+server.disconnect(first, 4000, "bye")
+for peer in peers:
+    peer.close()
+threading.Timer(0.05, server.request_stop).start()
+libchat.run(server, lambda event: None)
+asyncio.run(server.wait_async())
+with contextlib.suppress(libchat.AddressInUseError), socket.create_server(("127.0.0.1", 0)) as used:
+    libchat.Server(listen="127.0.0.1:%d" % used.getsockname()[1])
+with libchat.Server(listen="127.0.0.1:0"):
+    pass
+forgotten = libchat.Server(listen="127.0.0.1:0", event_queue=10)
+del forgotten
+libchat.Server(listen="127.0.0.1:0", event_queue=10)
+"""
+
+
+def test_no_call_needs_a_lock_of_cffi() -> None:
+    assert run_program(WITHOUT_LOOKUPS) == (0, "", "")

@@ -14,6 +14,7 @@ import pytest
 from conftest import PATIENCE, run_program, silent_client
 
 import libchat
+from libchat._native import Thread
 from libchat._queue import EventQueue
 
 Start = Callable[..., libchat.Server]
@@ -74,6 +75,20 @@ def test_a_stop_waits_for_the_thread_to_its_last_instruction(start: Start, monke
     server = start()
     server.close()
     assert ended == [server._queue]
+
+
+def test_a_drain_waits_for_the_thread_that_it_runs_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Thread._run
+
+    def run_and_dawdle(thread: Thread) -> None:
+        run(thread)
+        time.sleep(0.05)
+        ended.append(thread)
+
+    ended: list[Thread] = []
+    monkeypatch.setattr(Thread, "_run", run_and_dawdle)
+    start(event_queue=0).stop(PATIENCE)
+    assert len(ended) == 1
 
 
 def taken(server: libchat.Server) -> list[libchat.Event]:

@@ -157,3 +157,19 @@ def test_a_rejection_has_the_headers_of_the_program(start: Start, headers: Any) 
     wanted = list(headers.items() if isinstance(headers, dict) else headers or [("WWW-Authenticate", "Bearer")])
     assert [pair for pair in pairs if pair in wanted] == wanted
     assert len(server.addrs) == 1 and server.stats().admissions_rejected == 1
+
+
+def test_nothing_is_left_of_waits_that_have_ended(start: Start) -> None:
+    server = start()
+
+    async def impatient() -> None:
+        for waiting in (server.events().__anext__, server.wait_async):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(waiting(), 0.001)
+
+    for wait in (server.next_events, server.wait):
+        with pytest.raises(libchat.TimedOutError):
+            wait(0.001)
+    asyncio.run(impatient())
+    assert server._queue is not None and server._queue._changed._wakers == []
+    assert server._end()._changed._wakers == []

@@ -13,7 +13,15 @@ cd "$(dirname "$0")"
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 
-absolute() { case $1 in /*) echo "$1" ;; *) echo "$here/$1" ;; esac; }
+absolute() {
+    case $1 in
+    *[[:space:]]*) fail "\"$1\" has a space, and pkg-config cannot say so: choose another folder" ;;
+    # The shell leaves it as it is in --prefix=~/.local.
+    [~]/*) echo "$HOME/${1#??}" ;;
+    /*) echo "$1" ;;
+    *) echo "$here/$1" ;;
+    esac
+}
 
 prefix=/usr/local libdir='' destdir=''
 while [ $# -gt 0 ]; do
@@ -33,6 +41,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 libdir=${libdir:-$prefix/lib}
+[ -e include/libchat.h ] || fail "it has to stay in the folder of libchat, whose files it installs"
 [ "$(uname)" = Linux ] || fail "it knows Linux only; elsewhere use cargo cinstall (bindings/c/README.md)"
 
 # The first number of the SONAME is the ABI's: programs that were linked with one find only its like.
@@ -65,8 +74,12 @@ put() {
 put 644 include/libchat.h "$prefix/include/libchat.h"
 put 644 "$built/libchat.a" "$libdir/libchat.a"
 put 755 "$built/libchat.so" "$libdir/libchat.so.$abi.0.0"
-ln -sf "libchat.so.$abi.0.0" "$destdir$libdir/libchat.so.$abi"
-ln -sf "libchat.so.$abi" "$destdir$libdir/libchat.so"
+link() {
+    ln -sf "$1" "$destdir$2"
+    echo "$destdir$2"
+}
+link "libchat.so.$abi.0.0" "$libdir/libchat.so.$abi"
+link "libchat.so.$abi" "$libdir/libchat.so"
 for file in bindings/c/cmake/*.cmake; do
     put 644 "$file" "$prefix/share/libchat/cmake/${file##*/}"
 done

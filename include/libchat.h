@@ -484,8 +484,8 @@ typedef uint32_t chat_slow_consumer;
 #endif // __cplusplus
 
 /**
- * The options of a server. Every option starts with its default, which is safe on the open
- * internet.
+ * The options of a server. Every option starts with its default. By default every queue, size
+ * and time is bounded.
  *
  * The setters store their values. chat_server_start checks all options at once and names each one
  * that is out of its limits, so a setter fails only for a value that it cannot store.

@@ -1,6 +1,9 @@
 //! Where a server listens, as a host writes it: an address, a name, or a port alone.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{Ipv6Addr, SocketAddr},
+};
 
 /// An entry of the option `listen`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +25,24 @@ impl ListenAddr {
         if let Ok(addr) = text.parse() {
             return Ok(Self::Ip(addr));
         }
-        if let Some((_, rest)) = text.split_once("://") {
-            let host = rest.split('/').next().unwrap_or_default();
-            return Err(format!("{text:?} is an address for clients: write only {host:?}"));
+        if let Some((scheme, rest)) = text.split_once("://") {
+            // A user name and a password are not repeated.
+            let host = rest.split('/').next().and_then(|all| all.rsplit('@').next());
+            let host = host.unwrap_or_default();
+            return Err(format!(
+                "{scheme}:// is for clients: write the host and port alone: {host}"
+            ));
         }
-        if text.parse::<std::net::Ipv6Addr>().is_ok() {
-            return Err(format!("{text:?} has no port: write [{text}]:9001"));
+        if text.contains([',', ' ']) {
+            return Err(format!("{text:?} has several addresses: add each by itself"));
+        }
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Err(match text.rsplit_once(':') {
+                Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => {
+                    format!("{text:?} has no brackets: write [{host}]:{port}, or [{text}]:9001")
+                }
+                _ => format!("{text:?} has no port: write [{text}]:9001"),
+            });
         }
         let Some((host, port)) = text.rsplit_once(':') else {
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -48,7 +63,7 @@ impl ListenAddr {
         };
         if host.is_empty() {
             Ok(Self::Every(port))
-        } else if host.contains(':') && !host.starts_with('[') {
+        } else if host.parse::<Ipv6Addr>().is_ok() {
             Err(format!("{text:?} has an IPv6 address without brackets: write [{host}]:{port}"))
         } else if is_name(host) {
             Ok(Self::Name(host.to_owned(), port))
@@ -111,9 +126,15 @@ mod tests {
             ("9001", "write :9001 for every address, or 127.0.0.1:9001"),
             ("localhost", "has no port: write localhost:9001"),
             ("::1", "has no port: write [::1]:9001"),
-            ("fe80::1x:9001", "an IPv6 address without brackets: write [fe80::1x]:9001"),
-            ("ws://127.0.0.1:9001/", "an address for clients: write only \"127.0.0.1:9001\""),
-            ("http://localhost:80/rooms/a", "write only \"localhost:80\""),
+            ("::1:9001", "has no brackets: write [::1]:9001, or [::1:9001]:9001"),
+            ("fe80::1:2:3:4:5:9001", "has no brackets: write [fe80::1:2:3:4:5]:9001"),
+            (
+                "1:2:3:4:5:6:7:8:9001",
+                "an IPv6 address without brackets: write [1:2:3:4:5:6:7:8]:9001",
+            ),
+            ("fe80::1x:9001", "is not an address and a port"),
+            ("127.0.0.1:9001:9002", "is not an address and a port"),
+            ("localhost:1,localhost:2", "has several addresses: add each by itself"),
             ("localhost:65536", "has no port from 0 to 65535 at its end"),
             ("localhost:+80", "has no port from 0 to 65535"),
             ("localhost:", "has no port from 0 to 65535"),
@@ -121,13 +142,23 @@ mod tests {
             ("127.0.0.256:9001", "is not an address and a port"),
             ("[::1:9001", "is not an address and a port"),
             ("a..b:9001", "is not an address and a port"),
-            ("a b:9001", "is not an address and a port"),
+            ("a b:9001", "add each by itself"),
             ("a/b:9001", "is not an address and a port"),
             ("", "is not an address and a port"),
         ] {
             let error = ListenAddr::parse(text).unwrap_err();
             assert!(error.contains(&format!("{text:?}")), "{error}");
             assert!(error.contains(remedy), "{text}: {error}");
+        }
+        for (text, host) in [
+            ("ws://127.0.0.1:9001/", "127.0.0.1:9001"),
+            ("http://localhost:80/rooms/a", "localhost:80"),
+            ("wss://user:secret@localhost:1/", "localhost:1"),
+        ] {
+            let error = ListenAddr::parse(text).unwrap_err();
+            let wanted = format!("is for clients: write the host and port alone: {host}");
+            assert!(error.ends_with(&wanted), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

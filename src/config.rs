@@ -381,6 +381,7 @@ impl Config {
         } else {
             check.listen(&self.listen)
         };
+        check.ipv6_only(&self.options, &listen);
         let origins = check.origins(&self.origins);
         let mut options = self.options.clone();
         options.fit_sizes(self.max_message_size, self.outbox_size);

@@ -98,8 +98,13 @@ impl fmt::Display for Error {
             Self::Listen { addr, source } => {
                 write!(f, "cannot listen on {addr}: {source}")?;
                 let advice = match source.kind() {
+                    io::ErrorKind::AddrInUse if addr.starts_with("[::]") => {
+                        "; another program has the port, or another address of listen: choose another port, or set \
+                         ipv6_only if only IPv4's is taken"
+                    }
                     io::ErrorKind::AddrInUse => {
-                        "; stop the program that has the port, or choose another (port 0 takes a free one)"
+                        "; another program has the port, or another address of listen: choose another port (0 takes \
+                         a free one)"
                     }
                     io::ErrorKind::AddrNotAvailable => "; choose an address of this machine",
                     io::ErrorKind::PermissionDenied => {

@@ -172,6 +172,18 @@ impl Check {
         origins
     }
 
+    /// Checks that no entry asks for IPv4 and for IPv6 alone.
+    pub(crate) fn ipv6_only(&mut self, options: &Options, listen: &[ListenAddr]) {
+        for entry in listen {
+            if let ListenAddr::Every(port) = entry
+                && options.ipv6_only
+            {
+                let text = format!("{entry} is every address of IPv4 too: listen on [::]:{port}");
+                self.problem("ipv6_only", text);
+            }
+        }
+    }
+
     /// Checks that the host gets events, if it decides on clients or messages.
     pub(crate) fn decisions(&mut self, options: &Options, has_handler: bool) {
         for (option, timeout) in options.decisions() {

@@ -82,8 +82,22 @@ fn every_address_of_ipv6_is_every_address_of_ipv4_too_unless_it_is_told_not_to()
 
     let server = Config::new().listen("[::]:0").ipv6_only(true).start().unwrap();
     Peer::join(loopback("::1", &server), "/").is_served();
+    let error = Config::new().listen(":0").ipv6_only(true).start().unwrap_err().to_string();
+    assert!(
+        error.contains("ipv6_only: :0 is every address of IPv4 too: listen on [::]:0"),
+        "{error}"
+    );
     let ipv4 = TcpStream::connect(loopback("127.0.0.1", &server));
     assert_eq!(ipv4.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_port_that_only_ipv4_has_lost_can_be_had_for_ipv6() {
+    let other = server();
+    let every = format!("[::]:{}", other.local_addr().port());
+    let error = Config::new().listen(&*every).start().unwrap_err().to_string();
+    assert!(error.contains("or set ipv6_only if only IPv4's is taken"), "{error}");
+    Config::new().listen(&*every).ipv6_only(true).start().unwrap();
 }
 
 #[test]

@@ -28,7 +28,7 @@ const (
 )
 
 // Options are the options of a server. The zero value of the struct and of every field is the
-// default, which is safe on the open internet.
+// default. By default every queue, size and time is bounded.
 //
 // A negative value turns off what can be turned off; elsewhere it is refused. Start refuses values
 // that are out of their limits with ErrInvalidArgument and a text that names all of them. Durations

@@ -20,8 +20,8 @@ use crate::{
     options::{Overdue, SlowConsumer},
 };
 
-/// The options of a server. Every option starts with its default, which is safe on the open
-/// internet.
+/// The options of a server. Every option starts with its default. By default every queue, size
+/// and time is bounded.
 ///
 /// The setters store their values. chat_server_start checks all options at once and names each one
 /// that is out of its limits, so a setter fails only for a value that it cannot store.

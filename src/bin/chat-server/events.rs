@@ -1,7 +1,7 @@
 //! Events as log lines: one line of fields for each.
 //!
-//! Invariant: what clients keep secret stays out of the log unless the operator asks for it: headers, queries and
-//! the contents of messages.
+//! Invariant: what clients write stays out of the log unless the operator asks for it: headers, queries, the contents
+//! of messages and the reasons of their close frames. Only the room's name is shown.
 
 use chat::{Event, Kind, Message, Request};
 use tracing::{field::display, info};
@@ -10,11 +10,10 @@ use tracing::{field::display, info};
 pub(crate) fn log(event: &Event, with_contents: bool) {
     match event {
         Event::Connected { client, room, request, .. } => {
-            let origin = request.header("origin").map(text);
             let contents = with_contents.then(|| (&*request.query, headers(request)));
             let (query, headers) = contents.unzip();
             let (client, addr) = (display(client), display(request.addr));
-            info!(client, room = &**room, addr, origin, query, headers, "connected");
+            info!(client, room = &**room, addr, query, headers, "connected");
         }
         Event::Message { client, room, offset, message, .. } => {
             let (kind, bytes) = (kind(message), message.data().len());
@@ -33,7 +32,9 @@ pub(crate) fn log(event: &Event, with_contents: bool) {
             info!(client = display(client), count, "messages dropped");
         }
         Event::Disconnected { client, code, reason, .. } => {
-            info!(client = display(client), code, reason = &**reason, "disconnected");
+            // The server's own words have lines of their own.
+            let reason = with_contents.then_some(&**reason);
+            info!(client = display(client), code, reason, "disconnected");
         }
         Event::AcceptFailed { addr, error } => {
             info!(addr = display(addr), error = &**error, "accepting failed");

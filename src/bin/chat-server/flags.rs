@@ -118,11 +118,11 @@ pub(crate) struct Flags {
     publish_timeout: Duration,
 
     /// How many events (clients that connect and disconnect, messages) may wait to be logged, each as a
-    /// line without secrets; 0: no events are logged
+    /// line of fields; 0: no events are logged
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) event_queue: usize,
 
-    /// Log what clients send, too: queries, headers (cookies!) and the contents of messages
+    /// Log what clients write, too: queries, headers (cookies!), messages and reasons of close frames
     #[arg(long, requires = "event_queue")]
     pub(crate) event_contents: bool,
 

@@ -20,12 +20,16 @@ use std::{
 };
 
 use chat::{Error, Handle, Server};
-use clap::Parser;
+use clap::{
+    Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use flags::Flags;
 use futures_util::future::{Either, select};
 use output::Output;
 use signals::Signals;
 use tokio::{runtime::Runtime, sync::oneshot};
+use tracing_subscriber::filter::LevelFilter;
 
 /// The exit status for a wrong command line.
 const USAGE: u8 = 2;
@@ -77,14 +81,8 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let problems = match error {
-            Error::InvalidConfig(problems) => problems,
-            Error::Listen { ref source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                let text =
-                    format!("{error}: another program listens there; choose a port with --listen");
-                return Self::new(&text, 1);
-            }
-            error => return Self::new(&error.to_string(), 1),
+        let Error::InvalidConfig(problems) = error else {
+            return Self::new(&error.to_string(), 1);
         };
         let flags = problems
             .iter()
@@ -101,24 +99,46 @@ fn start(
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) if error.use_stderr() => {
-            return Err(Failure::new(&in_one_line(&error.to_string()), USAGE));
+            return Err(Failure::new(&in_one_line(&error), USAGE));
         }
         Err(help_or_version) => {
             stdout.print(&help_or_version.to_string());
             return Ok(());
         }
     };
+    if flags.event_queue > 0 && flags.log < LevelFilter::INFO {
+        let text = format!("--event-queue: --log {} hides the events; use info", flags.log);
+        return Err(Failure::new(&text, USAGE));
+    }
     log::start(stderr.clone(), flags.log);
     let (runtime, signals) =
         signals.map_err(|error| Failure::new(&format!("cannot wait for signals: {error}"), 1))?;
     run(&flags, &runtime, signals, stdout)
 }
 
+/// What people try in order to set the address.
+const MEANT_FOR_LISTEN: [&str; 6] = ["--host", "--port", "-p", "--bind", "--addr", "--address"];
+
 /// What clap says of a mistake, with its tip or the values that are possible.
-fn in_one_line(text: &str) -> String {
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more"));
-    lines.collect::<Vec<_>>().join(", ").trim_start_matches("error: ").to_owned()
+    let text = lines.collect::<Vec<_>>().join(", ").replace(":, ", ": ");
+    let text = text.trim_start_matches("error: ");
+    let argument = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.split('=').next().unwrap_or_default(),
+        _ => "",
+    };
+    let is_value = argument.starts_with(|first: char| first.is_ascii_digit() || first == ':');
+    if error.kind() == ErrorKind::UnknownArgument
+        && (is_value || MEANT_FOR_LISTEN.contains(&argument))
+    {
+        return format!(
+            "{argument} is no flag: write --listen and an address, such as --listen :9001"
+        );
+    }
+    text.to_owned()
 }
 
 fn run(

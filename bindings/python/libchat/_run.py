@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import signal
-import threading
 from typing import Any, Callable, Optional
 
 from . import errors, events
@@ -29,8 +28,9 @@ def run(
     calls raise while the server stops. Without `on_event`, the program takes the events itself, if it wants them.
 
     On a signal the server stops as `stop(drain)` does, and `on_event` gets the events that are left. A second signal
-    stops it at once, and interrupts `on_event` if that still runs. After the call the signals have the handlers
-    that they had before. In asyncio use `loop.add_signal_handler` with `Server.request_stop`.
+    stops it at once, and interrupts `on_event` if that still runs. Further signals are ignored until the call has
+    returned. After the call the signals have the handlers that they had before. In asyncio use
+    `loop.add_signal_handler` with `Server.request_stop`.
 
     Raises RuntimeError on another thread than the main one, where Python handles no signals; TypeError if `on_event`
     is a coroutine function; UnsupportedError for an `on_event` without events; FailedError if the server ended by
@@ -40,18 +40,23 @@ def run(
         raise TypeError(f"run: {server!r} is not a server; write libchat.run(libchat.Server(…))")
     if inspect.iscoroutinefunction(on_event):
         raise TypeError("run: on_event is a coroutine function; use `async for event in server.events()` instead")
-    if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("run: only the main thread can handle signals; on this one call server.wait()")
     signals = _Signals(server, drain_ms(drain))
+    signals.handle()
     try:
-        signals.handle()
-        _serve(server, on_event)
+        try:
+            signals.may_interrupt = True
+            _serve(server, on_event)
+        finally:
+            signals.may_interrupt = False
     except KeyboardInterrupt:
         if signals.count < 2:
             raise
     finally:
-        signals.restore()
-        server._cut()
+        # The handlers last: one of the program's own would interrupt the stop.
+        try:
+            server._cut()
+        finally:
+            signals.restore()
 
 
 def _serve(server: Server, on_event: Optional[Callable[[events.Event], object]]) -> None:
@@ -71,34 +76,42 @@ class _Signals:
 
     def __init__(self, server: Server, drain_ms: int) -> None:
         self.count = 0
+        #: Whether the second signal may interrupt the code that runs.
+        self.may_interrupt = False
         self._server = server
         self._drain_ms = drain_ms
         self._previous: dict[signal.Signals, Any] = {}
 
     def handle(self) -> None:
         for number in _SIGNALS:
-            self._previous[number] = signal.signal(number, self._on_signal)
+            try:
+                self._previous[number] = signal.signal(number, self._on_signal)
+            except ValueError:
+                # Asked of Python itself: in a patched program `threading` does not know the main thread.
+                raise RuntimeError(
+                    "run: only the main thread can handle signals; on this one call server.wait()"
+                ) from None
 
     def restore(self) -> None:
-        # The first, so that no signal interrupts the rest.
-        self._previous, previous = {}, self._previous
-        for number, handler in previous.items():
+        for number, handler in self._previous.items():
             # None: a handler that is not Python's, which Python cannot restore.
             if handler is not None:
                 signal.signal(number, handler)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        if not self._previous:
-            return
         self.count += 1
-        if self.count == 1:
-            try:
-                # Not here: Python runs this in the middle of any code, which may hold a lock that a log line waits for.
-                start_ender(self._stop)
-            except RuntimeError:
-                self._server.request_stop()  # There is no thread to be had.
-        else:
+        if self.count > 2:
+            return
+        try:
+            # Not here: Python runs this in the middle of any code, which may hold a lock that a log line waits for.
+            start_ender(self._stop if self.count == 1 else self._stop_at_once)
+        except RuntimeError:
+            self._server.request_stop()  # There is no thread to be had.
+        if self.count == 2 and self.may_interrupt:
             raise KeyboardInterrupt
 
     def _stop(self) -> None:
         lib.chat_server_stop(self._server._server, self._drain_ms)
+
+    def _stop_at_once(self) -> None:
+        lib.chat_server_stop(self._server._server, 0)

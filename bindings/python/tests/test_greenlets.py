@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
-from conftest import Program, run_program
+from conftest import Program, address, run_program, silent_client
 
 PATCH = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
@@ -113,6 +115,75 @@ print("closed", flush=True)
     with Program(source) as program:
         assert program.line() == "gevent or eventlet patched this program too late: patch before libchat.Server(…)"
         assert program.line() == "closed"
+
+
+RUN = """
+import signal, threading, time
+import libchat
+
+def count():
+    while not done:
+        counted.append(None)
+        time.sleep(0.001)
+
+done, counted = [], []
+counting = threading.Thread(target=count)
+counting.start()
+server = libchat.Server(listen="127.0.0.1:0", event_queue=10)
+print(f"ws://{server.addr}/", flush=True)
+libchat.run(server, lambda event: print(type(event).__name__, len(counted) > 0, flush=True), drain=DRAIN)
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+done.append(None)
+counting.join()
+print("end")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("library", list(PATCH))
+def test_a_patched_program_serves_until_a_signal(library: str, number: signal.Signals) -> None:
+    source = f"{PATCH[library]}\n{RUN.replace('DRAIN', '0.2')}"
+    with Program(source) as program, silent_client(address(program.line())):
+        assert program.line() == "Connected True"
+        program.signal(number)
+        assert program.end() == (0, "Disconnected True\nStopped True\nend\n", "")
+
+
+@pytest.mark.parametrize("library", list(PATCH))
+def test_a_second_signal_stops_a_patched_program_at_once(library: str) -> None:
+    source = f"{PATCH[library]}\n{RUN.replace('DRAIN', '3600')}"
+    with Program(source) as program, silent_client(address(program.line())) as peer:
+        assert program.line() == "Connected True"
+        program.signal(signal.SIGINT)
+        # The close frame: the drain has begun.
+        assert peer.recv(1) == b"\x88"
+        program.signal(signal.SIGINT)
+        # gevent's hub, in which the signal may come, writes the exception to stderr before it passes it on.
+        status, printed, _ = program.end()
+        assert (status, printed.splitlines()[-1]) == (0, "end")
+
+
+POOL = {
+    "gevent": "import gevent; gevent.get_hub().threadpool.apply(libchat.run, (server,))",
+    "eventlet": "import eventlet.tpool; eventlet.tpool.execute(libchat.run, server)",
+}
+
+
+@pytest.mark.parametrize("library", list(PATCH))
+def test_another_thread_of_a_patched_program_cannot_run_a_server(library: str) -> None:
+    source = f"""
+{PATCH[library]}
+import libchat
+server = libchat.Server(listen="127.0.0.1:0")
+try:
+    {POOL[library]}
+except RuntimeError as error:
+    print(error)
+server.publish("lobby", "still there")
+"""
+    status, printed, _ = run_program(source)  # gevent writes what its thread raises to stderr too.
+    assert (status, printed) == (0, "run: only the main thread can handle signals; on this one call server.wait()\n")
 
 
 # A lock of cffi that a patch has replaced belongs to greenlets: a thread of the package that needs it while another

@@ -65,6 +65,54 @@ def test_a_second_signal_stops_at_once_and_interrupts_the_handler(number: signal
         assert (status, printed.splitlines()[-1], complained) == (0, "end", "")
 
 
+@pytest.mark.parametrize("where", ["the handler", "the end of the call"])
+def test_signals_after_the_second_are_ignored_until_the_call_has_returned(where: str) -> None:
+    again = "[os.kill(os.getpid(), signal.SIGINT) for _ in range(3)]"
+    source = f"""
+import contextlib, os, signal, threading
+import libchat
+
+class Server(libchat.Server):
+    def close(self):
+        {again if where == "the end of the call" else "pass"}
+        super().close()
+
+def on_event(event):
+    try:
+        print(type(event).__name__, flush=True)
+        threading.Event().wait()
+    finally:
+        {again if where == "the handler" else "pass"}
+        print("cleaned", flush=True)
+
+server = Server(listen="127.0.0.1:0", event_queue=1000)
+print(f"ws://{{server.addr}}/", flush=True)
+libchat.run(server, on_event, drain=3600)
+print("end")
+"""
+    with Program(source) as program, silent_client(address(program.line())) as peer:
+        assert program.line() == "Connected"
+        program.signal(signal.SIGINT)
+        assert peer.recv(1) == b"\x88"
+        program.signal(signal.SIGINT)
+        assert program.end() == (0, "cleaned\nend\n", "")
+
+
+def test_a_handler_that_swallows_the_second_signal_does_not_keep_the_server() -> None:
+    swallow = """
+    if 'Conn' in type(event).__name__:
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("swallowed", flush=True)"""
+    with serve(swallow, drain=3600) as program, silent_client(address(program.line())) as peer:
+        assert program.line() == "Connected"
+        program.signal(signal.SIGTERM)
+        assert peer.recv(1) == b"\x88"
+        program.signal(signal.SIGTERM)
+        assert program.end() == (0, "swallowed\nDisconnected\nStopped\nend\n", "")
+
+
 def test_the_drain_is_as_long_as_it_was_asked_for() -> None:
     with serve(drain=0.3) as program, silent_client(address(program.line())):
         assert program.line() == "Connected"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from ._abi import encoded, lib
 
 
 class Options(TypedDict, total=False):
-    """Every option, each with a default that is safe on the open internet. Times are in seconds, sizes in bytes.
+    """Every option. By default every queue, size and time is bounded. Times are in seconds, sizes in bytes.
 
     Where clients connect:
         listen: where to listen, or several: "127.0.0.1:9001" or "[::1]:9001"; ":9001" for every address of IPv4
@@ -116,8 +117,15 @@ class Options(TypedDict, total=False):
     event_queue: int
 
 
-# What people write who know other servers, and what it is here.
-_HABITS = {"host": 'listen="HOST:PORT"', "port": 'listen="HOST:PORT"', "cors": "origin", "allowed_origins": "origin"}
+# Names of other servers, and what it is here.
+_OTHER_NAMES = {
+    **dict.fromkeys(["addr", "address", "bind", "host", "port"], 'listen="HOST:PORT"'),
+    **dict.fromkeys(["allowed_origins", "cors", "origins"], "'origin'"),
+    **dict.fromkeys(["max_clients", "max_conns"], "'max_connections'"),
+    **dict.fromkeys(["max_payload", "max_size"], "'max_message_size'"),
+    "history": "'history_messages'",
+    "threads": "'workers'",
+}
 
 # A value and what an option takes: returns what the library takes.
 Converter = Callable[[Any], int]
@@ -126,7 +134,18 @@ Converter = Callable[[Any], int]
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{value!r} is not a whole number")
-    return int(value)
+    number = int(value)
+    if number < 0:
+        raise ValueError(f"{_shown(number)} must not be negative")
+    return number
+
+
+def _shown(value: Any) -> str:
+    # ValueError: Python writes no number of more than 4,300 digits.
+    with contextlib.suppress(ValueError):
+        if len(shown := repr(value)) <= 40:
+            return shown
+    return "it"
 
 
 def _yes_or_no(value: Any) -> int:
@@ -139,9 +158,11 @@ def _in_units(per_second: int) -> Converter:
     def number(seconds: Any) -> int:
         if isinstance(seconds, bool) or not isinstance(seconds, Real):
             raise TypeError(f"{seconds!r} is not a number of seconds, such as 2.5")
+        if seconds < 0:
+            raise ValueError(f"{_shown(seconds)} must not be negative")
         seconds = float(seconds)
-        if not math.isfinite(seconds) or seconds < 0:
-            raise ValueError("a time is 0 or more seconds")
+        if not math.isfinite(seconds):
+            raise ValueError(f"{seconds!r} is not a number of seconds, such as 2.5")
         # Not 0, which often means never, for a time that is only very short.
         return max(1, round(seconds * per_second)) if seconds > 0 else 0
 
@@ -190,7 +211,7 @@ def check_names(given: Iterable[str]) -> None:
         if name in known:
             continue
         nearest = difflib.get_close_matches(name, known, 1)
-        meant = _HABITS.get(name) or (repr(nearest[0]) if nearest else "")
+        meant = _OTHER_NAMES.get(name) or (repr(nearest[0]) if nearest else "")
         advice = f"did you mean {meant}?" if meant else "help(libchat.Options) lists them"
         raise TypeError(f"unknown option {name!r}; {advice}")
 
@@ -217,5 +238,8 @@ def configure(config: Any, options: Options) -> None:
             raise errors.of(error.status, f"{name}: {error}") from error
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from error
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise errors.of(lib.CHAT_ERR_INVALID_ARGUMENT, f"{name}: {error}") from error
+        except OverflowError as error:
+            reason = f"{name}: {_shown(value)} is too large; help(libchat.Options) lists the limits"
+            raise errors.of(lib.CHAT_ERR_INVALID_ARGUMENT, reason) from error

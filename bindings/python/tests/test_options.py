@@ -32,6 +32,16 @@ class Whole:
         ("log", "did you mean 'logger'?"),
         ("host", 'did you mean listen="HOST:PORT"?'),
         ("port", 'did you mean listen="HOST:PORT"?'),
+        ("addr", 'did you mean listen="HOST:PORT"?'),
+        ("address", 'did you mean listen="HOST:PORT"?'),
+        ("bind", 'did you mean listen="HOST:PORT"?'),
+        ("cors", "did you mean 'origin'?"),
+        ("allowed_origins", "did you mean 'origin'?"),
+        ("history", "did you mean 'history_messages'?"),
+        ("max_clients", "did you mean 'max_connections'?"),
+        ("max_conns", "did you mean 'max_connections'?"),
+        ("max_size", "did you mean 'max_message_size'?"),
+        ("threads", "did you mean 'workers'?"),
         ("colour", "help(libchat.Options) lists them"),
     ],
 )
@@ -68,6 +78,31 @@ def test_a_value_of_another_type_is_a_type_error_that_names_the_option(
     with pytest.raises(TypeError) as failed:
         start(**options)
     assert str(failed.value).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"event_queue": -1}, "event_queue: -1 must not be negative"),
+        ({"history_size": -(10**5000)}, "history_size: it must not be negative"),
+        ({"workers": 2**40}, "workers: 1099511627776 is too large; help(libchat.Options) lists the limits"),
+        ({"outbox_size": 2**64}, "outbox_size: 18446744073709551616 is too large; help(libchat.Options)"),
+        ({"outbox_size": 10**5000}, "outbox_size: it is too large; help(libchat.Options) lists the limits"),
+        ({"outbox_age": 1e200}, "outbox_age: 1e+200 is too large; help(libchat.Options) lists the limits"),
+        ({"ping_interval": -2}, "ping_interval: -2 must not be negative"),
+        ({"ping_interval": -(10**400)}, "ping_interval: it must not be negative"),
+        ({"ping_interval": 10**400}, "ping_interval: it is too large; help(libchat.Options) lists the limits"),
+        ({"ping_timeout": float("nan")}, "ping_timeout: nan is not a number of seconds, such as 2.5"),
+        ({"ping_timeout": float("inf")}, "ping_timeout: inf is not a number of seconds, such as 2.5"),
+        ({"workers": 257}, "workers: 257 is not from 0 to 256"),
+    ],
+)
+def test_a_number_out_of_its_limits_is_answered_in_words(start: Start, options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(libchat.InvalidArgumentError) as failed:
+        start(**options)
+    assert reason in str(failed.value)
+    for jargon in ("uint", "unsigned", "convert", "int too"):
+        assert jargon not in str(failed.value)
 
 
 def test_whole_numbers_and_times_of_other_libraries_are_taken(start: Start) -> None:

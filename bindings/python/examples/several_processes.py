@@ -47,16 +47,32 @@ def work(path: str) -> None:
         time.sleep(0.5)
 
 
+def parse(datagram: bytes) -> tuple[str, str]:
+    """Returns the room and the text of a datagram. Raises ValueError if it has none."""
+    try:
+        message = json.loads(datagram)
+    except RecursionError:
+        message = None
+    if not (isinstance(message, list) and len(message) == 2 and all(isinstance(part, str) for part in message)):
+        raise ValueError("a datagram is a room and a text, in a list of JSON")
+    return message[0], message[1]
+
+
 def forward(inbox: socket.socket, server: libchat.Server) -> None:
     """Publishes what the workers send, in the order in which it comes."""
-    while True:
-        try:
-            room, text = json.loads(inbox.recv(LONGEST))
-            server.publish(room, text)
-        except (OSError, libchat.StoppedError):
-            return  # The program ends.
-        except libchat.Error as error:
-            print(f"not published to {room!r}: {error}", flush=True)
+    try:
+        while True:
+            datagram = inbox.recv(LONGEST)
+            try:
+                server.publish(*parse(datagram))
+            except libchat.StoppedError:
+                return
+            except (libchat.Error, ValueError) as error:
+                # One bad datagram does not stop what the others send.
+                print(f"not published: {datagram[:40]!r}: {error}", flush=True)
+    finally:
+        # The program ends already, or ends now: nobody else hears the workers.
+        server.request_stop()
 
 
 def keep(path: str, workers: int, ending: Connection) -> None:

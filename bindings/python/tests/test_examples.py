@@ -8,6 +8,7 @@ import os
 import re
 import runpy
 import signal
+import socket
 import time
 import urllib.request
 from collections.abc import AsyncIterator
@@ -27,9 +28,9 @@ import libchat
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def example(name: str, *arguments: str) -> Program:
+def example(name: str, *arguments: str, **variables: str) -> Program:
     """Runs an example."""
-    return Program(str(EXAMPLES / name), *arguments)
+    return Program(str(EXAMPLES / name), *arguments, **variables)
 
 
 def end(program: Program) -> None:
@@ -171,6 +172,50 @@ def test_a_worker_that_is_killed_harms_no_other_and_is_replaced() -> None:
     # The owner has ended its workers.
     for worker in counts:
         assert is_gone(worker)
+
+
+BAD_DATAGRAMS = [
+    b"",
+    b"\xff",
+    b"{}",
+    b'"ab"',
+    b'["lobby"]',
+    b'["lobby", 1]',
+    b'[["lobby"], "x"]',
+    b'[null, "x"]',
+    b'["lobby", "\\ud800"]',
+    b'["..", "x"]',
+    b"[" * 100_000,
+    b"1" * 5_000,
+]
+
+
+def test_a_bad_datagram_is_reported_in_a_line_and_the_workers_publish_on(tmp_path: Path) -> None:
+    arguments = ["--listen", "127.0.0.1:0", "--workers", "1"]
+    with example("several_processes.py", *arguments, TMPDIR=str(tmp_path)) as program:
+        chat = address(program.line())
+        (path,) = tmp_path.glob("*/chat.sock")
+        with connect_in_thread(f"ws://{chat}/") as peer, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as outbox:
+            for datagram in BAD_DATAGRAMS:
+                outbox.sendto(datagram, str(path))
+                line = program.line()
+                assert line.startswith("not published: ") and len(line) < 300, line
+            outbox.sendto(b'["lobby", "after them"]', str(path))
+            heard = []
+            while "after them" not in heard or len(heard) < 3:
+                heard.append(str(peer.recv(PATIENCE)))
+        end(program)
+
+
+def test_an_owner_that_hears_no_worker_any_more_ends() -> None:
+    class Broken:
+        def recv(self, _length: int) -> bytes:
+            raise OSError("no memory")
+
+    with libchat.Server(listen="127.0.0.1:0") as server:
+        with pytest.raises(OSError, match="no memory"):
+            runpy.run_path(str(EXAMPLES / "several_processes.py"))["forward"](Broken(), server)
+        server.wait(PATIENCE)
 
 
 def test_workers_end_with_their_owner_even_if_that_is_killed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -10,10 +11,12 @@ import runpy
 import signal
 import socket
 import time
+import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -21,6 +24,7 @@ from conftest import PATIENCE, Program, address
 from test_chat import run
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_in_thread
 
 import libchat
@@ -120,25 +124,41 @@ def refusal(url: str, headers: dict[str, str]) -> int:
     return int(refused.value.response.status_code)
 
 
-def test_fastapi_decides_by_its_cookie_and_streams_answers_that_are_kept() -> None:
+@contextlib.contextmanager
+def fastapi_chat() -> Iterator[tuple[Program, str, str]]:
+    """Runs the example. Gives its origin and the address of the room."""
     with example("fastapi_chat.py", "--port", "0", "--chat", "127.0.0.1:0") as program:
-        line = program.line()
-        found = re.search(r"open (http://[\d.:]+)/", line)
-        assert found, line
-        origin, chat = found[1], f"ws://{address(line)}/rooms/tea?history=100"
+        yield program, *page_and_room(program.line())
+
+
+def page_and_room(line: str) -> tuple[str, str]:
+    found = re.search(r"open (http://[\d.:]+)/", line)
+    assert found, line
+    return found[1], f"ws://{address(line)}/rooms/tea?history=100"
+
+
+def said(peer: ClientConnection) -> dict[str, Any]:
+    message = json.loads(peer.recv(PATIENCE))
+    assert isinstance(message, dict)
+    return message
+
+
+def test_fastapi_decides_by_its_cookie_and_streams_answers_that_are_kept() -> None:
+    with fastapi_chat() as (program, origin, chat):
         headers = {"Origin": origin, "Cookie": sign_in(f"{origin}/", "ana&ben")}
         # Without a sign-in, with a cookie that nobody got, and from a page of elsewhere.
         assert refusal(chat, {"Origin": origin}) == 401
         assert refusal(chat, {**headers, "Cookie": 'session=other; "'}) == 401
         assert refusal(chat, {**headers, "Origin": "http://127.0.0.1:1"}) == 403
-        conversation = ["ana&ben: salut\n", "ana&ben: why?\n"]
-        conversation += ["bot: ", "You ", "asked: ", "why? ", "That ", "is ", "a ", "good ", "question. ", "\n"]
+        conversation = [{"from": "ana&ben", "text": text} for text in ("salut", "why?")]
+        tokens = ["You ", "asked: ", "why? ", "That ", "is ", "a ", "good ", "question. "]
+        conversation += [{"from": "bot", "text": token, "answer": 1} for token in tokens]  # type: ignore[dict-item]
         with connect_in_thread(chat, additional_headers=headers) as peer:
             peer.send("salut")
             peer.send("why?")
-            assert [peer.recv(PATIENCE) for _ in conversation] == conversation
+            assert [said(peer) for _ in conversation] == conversation
         with connect_in_thread(chat, additional_headers=headers) as late:
-            assert [late.recv(PATIENCE) for _ in conversation] == conversation
+            assert [said(late) for _ in conversation] == conversation
             program.signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed):
                 late.recv(PATIENCE)
@@ -147,6 +167,80 @@ def test_fastapi_decides_by_its_cookie_and_streams_answers_that_are_kept() -> No
         assert (status, complained) == (0, "")
         with pytest.raises(OSError):
             urllib.request.urlopen(origin, timeout=PATIENCE)
+
+
+def test_no_message_ends_the_fastapi_chat_or_forges_an_author() -> None:
+    with fastapi_chat() as (program, origin, chat):
+        name = "\N{EURO SIGN}" * 21
+        headers = {"Origin": origin, "Cookie": sign_in(f"{origin}/", name)}
+        too_long = {"from": "", "text": "Not sent: a message is text of at most 4096 bytes."}
+        with connect_in_thread(chat, additional_headers=headers) as peer:
+            # The last is the longest that JSON can make of it.
+            for text in ("hi\nbob: I resign", '", "from": "bob', "\x01" * 4096):
+                peer.send(text)
+                assert said(peer) == {"from": name, "text": text}
+            for refused in ("x" * 4097, "\N{EURO SIGN}" * 2000, b"bytes"):
+                peer.send(refused)
+                assert said(peer) == too_long
+            peer.send("x" * (1 << 20))
+            with pytest.raises(ConnectionClosed):
+                peer.recv(PATIENCE)
+            assert peer.close_code == 1009
+        with connect_in_thread(chat, additional_headers=headers) as later:
+            assert said(later)["text"] == "hi\nbob: I resign"
+        end(program)
+
+
+def post(page: str, body: bytes, origin: str) -> int:
+    """Signs in from a page of an origin. Returns the status."""
+    request = urllib.request.Request(f"{page}/sign-in", body, {"Origin": origin} if origin else {})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_only_visible_names_sign_in_and_only_on_the_page_itself() -> None:
+    with fastapi_chat() as (program, page, _):
+        names = ["", "  ", "eve\nbob", "eve\u202ebob", "x" * 65, "\N{EURO SIGN}" * 22, "bot", "Bot "]
+        bodies = [urlencode({"name": name}).encode() for name in names]
+        for body in [*bodies, b"", b"name=%ff", b"name=\xff", b"&" * 1000]:
+            assert post(page, body, page) == 400, body
+        assert post(page, b"name=" + b"x" * (16 << 10), page) == 413
+        elsewhere = page.replace("127.0.0.1", "localhost")
+        for origin in ("http://elsewhere.example", "http://127.0.0.1:1", "null", elsewhere):
+            assert post(page, b"name=ana", origin) == 403
+        for origin in (page, ""):
+            assert post(page, b"name=" + b"x" * 64, origin) == 200
+        end(program)
+
+
+def test_the_fastapi_chat_forgets_the_oldest_session_where_there_are_too_many() -> None:
+    module = runpy.run_path(str(EXAMPLES / "fastapi_chat.py"))
+    begun = [module["begin_session"]("ana") for _ in range(module["MAX_SESSIONS"] + 1)]
+    assert list(module["sessions"]) == begun[1:]
+
+
+def test_the_fastapi_chat_ends_with_a_traceback_if_its_host_cannot_go_on() -> None:
+    source = f"""
+import runpy, sys
+import libchat
+
+def fail(*_):
+    raise LookupError("planted")
+
+libchat.Server.set_identity = fail
+sys.argv = ["fastapi_chat.py", "--port", "0", "--chat", "127.0.0.1:0"]
+runpy.run_path({str(EXAMPLES / "fastapi_chat.py")!r}, run_name="__main__")
+"""
+    with Program(source) as program:
+        origin, chat = page_and_room(program.line())
+        headers = {"Origin": origin, "Cookie": sign_in(f"{origin}/", "ana")}
+        assert refusal(chat, headers) == 503
+        status, _, complained = program.end()
+        assert status != 0
+        assert "Traceback" in complained and "LookupError: planted" in complained
 
 
 def test_a_worker_that_is_killed_harms_no_other_and_is_replaced() -> None:
@@ -201,7 +295,7 @@ def test_a_bad_datagram_is_reported_in_a_line_and_the_workers_publish_on(tmp_pat
                 line = program.line()
                 assert line.startswith("not published: ") and len(line) < 300, line
             outbox.sendto(b'["lobby", "after them"]', str(path))
-            heard = []
+            heard: list[str] = []
             while "after them" not in heard or len(heard) < 3:
                 heard.append(str(peer.recv(PATIENCE)))
         end(program)

@@ -222,6 +222,27 @@ def test_the_fastapi_chat_forgets_the_oldest_session_where_there_are_too_many() 
     assert list(module["sessions"]) == begun[1:]
 
 
+@pytest.mark.parametrize("error", [libchat.NotFoundError, libchat.StoppedError, libchat.QueueFullError])
+def test_no_client_that_leaves_and_no_full_queue_ends_the_fastapi_chat(error: type[libchat.Error]) -> None:
+    class Busy:
+        refused = 0
+
+        async def events(self) -> AsyncIterator[libchat.Event]:
+            for _ in range(2):
+                yield libchat.MessageRequest(1, "ana", "tea", 1, b"bytes")
+
+        def refuse(self, _decision: int) -> None:
+            self.refused += 1
+            raise error
+
+        async def wait_async(self) -> None:
+            pass
+
+    server = Busy()
+    asyncio.run(runpy.run_path(str(EXAMPLES / "fastapi_chat.py"))["host"](server))
+    assert server.refused == 2
+
+
 def test_the_fastapi_chat_ends_with_a_traceback_if_its_host_cannot_go_on() -> None:
     source = f"""
 import runpy, sys

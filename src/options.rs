@@ -4,7 +4,11 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{address::ListenAddr, error::Problem, origin::Pattern};
+use crate::{
+    address::ListenAddr,
+    error::Problem,
+    origin::{self, Pattern},
+};
 
 /// What happens to a slow consumer: a client whose outbox is full or too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -166,7 +170,10 @@ impl Check {
         for origin in configured {
             match Pattern::parse(origin) {
                 Ok(pattern) => origins.push(pattern),
-                Err(why) => self.problem("origin", format!("{origin:?} is not an origin: {why}")),
+                Err(why) => {
+                    let shown = origin::without_user(origin);
+                    self.problem("origin", format!("{shown:?} is not an origin: {why}"));
+                }
             }
         }
         origins

@@ -14,15 +14,20 @@ fn reason(origin: &str) -> String {
     let Error::InvalidConfig(problems) = error else { panic!("{error:?}") };
     let [problem] = &problems[..] else { panic!("{problems:?}") };
     assert_eq!(problem.option, "origin");
-    let prefix = format!("{origin:?} is not an origin: ");
+    // The name and password of a user are left out.
+    let shown = match (origin.split_once("://"), origin.split_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://...@{rest}"),
+        _ => origin.to_owned(),
+    };
+    let prefix = format!("{shown:?} is not an origin: ");
     problem.text.strip_prefix(&prefix).unwrap_or_else(|| panic!("{}", problem.text)).to_owned()
 }
 
 #[test]
 fn a_value_that_is_not_an_origin_is_refused_at_the_start_with_the_reason() {
     for (origin, says) in [
-        ("", "write scheme://host or scheme://host:port, or *"),
-        ("/", "write scheme://host or scheme://host:port, or *"),
+        ("", "an origin is scheme://host or scheme://host:port, or *"),
+        ("/", "an origin is scheme://host or scheme://host:port, or *"),
         ("https://a.example,b.example", "add each origin by itself, without commas and spaces"),
         ("https://a.example https://b.example", "add each origin by itself"),
         ("https://a.example;b.example", "add each origin by itself"),
@@ -41,7 +46,10 @@ fn a_value_that_is_not_an_origin_is_refused_at_the_start_with_the_reason() {
         ),
         ("*://app.example", "* is no scheme: add https://app.example and http://app.example"),
         ("h ttp://app.example", "add each origin by itself"),
-        ("\"http://app.example\"", "\"\\\"http\" is no scheme: write https or http"),
+        (
+            "\"http://app.example\"",
+            "\"\\\"http\" is no scheme: most origins begin with https:// or http://",
+        ),
         ("://app.example", "\"\" is no scheme"),
         (
             "ws://localhost:9001",
@@ -55,23 +63,33 @@ fn a_value_that_is_not_an_origin_is_refused_at_the_start_with_the_reason() {
         ("https://app.example#x", "leave out the fragment: write https://app.example"),
         ("https://app.example\\x", "leave out the path: write https://app.example"),
         ("file:///home/index.html", "leave out the path: write file://"),
+        ("file:/home/index.html", "two slashes follow the scheme: write file://"),
+        ("file://host/index.html", "the origin of a file has no host: write file://"),
+        ("https:/a.example", "two slashes follow the scheme: write https://a.example"),
+        ("https:a.example/", "two slashes follow the scheme: write https://a.example"),
+        ("wss:a.example", "not the chat's: write https://a.example"),
+        ("https:", "the host is missing"),
+        ("about:blank", "no origin of its own, and browsers may send null: write null"),
+        ("data:", "browsers may send null: write null"),
+        ("null:80", "null has no port: write null"),
         ("https://user@app.example", "leave out the user name: write https://app.example"),
         (
             "https://user:secret@app.example/",
             "leave out the slash at the end: write https://app.example",
         ),
+        ("https://user:x/secret@app.example", "leave out the user name and the path"),
         ("https://", "the host is missing"),
         ("https:///chat", "the host is missing"),
         ("https://:8443", "the host is missing"),
         ("https://app.example:", "no port follows the colon: write https://app.example"),
-        ("https://app.example:65536", "port 65536 does not exist: write one from 1 to 65535, or *"),
+        ("https://app.example:65536", "port 65536 does not exist: there are 1 to 65535, and *"),
         ("https://app.example:0", "port 0 does not exist"),
         ("https://app.example:99999999999999999999", "port 99999999999999999999 does not exist"),
-        ("https://app.example:80a", "\"80a\" is no port: write a number from 1 to 65535, or *"),
+        ("https://app.example:80a", "\"80a\" is no port: it is a number from 1 to 65535, or *"),
         ("https://app.example:+80", "\"+80\" is no port"),
         ("http://localhost:30*", "\"30*\" is no port"),
-        ("http://::1:9000", "write an IPv6 address in brackets, as in http://[::1]:9001"),
-        ("http://[::1", "write an IPv6 address in brackets"),
+        ("http://::1:9000", "an IPv6 address is in brackets, as in http://[::1]:9001"),
+        ("http://[::1", "an IPv6 address is in brackets"),
         ("http://[localhost]:80", "[localhost] is no IPv6 address in brackets"),
         ("http://[fe80::1%eth0]", "without a zone"),
         ("http://[::1]x:80", "[::1]x is no IPv6 address in brackets"),
@@ -89,8 +107,16 @@ fn a_value_that_is_not_an_origin_is_refused_at_the_start_with_the_reason() {
         ("https://*.*.example", "* stands for the front of a host"),
         ("https://www.*.example", "* stands for the front of a host"),
         ("https://.app.example", "a host begins with no dot: write https://*.app.example"),
-        ("http://*.0.0.1", "an address has no subdomains: leave out *."),
-        ("**", "the scheme is missing"),
+        ("https://.app.example:80", "no dot: write https://*.app.example:80"),
+        ("http://*.0.0.1", "an address has no subdomains"),
+        ("http://*.0x1", "an address has no subdomains"),
+        ("http://127.1:3000", "an IPv4 address as four decimal numbers, such as 127.0.0.1"),
+        ("http://2130706433/", "an IPv4 address as four decimal numbers"),
+        ("https://a..example", "no name between two dots"),
+        ("https://-", "a host has a letter or a digit"),
+        ("https://a.example:443:443", "there is one port: write https://a.example:443"),
+        ("*:*", "* stands for the front of a host"),
+        ("**", "* stands for the front of a host"),
     ] {
         let reason = reason(origin);
         assert!(reason.contains(says), "{origin}: {says:?} in {reason:?}");
@@ -113,6 +139,8 @@ fn the_values_that_the_manual_names_are_taken() {
         "https://app.example:8443",
         "https://*.app.example",
         "https://*.app.example:*",
+        "https://app.example.",
+        "https://*.app.example.",
         "http://localhost:*",
         "http://*.localhost:*",
         "http://[::1]:9000",
@@ -151,12 +179,13 @@ fn the_program_refuses_them_in_one_line_with_status_2() {
         ("https://a.example,b.example", "add each origin by itself"),
         ("https://a.example:65536", "port 65536 does not exist"),
         ("https://a.example/chat", "leave out the path: write https://a.example"),
-        ("https://user@a.example", "leave out the user name: write https://a.example"),
+        ("https://user:secret@a.example", "leave out the user name: write https://a.example"),
     ] {
         let output = program(&["--listen", "127.0.0.1:0", "--origin", origin]).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        let line = format!("chat-server: --origin: {origin:?} is not an origin: {says}");
+        let shown = origin.replace("user:secret", "...");
+        let line = format!("chat-server: --origin: {shown:?} is not an origin: {says}");
         assert!(said.starts_with(&line) && said.lines().count() == 1, "{said}");
     }
 }

@@ -102,8 +102,8 @@ fn half_of_what_websocket_needs_is_answered_with_the_other_half() {
         "proxy_set_header Connection upgrade;",
     ];
     for (directives, status, named) in [
-        ([upgrade, ""], 400, "as HTTP/1.0, which a proxy"),
-        ([upgrade, connection], 400, "as HTTP/1.0, which a proxy"),
+        ([upgrade, ""], 400, "as HTTP/1.0, which many proxies"),
+        ([upgrade, connection], 400, "as HTTP/1.0, which many proxies"),
         ([version, upgrade], 426, "without Upgrade in the header Connection"),
         ([version, connection], 426, "without the header Upgrade"),
     ] {
@@ -125,7 +125,7 @@ fn without_the_host_the_page_is_named_with_both_remedies_and_either_works() {
         let names = [
             &*format!("pages of http://{HOST} (Origin)"),
             &*format!("to {seen} (Host)"),
-            &*format!("option origin (chat-server: --origin http://{HOST})"),
+            &*format!("option origin (for chat-server: --origin http://{HOST})"),
         ];
         let answer = refused(&nginx, "/rooms/tea", 403, &names);
         let directive = advice(&answer);
@@ -162,6 +162,11 @@ fn under_a_path_the_answer_names_the_path_and_how_to_remove_it() {
         let named =
             format!("there is nothing at {seen}; connect by WebSocket to / or /rooms/{{room}}");
         advised = refused(&nginx, path, 404, &[&named, "has to remove that path"]);
+        assert_eq!(
+            advised.contains("location needs one at its end as well"),
+            seen.starts_with("//"),
+            "{advised}"
+        );
     }
     // As the answer writes it, with the port of this server.
     let (location, _) = advice(&advised).split_once(", ").unwrap();

@@ -29,10 +29,7 @@ pub(super) type Upgrade = [u8; BEFORE_ACCEPT.len() + ACCEPT_LEN + AFTER_ACCEPT.l
 /// What is answered instead.
 pub(super) fn upgrade(head: &Head<'_, '_>) -> Result<Upgrade, Answer> {
     if !head.is_http_1_1 {
-        return Err(Answer::proxy_fault(
-            400,
-            "as HTTP/1.0, which a proxy in front of this server speaks",
-        ));
+        return Err(Answer::proxy_fault(400, "as HTTP/1.0, which many proxies speak by default"));
     }
     if !head.lists("Connection", "upgrade") {
         return Err(Answer::proxy_fault(

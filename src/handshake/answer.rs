@@ -29,9 +29,10 @@ enum Concern {
     Client,
     /// The host, which may want to raise a limit: as a warning, at a bounded rate.
     Limit,
-    /// The host, which may want to admit a page's origin: at the level info, at a bounded rate.
-    Page,
-    /// The operator of a proxy in front: as a warning, once.
+    /// The host or the operator, who may want to admit a page's origin or to correct an address: at the level info,
+    /// at a bounded rate.
+    Setup,
+    /// The operator of a proxy in front: as a warning, at a bounded rate.
     Proxy,
 }
 
@@ -78,14 +79,21 @@ impl Answer {
         Self::new(200, "ok")
     }
 
-    pub(crate) fn not_found(path: &str) -> Self {
+    /// Makes the answer to a path that leads nowhere. Scanners ask for many: the log shows those that ask for WebSocket.
+    pub(crate) fn not_found(path: &str, is_websocket: bool) -> Self {
+        let remark = if path.starts_with("//") {
+            ". The path begins with two slashes: if proxy_pass ends with a slash, location needs one at its end as well"
+        } else {
+            ""
+        };
         let path = excerpt(path.as_bytes());
         let text = format!(
             "there is nothing at {path}; connect by WebSocket to / or /rooms/{{room}}. A proxy that serves libchat \
              under a path has to remove that path (nginx: location /chat/ {{ proxy_pass http://127.0.0.1:9001/; }}, \
-             with both slashes at the end)"
+             with both slashes at the end){remark}"
         );
-        Self::new(404, text)
+        let concern = if is_websocket { Concern::Setup } else { Concern::Client };
+        Self { concern, ..Self::new(404, text) }
     }
 
     pub(crate) fn method_not_allowed(is_page: bool) -> Self {
@@ -99,6 +107,11 @@ impl Answer {
 
     pub(crate) fn malformed() -> Self {
         Self::bad_request("this is not an HTTP/1.1 request")
+    }
+
+    pub(crate) fn tls() -> Self {
+        let text = "this port speaks plain HTTP: use ws://, or put a proxy with TLS in front";
+        Self { concern: Concern::Setup, ..Self::bad_request(text) }
     }
 
     pub(crate) fn head_too_large() -> Self {
@@ -119,10 +132,10 @@ impl Answer {
         Self { headers, ..Self::new(426, text) }
     }
 
-    /// Makes the answer to a request for WebSocket that a proxy in front has spoiled. `how` says in what form it came.
+    /// Makes the answer to a request for WebSocket that a proxy in front may have spoiled. `how` says in what form it came.
     pub(crate) fn proxy_fault(status: u16, how: &str) -> Self {
         let text = format!(
-            "the request for WebSocket came {how}; let the proxy pass WebSocket on (nginx: {NGINX})"
+            "the request for WebSocket came {how}; a proxy in front of this server has to pass WebSocket on (nginx: {NGINX})"
         );
         let headers = if status == 426 { "Upgrade: websocket\r\n" } else { "" };
         Self { concern: Concern::Proxy, headers: headers.into(), ..Self::new(status, text) }
@@ -143,7 +156,7 @@ impl Answer {
             };
             format!(
                 "pages of {page} (Origin) may not connect to {server} (Host). Add their origin to the server's option \
-                 origin (chat-server: --origin {page}){further}"
+                 origin (for chat-server: --origin {page}){further}"
             )
         } else {
             let page = excerpt(origin);
@@ -152,7 +165,7 @@ impl Answer {
                  connect without the header Origin; the value * of the server's option origin admits everyone"
             )
         };
-        Self { concern: Concern::Page, ..Self::new(403, text) }
+        Self { concern: Concern::Setup, ..Self::new(403, text) }
     }
 
     pub(crate) fn request_timeout() -> Self {
@@ -184,11 +197,15 @@ impl Answer {
             Concern::Limit if let Some(others) = throttles.refusals.pass() => {
                 tracing::warn!(%addr, status, ?why, others, "connection refused");
             }
-            Concern::Page if let Some(others) = throttles.foreign_pages.pass() => {
+            Concern::Setup if let Some(others) = throttles.foreign_pages.pass() => {
                 tracing::info!(%addr, status, ?why, others, "connection refused");
             }
+            // The first passes whatever else was logged in this second.
             Concern::Proxy if throttles.proxy_faults.pass() => {
                 tracing::warn!(%addr, status, ?why, "connection refused");
+            }
+            Concern::Proxy if let Some(others) = throttles.foreign_pages.pass() => {
+                tracing::warn!(%addr, status, ?why, others, "connection refused");
             }
             _ => tracing::debug!(%addr, status, ?why, "connection refused"),
         }

@@ -44,6 +44,8 @@ impl<'h, 'b> Head<'h, 'b> {
             Ok(httparse::Status::Complete(len)) => len,
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => return Err(Answer::head_too_large()),
+            // A TLS handshake record (RFC 8446, 5.1).
+            Err(_) if bytes.starts_with(&[0x16, 0x03]) => return Err(Answer::tls()),
             Err(_) => return Err(Answer::malformed()),
         };
         let (Some(method), Some(target)) = (request.method, request.path) else {
@@ -55,13 +57,14 @@ impl<'h, 'b> Head<'h, 'b> {
         let mut head = Self { method, path, query, is_http_1_1, host: authority, headers };
         let host = head.one("Host")?.map(str::from_utf8);
         match host {
-            Some(Ok(host)) if host.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Some(Ok(host)) if is_authority(host) && authority.is_none_or(is_authority) => {
                 head.host = authority.or(Some(host));
             }
             // RFC 9112, 3.2: HTTP/1.1 requires the header.
-            None if !is_http_1_1 => {}
+            None if !is_http_1_1 && authority.is_none_or(is_authority) => {}
+            None if !is_http_1_1 => return Err(Answer::bad_request("the address names a user")),
             None => return Err(Answer::bad_request("the header Host is missing")),
-            Some(_) => return Err(Answer::bad_request("the header Host is no host")),
+            Some(_) => return Err(Answer::bad_request("the header Host is no host and port")),
         }
         Ok(Some((head, len)))
     }
@@ -106,6 +109,11 @@ impl<'h, 'b> Head<'h, 'b> {
         self.all("Transfer-Encoding").next().is_some()
             || self.all("Content-Length").any(|length| !is_empty(length))
     }
+}
+
+/// Whether a text may be a host and port (RFC 9110, 7.2 and 4.2.4): it names no user.
+fn is_authority(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
 }
 
 /// Splits a request's target into the authority, if there is one, the path and the query (RFC 9112, 3.2).
@@ -163,6 +171,7 @@ mod tests {
             ("1.1", "", 400),
             ("1.1", "Host: a\r\nHost: a\r\n", 400),
             ("1.1", "Host: a b\r\n", 400),
+            ("1.1", "Host: b@a\r\n", 400),
             ("1.1", "Host: \u{e9}\r\n", 400),
             ("1.0", "", 200),
         ] {

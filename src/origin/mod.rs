@@ -3,7 +3,11 @@
 //! An option is read when the server starts, and the handshake compares what was read: it allocates nothing.
 //! Invariant: an origin that the option can name is admitted if the option names it as it was sent.
 
+#[cfg(test)]
+mod advice_tests;
 mod pattern;
+
+use std::borrow::Cow;
 
 pub(crate) use self::pattern::Pattern;
 use self::pattern::Port;
@@ -84,6 +88,17 @@ pub(crate) fn can_be_named(origin: &[u8]) -> bool {
         .is_ok_and(|text| Origin::parse(text).is_some() && Pattern::parse(text).is_ok())
 }
 
+/// Returns a value of the option without the user name and password that it may have: an error repeats it.
+pub(crate) fn without_user(text: &str) -> Cow<'_, str> {
+    let Some((before, rest)) = text.rsplit_once('@') else { return text.into() };
+    // What is behind the first of several @ may still be a part of the password.
+    let scheme = before.split_once("://").map(|(scheme, _)| scheme);
+    match scheme.filter(|scheme| is_scheme(scheme)) {
+        Some(scheme) => format!("{scheme}://...@{rest}").into(),
+        None => format!("...@{rest}").into(),
+    }
+}
+
 /// Splits a host and the port behind it, if there is one.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     // Colons in brackets are those of an IPv6 address.
@@ -129,6 +144,21 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
+/// Whether there is nothing before, behind or between two dots.
+fn has_empty_label(name: &[u8]) -> bool {
+    name.split(|byte| *byte == b'.').any(<[u8]>::is_empty)
+}
+
+/// Whether browsers take a host for an IPv4 address: its last label is a number (WHATWG URL, 3.5).
+fn ends_in_number(name: &str) -> bool {
+    let last = name.strip_suffix('.').unwrap_or(name).rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    match hex {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
 /// Whether a page was opened from a file: its origin has no host.
 fn is_file(scheme: &str, authority: &str) -> bool {
     scheme.eq_ignore_ascii_case("file") && authority.is_empty()
@@ -169,6 +199,8 @@ mod tests {
                 &[
                     "https://app.example",
                     "https://.app.example",
+                    "https://..app.example",
+                    "https://a..app.example",
                     "https://evilapp.example",
                     "https://a.app.example:8443",
                     "http://a.app.example",
@@ -190,6 +222,12 @@ mod tests {
                     "http://a.localhost:3000",
                     "http://127.0.0.1:3000",
                 ],
+            ),
+            ("https://app.example.", &["https://app.example."], &["https://app.example"]),
+            (
+                "https://*.app.example.",
+                &["https://a.app.example."],
+                &["https://a.app.example", "https://app.example.", "https://a.app.example.."],
             ),
             ("https://*.app.example:*", &["https://a.app.example:1"], &["https://app.example:1"]),
             (
@@ -275,6 +313,8 @@ mod tests {
             "http://*.a",
             "http://a:0",
             "http://a/",
+            "http://127.1",
+            "file://a",
             "\u{e9}",
         ] {
             assert!(!can_be_named(origin.as_bytes()), "{origin}");

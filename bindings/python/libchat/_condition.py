@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
+import sys
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable, ClassVar, Optional
 
-from ._native import cooperative_select, original
+from ._native import original, patched_by
 
 # A wait is repeated after this time, in seconds. No clock of select or of a lock takes longer ones.
 _LONGEST_WAIT = 86_400.0
 
-# How late a greenlet may hear a signal, in seconds.
+# How late a program of gevent may hear a signal, in seconds.
 _LONGEST_POLL = 1.0
 
 
@@ -22,16 +24,9 @@ def _finish(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _select(select: Callable[..., Any], reading: int, timeout: float) -> None:
-    """Waits until a pipe is readable. In steps: gevent does not hear a signal that comes just before it polls."""
-    deadline = time.monotonic() + timeout
-    while (left := deadline - time.monotonic()) > 0 and not select([reading], [], [], min(left, _LONGEST_POLL))[0]:
-        pass
-
-
 class Condition:
-    """A lock, and a change under it that others wait for: on a thread until a lock is released, in a greenlet of
-    gevent or eventlet until a pipe is readable, in asyncio until a future is done.
+    """A lock, and a change under it that others wait for: on a thread until a lock is released, in gevent until its
+    loop calls back, in eventlet until a pipe is readable, in asyncio until a future is done.
 
     The lock is one of the operating system. No greenlet waits for anything else while it holds the lock, so all
     greenlets of a thread may use it.
@@ -42,7 +37,7 @@ class Condition:
         # Recursive: a finalizer that the garbage collector calls under the lock may make calls of a server.
         self._lock: Any = original("RLock")()
         self._wakers: list[Callable[[], object]] = []
-        self._is_patched = cooperative_select() is not None
+        self._patched_by = patched_by()
 
     def __enter__(self) -> None:
         """Takes the lock."""
@@ -72,13 +67,10 @@ class Condition:
             left = _LONGEST_WAIT if deadline is None else min(deadline - time.monotonic(), _LONGEST_WAIT)
             if left <= 0:
                 return False
-            select = cooperative_select() if greenlets else None
-            if greenlets and self._is_patched != (select is not None):
+            patched = patched_by() if greenlets else ""
+            if greenlets and patched != self._patched_by:
                 raise RuntimeError("gevent or eventlet patched this program too late: patch before libchat.Server(…)")
-            if select is None:
-                self._wait_for_lock(left)
-            else:
-                self._wait_for_pipe(select, left)
+            self._WAITS[patched](self, left)
         return True
 
     def _wait_for_lock(self, timeout: float) -> None:
@@ -86,17 +78,38 @@ class Condition:
         woken.acquire()
         self._wait(woken.release, lambda: woken.acquire(timeout=timeout))
 
-    def _wait_for_pipe(self, select: Callable[..., Any], timeout: float) -> None:
+    def _wait_for_gevent(self, timeout: float) -> None:
+        hub: Any = sys.modules["gevent.hub"]
+        here = hub.get_hub()
+        waiter = hub.Waiter(here)
+        # gevent hears a signal that comes just before it polls only when it polls again. And not a `gevent.Timeout`:
+        # with a signal at the same moment, that would be raised in the next wait of the program.
+        timer = here.loop.timer(min(timeout, _LONGEST_POLL))
+        timer.start(waiter.switch, None)
+        try:
+            self._wait(lambda: here.loop.run_callback_threadsafe(waiter.switch, None), waiter.get)
+        finally:
+            timer.stop()
+            timer.close()
+
+    def _wait_for_eventlet(self, timeout: float) -> None:
+        select: Any = importlib.import_module("eventlet.green.select").select
         reading, writing = os.pipe()
         open_ends = [reading, writing]
         try:
             # Not to a number that is another file's by then: a second Ctrl-C may have kept the waker in the list.
             wake = lambda: open_ends and os.write(writing, b".")  # noqa: E731
-            self._wait(wake, lambda: _select(select, reading, timeout))
+            self._wait(wake, lambda: select([reading], [], [], timeout))
         finally:
             open_ends.clear()
             os.close(reading)
             os.close(writing)
+
+    _WAITS: ClassVar[dict[str, Callable[[Condition, float], None]]] = {
+        "": _wait_for_lock,
+        "gevent": _wait_for_gevent,
+        "eventlet": _wait_for_eventlet,
+    }
 
     def _wait(self, wake: Callable[[], object], wait: Callable[[], object]) -> None:
         self._wakers.append(wake)

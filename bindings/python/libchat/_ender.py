@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 
 from ._abi import lib
 from ._condition import Condition
-from ._native import Thread, cooperative_select
+from ._native import Thread, patched_by
 
 # The threads that end or stop servers, with some that have ended.
 _ENDERS: set[Thread] = set()
@@ -41,7 +41,7 @@ def stop(server: Any, drain_ms: int) -> int:
     if status in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
         return status
     # A stop at once takes no time, but its log lines may: under gevent their handlers may wait for a greenlet.
-    if drain_ms == 0 and cooperative_select() is None:
+    if drain_ms == 0 and not patched_by():
         return int(lib.chat_server_stop(server, 0))
     done = Condition()
     statuses: list[int] = []

@@ -7,27 +7,24 @@ this package wait in C, so they are made from what Python had before.
 from __future__ import annotations
 
 import _thread
-import importlib
 import os
 import sys
 import threading
 from typing import Any, Callable, Optional, Union
 
-Select = Callable[..., Any]
 
-
-def cooperative_select() -> Optional[Select]:
-    """Returns the `select` that lets other greenlets run, if gevent or eventlet have patched this program.
+def patched_by() -> str:
+    """Tells who has patched this program: gevent, eventlet, or nobody, which is the empty text.
 
     Looked up at each wait: a program may patch itself after it has imported this package.
     """
     gevent: Any = sys.modules.get("gevent.monkey")
     if gevent is not None and any(map(gevent.is_module_patched, ("threading", "select", "socket"))):
-        return importlib.import_module("gevent.select").select  # type: ignore[no-any-return]
+        return "gevent"
     eventlet: Any = sys.modules.get("eventlet.patcher")
     if eventlet is not None and any(map(eventlet.is_monkey_patched, ("thread", "select", "socket"))):
-        return importlib.import_module("eventlet.green.select").select  # type: ignore[no-any-return]
-    return None
+        return "eventlet"
+    return ""
 
 
 def original(name: str) -> Any:
@@ -99,7 +96,7 @@ AnyThread = Union[Thread, threading.Thread]
 def new_thread(body: Callable[[], object], name: str) -> AnyThread:
     """Makes a daemon thread that is not started: at exit the interpreter joins the other threads before the servers
     are stopped, and only the stop ends the threads of this package."""
-    if cooperative_select() is not None:
+    if patched_by():
         return Thread(body)
     return threading.Thread(target=body, name=name, daemon=True)
 

@@ -67,7 +67,8 @@
  *
  * | call                              | thread                               | waits             |
  * |-----------------------------------|--------------------------------------|-------------------|
- * | chat_version_, abi_, status_...   | any                                  | no                |
+ * | chat_version_, abi_, status_...,  | any                                  | no                |
+ * | position_...                      |                                      |                   |
  * | chat_config_...                   | one at a time for each config        | no                |
  * | chat_server_start                 | any; the config is only read         | to look up names  |
  * | chat_server_broadcast             | any, also in a handler               | up to             |
@@ -77,7 +78,8 @@
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
  * | reject, allow, allow_changed,     |                                      |                   |
  * | refuse                            |                                      |                   |
- * | chat_server_local_addr, stats     | any, also in a handler               | no                |
+ * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
+ * | position                          |                                      |                   |
  * | chat_server_request_stop          | any, also in a handler               | no                |
  * | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
  * | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
@@ -172,6 +174,11 @@
  * one: pass it to chat_config_new, which checks that.
  */
 #define CHAT_ABI_VERSION 1
+
+/**
+ * The size of a buffer that holds any text of chat_position_format, in bytes.
+ */
+#define CHAT_POSITION_SIZE 40
 
 /**
  * The size of a buffer that holds any address of chat_server_local_addr, in bytes.
@@ -311,8 +318,8 @@ enum chat_event_type
   CHAT_EVENT_CONNECTED = 2,
   /**
    * A client published a message, which is being delivered to the room. Fields: client,
-   * identity, room, offset, kind, data. The message of a client in no room goes to the host
-   * alone: then room is empty and offset is 0.
+   * identity, room, position, kind, data. The message of a client in no room goes to the host
+   * alone: then room is empty and there is no position.
    */
   CHAT_EVENT_MESSAGE = 3,
   /**
@@ -529,10 +536,10 @@ typedef struct chat_headers chat_headers;
  * call, after all others have returned.
  *
  * Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast,
- * chat_server_publish, chat_server_publish_batch, chat_server_send, chat_server_disconnect,
- * chat_server_accept, chat_server_reject, chat_server_join, chat_server_leave,
- * chat_server_set_echo, chat_server_set_identity, chat_server_allow, chat_server_allow_changed,
- * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
+ * chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_send,
+ * chat_server_disconnect, chat_server_accept, chat_server_reject, chat_server_join,
+ * chat_server_leave, chat_server_set_echo, chat_server_set_identity, chat_server_allow,
+ * chat_server_allow_changed, chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
  * chat_server_request_stop, chat_server_stop, chat_server_free.
  */
 typedef struct chat_server chat_server;
@@ -542,6 +549,28 @@ typedef struct chat_server chat_server;
  * may have the same id.
  */
 typedef uint64_t chat_client_id;
+
+/**
+ * The place of a message in a room's history: which history, and which message of it.
+ *
+ * A room with history has a random epoch of its own, which no other room has. It keeps the epoch
+ * while it exists, and when it comes again after it was forgotten, unless that was too long ago. Two
+ * positions of one epoch are of one room, and the larger offset is the later message. Both fields
+ * are 0 where there is no position: what is published to a room without history, and the message
+ * of a client in no room. This struct never grows.
+ *
+ * Functions: chat_position_format, chat_position_parse, chat_server_position.
+ */
+typedef struct {
+  /**
+   * Which history; 0 if there is no position.
+   */
+  uint64_t epoch;
+  /**
+   * Which message of it: 1 for the first that the room has stored, 0 for the place before it.
+   */
+  uint64_t offset;
+} chat_position;
 
 /**
  * The id of one decision on a client's message: never 0, never used twice by a server. Decisions of
@@ -573,9 +602,9 @@ typedef struct {
    */
   chat_client_id client;
   /**
-   * MESSAGE: the message's position in the room's order, 1 for the first; 0 without a room.
+   * MESSAGE: where the message is in the room's history; all 0 without a room, or without history.
    */
-  uint64_t offset;
+  chat_position position;
   /**
    * EVENTS_DROPPED, MESSAGES_DROPPED: how many.
    */
@@ -1087,14 +1116,15 @@ CHAT_API chat_status chat_config_set_ping_timeout(chat_config *config, uint32_t 
 CHAT_API chat_status chat_config_set_tcp_keepalive(chat_config *config, uint32_t idle_ms);
 
 /**
- * Sets how many messages a room keeps for clients that ask with `?history=N`; 0: none. Default:
- * 100. At most 1,000,000.
+ * Sets how many messages a room keeps for `?history=N` and for clients that reconnect; 0: none.
+ * Default: 1,000. At most 1,000,000.
  */
 CHAT_API chat_status chat_config_set_history_messages(chat_config *config, uint32_t count);
 
 /**
- * Sets how many bytes of messages a room keeps. A client that asks for history gets the last
- * messages, as many as fit into half of its outbox. Default: 1 MiB. At most 64 GiB.
+ * Sets how many bytes of messages a room keeps; 0: none. Each message counts with 128 bytes more,
+ * for what keeps it. A room always keeps its last message, also one that is longer than this.
+ * Default: 4 MiB, or 4 times `max_message_size` if that is more. At most 64 GiB.
  */
 CHAT_API chat_status chat_config_set_history_size(chat_config *config, size_t bytes);
 
@@ -1107,7 +1137,9 @@ CHAT_API chat_status chat_config_set_history_age(chat_config *config, uint64_t a
 /**
  * Sets how many bytes of messages all rooms together keep. Beyond this size, the rooms that have
  * been without subscribers for longest lose their history first, and then large rooms lose their
- * oldest messages. Default: 64 MiB. At most 1 TiB.
+ * oldest messages. 0: none. Default: 64 MiB, or what one room keeps if that is more:
+ * `history_size`, and `max_message_size` + 4 KiB. At least `max_message_size` + 4 KiB, or 0. At
+ * most 1 TiB.
  */
 CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t bytes);
 
@@ -1147,6 +1179,30 @@ chat_status chat_config_set_event_handler(chat_config *config,
                                           chat_event_fn handler,
                                           void *user_data,
                                           chat_drop_fn drop);
+
+/**
+ * Writes a position as NUL-terminated text, EPOCH-OFFSET: the epoch in lower-case base 36, the
+ * offset in decimal, such as `1kx9w4c-42`. No position is `0-0`.
+ *
+ * `buf` holds `cap` bytes; CHAT_POSITION_SIZE bytes are always enough. `*len`, if `len` is not NULL,
+ * is the length without the NUL. Statuses: CHAT_ERR_TOO_LARGE if the buffer is too small.
+ */
+CHAT_API
+chat_status chat_position_format(const chat_position *position,
+                                 char *buf,
+                                 size_t cap,
+                                 size_t *len);
+
+/**
+ * Reads a position of the text that chat_position_format has written.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT if it is another text, CHAT_ERR_INVALID_UTF8,
+ * CHAT_ERR_TOO_LARGE.
+ */
+CHAT_API
+chat_status chat_position_parse(const char *text,
+                                size_t text_len,
+                                chat_position *position);
 
 /**
  * Starts a server with a copy of the config. The server listens when this returns, and runs on its
@@ -1267,13 +1323,13 @@ chat_status chat_server_broadcast(chat_server *server,
                                   size_t data_len);
 
 /**
- * Publishes a message to a room: the message gets its offset in the room's order, is delivered to
+ * Publishes a message to a room: the message gets its place in the room's order, is delivered to
  * every client in the room, and is added to the room's history. The name of a room is 1 to 128
  * bytes of UTF-8 without control characters, and not `.` or `..`, which clients take for steps in a
  * path; the room of the path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
- * `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
- * room. A room that has neither clients nor history is forgotten, and its offsets start again.
+ * `*position`, if `position` is not NULL, is where the message is in the room's history; both fields
+ * are 0 if rooms have no history.
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have or an unknown kind,
  * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT,
  * CHAT_ERR_STOPPED.
@@ -1285,7 +1341,21 @@ chat_status chat_server_publish(chat_server *server,
                                 uint32_t kind,
                                 const uint8_t *data,
                                 size_t data_len,
-                                uint64_t *offset);
+                                chat_position *position);
+
+/**
+ * Tells where a room stands: the position of the last message that it has stored. What is published
+ * later comes after it. Both fields are 0 if rooms have no history.
+ *
+ * The room need not exist: it begins at this position, unless it comes into being more than a day
+ * later, or 65,536 other rooms were forgotten meanwhile. Statuses: CHAT_ERR_INVALID_ARGUMENT for a
+ * name that no room can have, CHAT_ERR_INVALID_UTF8, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_position(chat_server *server,
+                                 const char *room,
+                                 size_t room_len,
+                                 chat_position *position);
 
 /**
  * Publishes `count` messages in their order, each as chat_server_publish does. This costs less
@@ -1294,8 +1364,9 @@ chat_status chat_server_publish(chat_server *server,
  *
  * `messages` is an array. `stride` is `sizeof(chat_message)`: it tells the library which fields
  * the host's struct has. NULL with a `count` of 0 is allowed. `*published`, if `published` is not
- * NULL, is the number of messages that were published, from the first on. It is written on failure
- * too.
+ * NULL, is the number of messages that were published, from the first on. `positions`, if it is not
+ * NULL, is an array of `count` positions: those of the messages that were published are written, in
+ * their order. Both are written on failure too.
  *
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no size of the struct or a `reserved`
  * that is not 0; for any of the messages, the statuses of chat_server_publish. On failure no
@@ -1307,7 +1378,8 @@ chat_status chat_server_publish_batch(chat_server *server,
                                       const chat_message *messages,
                                       size_t stride,
                                       size_t count,
-                                      size_t *published);
+                                      size_t *published,
+                                      chat_position *positions);
 
 /**
  * Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.

@@ -7,6 +7,7 @@ use crate::{
     frame::Kind,
     message::Message,
     options::Options,
+    position::Position,
 };
 
 /// How many bytes of payloads share one allocation.
@@ -43,7 +44,7 @@ impl SharedMemory {
     /// Returns the bounds for a server's histories.
     pub(crate) fn of(options: &Options) -> Self {
         let Options { history_messages, history_size, history_total, .. } = *options;
-        if history_messages == 0 {
+        if !options.has_history() {
             return Self { bytes: MAX_TOGETHER, messages: usize::MAX };
         }
         let bytes = (history_size.min(history_total) / 16).min(MAX_TOGETHER);
@@ -95,15 +96,15 @@ pub(crate) fn messages(
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BatchError {
-    /// How many messages were published, from the first on.
-    pub published: usize,
+    /// The positions of the messages that were published, from the first on.
+    pub positions: Vec<Position>,
     /// Why the others were not published.
     pub error: Error,
 }
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} messages of the batch were published: {}", self.published, self.error)
+        write!(f, "{} messages of the batch were published: {}", self.positions.len(), self.error)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     event::Event,
     handle::{EventHandler, Handle},
-    options::{Check, Options, Overdue, SlowConsumer},
+    options::{Check, Options, Overdue, Sizes, SlowConsumer},
     server::{Parts, Server},
 };
 
@@ -28,9 +28,8 @@ pub struct Config {
     pub(crate) listen: Vec<String>,
     origins: Vec<String>,
     pub(crate) options: Options,
-    /// As the host has set them, if it has: one that is not set follows the other.
-    max_message_size: Option<usize>,
-    outbox_size: Option<usize>,
+    /// As the host has set them, if it has: one that is not set follows the others.
+    sizes: Sizes,
     pub(crate) handler: Option<EventHandler>,
 }
 
@@ -197,7 +196,7 @@ impl Config {
     ///
     /// Default: 1 MiB, or 4 KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
     pub fn max_message_size(&mut self, bytes: usize) -> &mut Self {
-        self.max_message_size = Some(bytes);
+        self.sizes.max_message = Some(bytes);
         self
     }
 
@@ -208,7 +207,7 @@ impl Config {
     /// Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more. At
     /// least `max_message_size` + 4 KiB, at most 64 GiB.
     pub fn outbox_size(&mut self, bytes: usize) -> &mut Self {
-        self.outbox_size = Some(bytes);
+        self.sizes.outbox = Some(bytes);
         self
     }
 
@@ -286,20 +285,20 @@ impl Config {
         self
     }
 
-    /// Sets how many messages a room keeps for `?history=N`. Zero: none.
+    /// Sets how many messages a room keeps for `?history=N` and for clients that reconnect. Zero: none.
     ///
-    /// Default: 100. At most 1,000,000.
+    /// Default: 1,000. At most 1,000,000.
     pub fn history_messages(&mut self, count: usize) -> &mut Self {
         self.options.history_messages = count;
         self
     }
 
-    /// Sets how many bytes of messages a room keeps. A client that asks for history gets the last
-    /// messages, as many as fit into half of its outbox.
+    /// Sets how many bytes of messages a room keeps. Each message counts with 128 bytes more, for what keeps
+    /// it. A room always keeps its last message, also one that is longer than this. Zero: no messages.
     ///
-    /// Default: 1 MiB. At most 64 GiB.
+    /// Default: 4 MiB, or 4 times `max_message_size` if that is more. At most 64 GiB.
     pub fn history_size(&mut self, bytes: usize) -> &mut Self {
-        self.options.history_size = bytes;
+        self.sizes.history = Some(bytes);
         self
     }
 
@@ -313,11 +312,12 @@ impl Config {
 
     /// Sets how many bytes of messages all rooms together keep. Beyond this size, the rooms that
     /// have been without subscribers for longest lose their history first, and then large rooms
-    /// lose their oldest messages.
+    /// lose their oldest messages. Zero: no messages.
     ///
-    /// Default: 64 MiB. At most 1 TiB.
+    /// Default: 64 MiB, or what one room keeps if that is more: `history_size`, and `max_message_size` +
+    /// 4 KiB. At least `max_message_size` + 4 KiB, or zero. At most 1 TiB.
     pub fn history_total(&mut self, bytes: usize) -> &mut Self {
-        self.options.history_total = bytes;
+        self.sizes.history_total = Some(bytes);
         self
     }
 
@@ -385,7 +385,7 @@ impl Config {
         check.ipv6_only(&self.options, &listen);
         let origins = check.origins(&self.origins);
         let mut options = self.options.clone();
-        options.fit_sizes(self.max_message_size, self.outbox_size);
+        options.fit_sizes(self.sizes);
         check.options(&options);
         check.decisions(&options, self.handler.is_some());
         if !check.problems.is_empty() {
@@ -402,7 +402,7 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut options = self.options.clone();
-        options.fit_sizes(self.max_message_size, self.outbox_size);
+        options.fit_sizes(self.sizes);
         f.debug_struct("Config")
             .field("listen", &self.listen)
             .field("origins", &self.origins)
@@ -437,8 +437,8 @@ mod tests {
     fn a_size_that_is_not_set_follows_the_other_and_two_that_do_not_fit_are_both_named() {
         let sizes = |max_message: Option<usize>, outbox: Option<usize>| {
             let mut config = Config::new();
-            max_message.map(|bytes| config.max_message_size(bytes).options.workers);
-            outbox.map(|bytes| config.outbox_size(bytes).options.workers);
+            config.sizes.max_message = max_message;
+            config.sizes.outbox = outbox;
             match config.validated() {
                 Ok(Parts { options, .. }) => Ok((options.max_message_size, options.outbox_size)),
                 Err(error) => Err(error.to_string()),
@@ -465,6 +465,36 @@ mod tests {
             let text = sizes(max_message, outbox).unwrap_err();
             assert!(text.starts_with(named), "{text}");
         }
+    }
+
+    #[test]
+    fn a_history_holds_the_longest_message_whatever_the_host_sets() {
+        let sizes = |max_message, history, history_total| {
+            let mut config = Config::new();
+            config.sizes = Sizes { max_message, outbox: None, history, history_total };
+            match config.validated() {
+                Ok(Parts { options, .. }) => Ok((options.history_size, options.history_total)),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        const MIB: usize = 1 << 20;
+        assert_eq!(sizes(None, None, None), Ok((4 * MIB, 64 * MIB)));
+        assert_eq!(sizes(Some(MIB / 2), None, None), Ok((4 * MIB, 64 * MIB)));
+        assert_eq!(sizes(Some(8 * MIB), None, None), Ok((32 * MIB, 64 * MIB)));
+        assert_eq!(sizes(Some(32 * MIB), None, None), Ok((128 * MIB, 128 * MIB)));
+        assert_eq!(sizes(Some(1 << 30), None, None), Ok((1 << 32, 1 << 32)));
+        // What the host sets is what holds.
+        assert_eq!(sizes(None, Some(1000), None), Ok((1000, 64 * MIB)));
+        assert_eq!(sizes(None, Some(80 * MIB), None), Ok((80 * MIB, 80 * MIB)));
+        assert_eq!(sizes(Some(80 * MIB), Some(1000), None), Ok((1000, 80 * MIB + 4096)));
+        assert_eq!(sizes(None, None, Some(MIB + 4096)), Ok((4 * MIB, MIB + 4096)));
+        assert_eq!(sizes(None, None, Some(0)), Ok((4 * MIB, 0)));
+        let text = sizes(None, None, Some(MIB + 4095)).unwrap_err();
+        for named in ["history_total", "1052671", "max_message_size", "1048576", "1052672"] {
+            assert!(text.contains(named), "{named} in {text}");
+        }
+        let text = sizes(None, Some(usize::MAX), None).unwrap_err();
+        assert!(text.starts_with("history_size"), "{text}");
     }
 
     #[test]

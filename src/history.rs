@@ -29,22 +29,24 @@ impl Entry {
 }
 
 impl History {
-    /// Appends messages, and drops the oldest while a bound is exceeded, possibly some of the new ones. Messages
-    /// that share memory are appended together and dropped in order, so the last of them accounts for all.
+    /// Appends messages, and drops the oldest while a bound is exceeded, possibly some of the new ones, but never
+    /// the last: whoever reconnects gets at least that. Messages that share memory are appended together and dropped
+    /// in order, so the last of them accounts for all.
     pub(crate) fn append(
         &mut self,
         messages: impl IntoIterator<Item = Message>,
         now: CoarseInstant,
         options: &Options,
     ) {
-        if options.history_messages == 0 {
+        if !options.has_history() {
             return;
         }
         for message in messages {
             let entry = Entry { message, published: now };
             self.bytes += entry.cost();
             self.entries.push_back(entry);
-            while self.entries.len() > options.history_messages || self.bytes > options.history_size
+            while self.entries.len() > options.history_messages
+                || (self.bytes > options.history_size && self.entries.len() > 1)
             {
                 self.forget_oldest();
             }
@@ -63,13 +65,19 @@ impl History {
         self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
     }
 
-    /// Drops the oldest message. Returns false if there was none.
-    pub(crate) fn forget_oldest(&mut self) -> bool {
-        let Some(entry) = self.entries.pop_front() else { return false };
-        self.bytes -= entry.cost();
-        true
+    /// Drops the oldest message, if there is one.
+    pub(crate) fn forget_oldest(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.bytes -= entry.cost();
+        }
     }
 
+    /// Returns how many messages it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -126,6 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn the_last_message_is_kept_though_it_is_over_the_bound() {
+        let now = CoarseInstant(1_000_000_000);
+        let options = Options { history_size: 1000, ..Options::default() };
+        let mut history = History::default();
+        for text in ["a", "b"] {
+            append(&mut history, text, now, &options);
+        }
+        let long = "c".repeat(2000);
+        append(&mut history, &long, now, &options);
+        assert_eq!(texts(&mut history, 10, now), [&*long]);
+        append(&mut history, "d", now, &options);
+        assert_eq!(texts(&mut history, 10, now), ["d"]);
+    }
+
+    #[test]
     fn messages_that_share_memory_count_for_as_long_as_one_of_them_is_kept() {
         let now = CoarseInstant(1_000_000_000);
         let options = Options { history_messages: 3, ..Options::default() };
@@ -154,9 +177,17 @@ mod tests {
 
     #[test]
     fn a_history_of_none_keeps_none() {
-        let options = Options { history_messages: 0, ..Options::default() };
-        let mut history = History::default();
-        append(&mut history, "a", CoarseInstant(1_000_000_000), &options);
-        assert!(history.is_empty());
+        let none: [fn(&mut Options); 3] = [
+            |options| options.history_messages = 0,
+            |options| options.history_size = 0,
+            |options| options.history_total = 0,
+        ];
+        for set in none {
+            let mut options = Options::default();
+            set(&mut options);
+            let mut history = History::default();
+            append(&mut history, "a", CoarseInstant(1_000_000_000), &options);
+            assert!(history.is_empty());
+        }
     }
 }

@@ -102,6 +102,7 @@ mod frame;
 mod log;
 mod message;
 mod origin;
+mod position;
 mod stats;
 
 mod options;
@@ -158,5 +159,6 @@ pub use frame::Kind;
 pub use handle::Handle;
 pub use message::Message;
 pub use options::{Overdue, SlowConsumer};
+pub use position::{ParsePositionError, Position};
 pub use server::Server;
 pub use stats::Stats;

@@ -65,8 +65,11 @@ const MIB: usize = 1024 * KIB;
 const GIB: usize = 1024 * MIB;
 /// The largest outbox.
 const MAX_OUTBOX: usize = 64 * GIB;
+/// The largest history of a room.
+const MAX_HISTORY: usize = 64 * GIB;
 
-/// By how much an outbox must be larger than the longest message: for its header and the overhead of keeping it.
+/// By how much an outbox, and the bound on all histories, must be larger than the longest message: for its header and
+/// the overhead of keeping it.
 const MESSAGE_MARGIN: usize = 4 * KIB;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,8 +96,8 @@ impl Default for Options {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(10),
             tcp_keepalive: Duration::from_secs(15),
-            history_messages: 100,
-            history_size: MIB,
+            history_messages: 1_000,
+            history_size: 4 * MIB,
             history_age: Duration::from_secs(60 * 60),
             history_total: 64 * MIB,
             publish_timeout: Duration::from_secs(5),
@@ -103,14 +106,38 @@ impl Default for Options {
     }
 }
 
+/// The sizes that the host has set, of those that depend on each other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sizes {
+    pub(crate) max_message: Option<usize>,
+    pub(crate) outbox: Option<usize>,
+    pub(crate) history: Option<usize>,
+    pub(crate) history_total: Option<usize>,
+}
+
 impl Options {
-    /// Sets the sizes of messages and outboxes, which depend on each other: one that the host has not set follows the
-    /// other. An outbox holds the longest message, and unless the host says otherwise four of them.
-    pub(crate) fn fit_sizes(&mut self, max_message: Option<usize>, outbox: Option<usize>) {
-        let most = outbox.unwrap_or(usize::MAX).saturating_sub(MESSAGE_MARGIN);
-        self.max_message_size = max_message.unwrap_or(self.max_message_size.min(most).max(1));
-        let least = self.max_message_size.saturating_mul(4).min(MAX_OUTBOX);
-        self.outbox_size = outbox.unwrap_or(self.outbox_size.max(least));
+    /// Sets the sizes that depend on each other: one that the host has not set follows the others. An outbox and a
+    /// room's history are four times as large as the longest message, unless the host says otherwise. All histories
+    /// together hold that of one room.
+    pub(crate) fn fit_sizes(&mut self, set: Sizes) {
+        let most = set.outbox.unwrap_or(usize::MAX).saturating_sub(MESSAGE_MARGIN);
+        self.max_message_size = set.max_message.unwrap_or(self.max_message_size.min(most).max(1));
+        let four = self.max_message_size.saturating_mul(4);
+        self.outbox_size = set.outbox.unwrap_or(self.outbox_size.max(four.min(MAX_OUTBOX)));
+        self.history_size = set.history.unwrap_or(self.history_size.max(four.min(MAX_HISTORY)));
+        // A room keeps its last message though it is longer than `history_size`.
+        let one = self.history_size.min(MAX_HISTORY).max(self.least_history_total());
+        self.history_total = set.history_total.unwrap_or(self.history_total.max(one));
+    }
+
+    /// Whether rooms keep messages.
+    pub(crate) fn has_history(&self) -> bool {
+        self.history_messages > 0 && self.history_size > 0 && self.history_total > 0
+    }
+
+    /// Returns the least bound on all histories, which holds one message.
+    fn least_history_total(&self) -> usize {
+        self.max_message_size.min(GIB) + MESSAGE_MARGIN
     }
 
     /// Sets the options that depend on the machine, which has `cores` cores.
@@ -245,9 +272,19 @@ impl Check {
             }
         }
         self.range("history_messages", options.history_messages, (0, 1_000_000));
-        self.range("history_size", options.history_size, (0, 64 * GIB));
+        self.range("history_size", options.history_size, (0, MAX_HISTORY));
         self.range("history_age", options.history_age, (short, DAY * 10_000));
-        self.range("history_total", options.history_total, (0, 1024 * GIB));
+        let least = options.least_history_total();
+        if options.has_history() && options.history_total < least {
+            let text = format!(
+                "{} does not hold a message of max_message_size, {}: set history_total to {least} or more, or to 0 \
+                 for no history, or max_message_size to less",
+                options.history_total, options.max_message_size
+            );
+            self.problem("history_total", text);
+        } else {
+            self.range("history_total", options.history_total, (0, 1024 * GIB));
+        }
         self.range("publish_timeout", options.publish_timeout, (Duration::ZERO, DAY));
         self.range("event_queue", options.event_queue, (0, 16 * MIB));
     }

@@ -93,6 +93,8 @@ fn what_the_table_names_exists() {
             let item = item(name);
             let definitions = [
                 format!("pub fn {item}("),
+                // Of a trait of the standard library.
+                format!("    fn {item}("),
                 format!("pub const {item}: "),
                 format!("pub {item}: "),
                 format!("    {item} {{"),

@@ -255,7 +255,9 @@ fn the_host_says_who_a_client_is_and_where() {
     peer.say("hello");
     let event = events.next();
     assert_eq!(event.identity(), Some("ana"));
-    assert!(matches!(event, Event::Message { room, offset: 1, .. } if &*room == "given"));
+    assert!(
+        matches!(event, Event::Message { room, position: chat::Position { offset: 1, .. }, .. } if &*room == "given")
+    );
     server.publish("wanted", Kind::Text, b"not for it").unwrap();
     for room in ["also", "given", "also", "given"] {
         server.publish(room, Kind::Text, room.as_bytes()).unwrap();
@@ -275,7 +277,9 @@ fn the_host_says_who_a_client_is_and_where() {
         assert!(matches!(events.next(), Event::Left { room, .. } if &*room == expected));
     }
     peer.say("psst");
-    assert!(matches!(events.next(), Event::Message { room, offset: 0, .. } if room.is_empty()));
+    assert!(
+        matches!(events.next(), Event::Message { room, position: chat::Position { offset: 0, .. }, .. } if room.is_empty())
+    );
     peer.leave();
     let event = events.next();
     assert_eq!(event.identity(), Some("ana"));

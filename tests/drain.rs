@@ -153,7 +153,7 @@ fn each_message_of_eight_publishing_threads_is_delivered_once_or_refused() {
                     loop {
                         let text = format!("{thread}/{}", offsets.len());
                         match server.publish("r", Kind::Text, text.as_bytes()) {
-                            Ok(offset) => offsets.push(offset),
+                            Ok(position) => offsets.push(position.offset),
                             Err(Error::Stopped) => return offsets,
                             Err(error) => panic!("{error}"),
                         }

@@ -54,8 +54,10 @@ fn a_client_connects_and_talks_and_leaves_in_this_order() {
     client.say("erste");
     client.send(BINARY, b"\x00\xff");
     for (wanted, kind, data) in [(1, Kind::Text, &b"erste"[..]), (2, Kind::Binary, b"\x00\xff")] {
-        let Event::Message { client, room, offset, message, .. } = events.next() else { panic!() };
-        assert_eq!((client, &*room, offset), (id, "café", wanted));
+        let Event::Message { client, room, position, message, .. } = events.next() else {
+            panic!()
+        };
+        assert_eq!((client, &*room, position.offset), (id, "café", wanted));
         assert_eq!((message.kind(), message.data()), (kind, data));
         assert_eq!(message.as_text(), (kind == Kind::Text).then_some("erste"));
     }
@@ -212,8 +214,8 @@ fn the_handler_gets_every_event_once_in_order_and_none_after_the_stop() {
     assert_eq!(events.len(), 1003);
     assert!(matches!(events[0], Event::Connected { .. }));
     for (number, event) in events[1..1001].iter().enumerate() {
-        let Event::Message { offset, message, .. } = event else { panic!("{event:?}") };
-        assert_eq!(*offset, number as u64 + 1);
+        let Event::Message { position, message, .. } = event else { panic!("{event:?}") };
+        assert_eq!(position.offset, number as u64 + 1);
         assert_eq!(message.as_text(), Some(&*number.to_string()));
     }
     assert!(matches!(events[1001], Event::Disconnected { code: 1000, .. }));

@@ -185,7 +185,7 @@ fn connections_are_spread_evenly_over_the_workers_also_after_some_have_left() {
 #[test]
 fn a_room_that_hoards_history_forgets_first_also_while_somebody_is_in_it() {
     let server = server_with(|config| {
-        config.history_total(1_000_000).history_size(900_000).workers(1);
+        config.max_message_size(9_000).history_total(1_000_000).history_size(900_000).workers(1);
     });
     let _hoarder = Peer::join(server.local_addr(), "/rooms/hoard?echo=false");
     for _ in 0..95 {

@@ -168,7 +168,10 @@ fn a_full_queue_holds_up_nothing_but_what_the_host_is_told() {
     // What is told next is the next message.
     ana.say("next");
     let told = Events::of(&server).next();
-    assert!(matches!(told, Event::Message { offset: 101, .. }), "{told:?}");
+    assert!(
+        matches!(told, Event::Message { position: chat::Position { offset: 101, .. }, .. }),
+        "{told:?}"
+    );
 }
 
 #[test]

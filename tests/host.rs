@@ -112,14 +112,22 @@ fn a_batch_is_published_in_its_order_to_each_of_its_rooms() {
             Publication { room, kind: Kind::Text, data: text.as_bytes() }
         })
         .collect();
-    server.publish_batch(&batch).unwrap();
+    let positions = server.publish_batch(&batch).unwrap();
+    assert_eq!(positions.len(), batch.len());
+    let (mut reds, mut blues) = (1.., 1..);
+    for (publication, position) in batch.iter().zip(&positions) {
+        let offsets = if publication.room == "red" { &mut reds } else { &mut blues };
+        let epoch = server.position(publication.room).unwrap().epoch;
+        assert_eq!(Some(position.offset), offsets.next());
+        assert_eq!(position.epoch, epoch);
+    }
     for publication in &batch {
         let peer = if publication.room == "red" { &mut red } else { &mut blue };
         assert_eq!(peer.text().as_bytes(), publication.data);
     }
     server.publish_batch(&[]).unwrap();
     assert_eq!(server.stats().messages_published, 3000);
-    assert_eq!(server.publish("red", Kind::Text, b"end").unwrap(), 1000 + 2000 * 3 / 7 + 2);
+    assert_eq!(server.publish("red", Kind::Text, b"end").unwrap().offset, 1000 + 2000 * 3 / 7 + 2);
 }
 
 #[test]
@@ -135,7 +143,7 @@ fn nothing_of_a_batch_is_published_if_a_message_of_it_cannot_be() {
         Publication { data: b"\xff", ..good },
     ] {
         let failed = server.publish_batch(&[good, good, bad]).unwrap_err();
-        assert_eq!(failed.published, 0, "{failed}");
+        assert!(failed.positions.is_empty(), "{failed}");
     }
     server.publish_batch(&[good]).unwrap();
     assert_eq!(client.text(), "good");
@@ -189,14 +197,16 @@ fn the_offsets_of_a_room_are_contiguous_from_1_whoever_publishes() {
     let mut client = Peer::join(server.local_addr(), "/rooms/a");
     for round in 0..100 {
         let host = server.publish("a", Kind::Text, b"from the host").unwrap();
-        assert_eq!(host, 2 * round + 1);
+        assert_eq!(host.offset, 2 * round + 1);
         client.say("from a client");
-        let (room, offset) = events.find("Message", |event| match event {
-            chat::Event::Message { room, offset, .. } => Some((room, offset)),
+        let (room, position) = events.find("Message", |event| match event {
+            chat::Event::Message { room, position, .. } => Some((room, position)),
             _ => None,
         });
-        assert_eq!((&*room, offset), ("a", 2 * round + 2));
-        assert_eq!(server.publish("b", Kind::Text, b"elsewhere").unwrap(), round + 1);
+        assert_eq!((&*room, position.offset, position.epoch), ("a", 2 * round + 2, host.epoch));
+        let elsewhere = server.publish("b", Kind::Text, b"elsewhere").unwrap();
+        assert_eq!(elsewhere.offset, round + 1);
+        assert_ne!(elsewhere.epoch, host.epoch);
     }
 }
 

@@ -14,7 +14,7 @@ fn server() -> Server {
 }
 
 fn publish(server: &Server, room: &str) -> u64 {
-    server.publish(room, Kind::Text, b"x").expect("the server runs")
+    server.publish(room, Kind::Text, b"x").expect("the server runs").offset
 }
 
 fn rooms(server: &Server) -> u64 {
@@ -37,7 +37,7 @@ fn a_room_of_the_host_is_forgotten_when_its_last_message_is_too_old() {
     let published = Instant::now();
     assert_eq!(publish(&server, "a"), 2);
     is_forgotten(&server, published);
-    assert_eq!(publish(&server, "a"), 1, "a new room");
+    assert_eq!(publish(&server, "a"), 3, "its offsets go on");
 }
 
 #[test]
@@ -83,16 +83,54 @@ fn a_room_is_not_forgotten_while_a_client_is_in_it_and_keeps_its_offsets() {
 }
 
 #[test]
-fn a_room_whose_history_can_keep_nothing_is_forgotten_at_once() {
-    let server = server_with(|config| _ = config.history_size(1000));
-    for _ in 0..2 {
-        let offset = server.publish("a", Kind::Binary, &[0; 2000]).expect("the server runs");
-        assert_eq!((offset, rooms(&server)), (1, 0));
-    }
-    // Also if it had a history, which the message displaces.
-    assert_eq!((publish(&server, "b"), rooms(&server)), (1, 1));
-    server.publish("b", Kind::Binary, &[0; 2000]).expect("the server runs");
-    assert_eq!((rooms(&server), publish(&server, "b")), (0, 1));
+fn a_room_that_comes_again_goes_on_where_it_stood_and_a_client_that_had_everything_has_everything()
+{
+    let server = server();
+    let mut client = Peer::join(server.local_addr(), "/rooms/a");
+    client.say("last");
+    assert_eq!(client.text(), "last");
+    let top = server.position("a").unwrap();
+    assert_eq!(top.offset, 1);
+    client.leave();
+    // Whether the history ages before or after the client leaves, as long as it is forgotten.
+    eventually("the room is forgotten", || rooms(&server) == 0);
+    assert_eq!(server.position("a").unwrap(), top);
+    assert_eq!(rooms(&server), 0, "to ask makes no room");
+    let again = Peer::join(server.local_addr(), "/rooms/a");
+    assert_eq!(server.position("a").unwrap(), top);
+    let next = server.publish("a", Kind::Text, b"next").unwrap();
+    assert_eq!((next.epoch, next.offset), (top.epoch, 2));
+    again.leave();
+}
+
+#[test]
+fn a_room_whose_messages_have_aged_goes_on_when_its_last_client_has_left() {
+    let server = server();
+    let mut client = Peer::join(server.local_addr(), "/rooms/a");
+    client.say("only");
+    assert_eq!(client.text(), "only");
+    let (top, said) = (server.position("a").unwrap(), Instant::now());
+    eventually("its history is too old", || said.elapsed() > AGE * 2);
+    client.leave();
+    eventually("the room is forgotten at once", || rooms(&server) == 0);
+    assert_eq!(server.position("a").unwrap(), top);
+}
+
+#[test]
+fn a_room_that_does_not_exist_yet_begins_where_the_host_was_told() {
+    let server = server();
+    let before = server.position("new").unwrap();
+    assert_eq!((before.offset, rooms(&server)), (0, 0));
+    assert_eq!(server.position("new").unwrap(), before);
+    let first = server.publish("new", Kind::Text, b"x").unwrap();
+    assert_eq!((first.epoch, first.offset), (before.epoch, 1));
+    // Also if a client was in it and nobody said anything.
+    let before = server.position("quiet").unwrap();
+    let client = Peer::join(server.local_addr(), "/rooms/quiet");
+    assert_eq!(server.position("quiet").unwrap(), before);
+    client.leave();
+    eventually("it is forgotten", || rooms(&server) == 1);
+    assert_eq!(server.position("quiet").unwrap(), before);
 }
 
 #[test]
@@ -102,5 +140,5 @@ fn very_many_rooms_are_forgotten_and_leave_nothing() {
         publish(&server, &number.to_string());
     }
     eventually("all are forgotten", || rooms(&server) == 0);
-    assert_eq!(publish(&server, "0"), 1);
+    assert_eq!(publish(&server, "99999"), 2);
 }

@@ -74,7 +74,13 @@ fn what_the_host_could_not_be_asked_about_reaches_nobody_and_is_counted() {
         assert_eq!(stats.messages_published, 2);
         let told = events.now();
         assert!(
-            matches!(&told[..], [Event::Message { offset: 1, .. }, Event::Connected { .. }]),
+            matches!(
+                &told[..],
+                [
+                    Event::Message { position: chat::Position { offset: 1, .. }, .. },
+                    Event::Connected { .. }
+                ]
+            ),
             "{told:?}"
         );
         speaker.leave();
@@ -173,7 +179,10 @@ fn a_client_that_is_closed_has_left_when_all_is_decided_and_not_when_it_answers(
     let begun = Instant::now();
     assert!(events.now().is_empty(), "not before its message is decided");
     server.allow(decision).unwrap();
-    assert!(matches!(events.next(), Event::Message { offset: 1, .. }));
+    assert!(matches!(
+        events.next(),
+        Event::Message { position: chat::Position { offset: 1, .. }, .. }
+    ));
     assert_eq!(events.left(client).0, 4000);
     // It has 5 s to answer.
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());

@@ -18,7 +18,7 @@ static void publish(struct rooms *rooms, chat_message *messages, uint8_t *payloa
     messages[i] = (chat_message){.room = rooms->names[room], .room_len = strlen(rooms->names[room]),
                                  .kind = CHAT_TEXT, .data = payload, .data_len = rooms->size};
   }
-  host_check(chat_server_publish_batch(rooms->host->server, messages, sizeof *messages, (size_t)batch, NULL),
+  host_check(chat_server_publish_batch(rooms->host->server, messages, sizeof *messages, (size_t)batch, NULL, NULL),
              "chat_server_publish_batch");
 }
 

@@ -51,7 +51,7 @@ static void *publish(void *argument) {
     if (self->batch == 1) {
       self->status = chat_server_publish(self->server, "lobby", 5, CHAT_TEXT, payloads, self->size, NULL);
     } else {
-      self->status = chat_server_publish_batch(self->server, messages, sizeof *messages, (size_t)self->batch, NULL);
+      self->status = chat_server_publish_batch(self->server, messages, sizeof *messages, (size_t)self->batch, NULL, NULL);
     }
   }
   self->cpu_ns = cpu_now_ns() - cpu;

@@ -26,12 +26,14 @@ func TestPublishingAllocatesNothing(t *testing.T) {
 		name  string
 		times int
 		call  func() error
+		want  float64 // For each call.
 	}{
-		{"broadcast", 10_000, func() error { return server.Broadcast(chat.Text, data) }},
-		{"publish", 10_000, func() error { _, err := server.Publish("lobby", chat.Text, data); return err }},
-		{"batch", 1000, func() error { _, err := server.PublishBatch(batch); return err }},
-		{"send", 10_000, func() error { return server.Send(id, chat.Text, data) }},
-		{"stats", 10_000, func() error { server.Stats(); return nil }},
+		{"broadcast", 10_000, func() error { return server.Broadcast(chat.Text, data) }, 0},
+		{"publish", 10_000, func() error { _, err := server.Publish("lobby", chat.Text, data); return err }, 0},
+		// The slice of positions.
+		{"batch", 1000, func() error { _, err := server.PublishBatch(batch); return err }, 1},
+		{"send", 10_000, func() error { return server.Send(id, chat.Text, data) }, 0},
+		{"stats", 10_000, func() error { server.Stats(); return nil }, 0},
 	} {
 		calls := func() {
 			for range test.times {
@@ -46,7 +48,7 @@ func TestPublishingAllocatesNothing(t *testing.T) {
 		for range 2 {
 			allocated = min(allocated, testing.AllocsPerRun(1, calls))
 		}
-		if allocated != 0 {
+		if allocated > test.want*float64(test.times) {
 			t.Errorf("%d times %s: %v allocations", test.times, test.name, allocated)
 		}
 	}

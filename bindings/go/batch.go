@@ -12,7 +12,7 @@ struct packed {
 
 // Publishes messages whose rooms and payloads lie one behind the other in bytes.
 static chat_status publish_packed(chat_server *server, const struct packed *packed, size_t count,
-		const uint8_t *bytes, size_t *published) {
+		const uint8_t *bytes, size_t *published, chat_position *positions) {
 	chat_message few[64];
 	chat_message *messages = count <= 64 ? few : calloc(count, sizeof *messages);
 	if (messages == NULL) return CHAT_ERR_RESOURCE_LIMIT;
@@ -22,7 +22,8 @@ static chat_status publish_packed(chat_server *server, const struct packed *pack
 		messages[i] = (chat_message){room, packed[i].room_len, data, packed[i].data_len, packed[i].kind};
 		bytes = data + packed[i].data_len;
 	}
-	chat_status status = chat_server_publish_batch(server, messages, sizeof *messages, count, published);
+	chat_status status = chat_server_publish_batch(server, messages, sizeof *messages, count, published,
+		positions);
 	if (messages != few) free(messages);
 	return status;
 }
@@ -91,8 +92,8 @@ func (p *packing) pack(batch []Message) {
 	}
 }
 
-// PublishBatch publishes messages in their order, each as Publish does, and returns how many were
-// published, from the first on. It costs less than as many calls, above all if messages to the same
+// PublishBatch publishes messages in their order, each as Publish does, and returns the positions of
+// those that were published, from the first on: of all if there is no error. It costs less than as many calls, above all if messages to the same
 // room follow each other: up to 256 of these get consecutive offsets, and no message of another
 // publisher comes between them. The data is copied.
 //
@@ -100,17 +101,18 @@ func (p *packing) pack(batch []Message) {
 // ErrInvalidUTF8 and ErrTooLarge for any of the messages, and ErrResourceLimit if there is no
 // memory for the batch: with these, no message was published. ErrQueueFull, after
 // Options.PublishTimeout, and ErrStopped can come after some messages were published.
-func (s *Server) PublishBatch(batch []Message) (int, error) {
+func (s *Server) PublishBatch(batch []Message) ([]Position, error) {
 	if !s.handle.begin() {
-		return 0, ErrStopped
+		return nil, ErrStopped
 	}
 	packing := takePacking()
 	packing.pack(batch)
 	var published C.size_t
+	positions := make([]Position, len(batch))
 	status := C.publish_packed(s.handle.server, unsafe.SliceData(packing.heads), C.size_t(len(batch)),
-		payload(packing.bytes), &published)
+		payload(packing.bytes), &published, (*C.chat_position)(unsafe.Pointer(unsafe.SliceData(positions))))
 	s.handle.end()
 	runtime.KeepAlive(s)
 	packing.giveBack()
-	return int(published), statusError(status)
+	return positions[:published], statusError(status)
 }

@@ -63,10 +63,10 @@ func TestEachCallSaysWhatIsWrong(t *testing.T) {
 		check(t, "broadcast: "+test.what, server.Broadcast(test.kind, test.data), test.want)
 		_, err := server.Publish("lobby", test.kind, test.data)
 		check(t, "publish: "+test.what, err, test.want)
-		count, err := server.PublishBatch([]chat.Message{{"lobby", chat.Text, nil}, {"lobby", test.kind, test.data}})
+		published, err := server.PublishBatch([]chat.Message{{"lobby", chat.Text, nil}, {"lobby", test.kind, test.data}})
 		check(t, "publish in a batch: "+test.what, err, test.want)
-		if count != 0 {
-			t.Errorf("%d messages of a batch were published that has %s", count, test.what)
+		if len(published) != 0 {
+			t.Errorf("%d messages of a batch were published that has %s", len(published), test.what)
 		}
 		check(t, "send: "+test.what, server.Send(id, test.kind, test.data), test.want)
 	}
@@ -83,6 +83,8 @@ func TestEachCallSaysWhatIsWrong(t *testing.T) {
 		check(t, "publish to "+test.room, err, test.want)
 		_, err = server.PublishBatch([]chat.Message{{test.room, chat.Text, nil}})
 		check(t, "publish in a batch to "+test.room, err, test.want)
+		_, err = server.Position(test.room)
+		check(t, "position of "+test.room, err, test.want)
 	}
 	check(t, "send to nobody", server.Send(0, chat.Text, nil), chat.ErrNotFound)
 	check(t, "disconnect nobody", server.Disconnect(id+1<<20, 1000, ""), chat.ErrNotFound)
@@ -126,6 +128,8 @@ func TestACallAfterTheEndSaysSo(t *testing.T) {
 			check(t, "publish", err, chat.ErrStopped)
 			_, err = server.PublishBatch([]chat.Message{{"lobby", chat.Text, nil}})
 			check(t, "publish a batch", err, chat.ErrStopped)
+			_, err = server.Position("lobby")
+			check(t, "position", err, chat.ErrStopped)
 			check(t, "send", server.Send(1, chat.Text, nil), chat.ErrStopped)
 			check(t, "disconnect", server.Disconnect(1, 1000, ""), chat.ErrStopped)
 			server.RequestStop()

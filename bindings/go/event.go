@@ -10,9 +10,6 @@ import (
 // ClientID is the id of one client's connection: never 0, never used twice by a server.
 type ClientID uint64
 
-// Offset is a message's position in its room's order: 1 for the first.
-type Offset uint64
-
 // Kind says whether a message is text or bytes.
 type Kind uint32
 
@@ -126,12 +123,12 @@ type EventMessageRequest struct {
 }
 
 // EventMessage says that a client published a message, which is being delivered to the room. The
-// message of a client in no room goes to the host alone: then Room is empty and Offset is 0.
+// message of a client in no room goes to the host alone: then Room is empty and Position is zero.
 type EventMessage struct {
 	Client   ClientID
 	Identity string
 	Room     string
-	Offset   Offset
+	Position Position
 	Kind     Kind
 	Data     []byte // The payload, which is UTF-8 if Kind is Text.
 }

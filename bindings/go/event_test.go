@@ -92,7 +92,7 @@ func TestEventsTellAllThatIsKnown(t *testing.T) {
 
 	p.say(t, "salut")
 	said := next[chat.EventMessage](t, events)
-	if said.Client != connected.Client || said.Room != "café" || said.Offset != 1 ||
+	if said.Client != connected.Client || said.Room != "café" || said.Position.Offset != 1 ||
 		said.Kind != chat.Text || string(said.Data) != "salut" {
 		t.Errorf("got %+v", said)
 	}
@@ -122,14 +122,14 @@ func TestALoopThatIsLeftLosesNothing(t *testing.T) {
 		p.say(t, "msg")
 	}
 	// A new loop for each event.
-	for offset := chat.Offset(0); offset < count; {
+	for offset := uint64(0); offset < count; {
 		for event, err := range server.Events(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
 			if said, ok := event.(chat.EventMessage); ok {
-				if offset++; said.Offset != offset {
-					t.Fatalf("got offset %d, want %d", said.Offset, offset)
+				if offset++; said.Position.Offset != offset {
+					t.Fatalf("got offset %d, want %d", said.Position.Offset, offset)
 				}
 			}
 			break

@@ -54,11 +54,11 @@ func ExampleServer_Publish() {
 	}
 	defer server.Close()
 	for _, text := range []string{"first", "second"} {
-		offset, err := server.Publish("news", chat.Text, []byte(text))
+		position, err := server.Publish("news", chat.Text, []byte(text))
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(offset)
+		fmt.Println(position.Offset)
 	}
 
 	// A client that connects later asks for the history.

@@ -136,16 +136,16 @@ func isFullForEveryCall(t *testing.T) bool {
 	data := []byte("x")
 	calls := map[string]func() error{
 		"Publish": func() error {
-			offset, err := server.Publish("new0", chat.Text, data)
-			if err != nil && offset != 0 {
-				t.Errorf("an offset of %d, and %v", offset, err)
+			position, err := server.Publish("new0", chat.Text, data)
+			if err != nil && !position.IsZero() {
+				t.Errorf("a position, %v, and %v", position, err)
 			}
 			return err
 		},
 		"PublishBatch": func() error {
 			published, err := server.PublishBatch(batch)
-			if errors.Is(err, chat.ErrQueueFull) && published != 0 {
-				t.Errorf("%d published, and %v", published, err)
+			if errors.Is(err, chat.ErrQueueFull) && len(published) != 0 {
+				t.Errorf("%d published, and %v", len(published), err)
 			}
 			return err
 		},
@@ -189,11 +189,11 @@ func isFullForEveryCall(t *testing.T) bool {
 	}
 	p.say(t, "nothing before this")
 	said := next[chat.EventMessage](t, events)
-	if said.Room != "lobby" || said.Offset != chat.Offset(before.MessagesPublished+1) || said.Identity != "" {
+	if said.Room != "lobby" || said.Position.Offset != uint64(before.MessagesPublished+1) || said.Identity != "" {
 		t.Errorf("got %+v", said)
 	}
-	if offset, err := server.Publish("new0", chat.Text, data); offset != 1 || err != nil {
-		t.Errorf("the offset is %d, and %v", offset, err)
+	if position, err := server.Publish("new0", chat.Text, data); position.Offset != 1 || err != nil {
+		t.Errorf("the position is %v, and %v", position, err)
 	}
 	if err := server.Send(id, chat.Text, []byte("end")); err != nil {
 		t.Fatal(err)

@@ -165,13 +165,13 @@ type Options struct {
 	// 1 s to 9 hours.
 	TCPKeepalive time.Duration
 
-	// HistoryMessages is how many messages a room keeps for clients that ask with "?history=N". Zero
-	// means 100, negative means none. At most 1,000,000.
+	// HistoryMessages is how many messages a room keeps for "?history=N" and for clients that
+	// reconnect. Zero means 1,000, negative means none. At most 1,000,000.
 	HistoryMessages int
 
-	// HistorySize is how many bytes of messages a room keeps. A client that asks for history gets the
-	// last messages, as many as fit into half of its outbox. Zero means 1 MiB, negative means none. At
-	// most 64 GiB.
+	// HistorySize is how many bytes of messages a room keeps. Each message counts with 128 bytes more,
+	// for what keeps it. A room always keeps its last message, also one that is longer than this. Zero
+	// means 4 MiB, or 4 times MaxMessageSize if that is more; negative means none. At most 64 GiB.
 	HistorySize int
 
 	// HistoryAge is how long a room keeps a message. Zero means 1 hour. From 10 ms to 10,000 days.
@@ -179,7 +179,9 @@ type Options struct {
 
 	// HistoryTotal is how many bytes of messages all rooms together keep. Beyond this size, the rooms
 	// that have been without subscribers for longest lose their history first, and then large rooms
-	// lose their oldest messages. Zero means 64 MiB, negative means none. At most 1 TiB.
+	// lose their oldest messages. Zero means 64 MiB, or what one room keeps if that is more:
+	// HistorySize, and MaxMessageSize + 4 KiB. Negative means none. At least MaxMessageSize + 4 KiB. At
+	// most 1 TiB.
 	HistoryTotal int
 
 	// PublishTimeout is how long a call waits while more waits to be delivered than the server may

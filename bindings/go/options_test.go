@@ -119,7 +119,7 @@ func TestEveryOptionMayBeSet(t *testing.T) {
 		HistoryMessages:  1,
 		HistorySize:      1,
 		HistoryAge:       time.Second,
-		HistoryTotal:     1,
+		HistoryTotal:     8192,
 		PublishTimeout:   time.Nanosecond,
 		EventQueue:       64,
 		Logger:           slog.New(slog.DiscardHandler),

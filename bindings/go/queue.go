@@ -177,7 +177,7 @@ func copyEvent(e *C.chat_event) Event {
 			Client:   client,
 			Identity: text(e.identity, e.identity_len),
 			Room:     text(e.room, e.room_len),
-			Offset:   Offset(e.offset),
+			Position: positionOf(e.position),
 			Kind:     Kind(e.kind),
 			Data:     bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
 		}

@@ -114,8 +114,8 @@ func TestABroadcastReachesEveryRoomAndASendOneClient(t *testing.T) {
 	if err := server.Send(id, chat.Text, []byte("for one")); err != nil {
 		t.Fatal(err)
 	}
-	if offset, err := server.Publish("lobby", chat.Text, []byte("for a room")); err != nil || offset != 1 {
-		t.Fatal(offset, err)
+	if position, err := server.Publish("lobby", chat.Text, []byte("for a room")); err != nil || position.Offset != 1 {
+		t.Fatal(position, err)
 	}
 	if err := server.Broadcast(chat.Text, []byte("for all")); err != nil {
 		t.Fatal(err)
@@ -129,9 +129,9 @@ func TestABroadcastReachesEveryRoomAndASendOneClient(t *testing.T) {
 func TestARoomHandsOutItsHistory(t *testing.T) {
 	server := start(t, chat.Options{HistoryMessages: 3})
 	for number := range 5 {
-		offset, err := server.Publish("news", chat.Text, fmt.Append(nil, number))
-		if err != nil || offset != chat.Offset(number+1) {
-			t.Fatal(offset, err)
+		position, err := server.Publish("news", chat.Text, fmt.Append(nil, number))
+		if err != nil || position.Offset != uint64(number+1) {
+			t.Fatal(position, err)
 		}
 	}
 	p := connect(t, server, "/rooms/news?history=10")

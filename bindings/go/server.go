@@ -97,29 +97,52 @@ func (s *Server) Broadcast(kind Kind, data []byte) error {
 	return statusError(status)
 }
 
-// Publish publishes a message to a room, and returns the message's offset. The message is delivered
-// to every client in the room, and added to the room's history. The name of a room is 1 to 128
+// Publish publishes a message to a room, and returns where it is in the room's history: no position if
+// rooms have none. The message is delivered to every client in the room, and added to the history. The name of a room is 1 to 128
 // bytes of UTF-8 without control characters, and not "." or ".."; the room of the path "/" is
-// "lobby". The data is copied. A room that has neither clients nor history is forgotten, and its
-// offsets start again.
+// "lobby". The data is copied.
 //
 // When the server stops, it delivers a published message before it closes its clients. Publish
 // waits up to Options.PublishTimeout while too much waits to be delivered. The errors are
 // ErrInvalidArgument for a name that no room can have or an unknown kind, ErrInvalidUTF8,
 // ErrTooLarge, ErrQueueFull and ErrStopped; with each of them nothing was published.
-func (s *Server) Publish(room string, kind Kind, data []byte) (Offset, error) {
+func (s *Server) Publish(room string, kind Kind, data []byte) (Position, error) {
 	if !s.handle.begin() {
-		return 0, ErrStopped
+		return Position{}, ErrStopped
 	}
-	var offset C.uint64_t
+	var position C.chat_position
 	status := C.chat_server_publish(s.handle.server, chars(room), C.size_t(len(room)),
-		C.uint32_t(kind), payload(data), C.size_t(len(data)), &offset)
+		C.uint32_t(kind), payload(data), C.size_t(len(data)), &position)
 	s.handle.end()
 	runtime.KeepAlive(s)
 	if status == C.CHAT_ERR_INVALID_ARGUMENT && (kind == Text || kind == Binary) {
-		return 0, invalid("%.200q is not the name of a room: 1 to 128 bytes, no control characters, not . or ..", room)
+		return Position{}, invalidRoom(room)
 	}
-	return Offset(offset), statusError(status)
+	return positionOf(position), statusError(status)
+}
+
+// Position tells where a room stands: the position of the last message that it has stored. What is
+// published later comes after it. There is no position if rooms have no history.
+//
+// The room need not exist: it begins at this position, unless it comes into being more than a day
+// later, or 65,536 other rooms were forgotten meanwhile. The errors are ErrInvalidArgument for a name
+// that no room can have, ErrInvalidUTF8 and ErrStopped.
+func (s *Server) Position(room string) (Position, error) {
+	if !s.handle.begin() {
+		return Position{}, ErrStopped
+	}
+	var position C.chat_position
+	status := C.chat_server_position(s.handle.server, chars(room), C.size_t(len(room)), &position)
+	s.handle.end()
+	runtime.KeepAlive(s)
+	if status == C.CHAT_ERR_INVALID_ARGUMENT {
+		return Position{}, invalidRoom(room)
+	}
+	return positionOf(position), statusError(status)
+}
+
+func invalidRoom(room string) error {
+	return invalid("%.200q is not the name of a room: 1 to 128 bytes, no control characters, not . or ..", room)
 }
 
 // Send sends a message to one client. The data is copied.

@@ -5,7 +5,7 @@ mod queue;
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 pub(crate) use self::queue::EventQueue;
-use crate::message::Message;
+use crate::{message::Message, position::Position};
 
 /// The id of one connection: never 0, never used twice by a server. Clients of two servers may have the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,8 +157,8 @@ pub enum Event {
         identity: Option<Arc<str>>,
         /// The room. Empty if the client is in none: then the message goes to the host alone.
         room: Arc<str>,
-        /// The message's position in the room's order: 1 for the first, 0 without a room.
-        offset: u64,
+        /// Where the message is in the room's history; [`Position::NONE`] if the room has none, or without a room.
+        position: Position,
         /// The message.
         message: Message,
     },

@@ -1,7 +1,7 @@
 use std::thread;
 
 use super::*;
-use crate::{event::ClientId, frame::Kind, message::Message};
+use crate::{event::ClientId, frame::Kind, message::Message, position::Position};
 
 /// A deadline that no test comes near, and what a wait takes at most that ends before it.
 const LATE: Duration = Duration::from_secs(60);
@@ -12,7 +12,7 @@ fn message(queue: &EventQueue, counters: &Counters) {
         client: ClientId(1),
         identity: None,
         room: "lobby".into(),
-        offset: 1,
+        position: Position { epoch: 1, offset: 1 },
         message: Message::new(Kind::Text, b"hello").unwrap(),
     };
     queue.push_message(event, counters);
@@ -69,13 +69,19 @@ fn a_wait_for_events_ends_at_its_timeout() {
 /// A message event whose offset is its number.
 fn numbered(number: u64, message: &Message) -> Event {
     let (room, message) = ("lobby".into(), message.clone());
-    Event::Message { client: ClientId(1), identity: None, room, offset: number, message }
+    Event::Message {
+        client: ClientId(1),
+        identity: None,
+        room,
+        position: Position { epoch: 1, offset: number },
+        message,
+    }
 }
 
 /// The numbers of message events.
 fn numbers(events: &[Event]) -> Vec<u64> {
     let number = |event: &Event| match event {
-        Event::Message { offset, .. } => *offset,
+        Event::Message { position, .. } => position.offset,
         other => panic!("{other:?}"),
     };
     events.iter().map(number).collect()
@@ -187,7 +193,10 @@ fn a_gap_is_told_where_it_is_though_not_all_is_taken_at_once() {
     assert!(queue.push_message(numbered(5000, &short), &counters));
     let rest = take(&queue, Duration::ZERO).unwrap();
     assert_eq!(numbers(&rest[..976]), (1024..2000).collect::<Vec<_>>());
-    let [Event::EventsDropped { count: 3 }, Event::Message { offset: 5000, .. }] = rest[976..]
+    let [
+        Event::EventsDropped { count: 3 },
+        Event::Message { position: Position { offset: 5000, .. }, .. },
+    ] = rest[976..]
     else {
         panic!("{:?}", &rest[976..])
     };

@@ -1,7 +1,5 @@
 //! Wire forms: how a message is encoded for one kind of subscriber.
 
-use std::collections::TryReserveError;
-
 use bytes::Bytes;
 
 use super::command::RoomId;
@@ -79,24 +77,5 @@ impl Form {
             Encoded::Appended => buffer.into(),
             Encoded::Whole(frame) => frame,
         }
-    }
-
-    /// Encodes messages of a room for one subscriber, in one piece of about `len` bytes.
-    ///
-    /// # Errors
-    /// There is no memory for it.
-    pub(crate) fn encode_all<'a>(
-        self,
-        publications: impl Iterator<Item = RoomMessage<'a>>,
-        len: usize,
-    ) -> Result<Bytes, TryReserveError> {
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(len)?;
-        for publication in publications {
-            if let Encoded::Whole(frame) = self.encode(&publication, &mut buffer) {
-                buffer.extend_from_slice(&frame);
-            }
-        }
-        Ok(buffer.into())
     }
 }

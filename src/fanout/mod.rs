@@ -19,6 +19,7 @@ pub(crate) mod load;
 mod memory;
 pub(crate) mod outbound;
 mod outbox;
+pub(crate) mod replay;
 mod segments;
 pub(crate) mod sender_commands;
 pub(crate) mod shard_handle;

@@ -4,6 +4,9 @@
 //! socket takes more. Past its bounds the client is a slow consumer: a shard never waits for one client on
 //! behalf of another.
 //!
+//! The replay of a history is a chunk that is filled when its turn comes. It does not count for the bounds: its
+//! messages are shared with the history and with other clients, and a page of it is in memory at a time.
+//!
 //! Invariant: the first bytes continue exactly where the socket stopped, and only whole messages are dropped.
 
 use std::{
@@ -15,6 +18,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 
+use super::replay::Replay;
 use crate::frame;
 
 /// What a chunk costs beside its bytes: itself, and what the allocator and the reference count need, since no
@@ -25,6 +29,8 @@ const CHUNK_OVERHEAD: usize = size_of::<Chunk>() + 64;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     chunks: VecDeque<Chunk>,
+    /// What is behind the chunks of the kind `Replay`, in their order. The first chunk is none of them.
+    replays: VecDeque<Replay>,
     size: usize,
     /// How many of the chunks are control frames.
     controls: usize,
@@ -61,14 +67,36 @@ struct Chunk {
     /// never dropped: the client could not read what follows.
     begun: usize,
     since: Instant,
-    /// Whether this is a pong, a ping or a close frame, which is never dropped.
-    is_control: bool,
-    is_pong: bool,
+    kind: ChunkKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChunkKind {
+    Messages,
+    /// A ping or a close frame, which is never dropped.
+    Control,
+    /// A pong, which is never dropped either.
+    Pong,
+    /// A page of a replay.
+    Page,
+    /// The place of the rest of a replay. It has no bytes.
+    Replay,
+}
+
+impl ChunkKind {
+    fn is_control(self) -> bool {
+        matches!(self, Self::Control | Self::Pong)
+    }
+
+    fn is_replay(self) -> bool {
+        matches!(self, Self::Page | Self::Replay)
+    }
 }
 
 impl Chunk {
+    /// Returns what it counts for the bound.
     fn size(&self) -> usize {
-        self.bytes.len() + CHUNK_OVERHEAD
+        if self.kind.is_replay() { 0 } else { self.bytes.len() + CHUNK_OVERHEAD }
     }
 }
 
@@ -80,7 +108,35 @@ impl Outbox {
         }
         let begun = frame_end(frames, taken) - taken;
         let bytes = frames.slice(taken..);
-        self.push_chunk(Chunk { bytes, begun, since: now, is_control, is_pong: false });
+        let kind = if is_control { ChunkKind::Control } else { ChunkKind::Messages };
+        self.push_chunk(Chunk { bytes, begun, since: now, kind });
+    }
+
+    /// Queues the last messages of a room.
+    pub(crate) fn push_replay(&mut self, replay: Replay, now: Instant) {
+        self.replays.push_back(replay);
+        let (bytes, kind) = (Bytes::new(), ChunkKind::Replay);
+        self.chunks.push_back(Chunk { bytes, begun: 0, since: now, kind });
+        self.fill(now);
+    }
+
+    /// Encodes the next page, if it is a replay's turn.
+    fn fill(&mut self, now: Instant) {
+        while self.chunks.front().is_some_and(|chunk| chunk.kind == ChunkKind::Replay)
+            && let Some(replay) = self.replays.front_mut()
+        {
+            let page = replay.next_page();
+            if replay.len() == 0 {
+                self.replays.pop_front();
+                self.chunks.pop_front();
+                // The client could not read what is behind before, so its age begins now.
+                self.restart(now);
+            }
+            if let Some(bytes) = page {
+                let kind = ChunkKind::Page;
+                self.chunks.push_front(Chunk { bytes, begun: 0, since: now, kind });
+            }
+        }
     }
 
     /// Queues the answer to a ping. While one waits, only the last ping is answered behind it (RFC 6455,
@@ -94,15 +150,16 @@ impl Outbox {
 
     fn push_last_pong(&mut self, now: Instant) {
         if let Some(bytes) = self.last_pong.take() {
-            self.push_chunk(Chunk { bytes, begun: 0, since: now, is_control: true, is_pong: true });
+            let kind = ChunkKind::Pong;
+            self.push_chunk(Chunk { bytes, begun: 0, since: now, kind });
         }
     }
 
     fn push_chunk(&mut self, chunk: Chunk) {
         if !chunk.bytes.is_empty() {
             self.size += chunk.size();
-            self.controls += usize::from(chunk.is_control);
-            self.pongs += usize::from(chunk.is_pong);
+            self.controls += usize::from(chunk.kind.is_control());
+            self.pongs += usize::from(chunk.kind == ChunkKind::Pong);
             self.chunks.push_back(chunk);
         }
     }
@@ -138,7 +195,8 @@ impl Outbox {
     pub(crate) fn front(&self) -> Front<'_> {
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+        let filled = self.chunks.iter().take_while(|chunk| chunk.kind != ChunkKind::Replay);
+        for (slice, chunk) in slices.iter_mut().zip(filled) {
             *slice = IoSlice::new(&chunk.bytes);
             count += 1;
         }
@@ -148,13 +206,13 @@ impl Outbox {
     /// Notes that the socket took the first bytes of `front`.
     pub(crate) fn advance(&mut self, mut taken: usize, now: Instant) {
         while let Some(chunk) = self.chunks.front_mut() {
-            if taken < chunk.bytes.len() {
+            if taken < chunk.bytes.len() || chunk.kind == ChunkKind::Replay {
                 break;
             }
             taken -= chunk.bytes.len();
             self.size -= chunk.size();
-            self.controls -= usize::from(chunk.is_control);
-            self.pongs -= usize::from(chunk.is_pong);
+            self.controls -= usize::from(chunk.kind.is_control());
+            self.pongs -= usize::from(chunk.kind == ChunkKind::Pong);
             self.chunks.pop_front();
         }
         if taken > 0
@@ -166,9 +224,11 @@ impl Outbox {
             } else {
                 begun + frame_end(&chunk.bytes[begun..], taken - begun) - taken
             };
+            let size = chunk.size();
             chunk.bytes.advance(taken);
-            self.size -= taken;
+            self.size -= size - chunk.size();
         }
+        self.fill(now);
         if self.pongs == 0 && self.last_pong.is_some() {
             self.push_last_pong(now);
         }
@@ -176,21 +236,26 @@ impl Outbox {
 
     /// Drops every message of which the client has received nothing, and returns how many.
     pub(crate) fn drop_all(&mut self) -> u64 {
-        self.drop_while(|_, _| true)
+        self.drop_while(false, |_, _| true)
     }
 
-    /// Drops the oldest messages until the rest fits into `bound`, and returns how many.
+    /// Drops the oldest messages until the rest fits into `bound`, and returns how many. Replays stay, since they do
+    /// not count.
     pub(crate) fn trim(&mut self, bound: usize) -> u64 {
-        self.drop_while(|_, size| size > bound)
+        self.drop_while(true, |_, size| size > bound)
     }
 
     /// Drops the messages that have waited for longer than `age`, and returns how many.
     pub(crate) fn drop_older_than(&mut self, age: Duration, now: Instant) -> u64 {
-        self.drop_while(|since, _| now.saturating_duration_since(since) >= age)
+        self.drop_while(false, |since, _| now.saturating_duration_since(since) >= age)
     }
 
     /// Drops the oldest whole messages while `condition` holds of the age and the outbox's size.
-    fn drop_while(&mut self, condition: impl Fn(Instant, usize) -> bool) -> u64 {
+    fn drop_while(
+        &mut self,
+        keeps_replays: bool,
+        condition: impl Fn(Instant, usize) -> bool,
+    ) -> u64 {
         let mut dropped = 0;
         let mut kept = VecDeque::new();
         while let Some(mut chunk) = self.chunks.pop_front() {
@@ -198,8 +263,12 @@ impl Outbox {
                 self.chunks.push_front(chunk);
                 break;
             }
-            if chunk.is_control {
+            if chunk.kind.is_control() || (chunk.kind.is_replay() && keeps_replays) {
                 kept.push_back(chunk);
+                continue;
+            }
+            if chunk.kind == ChunkKind::Replay {
+                dropped += self.replays.pop_front().map_or(0, |replay| replay.len() as u64);
                 continue;
             }
             self.size -= chunk.size();
@@ -226,6 +295,9 @@ impl Outbox {
         }
         while let Some(chunk) = kept.pop_back() {
             self.chunks.push_front(chunk);
+        }
+        if let Some(since) = self.oldest() {
+            self.fill(since);
         }
         dropped
     }

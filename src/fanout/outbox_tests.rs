@@ -1,5 +1,9 @@
 use super::*;
-use crate::frame::Kind;
+use crate::{
+    fanout::{command::RoomId, form::Form},
+    frame::Kind,
+    message::Message,
+};
 
 fn frames(texts: &[&str]) -> Bytes {
     let mut buffer = Vec::new();
@@ -129,4 +133,64 @@ fn only_what_is_too_old_is_dropped() {
     outbox.push(&frames(&["new"]), 0, false, start + second);
     assert_eq!(outbox.drop_older_than(second, start + second), 2);
     assert_eq!(rest(&mut outbox), frames(&["new"]));
+}
+
+#[test]
+fn with_replays_too_everything_is_written_once_and_in_order_or_counted_as_dropped() {
+    let mut state: u64 = 7;
+    let mut below = |most: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % most
+    };
+    for _ in 0..300 {
+        let mut outbox = Outbox::default();
+        let (mut pushed, mut dropped, mut written) = (0, 0, Vec::new());
+        let text = |number: u64| {
+            let len = [8, 8, 100, 40_000][(number % 4) as usize];
+            format!("{number:0len$}").into_bytes()
+        };
+        for _ in 0..100 {
+            let now = Instant::now();
+            match below(8) {
+                0..3 => {
+                    let mut frames = Vec::new();
+                    for _ in 0..=below(3) {
+                        frame::append_data(&mut frames, Kind::Text, &text(pushed));
+                        pushed += 1;
+                    }
+                    outbox.push(&frames.into(), 0, false, now);
+                }
+                3 => {
+                    let count = below(12);
+                    let message = |number| Message::new(Kind::Text, &text(number)).unwrap();
+                    let messages = (pushed..pushed + count).map(message).collect();
+                    pushed += count;
+                    let replay = Replay::new(RoomId(1), Form::Plain, count + 1, messages);
+                    outbox.push_replay(replay, now);
+                }
+                4..7 => {
+                    let front: Vec<u8> =
+                        outbox.front().iter().flat_map(|slice| slice.to_vec()).collect();
+                    assert!(outbox.is_empty() == front.is_empty(), "what waits can be written");
+                    let taken = below(front.len() as u64 + 1) as usize;
+                    written.extend_from_slice(&front[..taken]);
+                    outbox.advance(taken, now);
+                }
+                _ if below(4) > 0 => dropped += outbox.trim(below(100_000) as usize),
+                _ => dropped += outbox.drop_all(),
+            }
+            let counted = outbox.chunks.iter().filter(|chunk| !chunk.kind.is_replay());
+            assert_eq!(outbox.size(), counted.map(|it| it.bytes.len() + CHUNK_OVERHEAD).sum());
+        }
+        written.extend(rest(&mut outbox));
+        assert!(outbox.replays.is_empty());
+        assert_eq!(count_frames(&written) + dropped, pushed);
+        let (mut left, mut last) = (&written[..], None);
+        while !left.is_empty() {
+            let (first, behind) = left.split_at(frame::first_len(left));
+            let number: u64 = std::str::from_utf8(frame::payload(first)).unwrap().parse().unwrap();
+            assert!(Some(number) > last, "{number} behind {last:?}");
+            (left, last) = (behind, Some(number));
+        }
+    }
 }

@@ -163,6 +163,7 @@ mod tests {
             include_str!("config.rs"),
             include_str!("error.rs"),
             include_str!("events.rs"),
+            include_str!("position.rs"),
             include_str!("publish.rs"),
             include_str!("log.rs"),
             include_str!("server.rs"),

@@ -417,8 +417,8 @@ pub extern "C" fn chat_config_set_tcp_keepalive(
     attempt(|| set(config, |config| _ = config.tcp_keepalive(millis(idle_ms))))
 }
 
-/// Sets how many messages a room keeps for clients that ask with `?history=N`; 0: none. Default:
-/// 100. At most 1,000,000.
+/// Sets how many messages a room keeps for `?history=N` and for clients that reconnect; 0: none.
+/// Default: 1,000. At most 1,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_messages(
     config: Option<&mut chat_config>,
@@ -427,8 +427,9 @@ pub extern "C" fn chat_config_set_history_messages(
     attempt(|| set(config, |config| _ = config.history_messages(size(count))))
 }
 
-/// Sets how many bytes of messages a room keeps. A client that asks for history gets the last
-/// messages, as many as fit into half of its outbox. Default: 1 MiB. At most 64 GiB.
+/// Sets how many bytes of messages a room keeps; 0: none. Each message counts with 128 bytes more,
+/// for what keeps it. A room always keeps its last message, also one that is longer than this.
+/// Default: 4 MiB, or 4 times `max_message_size` if that is more. At most 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_size(
     config: Option<&mut chat_config>,
@@ -449,7 +450,9 @@ pub extern "C" fn chat_config_set_history_age(
 
 /// Sets how many bytes of messages all rooms together keep. Beyond this size, the rooms that have
 /// been without subscribers for longest lose their history first, and then large rooms lose their
-/// oldest messages. Default: 64 MiB. At most 1 TiB.
+/// oldest messages. 0: none. Default: 64 MiB, or what one room keeps if that is more:
+/// `history_size`, and `max_message_size` + 4 KiB. At least `max_message_size` + 4 KiB, or 0. At
+/// most 1 TiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_total(
     config: Option<&mut chat_config>,

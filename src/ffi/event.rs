@@ -9,11 +9,13 @@ use std::{
 
 use super::{
     boundary::{parts, text_parts},
+    position::chat_position,
     status::chat_status,
 };
 use crate::{
     event::{Event, Request},
     frame::Kind,
+    position::Position,
 };
 
 /// The id of one client's connection: never 0, never used twice by a server. Clients of two servers
@@ -51,8 +53,8 @@ pub enum chat_event_type {
     /// query, headers.
     CHAT_EVENT_CONNECTED = 2,
     /// A client published a message, which is being delivered to the room. Fields: client,
-    /// identity, room, offset, kind, data. The message of a client in no room goes to the host
-    /// alone: then room is empty and offset is 0.
+    /// identity, room, position, kind, data. The message of a client in no room goes to the host
+    /// alone: then room is empty and there is no position.
     CHAT_EVENT_MESSAGE = 3,
     /// The host has put a client into a room (chat_server_join). Fields: client, identity, room.
     CHAT_EVENT_JOINED = 4,
@@ -102,8 +104,8 @@ pub struct chat_event {
     pub kind: u32,
     /// The client, in every event about one client.
     pub client: chat_client_id,
-    /// MESSAGE: the message's position in the room's order, 1 for the first; 0 without a room.
-    pub offset: u64,
+    /// MESSAGE: where the message is in the room's history; all 0 without a room, or without history.
+    pub position: chat_position,
     /// EVENTS_DROPPED, MESSAGES_DROPPED: how many.
     pub count: u64,
     /// CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT: the room.
@@ -225,11 +227,11 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
         }
-        Event::Message { client, room, offset, message, .. } => {
+        Event::Message { client, room, position, message, .. } => {
             entry.r#type = chat_event_type::CHAT_EVENT_MESSAGE as u32;
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
-            entry.offset = *offset;
+            entry.position = (*position).into();
             entry.kind = chat_kind::from(message.kind()) as u32;
             (entry.data, entry.data_len) = parts(message.data());
         }
@@ -273,7 +275,7 @@ fn empty(kind: chat_event_type) -> chat_event {
         r#type: kind as u32,
         kind: 0,
         client: 0,
-        offset: 0,
+        position: Position::NONE.into(),
         count: 0,
         room: text,
         room_len: 0,

@@ -66,7 +66,8 @@
 //!
 //! | call                              | thread                               | waits             |
 //! |-----------------------------------|--------------------------------------|-------------------|
-//! | chat_version_, abi_, status_...   | any                                  | no                |
+//! | chat_version_, abi_, status_...,  | any                                  | no                |
+//! | position_...                      |                                      |                   |
 //! | chat_config_...                   | one at a time for each config        | no                |
 //! | chat_server_start                 | any; the config is only read         | to look up names  |
 //! | chat_server_broadcast             | any, also in a handler               | up to             |
@@ -76,7 +77,8 @@
 //! | chat_server_disconnect, accept,   | any, also in a handler               | no                |
 //! | reject, allow, allow_changed,     |                                      |                   |
 //! | refuse                            |                                      |                   |
-//! | chat_server_local_addr, stats     | any, also in a handler               | no                |
+//! | chat_server_local_addr, stats,    | any, also in a handler               | no                |
+//! | position                          |                                      |                   |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
 //! | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
 //! | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
@@ -136,6 +138,8 @@ mod status;
 mod error;
 
 mod config;
+
+mod position;
 
 mod server;
 

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    boundary::{attempt, bytes, text, write},
+    boundary::{attempt, bytes, required, text, write},
     event::kind,
+    position::chat_position,
     server::{chat_server, own},
     status::chat_status,
 };
@@ -36,13 +37,13 @@ pub unsafe extern "C" fn chat_server_broadcast(
     })
 }
 
-/// Publishes a message to a room: the message gets its offset in the room's order, is delivered to
+/// Publishes a message to a room: the message gets its place in the room's order, is delivered to
 /// every client in the room, and is added to the room's history. The name of a room is 1 to 128
 /// bytes of UTF-8 without control characters, and not `.` or `..`, which clients take for steps in a
 /// path; the room of the path `/` is `lobby`. `kind` is CHAT_TEXT or CHAT_BINARY.
 ///
-/// `*offset`, if `offset` is not NULL, is the message's offset: 1 for the first message of the
-/// room. A room that has neither clients nor history is forgotten, and its offsets start again.
+/// `*position`, if `position` is not NULL, is where the message is in the room's history; both fields
+/// are 0 if rooms have no history.
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have or an unknown kind,
 /// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_RESOURCE_LIMIT,
 /// CHAT_ERR_STOPPED.
@@ -54,7 +55,7 @@ pub unsafe extern "C" fn chat_server_publish(
     kind: u32,
     data: *const u8,
     data_len: usize,
-    offset: Option<&mut MaybeUninit<u64>>,
+    position: Option<&mut MaybeUninit<chat_position>>,
 ) -> chat_status {
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
@@ -62,7 +63,30 @@ pub unsafe extern "C" fn chat_server_publish(
         // SAFETY: the header asks for `room_len` and `data_len` readable bytes.
         let (room, data) =
             unsafe { (text(room, room_len)?, bytes(data, data_len, server.max_message_size())?) };
-        write(offset, server.publish(room, kind, data)?);
+        write(position, server.publish(room, kind, data)?.into());
+        Ok(())
+    })
+}
+
+/// Tells where a room stands: the position of the last message that it has stored. What is published
+/// later comes after it. Both fields are 0 if rooms have no history.
+///
+/// The room need not exist: it begins at this position, unless it comes into being more than a day
+/// later, or 65,536 other rooms were forgotten meanwhile. Statuses: CHAT_ERR_INVALID_ARGUMENT for a
+/// name that no room can have, CHAT_ERR_INVALID_UTF8, CHAT_ERR_STOPPED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_position(
+    server: *mut chat_server,
+    room: *const c_char,
+    room_len: usize,
+    position: Option<&mut MaybeUninit<chat_position>>,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let (server, position) = (unsafe { own(server)? }, required(position)?);
+        // SAFETY: the header asks for `room_len` readable bytes.
+        let room = unsafe { text(room, room_len)? };
+        position.write(server.position(room)?.into());
         Ok(())
     })
 }
@@ -100,8 +124,9 @@ const LEAST_SIZE: usize = offset_of!(chat_message, reserved) + size_of::<u32>();
 ///
 /// `messages` is an array. `stride` is `sizeof(chat_message)`: it tells the library which fields
 /// the host's struct has. NULL with a `count` of 0 is allowed. `*published`, if `published` is not
-/// NULL, is the number of messages that were published, from the first on. It is written on failure
-/// too.
+/// NULL, is the number of messages that were published, from the first on. `positions`, if it is not
+/// NULL, is an array of `count` positions: those of the messages that were published are written, in
+/// their order. Both are written on failure too.
 ///
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT for a stride that is no size of the struct or a `reserved`
 /// that is not 0; for any of the messages, the statuses of chat_server_publish. On failure no
@@ -114,9 +139,14 @@ pub unsafe extern "C" fn chat_server_publish_batch(
     stride: usize,
     count: usize,
     published: Option<&mut MaybeUninit<usize>>,
+    positions: *mut chat_position,
 ) -> chat_status {
     attempt(|| {
-        let published = published.map(|published| published.write(0));
+        let mut published = published;
+        write(published.as_deref_mut(), 0);
+        if !positions.is_aligned() {
+            return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+        }
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `count` messages that are `stride` bytes apart.
@@ -130,11 +160,18 @@ pub unsafe extern "C" fn chat_server_publish_batch(
             batch.try_reserve(1).map_err(|_| chat_status::CHAT_ERR_RESOURCE_LIMIT)?;
             batch.push(publication);
         }
-        let result = server.publish_batch(&batch);
-        if let Some(published) = published {
-            *published = result.as_ref().map_or_else(|failed| failed.published, |()| batch.len());
-        }
-        Ok(result.map_err(|failed| failed.error)?)
+        let mut done = 0;
+        let result = server.publish_runs(&batch, |last, count| {
+            if !positions.is_null() {
+                for (index, position) in (done..).zip(last.run(count)) {
+                    // SAFETY: the header asks for an array of `count` positions, one for each message.
+                    unsafe { positions.add(index).write(position.into()) };
+                }
+            }
+            done += count;
+        });
+        write(published, done);
+        Ok(result?)
     })
 }
 

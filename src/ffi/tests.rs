@@ -24,6 +24,7 @@ use crate::{
     event::{ClientId, DecisionId, Event, Request},
     frame::Kind,
     message::Message,
+    position::Position,
     stats::Stats,
 };
 
@@ -38,6 +39,7 @@ fn all_events() -> Vec<Event> {
     let message = Message::new(Kind::Text, b"hello").unwrap();
     let long = Message::new(Kind::Binary, &[7; 40_000]).unwrap();
     let decision = DecisionId::new(1, 0);
+    let position = Position { epoch: 7, offset: 1 };
     vec![
         Event::ConnectRequest { client, room: room.clone(), request: request.clone() },
         Event::Joined { client, identity: None, room: room.clone() },
@@ -53,10 +55,16 @@ fn all_events() -> Vec<Event> {
             client,
             identity: identity.clone(),
             room: room.clone(),
-            offset: 1,
+            position,
             message,
         },
-        Event::Message { client, identity: None, room: "".into(), offset: 0, message: long },
+        Event::Message {
+            client,
+            identity: None,
+            room: "".into(),
+            position: Position::NONE,
+            message: long,
+        },
         Event::MessagesDropped { client, count: 3 },
         Event::Left { client, identity: identity.clone(), room },
         Event::Disconnected { client, identity, code: 1000, reason: "bye".into() },

@@ -23,6 +23,7 @@ use crate::{
     fanout::{command::Command, shard_handle::ShardHandle},
     frame::Kind,
     message::Message,
+    position::Position,
     rooms::{self, LazyDeadline, Rooms},
     stats::Stats,
 };
@@ -85,35 +86,43 @@ impl Handle {
         self.shared.rooms.broadcast(self.message(kind, data)?)
     }
 
-    /// Publishes a message to a room, whether or not anyone is in it. Returns the message's
-    /// offset in the room's order: 1 for the first. A room that has neither clients nor history is forgotten,
-    /// and its offsets begin again. A message that was published is delivered to every subscriber that
-    /// the room had, before the server closes them when it stops.
+    /// Publishes a message to a room, whether or not anyone is in it. Returns the message's position in the
+    /// room's history; [`Position::NONE`] if rooms have no history. A message that was published is delivered
+    /// to every subscriber that the room had, before the server closes them when it stops.
     ///
     /// # Errors
     /// [`Error::InvalidRoom`], [`Error::InvalidUtf8`] for text, [`Error::TooLarge`],
     /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
     /// [`Error::Stopped`]. In all cases nothing was published.
-    pub fn publish(&self, room: &str, kind: Kind, data: &[u8]) -> Result<u64> {
+    pub fn publish(&self, room: &str, kind: Kind, data: &[u8]) -> Result<Position> {
         self.shared.rooms.publish(room, [self.message(kind, data)?], &LazyDeadline::default())
     }
 
     /// Publishes many messages, in their order, as [`publish`](Self::publish) does each; cheaper,
     /// above all if those of one room follow each other. No message of another publisher comes
-    /// between up to 256 of one room that do.
+    /// between up to 256 of one room that do. Returns the positions of the messages, in the same order.
     ///
     /// # Errors
     /// [`Error::InvalidRoom`], [`Error::InvalidUtf8`] and [`Error::TooLarge`] for any message, before
     /// one is published. [`Error::QueueFull`] (see
     /// [`Config::publish_timeout`](crate::Config::publish_timeout), which is the time for all of the
-    /// batch) and [`Error::Stopped`] can come in between: [`BatchError::published`] tells how many were
-    /// published.
-    pub fn publish_batch(&self, batch: &[Publication<'_>]) -> Result<(), BatchError> {
-        let mut published = 0;
-        self.publish_all(batch, &mut published).map_err(|error| BatchError { published, error })
+    /// batch) and [`Error::Stopped`] can come in between: [`BatchError::positions`] are those of the
+    /// messages that were published.
+    pub fn publish_batch(&self, batch: &[Publication<'_>]) -> Result<Vec<Position>, BatchError> {
+        let mut positions = Vec::with_capacity(batch.len());
+        match self.publish_runs(batch, |last, count| positions.extend(last.run(count))) {
+            Ok(()) => Ok(positions),
+            Err(error) => Err(BatchError { positions, error }),
+        }
     }
 
-    fn publish_all(&self, batch: &[Publication<'_>], published: &mut usize) -> Result<()> {
+    /// Publishes a batch. `each` gets the position of the last of the messages that were published together, and
+    /// how many they are.
+    pub(crate) fn publish_runs(
+        &self,
+        batch: &[Publication<'_>],
+        mut each: impl FnMut(Position, usize),
+    ) -> Result<()> {
         let limit = self.max_message_size();
         let shared_memory = SharedMemory::of(&self.shared.context.options);
         let mut runs = Vec::new();
@@ -126,10 +135,22 @@ impl Handle {
         let deadline = LazyDeadline::default();
         for (room, messages) in runs {
             let count = messages.len();
-            self.shared.rooms.publish(room, messages, &deadline)?;
-            *published += count;
+            let last = self.shared.rooms.publish(room, messages, &deadline)?;
+            each(last, count);
         }
         Ok(())
+    }
+
+    /// Returns where a room stands: the position of the last message that is stored. What is published later comes
+    /// after it. [`Position::NONE`] if rooms have no history.
+    ///
+    /// The room need not exist: it begins at the position that this returns, unless it comes into being more than a
+    /// day later, or 65,536 other rooms were forgotten meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRoom`], [`Error::Stopped`].
+    pub fn position(&self, room: &str) -> Result<Position> {
+        self.shared.rooms.position(room)
     }
 
     /// Returns what the server has counted since its start, also after it has stopped.

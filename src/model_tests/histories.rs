@@ -112,3 +112,45 @@ fn rooms_are_not_kept_without_a_history() {
     }
     assert_eq!((rooms.kept(), world.handle.stats().rooms), ((0, 0), 2));
 }
+
+#[test]
+fn a_room_that_was_just_left_is_kept_while_others_can_give_way_and_the_last_message_always() {
+    const TOTAL: usize = 300 * KIB;
+    let options = Options { max_message_size: 250 * KIB, ..keeping(TOTAL) };
+    let (mut world, id) = world(options, usize::MAX);
+    let rooms = Rc::clone(&world.shards[0].0).rooms.clone();
+    let kept = |name: &str| rooms.by_name(name).map_or(0, |room| room.history_bytes());
+    let publish = |world: &World, room: &str, len: usize| {
+        world.handle.publish(room, Kind::Binary, &vec![0; len]).unwrap();
+        assert!(rooms.kept().1 <= TOTAL, "{:?}", rooms.kept());
+        assert!(kept(room) >= len, "what was just published to {room} is there");
+    };
+    // A room in use, one that was left, and then rooms that nobody was in.
+    world.handle.join(id, "left").unwrap();
+    world.tick_once();
+    (0..20).for_each(|_| publish(&world, "left", KIB));
+    (0..100).for_each(|_| publish(&world, "a", KIB));
+    world.handle.leave(id, "left").unwrap();
+    world.tick_once();
+    let (left, used) = (kept("left"), kept("a"));
+    for room in 0..200 {
+        publish(&world, &format!("host {room}"), 5 * KIB);
+    }
+    assert!(kept("host 0") == 0 && kept("host 199") > 0, "the longest idle go first");
+    assert_eq!((kept("left"), kept("a")), (left, used));
+    // The rooms of the host go, and then large rooms give way, before the room that was left.
+    publish(&world, "a", 150 * KIB);
+    assert_eq!((kept("host 0"), kept("left")), (0, left));
+    publish(&world, "a", 250 * KIB);
+    assert!(kept("left") > 0 && kept("a") < 275 * KIB);
+    // There is no other way.
+    publish(&world, "new", 250 * KIB);
+    publish(&world, "newer", 250 * KIB);
+    assert_eq!(kept("new"), 0);
+    let begun = Instant::now();
+    for _ in 0..50 {
+        publish(&world, "a", 250 * KIB);
+        publish(&world, "new", 250 * KIB);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}

@@ -18,6 +18,7 @@ mod outbox;
 mod outbox_age;
 mod random;
 mod reading;
+mod replays;
 mod served;
 mod setting;
 mod tables;

@@ -226,8 +226,8 @@ impl World {
             .map(|(room, (_, text))| Publication { room, kind: Kind::Text, data: text.as_bytes() })
             .collect();
         let published = match self.handle.publish_batch(&publications) {
-            Ok(()) => count,
-            Err(error) => error.published,
+            Ok(positions) => positions.len(),
+            Err(error) => error.positions.len(),
         };
         for (room, (number, _)) in &batch[..published] {
             self.promise(room, *number, Line::Host, None);
@@ -356,12 +356,33 @@ impl World {
         echo: bool,
         room: &'static str,
     ) -> ClientId {
+        self.connect_asking(index, script, form, echo, (room, 0))
+    }
+
+    /// Connects a client that asks for a replay, and whose handshake is not answered yet.
+    pub(super) fn connect_replaying(
+        &mut self,
+        script: Rc<Scripted>,
+        room: &'static str,
+        history: usize,
+    ) -> ClientId {
+        self.connect_asking(0, script, Form::Plain, true, (room, history))
+    }
+
+    fn connect_asking(
+        &mut self,
+        index: usize,
+        script: Rc<Scripted>,
+        form: Form,
+        echo: bool,
+        (room, history): (&'static str, usize),
+    ) -> ClientId {
         let shard = Rc::clone(&self.shards[index].0);
         let transport = Transport::Scripted(Rc::clone(&script));
         let shared = Rc::clone(&shard.shared);
         let out = Outbound::new(shard.next_client_id(), shared, transport, form);
         let client = Client::new(out, echo);
-        shard.subscribe(&client, Some(room), 0).expect("the server runs");
+        shard.subscribe(&client, Some(room), history).expect("the server runs");
         shard.add_client(&client);
         let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
         let id = client.id();

@@ -19,6 +19,7 @@ use crate::{
     event::ClientId,
     fanout::{Fanout, command::RoomId, inbox::QueueKind, outbound::Outbound},
     message::Message,
+    position::Position,
 };
 
 /// How much one read takes, in bytes, from a client whose frames are shorter than `SHORT_FRAME` on average. A
@@ -168,6 +169,6 @@ impl Client {
 
 /// Tells the host of a message of a client that is in no room.
 fn tell_host(context: &Context, sender: &Sender<'_>, message: &Message) {
-    report_message(context, sender, &Arc::from(""), 0, message);
+    report_message(context, sender, &Arc::from(""), Position::NONE, message);
     context.events.wake();
 }

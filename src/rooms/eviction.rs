@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Rooms,
-    directory::Directory,
+    directory::{Directory, IdleRoom},
     room::{ROOM_OVERHEAD, Room},
 };
 use crate::fanout::command::RoomId;
@@ -28,23 +28,30 @@ impl Rooms {
             return;
         }
         match room.history_left(&self.context, &self.kept) {
-            Some(left) => self.note_idle(&mut directory, room, left),
+            Some(left) => self.note_idle(&mut directory, room, left, Some(Instant::now())),
             None => self.forget(&mut directory, room),
         }
     }
 
-    /// Lists a room without subscribers as idle, whose history is too old after a time.
-    pub(super) fn note_idle(&self, directory: &mut Directory, room: &Arc<Room>, left: Duration) {
+    /// Lists a room without subscribers as idle, whose history is too old after a time. `left` is when its last
+    /// client has left it, if it had one.
+    pub(super) fn note_idle(
+        &self,
+        directory: &mut Directory,
+        room: &Arc<Room>,
+        lasts: Duration,
+        left: Option<Instant>,
+    ) {
         let key = directory.next_number();
         room.set_idle_key(key);
         self.kept.fetch_add(ROOM_OVERHEAD, Ordering::Relaxed);
-        self.insert_idle(directory, key, room, left);
+        let at = Instant::now() + lasts + MARGIN;
+        self.insert_idle(directory, key, IdleRoom { room: Arc::clone(room), at, left });
     }
 
-    fn insert_idle(&self, directory: &mut Directory, key: u64, room: &Arc<Room>, left: Duration) {
-        let at = Instant::now() + left + MARGIN;
-        let is_earlier = directory.idle.first_time().is_none_or(|first| at < first);
-        directory.idle.insert(key, Arc::clone(room), at);
+    fn insert_idle(&self, directory: &mut Directory, key: u64, idle: IdleRoom) {
+        let is_earlier = directory.idle.first_time().is_none_or(|first| idle.at < first);
+        directory.idle.insert(key, idle);
         if is_earlier {
             self.earlier_expiry.notify_one();
         }
@@ -65,62 +72,92 @@ impl Rooms {
         let mut directory = self.lock();
         let now = Instant::now();
         for _ in 0..MAX_FORGOTTEN {
-            let Some((key, room)) = directory.idle.pop_due(now) else { return false };
+            let Some((key, idle)) = directory.idle.pop_due(now) else { return false };
             // The host may have published to it since.
-            match room.history_left(&self.context, &self.kept) {
-                Some(left) => self.insert_idle(&mut directory, key, &room, left),
+            match idle.room.history_left(&self.context, &self.kept) {
+                Some(left) => {
+                    let at = Instant::now() + left + MARGIN;
+                    self.insert_idle(&mut directory, key, IdleRoom { at, ..idle });
+                }
                 None => {
                     self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
-                    self.forget(&mut directory, &room);
+                    self.forget(&mut directory, &idle.room);
                 }
             }
         }
         true
     }
 
-    /// Forgets a room that has neither subscribers nor history, because its last message was too long to be kept.
-    pub(super) fn forget_bare(&self, room: &Arc<Room>) {
-        let mut directory = self.lock();
-        if directory.get_by_id(room.id()).is_none() {
-            return;
-        }
-        if let Some(key) = room.take_idle_key_if_bare() {
-            if directory.idle.remove(key) {
-                self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
-            }
-            self.forget(&mut directory, room);
-        }
-    }
-
     fn forget(&self, directory: &mut Directory, room: &Arc<Room>) {
-        room.retire(&self.kept);
+        let position = room.retire(&self.kept);
         directory.remove(room);
+        if let Some(position) = position {
+            directory.forgotten.insert(room.name(), position, Instant::now());
+        }
         self.context.counters.rooms.sub(1);
     }
 
-    /// Keeps all rooms' histories within their bound: idle rooms are forgotten first, then the rooms that
-    /// keep most forget their oldest messages.
+    /// Keeps all rooms' histories within their bound, after one has grown. These go, one after the other, until the rest
+    /// fits:
+    ///
+    /// 1. rooms without subscribers, the longest idle first, but none that its last client has left within two
+    ///    minutes: its people may be just away
+    /// 2. the oldest messages of a large room, or else of the room that has grown, but not its last message
+    /// 3. the other rooms without subscribers, the longest idle first
+    /// 4. the oldest messages of the other rooms
     pub(super) fn bound_history(&self, grown: &Arc<Room>) {
         let bound = self.context.options.history_total;
-        if self.kept.load(Ordering::Relaxed) <= bound {
+        if self.fits(bound) {
+            return;
+        }
+        // Somewhat below the bound, so that the next message does not search again.
+        let slack = bound - bound / 64;
+        self.evict_idle(bound, false, grown);
+        if !self.fits(bound) {
+            let large = self.lock().next_large(grown);
+            // A room that keeps less than the one that has grown loses nothing.
+            let large = large.filter(|large| large.history_bytes() > grown.history_bytes());
+            match large {
+                Some(large) => large.shrink(&self.kept, slack, 0),
+                None => grown.shrink(&self.kept, slack, 1),
+            }
+            grown.shrink(&self.kept, bound, 1);
+        }
+        self.evict_idle(bound, true, grown);
+        let mut fruitless = 0;
+        while !self.fits(bound) {
+            let mut directory = self.lock();
+            let (large, samples) = (directory.next_large(grown), directory.samples());
+            drop(directory);
+            match large.filter(|large| large.history_bytes() > 0) {
+                Some(large) => {
+                    fruitless = 0;
+                    large.shrink(&self.kept, slack, 0);
+                }
+                // What other threads publish meanwhile is theirs to bound.
+                None if fruitless > samples => return,
+                None => fruitless += 1,
+            }
+        }
+    }
+
+    /// Whether all histories are within a bound.
+    fn fits(&self, bound: usize) -> bool {
+        self.kept.load(Ordering::Relaxed) <= bound
+    }
+
+    /// Forgets rooms without subscribers until the rest fits, the longest idle first, but never the one that has grown.
+    fn evict_idle(&self, bound: usize, must: bool, grown: &Arc<Room>) {
+        if self.fits(bound) {
             return;
         }
         let mut directory = self.lock();
-        while self.kept.load(Ordering::Relaxed) > bound
-            && let Some(room) = directory.idle.pop_longest()
+        let (now, except) = (Instant::now(), grown.idle_key());
+        while !self.fits(bound)
+            && let Some(room) = directory.idle.pop_longest(now, must, except)
         {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
             self.forget(&mut directory, &room);
-        }
-        if self.kept.load(Ordering::Relaxed) > bound {
-            let large = directory.next_large();
-            drop(directory);
-            // A room that keeps less than the one that has grown loses nothing.
-            let large = large.filter(|large| large.history_bytes() > grown.history_bytes());
-            // Somewhat below the bound, so that the next message does not search again.
-            let slack = bound - bound / 64;
-            large.as_ref().unwrap_or(grown).shrink(&self.kept, slack);
-            grown.shrink(&self.kept, bound);
         }
     }
 }

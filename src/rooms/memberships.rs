@@ -123,6 +123,7 @@ mod tests {
         event::ClientId,
         fanout::{Fanout, form::Form, outbound},
         options::Options,
+        position::Position,
         reactor::Clock,
         transport::{Transport, scripted::Scripted},
     };
@@ -142,7 +143,8 @@ mod tests {
             let id = (state >> 33) % 20 + 1;
             match model.iter().position(|other| *other == id) {
                 None => {
-                    let room = Arc::new(Room::new(RoomId(id), id.to_string().into(), 1));
+                    let room =
+                        Arc::new(Room::new(RoomId(id), id.to_string().into(), 1, Position::NONE));
                     let slot = fanout.subscribe(room.id(), &out, 1);
                     memberships.add(Membership { room, slot });
                     model.push(id);

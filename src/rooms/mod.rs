@@ -4,7 +4,9 @@
 
 pub(crate) mod client;
 mod directory;
+mod epochs;
 mod eviction;
+mod forgotten;
 mod memberships;
 pub(crate) mod room;
 
@@ -34,6 +36,7 @@ use crate::{
         shard_handle::ShardHandle,
     },
     message::Message,
+    position::Position,
 };
 
 /// The longest name of a room, in bytes.
@@ -82,7 +85,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 
 impl Rooms {
     pub(crate) fn new(context: Arc<Context>, shards: Arc<[Arc<ShardHandle>]>) -> Self {
-        let everyone = Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len()));
+        let everyone =
+            Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len(), Position::NONE));
         let directory = Mutex::default();
         Self {
             context,
@@ -94,7 +98,7 @@ impl Rooms {
         }
     }
 
-    /// Publishes a client's message to a room that it is in. Returns the message's offset.
+    /// Publishes a client's message to a room that it is in. Returns the message's position.
     ///
     /// # Errors
     /// `Stopped`.
@@ -103,16 +107,16 @@ impl Rooms {
         sender: &Sender<'_>,
         room: &Arc<Room>,
         message: Message,
-    ) -> Result<u64> {
+    ) -> Result<Position> {
         let (context, shards) = (&self.context, &self.shards);
         let published = room.publish(context, shards, [message], Some(sender), &self.kept);
         self.bound_history(room);
         // A room with a subscriber is not retired.
-        published.map(|published| published.last).map_err(|_| Error::Stopped)
+        published.map_err(|_| Error::Stopped)
     }
 
     /// Publishes messages of the host to a room, which need not have subscribers. Waits while an inbox is
-    /// full. Returns the offset of the last.
+    /// full. Returns the position of the last.
     ///
     /// # Errors
     /// `InvalidRoom`, `QueueFull`, `Stopped`; then none of them was published.
@@ -121,7 +125,7 @@ impl Rooms {
         name: &str,
         mut messages: impl Messages,
         deadline: &LazyDeadline,
-    ) -> Result<u64> {
+    ) -> Result<Position> {
         if self.is_full() {
             check_name(name)?;
             self.wait_for_space(deadline)?;
@@ -129,18 +133,37 @@ impl Rooms {
         loop {
             let room = self.room_for_host(name)?;
             match room.publish(&self.context, &self.shards, messages, None, &self.kept) {
-                Ok(published) => {
+                Ok(last) => {
                     self.bound_history(&room);
-                    if published.is_bare {
-                        self.forget_bare(&room);
-                    }
-                    return Ok(published.last);
+                    return Ok(last);
                 }
                 Err((RoomClosed::Stopped, _)) => return Err(Error::Stopped),
                 // The directory forgot it after the look-up: another room may have the name now.
                 Err((RoomClosed::Retired, unpublished)) => messages = unpublished,
             }
         }
+    }
+
+    /// Returns where a room stands, also one that does not exist now: it goes on from there when it comes.
+    ///
+    /// # Errors
+    /// `InvalidRoom`, `Stopped`.
+    pub(crate) fn position(&self, name: &str) -> Result<Position> {
+        check_name(name)?;
+        let mut directory = self.lock();
+        if directory.stopped {
+            return Err(Error::Stopped);
+        }
+        if !self.context.options.has_history() {
+            return Ok(Position::NONE);
+        }
+        if let Some(room) = directory.get(name) {
+            return Ok(room.position());
+        }
+        let now = Instant::now();
+        let position = directory.first_position(name, now);
+        directory.forgotten.insert(name, position, now);
+        Ok(position)
     }
 
     /// Publishes a message of the host to every client.
@@ -233,7 +256,7 @@ impl Rooms {
         let then = |from, history| send(&room, Reservation { room: room.id(), from, history });
         let (sent, idle_key) = room.subscribe(shard, history, &self.context, &self.kept, then)?;
         if let Some(key) = idle_key
-            && directory.idle.remove(key)
+            && directory.idle.remove(key).is_some()
         {
             self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
         }
@@ -302,13 +325,13 @@ impl Rooms {
         }
         // The name of a room that exists was checked when it was made.
         check_name(name)?;
-        if self.context.options.history_messages == 0 {
+        if !self.context.options.has_history() {
             // No client receives the message, now or later: the directory need not keep the room.
             let id = RoomId(directory.next_number());
-            return Ok(Arc::new(Room::new(id, name.into(), self.shards.len())));
+            return Ok(Arc::new(Room::new(id, name.into(), self.shards.len(), Position::NONE)));
         }
         let room = self.look_up(&mut directory, name)?;
-        self.note_idle(&mut directory, &room, self.context.options.history_age);
+        self.note_idle(&mut directory, &room, self.context.options.history_age, None);
         Ok(room)
     }
 
@@ -321,7 +344,12 @@ impl Rooms {
             return Ok(Arc::clone(room));
         }
         let id = RoomId(directory.next_number());
-        let room = Arc::new(Room::new(id, name.into(), self.shards.len()));
+        let position = if self.context.options.has_history() {
+            directory.first_position(name, Instant::now())
+        } else {
+            Position::NONE
+        };
+        let room = Arc::new(Room::new(id, name.into(), self.shards.len(), position));
         directory.insert(&room);
         self.context.counters.rooms.add(1);
         Ok(room)

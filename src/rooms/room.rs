@@ -1,6 +1,6 @@
 //! One room: gives its messages their order.
 //!
-//! Invariant: under the room's lock a message gets the next offset, goes into the inbox of every shard that
+//! Invariant: under the room's lock a message gets the next position, goes into the inbox of every shard that
 //! has subscribers, and into the history, all or nothing. So all subscribers see one order, and a new
 //! subscriber gets the history up to an offset and every message after it.
 
@@ -23,6 +23,7 @@ use crate::{
     },
     history::History,
     message::Message,
+    position::Position,
     sys,
 };
 
@@ -50,8 +51,12 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// The offset of the last message; 0 before the first.
+    /// Which history; 0 if the room has none, and so no positions.
+    epoch: u64,
+    /// The offset of the last message; 0 before the first. Lanes need it without a history too.
     offset: u64,
+    /// Whether somebody outside may know a position of the room.
+    is_known: bool,
     history: History,
     /// How many subscribers each shard has.
     subscribers: Box<[usize]>,
@@ -64,8 +69,8 @@ impl State {
         self.subscribers.iter().any(|count| *count > 0)
     }
 
-    fn is_bare(&self) -> bool {
-        self.history.is_empty() && !self.has_subscribers()
+    fn position(&self) -> Position {
+        Position::of(self.epoch, self.offset)
     }
 }
 
@@ -90,15 +95,6 @@ pub(crate) struct Sender<'a> {
     pub(crate) commands: &'a SenderCommands,
 }
 
-/// What became of messages that were published.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Published {
-    /// The offset of the last.
-    pub(crate) last: u64,
-    /// Whether the room has neither subscribers nor history, though rooms have histories.
-    pub(crate) is_bare: bool,
-}
-
 /// Why a room does not take messages any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RoomClosed {
@@ -107,10 +103,13 @@ pub(crate) enum RoomClosed {
 }
 
 impl Room {
-    pub(crate) fn new(id: RoomId, name: Arc<str>, shards: usize) -> Self {
+    /// Makes a room that stands at a position: 0 of a new epoch, or where it stood when it was forgotten.
+    pub(crate) fn new(id: RoomId, name: Arc<str>, shards: usize, position: Position) -> Self {
         let state = State {
             phase: Phase::Open,
-            offset: 0,
+            epoch: position.epoch,
+            offset: position.offset,
+            is_known: position.offset > 0,
             history: History::default(),
             subscribers: vec![0; shards].into(),
             idle_key: None,
@@ -127,7 +126,7 @@ impl Room {
         &self.name
     }
 
-    /// Gives messages consecutive offsets and pushes them to the shards.
+    /// Gives messages consecutive offsets and pushes them to the shards. Returns the position of the last.
     /// `sender` is the client that published them, if it was not the host. Message events are queued here,
     /// under the lock, so that the host sees the room's order.
     ///
@@ -140,7 +139,7 @@ impl Room {
         messages: M,
         sender: Option<&Sender<'_>>,
         kept: &AtomicUsize,
-    ) -> Result<Published, (RoomClosed, M)> {
+    ) -> Result<Position, (RoomClosed, M)> {
         let mut state = self.lock();
         match state.phase {
             Phase::Open => {}
@@ -151,7 +150,7 @@ impl Room {
         let numbered = || (first..).zip(messages.as_ref());
         let count = messages.as_ref().len() as u64;
         state.offset += count;
-        let last = state.offset;
+        let last = state.position();
         let exclude = sender.filter(|sender| sender.is_excluded).map(|sender| sender.id);
         for (shard, handle) in shards.iter().enumerate() {
             if state.subscribers[shard] == 0 {
@@ -185,18 +184,17 @@ impl Room {
             && context.events.is_enabled()
         {
             for (offset, message) in numbered() {
-                report_message(context, sender, &self.name, offset, message);
+                let position = Position::of(state.epoch, offset);
+                report_message(context, sender, &self.name, position, message);
             }
         }
-        let mut is_bare = false;
-        if self.id != RoomId::EVERYONE && context.options.history_messages > 0 {
+        if state.epoch != 0 {
             let before = state.history.bytes();
             let now = sys::coarse_now();
             state.history.append(messages, now, &context.options);
             note_kept(kept, before, state.history.bytes());
-            is_bare = state.is_bare();
         }
-        Ok(Published { last, is_bare })
+        Ok(last)
     }
 
     /// Counts a subscriber on a shard. Calls `then` under the room's lock, with the offset of the first message
@@ -248,10 +246,16 @@ impl Room {
         self.lock().idle_key = Some(key);
     }
 
-    /// Takes the room's key among the directory's idle rooms, if it has neither subscribers nor history.
-    pub(crate) fn take_idle_key_if_bare(&self) -> Option<u64> {
+    /// Returns the room's key among the directory's idle rooms, if it is one.
+    pub(crate) fn idle_key(&self) -> Option<u64> {
+        self.lock().idle_key
+    }
+
+    /// Returns where the room stands, for somebody who may come back with it.
+    pub(crate) fn position(&self) -> Position {
         let mut state = self.lock();
-        if state.is_bare() { state.idle_key.take() } else { None }
+        state.is_known = true;
+        state.position()
     }
 
     /// Returns after what time the room's last message is too old; `None` if the room has none that is not.
@@ -268,8 +272,9 @@ impl Room {
         self.lock().history.bytes()
     }
 
-    /// Closes the room to messages and drops its history: the directory forgets it.
-    pub(crate) fn retire(&self, kept: &AtomicUsize) {
+    /// Closes the room to messages and drops its history: the directory forgets it. Returns where it stood, if
+    /// anybody may come back with a position of it.
+    pub(crate) fn retire(&self, kept: &AtomicUsize) -> Option<Position> {
         let mut state = self.lock();
         if state.phase == Phase::Open {
             state.phase = Phase::Retired;
@@ -277,6 +282,8 @@ impl Room {
         let before = state.history.bytes();
         state.history = History::default();
         note_kept(kept, before, 0);
+        let is_known = state.is_known || state.offset > 0;
+        Some(state.position()).filter(|position| is_known && !position.is_none())
     }
 
     /// Closes the room to messages: the server stops.
@@ -284,14 +291,13 @@ impl Room {
         self.lock().phase = Phase::Stopped;
     }
 
-    /// Drops the room's oldest messages while all histories together, `kept`, are over a bound.
-    pub(crate) fn shrink(&self, kept: &AtomicUsize, bound: usize) {
+    /// Drops the room's oldest messages, but the last `least`, while all histories together, `kept`, are over a
+    /// bound.
+    pub(crate) fn shrink(&self, kept: &AtomicUsize, bound: usize, least: usize) {
         let mut state = self.lock();
-        while kept.load(Ordering::Relaxed) > bound {
+        while kept.load(Ordering::Relaxed) > bound && state.history.len() > least {
             let before = state.history.bytes();
-            if !state.history.forget_oldest() {
-                return;
-            }
+            state.history.forget_oldest();
             note_kept(kept, before, state.history.bytes());
         }
     }
@@ -302,16 +308,16 @@ impl Room {
     }
 }
 
-/// Queues the event of a client's message. `room` is empty if the client is in none.
+/// Queues the event of a client's message. `room` is empty if the client is in none, which has no position.
 pub(crate) fn report_message(
     context: &Context,
     sender: &Sender<'_>,
     room: &Arc<str>,
-    offset: u64,
+    position: Position,
     message: &Message,
 ) {
     let (client, room, identity) = (sender.id, Arc::clone(room), sender.identity.clone());
-    let event = Event::Message { client, identity, room, offset, message: message.clone() };
+    let event = Event::Message { client, identity, room, position, message: message.clone() };
     context.events.push_message(event, &context.counters);
 }
 

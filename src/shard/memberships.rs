@@ -7,10 +7,9 @@ use crate::{
     error::Result,
     event::{ClientId, Event},
     fanout::{
-        command::{CloseFrame, Cost, Rejection, Reservation, RoomId, WRITE},
-        form::RoomMessage,
+        command::{Cost, Rejection, Reservation, RoomId, WRITE},
+        replay::Replay,
     },
-    message::Message,
     rooms::{client::Client, room::Room},
 };
 
@@ -19,9 +18,6 @@ const MAX_AT_ONCE: usize = 32;
 
 /// What a tick may spend on clients that leave many rooms.
 const LEAVE_BUDGET: Cost = 16 * WRITE;
-
-/// Close code of a client whose history there is no memory for: "try again later".
-const TRY_AGAIN_LATER: u16 = 1013;
 
 /// The cost of leaving a room.
 const LEAVE_COST: Cost = WRITE / 4;
@@ -73,37 +69,9 @@ impl Shard {
             self.rooms.remove_subscriber(&room, self.index);
             return false;
         }
-        self.replay(client, &room, from, &history);
+        client.out().replay(Replay::new(id, client.out().form(), from, history));
         client.join(&mut self.fanout.borrow_mut(), room, from);
         true
-    }
-
-    /// Writes the last of a room's messages to a client at once, as many as half its outbox may hold.
-    fn replay(&self, client: &Client, room: &Room, from: u64, history: &[Message]) {
-        let (mut len, most) = (0, self.context.options.outbox_size / 2);
-        let fits = history.iter().rev().take_while(|message| {
-            len += message.frame_len();
-            len <= most
-        });
-        let count = fits.count();
-        if count == 0 {
-            return;
-        }
-        let numbered = (from - count as u64..from).zip(&history[history.len() - count..]);
-        let publications = numbered.map(|(offset, message)| RoomMessage {
-            room: room.id(),
-            offset,
-            sender: None,
-            message,
-        });
-        match client.out().form().encode_all(publications, len.min(most)) {
-            Ok(frames) => client.out().deliver(&frames, count as u64),
-            Err(_) => {
-                self.context.warn_no_memory(client.id());
-                let why = "the server has no memory for the history";
-                client.out().close(CloseFrame::new(TRY_AGAIN_LATER, why));
-            }
-        }
     }
 
     /// Applies the host's `join`.

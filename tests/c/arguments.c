@@ -143,7 +143,8 @@ static void no_objects(void) {
   NO_SERVER(chat_server_local_addr(NULL, 0, addr, sizeof addr, &len));
   NO_SERVER(chat_server_broadcast(NULL, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_publish(NULL, TEXT("r"), CHAT_TEXT, DATA("x"), NULL));
-  NO_SERVER(chat_server_publish_batch(NULL, NULL, sizeof(chat_message), 0, NULL));
+  NO_SERVER(chat_server_position(NULL, TEXT("r"), &(chat_position){0, 0}));
+  NO_SERVER(chat_server_publish_batch(NULL, NULL, sizeof(chat_message), 0, NULL, NULL));
   NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_disconnect(NULL, 1, 1000, NULL, 0));
   NO_SERVER(chat_server_accept(NULL, 1));
@@ -181,9 +182,9 @@ static void messages(chat_server *server) {
   MESSAGES(CHAT_ERR_TOO_LARGE, CHAT_TEXT, &byte, HUGE_LEN);
   MESSAGES(CHAT_ERR_TOO_LARGE, CHAT_TEXT, &byte, WRONG_LEN);
 
-  uint64_t offset = 77;
+  chat_position position = {77, 77};
 #define ROOM(status, ...)                                                                     \
-  CHECK_STATUS(status, chat_server_publish(server, __VA_ARGS__, CHAT_TEXT, &byte, 1, &offset))
+  CHECK_STATUS(status, chat_server_publish(server, __VA_ARGS__, CHAT_TEXT, &byte, 1, &position))
   ROOM(CHAT_ERR_INVALID_ARGUMENT, NULL, 0);
   ROOM(CHAT_ERR_INVALID_ARGUMENT, "room", 0);
   ROOM(CHAT_ERR_NULL_ARGUMENT, NULL, 1);
@@ -195,9 +196,40 @@ static void messages(chat_server *server) {
   ROOM(CHAT_ERR_INVALID_ARGUMENT, name, 129);
   ROOM(CHAT_ERR_TOO_LARGE, name, HUGE_LEN);
   ROOM(CHAT_ERR_TOO_LARGE, name, WRONG_LEN);
-  CHECK(offset == 77);
+  CHECK(position.offset == 77);
   ROOM(CHAT_OK, name, 128);
-  CHECK(offset == 1);
+  CHECK(position.offset == 1 && position.epoch != 0);
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_position(server, TEXT(".."), &position));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_position(server, TEXT(BAD_UTF8), &position));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_position(server, TEXT("room"), NULL));
+  chat_position stands = {0, 0};
+  CHECK_OK(chat_server_position(server, name, 128, &stands));
+  CHECK(stands.epoch == position.epoch && stands.offset == 1);
+}
+
+static void positions(void) {
+  const chat_position most = {UINT64_MAX, UINT64_MAX}, none = {0, 0};
+  chat_position position = {7, 7};
+  char text[CHAT_POSITION_SIZE];
+  size_t len = 77;
+  CHECK_OK(chat_position_format(&most, text, sizeof text, &len));
+  CHECK(strcmp(text, "3w5e11264sgsf-18446744073709551615") == 0 && len == strlen(text));
+  CHECK_OK(chat_position_parse(text, len, &position));
+  CHECK(position.epoch == UINT64_MAX && position.offset == UINT64_MAX);
+  CHECK_OK(chat_position_format(&none, text, sizeof text, NULL));
+  CHECK(strcmp(text, "0-0") == 0);
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_position_format(&none, text, 3, &len));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_position_format(&none, NULL, 40, &len));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_position_format(NULL, text, sizeof text, &len));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_position_parse("1-1", 3, NULL));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_position_parse(NULL, 3, &position));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_position_parse(NULL, 0, &position));
+  const char *bad[] = {"", "1", "A-1", "1-", "-1", "01-1", "1-1 ", "1-18446744073709551616"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_position_parse(bad[i], strlen(bad[i]), &position));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_position_parse(TEXT(BAD_UTF8), &position));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_position_parse("1-1", HUGE_LEN, &position));
+  CHECK(position.epoch == UINT64_MAX && len == strlen("3w5e11264sgsf-18446744073709551615"));
 }
 
 static void batches(chat_server *server) {
@@ -206,11 +238,17 @@ static void batches(chat_server *server) {
   chat_message two[2] = {good, good};
   const size_t stride = sizeof *two;
   size_t published;
+  chat_position positions[2];
 #define BATCH(status, count_, ...)                                                            \
   do {                                                                                        \
     published = 77;                                                                           \
-    CHECK_STATUS(status, chat_server_publish_batch(server, __VA_ARGS__, &published));         \
+    positions[0] = positions[1] = (chat_position){77, 77};                                    \
+    CHECK_STATUS(status, chat_server_publish_batch(server, __VA_ARGS__, &published, positions)); \
     CHECK(published == (count_));                                                             \
+    for (size_t at = 0; at < 2; at++) {                                                       \
+      CHECK((positions[at].epoch != 77) == (at < published));                                 \
+      CHECK(at == 0 || published < 2 || positions[1].offset == positions[0].offset + 1);      \
+    }                                                                                         \
   } while (0)
   BATCH(CHAT_OK, 2, two, stride, 2);
   BATCH(CHAT_OK, 1, two, stride, 1);
@@ -222,7 +260,7 @@ static void batches(chat_server *server) {
   BATCH(CHAT_ERR_TOO_LARGE, 0, two, stride, SIZE_MAX);
   BATCH(CHAT_ERR_TOO_LARGE, 0, two, SIZE_MAX / 8 * 8, 2);
   BATCH(CHAT_ERR_INVALID_ARGUMENT, 0, (const chat_message *)((const char *)two + 1), stride, 1);
-  CHECK_OK(chat_server_publish_batch(server, two, stride, 2, NULL));
+  CHECK_OK(chat_server_publish_batch(server, two, stride, 2, NULL, NULL));
   /* A struct of a later header, and of a host that has them in structs of its own. */
   struct { chat_message message; uint64_t more[3]; } wide[2] = {{good, {0}}, {good, {0}}};
   BATCH(CHAT_OK, 2, &wide[0].message, sizeof *wide, 2);
@@ -245,9 +283,9 @@ static void batches(chat_server *server) {
   SECOND(CHAT_ERR_INVALID_ARGUMENT, kind, 3);
   SECOND(CHAT_ERR_INVALID_ARGUMENT, reserved, 1);
   SECOND(CHAT_ERR_INVALID_ARGUMENT, kind, UINT32_MAX);
-  uint64_t offset;
-  CHECK_OK(chat_server_publish(server, TEXT("batch"), CHAT_TEXT, &byte, 1, &offset));
-  CHECK(offset == 2 + 1 + 2 + 2 + 1);
+  chat_position position;
+  CHECK_OK(chat_server_publish(server, TEXT("batch"), CHAT_TEXT, &byte, 1, &position));
+  CHECK(position.offset == 2 + 1 + 2 + 2 + 1);
 }
 
 static void clients(chat_server *server) {
@@ -382,7 +420,7 @@ static void with_a_guarded_page(chat_server *server) {
     OVER(chat_server_send(server, 1, CHAT_TEXT, last, len));
     OVER(chat_server_allow_changed(server, 1, CHAT_TEXT, last, len));
     message.data_len = len;
-    OVER(chat_server_publish_batch(server, &message, sizeof message, 1, &published));
+    OVER(chat_server_publish_batch(server, &message, sizeof message, 1, &published, NULL));
     OVER(chat_server_disconnect(server, 1, 1000, text, len));
     OVER(chat_server_reject(server, 1, 403, text, len, NULL, 0));
     OVER(chat_server_join(server, 1, text, len));
@@ -397,7 +435,7 @@ static void with_a_guarded_page(chat_server *server) {
   chat_message *at = (chat_message *)(void *)(pages + size - sizeof message);
   memcpy(at, &message, sizeof message);
   at->room = "room", at->room_len = 4, at->data = pages;
-  CHECK_OK(chat_server_publish_batch(server, at, 2 * sizeof *at, 1, &published));
+  CHECK_OK(chat_server_publish_batch(server, at, 2 * sizeof *at, 1, &published, NULL));
   munmap(pages, 2 * size);
 }
 
@@ -408,6 +446,7 @@ int main(void) {
   no_objects();
   chat_server *server = start_with_queue();
   messages(server);
+  positions();
   batches(server);
   clients(server);
   outputs(server);

@@ -30,12 +30,14 @@ static void child(chat_server *server, chat_client_id client) {
   char addr[CHAT_ADDR_SIZE];
   chat_stats stats;
   chat_events *events = NULL;
+  chat_position position;
 #define FORKED(call) CHECK_STATUS(CHAT_ERR_FORKED, call)
   FORKED(chat_server_local_addr(server, 0, addr, sizeof addr, NULL));
   FORKED(chat_server_broadcast(server, CHAT_TEXT, DATA("x")));
   FORKED(chat_server_publish(server, TEXT("lobby"), CHAT_TEXT, DATA("x"), NULL));
+  FORKED(chat_server_position(server, TEXT("lobby"), &position));
   const chat_message message = {"lobby", 5, (const uint8_t *)"x", 1, CHAT_TEXT, 0};
-  FORKED(chat_server_publish_batch(server, &message, sizeof message, 1, NULL));
+  FORKED(chat_server_publish_batch(server, &message, sizeof message, 1, NULL, NULL));
   FORKED(chat_server_send(server, client, CHAT_TEXT, DATA("x")));
   FORKED(chat_server_accept(server, client));
   FORKED(chat_server_reject(server, client, 403, NULL, 0, NULL, 0));

@@ -79,7 +79,7 @@ int main(void) {
   chat_stats before, after;
   for (int i = 0; i < INBOX; i++) CHECK_OK(chat_server_send(server, client, CHAT_TEXT, NULL, 0));
   CHECK_OK(chat_server_stats(server, &before, sizeof before));
-  uint64_t offset = 7;
+  chat_position position = {7, 7};
   chat_message batch[600];
   for (int i = 0; i < 600; i++) {
     batch[i] = (chat_message){.kind = CHAT_TEXT, .data = (const uint8_t *)"x", .data_len = 1};
@@ -87,8 +87,8 @@ int main(void) {
     batch[i].room_len = strlen(batch[i].room);
   }
   size_t published = 7;
-  IS_FULL(chat_server_publish(server, TEXT("new"), CHAT_TEXT, DATA("x"), &offset));
-  IS_FULL(chat_server_publish_batch(server, batch, sizeof *batch, 600, &published));
+  IS_FULL(chat_server_publish(server, TEXT("new"), CHAT_TEXT, DATA("x"), &position));
+  IS_FULL(chat_server_publish_batch(server, batch, sizeof *batch, 600, &published, NULL));
   IS_FULL(chat_server_broadcast(server, CHAT_TEXT, DATA("x")));
   IS_FULL(chat_server_send(server, client, CHAT_TEXT, DATA("x")));
   IS_FULL(chat_server_join(server, client, TEXT("new")));
@@ -104,11 +104,11 @@ int main(void) {
   ws_say(&ana, "nothing before this");
   ws_expect(&ana, WS_TEXT, "nothing before this");
   const chat_event *event = feed_next(&feed);
-  CHECK(event->type == CHAT_EVENT_MESSAGE && event->offset == 1 && event->identity_len == 0);
+  CHECK(event->type == CHAT_EVENT_MESSAGE && event->position.offset == 1 && event->identity_len == 0);
   CHECK(text_is(event->room, event->room_len, "lobby"));
-  CHECK_OK(chat_server_publish(server, TEXT("new"), CHAT_TEXT, DATA("x"), &offset));
-  CHECK(offset == 1);
-  CHECK_OK(chat_server_publish_batch(server, batch, sizeof *batch, 600, &published));
+  CHECK_OK(chat_server_publish(server, TEXT("new"), CHAT_TEXT, DATA("x"), &position));
+  CHECK(position.offset == 1);
+  CHECK_OK(chat_server_publish_batch(server, batch, sizeof *batch, 600, &published, NULL));
   CHECK(published == 600);
   CHECK_OK(chat_server_stats(server, &after, sizeof after));
   CHECK(after.messages_published == 602);

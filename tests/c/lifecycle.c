@@ -8,8 +8,10 @@ static void is_stopped(chat_server *server, chat_client_id client) {
   const chat_message message = {"lobby", 5, (const uint8_t *)"x", 1, CHAT_TEXT, 0};
   size_t published = 77;
 #define STOPPED(call) CHECK_STATUS(CHAT_ERR_STOPPED, call)
-  STOPPED(chat_server_publish_batch(server, &message, sizeof message, 1, &published));
+  STOPPED(chat_server_publish_batch(server, &message, sizeof message, 1, &published, NULL));
   CHECK(published == 0);
+  chat_position position;
+  STOPPED(chat_server_position(server, TEXT("room"), &position));
   STOPPED(chat_server_send(server, client, CHAT_TEXT, DATA("late")));
   STOPPED(chat_server_disconnect(server, client, 1000, NULL, 0));
   STOPPED(chat_server_accept(server, client));
@@ -52,9 +54,9 @@ int main(void) {
   ws_expect(&bob, WS_TEXT, "salut");
 
   /* The host's goes to a room, to everyone, to one. */
-  uint64_t offset = 0;
-  CHECK_OK(chat_server_publish(server, TEXT("lobby"), CHAT_BINARY, DATA("bytes"), &offset));
-  CHECK(offset == 2);
+  chat_position position = {0, 0};
+  CHECK_OK(chat_server_publish(server, TEXT("lobby"), CHAT_BINARY, DATA("bytes"), &position));
+  CHECK(position.offset == 2);
   ws_expect(&alice, WS_BINARY, "bytes");
   ws_expect(&bob, WS_BINARY, "bytes");
   CHECK_OK(chat_server_publish(server, TEXT("elsewhere"), CHAT_TEXT, DATA("x"), NULL));

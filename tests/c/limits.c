@@ -181,7 +181,7 @@ static void without_memory_while_it_runs(void) {
                  chat_server_publish(server, TEXT("lobby"), CHAT_BINARY, data, LONG, NULL));
     CHECK_STATUS(CHAT_ERR_RESOURCE_LIMIT, chat_server_broadcast(server, CHAT_BINARY, data, LONG));
     CHECK_STATUS(CHAT_ERR_RESOURCE_LIMIT,
-                 chat_server_publish_batch(server, &message, sizeof message, 1, &published));
+                 chat_server_publish_batch(server, &message, sizeof message, 1, &published, NULL));
     CHECK(published == 0);
     begin_long(server, &client);
     CHECK(ws_recv(&client) == WS_CLOSE && is_told_to_try_again(&client));

@@ -13,7 +13,7 @@ static void connected(const chat_event *event) {
   CHECK(event->addr_len > 10 && memcmp(event->addr, "127.0.0.1:", 10) == 0);
   /* What is not this event's is empty, and never NULL. */
   CHECK(event->data && event->data_len == 0 && event->reason && event->reason_len == 0);
-  CHECK(event->offset == 0 && event->count == 0 && event->code == 0 && event->kind == 0);
+  CHECK(event->position.offset == 0 && event->count == 0 && event->code == 0 && event->kind == 0);
 
   const char *value = NULL, *name = NULL;
   size_t len = 0, name_len = 0;
@@ -79,7 +79,7 @@ int main(void) {
   event = feed_next(&events);
   CHECK(event->type == CHAT_EVENT_MESSAGE && event->kind == CHAT_TEXT && event->client == id);
   CHECK(text_is(event->room, event->room_len, "caf\xc3\xa9"));
-  CHECK(text_is(event->data, event->data_len, "salut") && event->offset == 1);
+  CHECK(text_is(event->data, event->data_len, "salut") && event->position.offset == 1);
   CHECK(event->headers == NULL && event->header_count == 0);
   const char *value;
   size_t len;
@@ -87,7 +87,7 @@ int main(void) {
 
   ws_send(&alice, WS_BINARY, "\0\xff", 2);
   event = feed_next(&events);
-  CHECK(event->type == CHAT_EVENT_MESSAGE && event->kind == CHAT_BINARY && event->offset == 2);
+  CHECK(event->type == CHAT_EVENT_MESSAGE && event->kind == CHAT_BINARY && event->position.offset == 2);
   CHECK(event->data_len == 2 && memcmp(event->data, "\0\xff", 2) == 0);
 
   with_nul(server, id);

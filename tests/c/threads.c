@@ -14,12 +14,12 @@ static void *use(void *argument) {
   chat_server *server = argument;
   chat_status status = CHAT_OK;
   for (int i = 0; status == CHAT_OK; i++) {
-    uint64_t offset = 0;
+    chat_position position = {0, 0};
     char addr[CHAT_ADDR_SIZE];
     chat_stats stats;
-    status = chat_server_publish(server, TEXT("lobby"), CHAT_TEXT, DATA("x"), &offset);
+    status = chat_server_publish(server, TEXT("lobby"), CHAT_TEXT, DATA("x"), &position);
     if (status == CHAT_OK) {
-      CHECK(offset > 0);
+      CHECK(position.offset > 0);
       published++;
     }
     CHECK_OK(chat_server_local_addr(server, 0, addr, sizeof addr, NULL));

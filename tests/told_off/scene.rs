@@ -142,9 +142,13 @@ pub(crate) fn said(text: &str, count: usize) -> Vec<u8> {
 
 /// What the host has heard, if it is a late message.
 fn late(event: Event) -> Option<Heard> {
-    let Event::Message { room, offset, identity, message, .. } = event else { return None };
+    let Event::Message { room, position, identity, message, .. } = event else { return None };
     let identity = identity.map(|identity| identity.to_string());
-    (message.as_text() == Some("late")).then(|| Heard { room: room.to_string(), offset, identity })
+    (message.as_text() == Some("late")).then(|| Heard {
+        room: room.to_string(),
+        offset: position.offset,
+        identity,
+    })
 }
 
 impl Scene<'_> {

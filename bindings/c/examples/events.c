@@ -23,12 +23,14 @@ static void print_headers(const chat_event *event) {
 
 static void on_message(chat_server *server, const chat_event *event) {
   const char *data = (const char *)event->data;
+  char position[CHAT_POSITION_SIZE];
+  if (chat_position_format(&event->position, position, sizeof position, NULL) != CHAT_OK) return;
   if (event->kind == CHAT_TEXT) {
-    printf("message %" PRIu64 " in %.*s of %" PRIu64 ": %.*s\n", event->offset, TEXT(event, room),
+    printf("message %s in %.*s of %" PRIu64 ": %.*s\n", position, TEXT(event, room),
            event->client, (int)event->data_len, data);
   } else {
-    printf("message %" PRIu64 " in %.*s of %" PRIu64 ": %zu bytes\n", event->offset,
-           TEXT(event, room), event->client, event->data_len);
+    printf("message %s in %.*s of %" PRIu64 ": %zu bytes\n", position, TEXT(event, room),
+           event->client, event->data_len);
   }
   chat_status status =
       chat_server_send(server, event->client, event->kind, event->data, event->data_len);

@@ -46,6 +46,7 @@ from .events import (
     Stopped,
 )
 from .options import Options
+from .position import Position
 from .server import Server, Stats
 
 __version__ = ".".join(str(_CONSTANTS[f"CHAT_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH"))
@@ -75,6 +76,7 @@ __all__ = [
     "Options",
     "PanicError",
     "PermissionDeniedError",
+    "Position",
     "QueueFullError",
     "Request",
     "ResourceLimitError",

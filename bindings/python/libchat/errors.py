@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Callable
 
 from ._abi import ffi, lib
+
+if TYPE_CHECKING:
+    from .position import Position
 
 
 class Error(Exception):
@@ -12,8 +16,8 @@ class Error(Exception):
 
     #: The status as a number of the C library, such as that of CHAT_ERR_STOPPED.
     status: int = 0
-    #: For `publish_batch`: how many messages were published.
-    published: int = 0
+    #: For `publish_batch`: the positions of the messages that were published.
+    positions: Sequence[Position] = ()
 
 
 class InvalidArgumentError(Error, ValueError):

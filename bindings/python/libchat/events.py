@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, Union
 
+from . import position
 from ._abi import ffi, lib, new, text
+from .position import Position
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,12 @@ class MessageRequest(Event):
 @dataclass(frozen=True)
 class Message(Event):
     """A client published a message, which is being delivered to the room. The message of a client in no room
-    goes to the host alone: then `room` is empty and `offset` is 0."""
+    goes to the host alone: then `room` is empty and there is no position."""
 
     client: int
     identity: str
     room: str
-    offset: int  #: The message's position in the room's order: 1 for the first.
+    position: Position  #: Where the message is in the room's history; false if there is no position.
     data: Union[str, bytes]  #: Text as str, binary as bytes.
 
 
@@ -158,7 +160,7 @@ def _request(e: Any) -> Request:
 READERS: dict[str, Callable[[Any], Event]] = {
     "CONNECT_REQUEST": lambda e: ConnectRequest(e.client, _room(e), _request(e)),
     "CONNECTED": lambda e: Connected(e.client, _identity(e), _room(e), _request(e)),
-    "MESSAGE": lambda e: Message(e.client, _identity(e), _room(e), e.offset, _data(e)),
+    "MESSAGE": lambda e: Message(e.client, _identity(e), _room(e), position.of(e.position), _data(e)),
     "MESSAGE_REQUEST": lambda e: MessageRequest(e.client, _identity(e), _room(e), e.decision, _data(e)),
     "JOINED": lambda e: Joined(e.client, _identity(e), _room(e)),
     "LEFT": lambda e: Left(e.client, _identity(e), _room(e)),

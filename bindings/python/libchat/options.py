@@ -81,11 +81,13 @@ class Options(TypedDict, total=False):
             9 hours. 0: no probes. Default: 15 s.
 
     The history of rooms:
-        history_messages: how many messages a room keeps, up to 1,000,000. 0: none. Default: 100.
-        history_size: how many bytes of messages a room keeps, up to 64 GiB. A client gets the last messages, as
-            many as fit into half of its outbox. Default: 1 MiB.
+        history_messages: how many messages a room keeps, up to 1,000,000. 0: none. Default: 1,000.
+        history_size: how many bytes of messages a room keeps, up to 64 GiB; 0: none. Each message counts with 128
+            bytes more. A room always keeps its last message, also one that is longer than this. Default:
+            4 MiB, or 4 times max_message_size if that is more.
         history_age: how long a room keeps a message, 10 ms to 10,000 days. Default: 1 hour.
-        history_total: how many bytes of messages all rooms together keep, up to 1 TiB. Default: 64 MiB.
+        history_total: how many bytes of messages all rooms together keep, max_message_size + 4 KiB to 1 TiB; 0:
+            none. Default: 64 MiB, or what one room keeps if that is more.
     """
 
     listen: Union[str, Iterable[str]]

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional, Union
 
-from . import errors, events
+from . import errors, events, position
 from ._abi import CONSTANTS, cast, encoded, ffi, lib, new, sizeof, text
 from ._end import End
 from ._ender import stop
 from ._handle import Handle
 from ._queue import EventQueue
 from .options import Options
+from .position import Position
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -147,23 +148,36 @@ class Server:
         kind, payload = _message(data)
         errors.check(lib.chat_server_broadcast(self._server, kind, payload, len(payload)))
 
-    def publish(self, room: str, data: Data) -> int:
-        """Publishes a message to a room. Returns its place in the room's order: 1 for the first.
+    def publish(self, room: str, data: Data) -> Position:
+        """Publishes a message to a room. Returns where it is in the room's history: a false position if rooms
+        have none.
 
         Raises InvalidArgumentError for a name that no room has, InvalidUtf8Error, TooLargeError,
         QueueFullError, StoppedError.
         """
         kind, payload = _message(data)
         name = encoded(room)
-        offset = new("uint64_t *")
-        errors.check(
-            lib.chat_server_publish(self._server, name, len(name), kind, payload, len(payload), offset)
-        )
-        return int(offset[0])
+        at = new("chat_position *")
+        errors.check(lib.chat_server_publish(self._server, name, len(name), kind, payload, len(payload), at))
+        return position.of(at[0])
 
-    def publish_batch(self, batch: Iterable[tuple[str, Data]]) -> int:
-        """Publishes many messages in their order, each a pair of room and data. Returns how many were
-        published, from the first on; if it fails, the exception's `published` says how many.
+    def position(self, room: str) -> Position:
+        """Tells where a room stands: the position of the last message that it has stored. What is published
+        later comes after it. The position is false if rooms have no history.
+
+        The room need not exist: it begins at this position, unless it comes into being more than a day later,
+        or 65,536 other rooms were forgotten meanwhile.
+
+        Raises InvalidArgumentError for a name that no room has, InvalidUtf8Error, StoppedError.
+        """
+        name, at = encoded(room), new("chat_position *")
+        errors.check(lib.chat_server_position(self._server, name, len(name), at))
+        return position.of(at[0])
+
+    def publish_batch(self, batch: Iterable[tuple[str, Data]]) -> list[Position]:
+        """Publishes many messages in their order, each a pair of room and data. Returns their positions, in the
+        same order; if it fails, the exception's `positions` are those of the messages that were published,
+        from the first on.
 
         Raises what `publish` does. With QueueFullError and StoppedError a part may have been published, with
         all others nothing. The whole batch waits for at most one `publish_timeout`.
@@ -177,12 +191,14 @@ class Server:
             message.kind = kind
         published = new("size_t *")
         stride = sizeof("chat_message")
-        status = lib.chat_server_publish_batch(self._server, messages, stride, len(kept), published)
+        places = new("chat_position[]", len(kept))
+        status = lib.chat_server_publish_batch(self._server, messages, stride, len(kept), published, places)
+        positions = [position.of(places[index]) for index in range(published[0])]
         if status != 0:
             error = errors.of(status)
-            error.published = int(published[0])
+            error.positions = positions
             raise error
-        return int(published[0])
+        return positions
 
     def send(self, client: int, data: Data) -> None:
         """Sends a message to one client.

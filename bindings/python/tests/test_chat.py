@@ -41,12 +41,16 @@ def test_clients_of_a_room_hear_each_other_and_the_program(start: Start) -> None
             await ana.send("salut")
             assert [await ana.recv(), await ben.recv()] == ["salut", "salut"]
             said = await find(events, libchat.Message)
-            assert (said.client in clients, said.room, said.offset, said.data) == (True, "tea", 1, "salut")
+            assert (said.client in clients, said.room, said.position.offset, said.data) == (True, "tea", 1, "salut")
             await ben.send(b"\0\xff")
             assert [await ana.recv(), await ben.recv()] == [b"\0\xff", b"\0\xff"]
             assert (await find(events, libchat.Message)).data == b"\0\xff"
-            assert server.publish("tea", "from the program") == 3
-            assert server.publish_batch([("tea", "one"), ("elsewhere", "x"), ("tea", b"two")]) == 3
+            at = server.publish("tea", "from the program")
+            assert at.offset == 3
+            positions = server.publish_batch([("tea", "one"), ("elsewhere", "x"), ("tea", b"two")])
+            assert [position.offset for position in positions] == [4, 1, 5]
+            assert [position.epoch == at.epoch for position in positions] == [True, False, True]
+            assert server.position("tea") == positions[2]
             server.broadcast("to all")
             expected = ["from the program", "one", b"two", "to all"]
             for peer in (ana, ben):
@@ -149,7 +153,7 @@ def test_each_event_goes_to_one_of_those_who_wait(start: Start) -> None:
     server = start()
 
     async def take() -> list[int]:
-        return [event.offset async for event in server.events() if isinstance(event, libchat.Message)]
+        return [event.position.offset async for event in server.events() if isinstance(event, libchat.Message)]
 
     async def talk() -> None:
         taking = [asyncio.create_task(take()) for _ in range(3)]

@@ -94,6 +94,6 @@ def test_a_call_beyond_the_bound_of_an_inbox_waits_publish_timeout_and_does_noth
     assert peer.recv(100) == b"\x81\x02hi"
     (said,) = server.next_events(PATIENCE)
     assert isinstance(said, libchat.Message)
-    assert (said.room, said.offset, said.identity) == ("lobby", INBOX + 1, "")
-    assert server.publish("new", "x") == 1
+    assert (said.room, said.position.offset, said.identity) == ("lobby", INBOX + 1, "")
+    assert server.publish("new", "x").offset == 1
     peer.close()

@@ -52,7 +52,7 @@ def test_every_option_may_be_set(start: Start) -> None:
         "admission_timeout": 0.5, "review_timeout": 0.5, "overdue": "allow", "max_message_size": 10,
         "outbox_size": 8192, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5,
         "ping_timeout": 0.5,
-        "tcp_keepalive": 2, "history_messages": 1, "history_size": 10, "history_age": 0.5, "history_total": 10,
+        "tcp_keepalive": 2, "history_messages": 1, "history_size": 10, "history_age": 0.5, "history_total": 8192,
         "publish_timeout": 0, "event_queue": 10,
     }  # fmt: skip
     assert set(options) == set(libchat.Options.__annotations__)
@@ -63,6 +63,7 @@ def test_each_status_is_an_exception_of_its_own(start: Start) -> None:
     server = start(max_message_size=10, event_queue=0)
     for failing, error in (
         (lambda: server.publish("", "x"), libchat.InvalidArgumentError),
+        (lambda: server.position("a\nb"), libchat.InvalidArgumentError),
         (lambda: server.publish("lobby", "\ud800"), libchat.InvalidUtf8Error),
         (lambda: server.broadcast(b"eleven byte"), libchat.TooLargeError),
         (lambda: server.publish_batch([("lobby", "good"), ("lobby", b"eleven byte")]), libchat.TooLargeError),
@@ -154,8 +155,8 @@ def test_what_is_no_message_is_not_sent(start: Start) -> None:
         with pytest.raises(TypeError):
             server.publish("lobby", wrong)  # type: ignore[arg-type]
     assert server.stats().messages_published == 0
-    assert server.publish("lobby", bytearray(b"x")) == 1
-    assert server.publish("lobby", memoryview(b"xyz")[::2]) == 2
+    assert server.publish("lobby", bytearray(b"x")).offset == 1
+    assert server.publish("lobby", memoryview(b"xyz")[::2]).offset == 2
 
 
 @pytest.mark.parametrize("drain", [math.inf, 1e12, -1])

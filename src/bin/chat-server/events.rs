@@ -15,13 +15,13 @@ pub(crate) fn log(event: &Event, with_contents: bool) {
             let (client, addr) = (display(client), display(request.addr));
             info!(client, room = &**room, addr, query, headers, "connected");
         }
-        Event::Message { client, room, offset, message, .. } => {
+        Event::Message { client, room, position, message, .. } => {
             let (kind, bytes) = (kind(message), message.data().len());
             let contents = with_contents.then(|| text(message.data()));
             info!(
                 client = display(client),
                 room = &**room,
-                offset,
+                position = (!position.is_none()).then(|| display(position)),
                 kind,
                 bytes,
                 contents,

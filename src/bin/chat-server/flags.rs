@@ -98,20 +98,22 @@ pub(crate) struct Flags {
     origin: Vec<String>,
 
     /// How many messages a room keeps for ?history=; 0: none
-    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     history_messages: usize,
 
-    /// How many bytes of messages a room keeps
-    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
-    history_size: ByteSize,
+    /// How many bytes of messages a room keeps [default: 4MiB, or 4 times --max-message-size if that
+    /// is more]
+    #[arg(long, value_name = "SIZE")]
+    history_size: Option<ByteSize>,
 
     /// How long a room keeps a message
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     history_age: Duration,
 
-    /// How many bytes of messages all rooms together keep
-    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
-    history_total: ByteSize,
+    /// How many bytes of messages all rooms together keep [default: 64MiB, or --history-size if that
+    /// is more]
+    #[arg(long, value_name = "SIZE")]
+    history_total: Option<ByteSize>,
 
     /// How long publishing may wait while too much waits to be delivered; only a host publishes
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
@@ -157,6 +159,12 @@ impl Flags {
         if let Some(size) = self.outbox_size {
             config.outbox_size(bytes(size));
         }
+        if let Some(size) = self.history_size {
+            config.history_size(bytes(size));
+        }
+        if let Some(size) = self.history_total {
+            config.history_total(bytes(size));
+        }
         config
             .ipv6_only(self.ipv6_only)
             .workers(self.workers)
@@ -175,9 +183,7 @@ impl Flags {
             .ping_timeout(self.ping_timeout)
             .tcp_keepalive(self.tcp_keepalive)
             .history_messages(self.history_messages)
-            .history_size(bytes(self.history_size))
             .history_age(self.history_age)
-            .history_total(bytes(self.history_total))
             .publish_timeout(self.publish_timeout)
             .event_queue(self.event_queue);
         config

@@ -14,6 +14,7 @@ use crate::{
         command::{CloseFrame, Disconnect},
         frames::Frames,
         outbox::Outbox,
+        replay::Replay,
     },
     frame,
     options::SlowConsumer,
@@ -55,15 +56,25 @@ pub(crate) enum Flushed {
 }
 
 impl Outbound {
-    /// Writes whole data frames, which hold `messages` messages.
-    pub(crate) fn deliver(&self, frames: &Bytes, messages: u64) {
-        let mut delivered = Delivered::default();
-        self.deliver_uncounted(&Frames::from(frames), messages, &mut delivered);
+    /// Writes the last messages of a room, as the socket takes them. They wait beside the outbox's bound.
+    pub(crate) fn replay(&self, replay: Replay) {
+        if !self.is_open() || replay.len() == 0 {
+            return;
+        }
+        let mut delivered =
+            Delivered { messages: replay.len() as u64, bytes: replay.bytes() as u64 };
         delivered.count(&self.shared.context);
+        let mut slot = self.outbox.borrow_mut();
+        let is_lagging = slot.is_some();
+        slot.get_or_insert_default().push_replay(replay, self.shared.now());
+        drop(slot);
+        if !is_lagging {
+            self.start_lagging();
+        }
     }
 
-    /// Does what `deliver` does, but counts in `delivered`, which the caller adds to the counters once for many
-    /// clients.
+    /// Writes whole data frames, which hold `messages` messages. They are counted in `delivered`, which the caller
+    /// adds to the counters once for many clients.
     pub(crate) fn deliver_uncounted(
         &self,
         frames: &Frames<'_>,

@@ -155,7 +155,8 @@ impl Case {
                 config.slow_consumer(SlowConsumer::DropOldest);
             }
             if !self.has_history {
-                config.history_messages(0);
+                // Not 0: without a history there are no positions, by which messages are ordered here.
+                config.history_messages(1);
             }
         })
     }

@@ -94,8 +94,9 @@ impl<'a> Host<'a> {
 
     pub(crate) fn publish_to(&mut self, room: usize) {
         let (kind, data) = payload(self.tag(), self.stage.case.max_message_size);
-        let offset = self.stage.server.publish(&room_name(room), kind, &data);
-        self.deeds.push(Deed::Publish { room, offset: offset.expect("there is space in time") });
+        let position = self.stage.server.publish(&room_name(room), kind, &data);
+        self.deeds
+            .push(Deed::Publish { room, offset: position.expect("there is space in time").offset });
     }
 
     fn publish(&mut self) {

@@ -62,7 +62,8 @@ impl Record {
                 self.numbers.insert(client, number);
                 self.ids.insert(number, client);
             }
-            Event::Message { client, room, offset, message, .. } => {
+            Event::Message { client, room, position, message, .. } => {
+                let offset = position.offset;
                 let number = self.numbers[&client];
                 let tag = tag_of(message.kind(), message.data(), max_message_size);
                 let told = self.told(client);

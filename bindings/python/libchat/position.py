@@ -1,0 +1,59 @@
+"""Where a room stands, and where a message is in it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .errors import InvalidArgumentError
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LIMIT = 1 << 64
+
+
+class Position(NamedTuple):
+    """The place of a message in a room's history: which history, and which message of it.
+
+    A room with history has a random epoch of its own, which no other room has. It keeps the epoch while it
+    exists, and when it comes again after it was forgotten, unless that was too long ago. Two positions of one
+    epoch are of one room, and the larger offset is the later message.
+
+    Both are 0, and the position is false, where there is none: of what is published to a room without
+    history, and of the message of a client in no room. `str(position)` is EPOCH-OFFSET, such as `1kx9w4c-42`.
+    """
+
+    epoch: int = 0  #: Which history.
+    offset: int = 0  #: Which message of it: 1 for the first that the room has stored, 0 for the place before it.
+
+    def __bool__(self) -> bool:
+        """Tells whether there is a position."""
+        return self != (0, 0)
+
+    def __str__(self) -> str:
+        """Returns EPOCH-OFFSET: the epoch in base 36, the offset in decimal."""
+        digits, rest = "", self.epoch
+        while rest > 0:
+            rest, digit = divmod(rest, 36)
+            digits = _DIGITS[digit] + digits
+        return f"{digits or 0}-{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Returns the position that has a text, as `str` has written it.
+
+        Raises InvalidArgumentError for any other text.
+        """
+        epoch, _, offset = text.partition("-")
+        try:
+            position = cls(int(epoch, 36), int(offset)) if len(text) <= 40 else cls()
+        except ValueError:
+            position = cls()
+        # Each position has one text.
+        if str(position) != text or min(position) < 0 or max(position) >= _LIMIT:
+            wrong = f"{text[:100]!r} is not a position: pass what str(position) returned, such as 1kx9w4c-42"
+            raise InvalidArgumentError(wrong)
+        return position
+
+
+def of(struct: Any) -> Position:
+    """Returns the position in a chat_position."""
+    return Position(struct.epoch, struct.offset)

@@ -1,0 +1,152 @@
+//! Where forgotten rooms stood: a room that comes again goes on from there, so a client that had everything still has
+//! everything.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    mem,
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxHashMap;
+
+use crate::position::Position;
+
+/// For how long it is remembered at least where a room stood.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many rooms one generation holds.
+const GENERATION: usize = 65_536;
+
+/// The last positions of forgotten rooms, in two generations: the older one is dropped whole, when the younger is full or
+/// a day old. So a position is kept for one to two days and costs no more than its entry.
+#[derive(Debug)]
+pub(super) struct Forgotten {
+    young: Generation,
+    old: Generation,
+    /// When the young generation began.
+    since: Instant,
+    /// Names are kept as hashes of 128 bits, which are random, so that nobody can choose two names with one hash.
+    keys: [RandomState; 2],
+}
+
+type Generation = FxHashMap<u128, Position>;
+
+impl Default for Forgotten {
+    fn default() -> Self {
+        let keys = [RandomState::new(), RandomState::new()];
+        let (young, old) = Default::default();
+        Self { young, old, since: Instant::now(), keys }
+    }
+}
+
+impl Forgotten {
+    /// Remembers where a room stood.
+    pub(super) fn insert(&mut self, name: &str, position: Position, now: Instant) {
+        self.age(now);
+        if self.young.len() >= GENERATION {
+            self.begin_generation(now);
+        }
+        self.young.insert(self.key(name), position);
+    }
+
+    /// Takes where a room stood, if that is known.
+    pub(super) fn take(&mut self, name: &str, now: Instant) -> Option<Position> {
+        self.age(now);
+        if self.young.is_empty() && self.old.is_empty() {
+            return None;
+        }
+        let key = self.key(name);
+        // Only one generation has it: a room that comes again is taken out.
+        self.young.remove(&key).or_else(|| self.old.remove(&key))
+    }
+
+    /// Drops what is too old.
+    fn age(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.since);
+        if age >= 2 * REMEMBERED {
+            (self.young, self.old) = Default::default();
+            self.since = now;
+        } else if age >= REMEMBERED {
+            self.begin_generation(self.since + REMEMBERED);
+        }
+    }
+
+    fn begin_generation(&mut self, since: Instant) {
+        self.old = mem::take(&mut self.young);
+        self.since = since;
+    }
+
+    fn key(&self, name: &str) -> u128 {
+        let [high, low] = self.keys.each_ref().map(|keys| u128::from(keys.hash_one(name)));
+        high << 64 | low
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(offset: u64) -> Position {
+        Position { epoch: 7, offset }
+    }
+
+    #[test]
+    fn where_a_room_stood_is_known_for_a_day_and_not_for_ever() {
+        let day = REMEMBERED;
+        assert_eq!(day, Duration::from_secs(86_400), "as documented");
+        let second = Duration::from_secs(1);
+        for after in [Duration::ZERO, day / 2, day - second, day, day * 3 / 2, 5 * day] {
+            // Also if others are looked up in between.
+            for between in [day / 10, day, 10 * day] {
+                let known_after = |time: Duration| {
+                    let mut forgotten = Forgotten::default();
+                    let inserted = forgotten.since + after;
+                    forgotten.insert("a", position(5), inserted);
+                    for count in 1..=time.div_duration_f64(between) as u32 {
+                        assert_eq!(forgotten.take("b", inserted + between * count), None);
+                    }
+                    let known = forgotten.take("a", inserted + time);
+                    assert_eq!(forgotten.take("a", inserted + time), None, "it is taken once");
+                    known
+                };
+                assert_eq!(known_after(day), Some(position(5)), "{after:?} {between:?}");
+                assert_eq!(known_after(2 * day), None, "{after:?} {between:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_room_is_known_by_its_name_alone_and_the_latest_counts() {
+        let now = Instant::now();
+        let mut forgotten = Forgotten::default();
+        for number in 0..1000 {
+            forgotten.insert(&number.to_string(), position(number), now);
+        }
+        forgotten.insert("7", position(77), now);
+        assert_eq!(forgotten.take("1000", now), None);
+        for number in (0..1000).filter(|number| *number != 7) {
+            assert_eq!(forgotten.take(&number.to_string(), now), Some(position(number)));
+        }
+        assert_eq!(forgotten.take("7", now), Some(position(77)));
+    }
+
+    #[test]
+    fn the_latest_of_very_many_are_known_and_no_more_are_kept() {
+        let now = Instant::now();
+        let mut forgotten = Forgotten::default();
+        const COUNT: u64 = 400_000;
+        for number in 0..COUNT {
+            forgotten.insert(&number.to_string(), position(number), now);
+            assert!(forgotten.len() <= 131_072, "as documented");
+        }
+        for number in COUNT - 65_536..COUNT {
+            assert_eq!(forgotten.take(&number.to_string(), now), Some(position(number)));
+        }
+        assert_eq!(mem::size_of::<(u128, Position)>(), 32);
+    }
+}

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     event::ClientId,
+    fanout::{command::RoomId, form::Form, replay::Replay},
     frame::Kind,
+    message::Message,
     options::{Options, SlowConsumer},
     transport::scripted::Scripted,
 };
@@ -97,6 +99,7 @@ fn what_is_behind_a_replay_is_bounded_by_outbox_size_and_its_age_begins_when_the
     }
     let after_the_last_page = AGE - Duration::from_millis(1);
     pass(&world, after_the_last_page - AGE * 4 / 5);
+    out.check_age(world.shards[0].0.shared.now());
     assert!(out.is_open() && out.has_outbox());
     pass(&world, AGE);
     assert_eq!(out.disconnect().map(|it| it.code), Some(1013));
@@ -132,4 +135,16 @@ fn with_drop_oldest_what_is_behind_a_replay_is_dropped_and_the_replay_is_not() {
     assert!(dropped > 200 && told_of(&events(&world)) as usize == dropped, "{dropped}");
     let received = numbers(&read_all(&mut world, id));
     assert!(received.into_iter().eq((0..REPLAYED).chain(REPLAYED + dropped..REPLAYED + 300)));
+}
+
+#[test]
+fn a_replay_to_an_open_client_is_written_at_the_next_tick() {
+    let (mut world, id) = replaying(SlowConsumer::Disconnect);
+    read_all(&mut world, id);
+    let (script, out) = (Rc::clone(&world.peer(id).script), Rc::clone(world.peer(id).client.out()));
+    script.wants_write.set(false);
+    let message = Message::new(Kind::Text, b"again").unwrap();
+    out.replay(Replay::new(RoomId(77), Form::Plain, 2, vec![message]));
+    assert!(script.wants_write.get() && out.has_outbox());
+    assert_eq!(texts(&read_all(&mut world, id)), ["again"]);
 }

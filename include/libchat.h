@@ -938,7 +938,7 @@ CHAT_API chat_status chat_config_add_listen(chat_config *config, const char *add
  *   port of the scheme, as in `https://app.example:443`, may be left out.
  * - `*.app.example` as the host, behind the scheme: pages of all its subdomains, at any depth, and
  *   not of `app.example` itself.
- *   Whoever has a subdomain is admitted: `*.com` admits nearly every site.
+ *   It admits every site that has a subdomain there: `*.com` admits nearly every site.
  * - `http://localhost:*`: pages of this host on every port.
  * - `file://` and `null`: pages that were opened from a file; browsers send the one or the other.
  *   `null` is also the origin of sandboxed frames, which every site can have.

@@ -264,7 +264,7 @@ impl Config {
     ///   port of the scheme, as in `https://app.example:443`, may be left out.
     /// - `https://*.app.example`: pages of all its subdomains, at any depth, and not of `app.example`
     ///   itself.
-    ///   Whoever has a subdomain is admitted: `*.com` admits nearly every site.
+    ///   It admits every site that has a subdomain there: `*.com` is nearly the whole web.
     /// - `http://localhost:*`: pages of this host on every port.
     /// - `file://` and `null`: pages that were opened from a file; browsers send the one or the other.
     ///   `null` is also the origin of sandboxed frames, which every site can have.

@@ -28,8 +28,11 @@ pub(crate) struct Throttles {
     pub(crate) accept_failures: Throttle,
     pub(crate) refusals: Throttle,
     pub(crate) foreign_pages: Throttle,
+    pub(crate) wrong_paths: Throttle,
+    pub(crate) tls: Throttle,
     pub(crate) no_memory: Throttle,
-    pub(crate) proxy_faults: Once,
+    /// By the fault.
+    pub(crate) proxy_faults: [Throttle; 3],
     pub(crate) subprotocols: Once,
 }
 

@@ -37,7 +37,10 @@ impl Log {
     }
 }
 
-/// Allows one line a second, so that clients cannot fill the log.
+/// The same for what is so until somebody corrects it.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
+
+/// Allows one line a second, or a minute, so that clients cannot fill the log.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     // A std mutex: it is held for one read of the clock.
@@ -54,12 +57,17 @@ impl Throttle {
     /// Returns how many lines were withheld since the last one, if the next line may pass.
     /// Otherwise counts it as withheld.
     pub(crate) fn pass(&self) -> Option<u64> {
-        self.pass_at(Instant::now())
+        self.pass_at(Instant::now(), PAUSE)
     }
 
-    fn pass_at(&self, now: Instant) -> Option<u64> {
+    /// The same for a line a minute.
+    pub(crate) fn pass_seldom(&self) -> Option<u64> {
+        self.pass_at(Instant::now(), LONG_PAUSE)
+    }
+
+    fn pass_at(&self, now: Instant, pause: Duration) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.passed.is_some_and(|passed| now.saturating_duration_since(passed) < PAUSE) {
+        if state.passed.is_some_and(|passed| now.saturating_duration_since(passed) < pause) {
             state.count += 1;
             return None;
         }
@@ -93,13 +101,16 @@ mod tests {
     #[test]
     fn one_line_passes_in_a_second_and_says_how_many_did_not() {
         let (throttle, start) = (Throttle::default(), Instant::now());
-        assert_eq!(throttle.pass_at(start), Some(0));
+        assert_eq!(throttle.pass_at(start, PAUSE), Some(0));
         for _ in 0..5 {
-            assert_eq!(throttle.pass_at(start), None);
+            assert_eq!(throttle.pass_at(start, PAUSE), None);
         }
-        assert_eq!(throttle.pass_at(start + PAUSE), Some(5));
-        assert_eq!(throttle.pass_at(start + PAUSE * 2), Some(0));
+        assert_eq!(throttle.pass_at(start + PAUSE, PAUSE), Some(5));
+        assert_eq!(throttle.pass_at(start + PAUSE * 2, PAUSE), Some(0));
+        assert_eq!(throttle.pass_at(start + PAUSE * 3, LONG_PAUSE), None);
+        assert_eq!(throttle.pass_at(start + PAUSE * 2 + LONG_PAUSE, LONG_PAUSE), Some(1));
     }
+
     #[test]
     fn one_line_passes_in_a_servers_life() {
         let once = Once::default();

@@ -68,7 +68,7 @@ type Options struct {
 	//   - "https://app.example" or "https://app.example:8443": pages of this scheme, host and port. The
 	//     port of the scheme, as in "https://app.example:443", may be left out.
 	//   - "https://*.app.example": pages of all its subdomains, at any depth, and not of app.example
-	//     itself.
+	//     itself. It admits every site that has a subdomain there.
 	//   - "http://localhost:*": pages of this host on every port.
 	//   - "file://" and "null": pages that were opened from a file; browsers send the one or the other.
 	//     "null" is also the origin of sandboxed frames, which every site can have.

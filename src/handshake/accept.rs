@@ -5,7 +5,10 @@
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
 
-use super::{answer::Answer, head::Head};
+use super::{
+    answer::{Answer, ProxyFault},
+    head::Head,
+};
 
 /// What is appended to a client's key before it is hashed (RFC 6455, 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -29,13 +32,10 @@ pub(super) type Upgrade = [u8; BEFORE_ACCEPT.len() + ACCEPT_LEN + AFTER_ACCEPT.l
 /// What is answered instead.
 pub(super) fn upgrade(head: &Head<'_, '_>) -> Result<Upgrade, Answer> {
     if !head.is_http_1_1 {
-        return Err(Answer::proxy_fault(400, "as HTTP/1.0, which many proxies speak by default"));
+        return Err(Answer::proxy_fault(ProxyFault::Http10));
     }
     if !head.lists("Connection", "upgrade") {
-        return Err(Answer::proxy_fault(
-            426,
-            "without Upgrade in the header Connection, which a proxy in front of this server has removed",
-        ));
+        return Err(Answer::proxy_fault(ProxyFault::NoConnection));
     }
     if head.has_body() {
         return Err(Answer::bad_request("a request to be upgraded has no body"));

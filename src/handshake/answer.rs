@@ -29,11 +29,40 @@ enum Concern {
     Client,
     /// The host, which may want to raise a limit: as a warning, at a bounded rate.
     Limit,
-    /// The host or the operator, who may want to admit a page's origin or to correct an address: at the level info,
-    /// at a bounded rate.
-    Setup,
-    /// The operator of a proxy in front: as a warning, at a bounded rate.
-    Proxy,
+    /// The host, which may want to admit a page's origin: at the level info, at a bounded rate. So for the next two.
+    Page,
+    /// The operator, who may want to correct the path of a client or a proxy.
+    Path,
+    /// The operator, whose clients want TLS.
+    Tls,
+    /// The operator of a proxy in front: as a warning, each fault once a minute, so that what is corrected line by line
+    /// is seen line by line.
+    Proxy(ProxyFault),
+}
+
+/// What a proxy in front may have made of a request for WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProxyFault {
+    Http10,
+    NoUpgrade,
+    NoConnection,
+}
+
+impl ProxyFault {
+    /// The status of the answer, and in what form the request came.
+    fn describe(self) -> (u16, &'static str) {
+        match self {
+            Self::Http10 => (400, "as HTTP/1.0, which many proxies speak by default"),
+            Self::NoUpgrade => (
+                426,
+                "without the header Upgrade, which a proxy in front of this server has removed",
+            ),
+            Self::NoConnection => (
+                426,
+                "without Upgrade in the header Connection, which a proxy in front of this server has removed",
+            ),
+        }
+    }
 }
 
 /// What nginx needs in order to pass WebSocket on, and the host and port that a page's origin is compared with.
@@ -92,7 +121,7 @@ impl Answer {
              under a path has to remove that path (nginx: location /chat/ {{ proxy_pass http://127.0.0.1:9001/; }}, \
              with both slashes at the end){remark}"
         );
-        let concern = if is_websocket { Concern::Setup } else { Concern::Client };
+        let concern = if is_websocket { Concern::Path } else { Concern::Client };
         Self { concern, ..Self::new(404, text) }
     }
 
@@ -111,7 +140,7 @@ impl Answer {
 
     pub(crate) fn tls() -> Self {
         let text = "this port speaks plain HTTP: use ws://, or put a proxy with TLS in front";
-        Self { concern: Concern::Setup, ..Self::bad_request(text) }
+        Self { concern: Concern::Tls, ..Self::bad_request(text) }
     }
 
     pub(crate) fn head_too_large() -> Self {
@@ -132,13 +161,14 @@ impl Answer {
         Self { headers, ..Self::new(426, text) }
     }
 
-    /// Makes the answer to a request for WebSocket that a proxy in front may have spoiled. `how` says in what form it came.
-    pub(crate) fn proxy_fault(status: u16, how: &str) -> Self {
+    /// Makes the answer to a request for WebSocket that a proxy in front may have spoiled.
+    pub(crate) fn proxy_fault(fault: ProxyFault) -> Self {
+        let (status, how) = fault.describe();
         let text = format!(
             "the request for WebSocket came {how}; a proxy in front of this server has to pass WebSocket on (nginx: {NGINX})"
         );
         let headers = if status == 426 { "Upgrade: websocket\r\n" } else { "" };
-        Self { concern: Concern::Proxy, headers: headers.into(), ..Self::new(status, text) }
+        Self { concern: Concern::Proxy(fault), headers: headers.into(), ..Self::new(status, text) }
     }
 
     /// Makes the answer to a page that may not connect. `host` is the server's name in the request.
@@ -165,7 +195,7 @@ impl Answer {
                  connect without the header Origin; the value * of the server's option origin admits everyone"
             )
         };
-        Self { concern: Concern::Setup, ..Self::new(403, text) }
+        Self { concern: Concern::Page, ..Self::new(403, text) }
     }
 
     pub(crate) fn request_timeout() -> Self {
@@ -197,14 +227,18 @@ impl Answer {
             Concern::Limit if let Some(others) = throttles.refusals.pass() => {
                 tracing::warn!(%addr, status, ?why, others, "connection refused");
             }
-            Concern::Setup if let Some(others) = throttles.foreign_pages.pass() => {
+            Concern::Page if let Some(others) = throttles.foreign_pages.pass() => {
                 tracing::info!(%addr, status, ?why, others, "connection refused");
             }
-            // The first passes whatever else was logged in this second.
-            Concern::Proxy if throttles.proxy_faults.pass() => {
-                tracing::warn!(%addr, status, ?why, "connection refused");
+            Concern::Path if let Some(others) = throttles.wrong_paths.pass() => {
+                tracing::info!(%addr, status, ?why, others, "connection refused");
             }
-            Concern::Proxy if let Some(others) = throttles.foreign_pages.pass() => {
+            Concern::Tls if let Some(others) = throttles.tls.pass() => {
+                tracing::info!(%addr, status, ?why, others, "connection refused");
+            }
+            Concern::Proxy(fault)
+                if let Some(others) = throttles.proxy_faults[fault as usize].pass_seldom() =>
+            {
                 tracing::warn!(%addr, status, ?why, others, "connection refused");
             }
             _ => tracing::debug!(%addr, status, ?why, "connection refused"),

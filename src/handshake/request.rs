@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use percent_encoding::percent_decode_str;
 
-use super::{answer::Answer, head::Head};
+use super::{
+    answer::{Answer, ProxyFault},
+    head::Head,
+};
 use crate::{
     context::Context,
     event,
@@ -51,10 +54,7 @@ pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
         return Err(Answer::method_not_allowed(!is_plain));
     }
     if is_plain && is_cut {
-        return Err(Answer::proxy_fault(
-            426,
-            "without the header Upgrade, which a proxy in front of this server has removed",
-        ));
+        return Err(Answer::proxy_fault(ProxyFault::NoUpgrade));
     }
     if is_plain && !wants_upgrade {
         return Err(Answer::upgrade_required());

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import signal
 
 import libchat
 
@@ -35,10 +36,11 @@ async def tokens(question: str) -> list[str]:
 
 
 async def answer(server: libchat.Server, room: str, question: str) -> None:
-    for token in await tokens(question):
-        server.publish(room, json.dumps({"token": token}))
-        await asyncio.sleep(0.02)
-    server.publish(room, json.dumps({"token": "\n"}))
+    with contextlib.suppress(libchat.StoppedError):
+        for token in await tokens(question):
+            server.publish(room, json.dumps({"token": token}))
+            await asyncio.sleep(0.02)
+        server.publish(room, json.dumps({"token": "\n"}))
 
 
 async def host(server: libchat.Server) -> None:
@@ -50,7 +52,8 @@ async def host(server: libchat.Server) -> None:
         try:
             question = json.loads(event.data)["question"]
         except (ValueError, KeyError, TypeError):
-            with contextlib.suppress(libchat.NotFoundError):  # The client may have left.
+            # The client may have left, or the server stops.
+            with contextlib.suppress(libchat.NotFoundError, libchat.StoppedError):
                 server.send(event.client, json.dumps({"token": "ask with a question\n"}))
             continue
         task = asyncio.create_task(answer(server, event.room, str(question)))
@@ -86,10 +89,11 @@ async def main() -> None:
         "history_messages": 10_000,
     }
     async with libchat.Server(**options) as server, pages:
-        print(f"open http://127.0.0.1:{port}/ (chat at ws://{server.addr}/)", flush=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.request_stop)
+        print(f"open http://127.0.0.1:{port}/ (chat at ws://{server.addr}/) - Ctrl-C stops it", flush=True)
         await host(server)
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
+    asyncio.run(main())

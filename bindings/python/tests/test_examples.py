@@ -37,9 +37,9 @@ def example(name: str, *arguments: str, **variables: str) -> Program:
     return Program(str(EXAMPLES / name), *arguments, **variables)
 
 
-def end(program: Program) -> None:
-    """Ends an example as a Ctrl-C does, which leaves no complaint."""
-    program.signal(signal.SIGINT)
+def end(program: Program, number: signal.Signals = signal.SIGINT) -> None:
+    """Ends an example as a Ctrl-C or a supervisor does, which leaves no complaint."""
+    program.signal(number)
     status, _, complained = program.end()
     assert (status, complained) == (0, "")
 
@@ -54,7 +54,7 @@ def test_the_chat_greets_and_tells_the_time() -> None:
 
     with example("chat.py", "--listen", "127.0.0.1:0") as program:
         run(talk(address(program.line())))
-        end(program)
+        end(program, signal.SIGTERM)
 
 
 class Gone:

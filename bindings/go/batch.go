@@ -93,9 +93,9 @@ func (p *packing) pack(batch []Message) {
 }
 
 // PublishBatch publishes messages in their order, each as Publish does, and returns the positions of
-// those that were published, from the first on: of all if there is no error. It costs less than as many calls, above all if messages to the same
-// room follow each other: up to 256 of these get consecutive offsets, and no message of another
-// publisher comes between them. The data is copied.
+// those that were published, from the first on: of all if there is no error. It costs less than as
+// many calls, above all if messages to the same room follow each other: up to 256 of these get
+// consecutive offsets, and no message of another publisher comes between them. The data is copied.
 //
 // The errors are ErrInvalidArgument for a name that no room can have or an unknown kind,
 // ErrInvalidUTF8 and ErrTooLarge for any of the messages, and ErrResourceLimit if there is no

@@ -98,9 +98,9 @@ func (s *Server) Broadcast(kind Kind, data []byte) error {
 }
 
 // Publish publishes a message to a room, and returns where it is in the room's history: no position if
-// rooms have none. The message is delivered to every client in the room, and added to the history. The name of a room is 1 to 128
-// bytes of UTF-8 without control characters, and not "." or ".."; the room of the path "/" is
-// "lobby". The data is copied.
+// rooms have none. The message is delivered to every client in the room, and added to the history. The
+// name of a room is 1 to 128 bytes of UTF-8 without control characters, and not "." or ".."; the room
+// of the path "/" is "lobby". The data is copied.
 //
 // When the server stops, it delivers a published message before it closes its clients. Publish
 // waits up to Options.PublishTimeout while too much waits to be delivered. The errors are

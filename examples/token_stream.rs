@@ -32,11 +32,12 @@ const MAX_ANSWERS: usize = 100;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut addresses = std::env::args().skip(1);
     let mut address = |default: &str| addresses.next().unwrap_or_else(|| default.to_owned());
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let pages = TcpListener::bind(address("127.0.0.1:8000"))?;
     let site = pages.local_addr()?;
     let server = start(&address("127.0.0.1:9001"), pages)?;
     println!("open http://{site}/#conversation - Ctrl-C ends it");
-    Signals::new([SIGINT, SIGTERM])?.forever().next();
+    signals.forever().next();
     server.stop(Duration::from_secs(5))?;
     Ok(())
 }

@@ -198,8 +198,11 @@ fn the_python_program_prints_events_and_runs_until_ctrl_c() {
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("LIBCHAT_LIBRARY", shared());
     let mut program = Program::start(&mut command, "python");
     assert!(program.line().starts_with("chat at ws://127.0.0.1:"));
-    program.serves_until_ctrl_c();
+    // It prints events once it waits for Ctrl-C.
+    let client = Peer::join(program.addr(), "/");
     assert!(program.line().starts_with("Connected("), "it prints the events");
+    client.leave();
+    program.serves_until_ctrl_c();
 }
 
 #[test]

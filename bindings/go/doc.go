@@ -20,6 +20,7 @@
 //	)
 //
 //	func main() {
+//		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 //		server, err := chat.Start(chat.Options{}) // listens on 127.0.0.1:9001
 //		if err != nil {
 //			log.Fatal(err)
@@ -29,7 +30,6 @@
 //			log.Fatal(err)
 //		}
 //
-//		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 //		server.Wait(ctx) // until Ctrl-C, or until the server has failed
 //		stop()           // a second Ctrl-C ends the program at once
 //		if err := server.Shutdown(context.Background()); err != nil {

@@ -30,7 +30,7 @@ impl Entry {
 
 impl History {
     /// Appends messages, and drops the oldest while a bound is exceeded, possibly some of the new ones, but never
-    /// the last: whoever reconnects gets at least that. Messages that share memory are appended together and dropped
+    /// the last: a client that reconnects gets at least that. Messages that share memory are appended together and dropped
     /// in order, so the last of them accounts for all.
     pub(crate) fn append(
         &mut self,

@@ -112,6 +112,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_logged_seldom_passes_once_in_a_minute() {
+        assert_eq!((PAUSE.as_secs(), LONG_PAUSE.as_secs()), (1, 60), "as documented");
+        let throttle = Throttle::default();
+        let before = Instant::now().checked_sub(PAUSE * 2).unwrap();
+        assert_eq!(throttle.pass_at(before, PAUSE), Some(0));
+        assert_eq!(throttle.pass_seldom(), None);
+        assert_eq!(throttle.pass(), Some(1));
+    }
+
+    #[test]
     fn one_line_passes_in_a_servers_life() {
         let once = Once::default();
         assert!(once.is_left());

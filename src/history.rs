@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{message::Message, options::Options, sys::CoarseInstant};
+use crate::{options::Options, published::Published, sys::CoarseInstant};
 
 /// What keeping one message costs beside its payload, in bytes. Without it, empty messages would be free.
 const MESSAGE_OVERHEAD: usize = 128;
@@ -18,13 +18,13 @@ pub(crate) struct History {
 
 #[derive(Debug)]
 struct Entry {
-    message: Message,
-    published: CoarseInstant,
+    message: Published,
+    stored: CoarseInstant,
 }
 
 impl Entry {
     fn cost(&self) -> usize {
-        self.message.kept() + MESSAGE_OVERHEAD
+        self.message.message.kept() + MESSAGE_OVERHEAD
     }
 }
 
@@ -34,7 +34,7 @@ impl History {
     /// in order, so the last of them accounts for all.
     pub(crate) fn append(
         &mut self,
-        messages: impl IntoIterator<Item = Message>,
+        messages: impl IntoIterator<Item = Published>,
         now: CoarseInstant,
         options: &Options,
     ) {
@@ -42,7 +42,7 @@ impl History {
             return;
         }
         for message in messages {
-            let entry = Entry { message, published: now };
+            let entry = Entry { message, stored: now };
             self.bytes += entry.cost();
             self.entries.push_back(entry);
             while self.entries.len() > options.history_messages
@@ -59,8 +59,7 @@ impl History {
     }
 
     /// Returns up to `count` of the last messages, oldest first.
-    pub(crate) fn last(&mut self, count: usize, now: CoarseInstant, age: Duration) -> Vec<Message> {
-        self.forget_older_than(age, now);
+    pub(crate) fn last(&self, count: usize) -> Vec<Published> {
         let skipped = self.entries.len().saturating_sub(count);
         self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
     }
@@ -89,14 +88,14 @@ impl History {
 
     /// Returns after what time the last message is older than `age`; `None` if there is no message.
     pub(crate) fn left(&self, age: Duration, now: CoarseInstant) -> Option<Duration> {
-        self.entries.back().map(|last| age.saturating_sub(now.since(last.published)))
+        self.entries.back().map(|last| age.saturating_sub(now.since(last.stored)))
     }
 
     /// Drops the messages that are older than `age`.
     pub(crate) fn forget_older_than(&mut self, age: Duration, now: CoarseInstant) {
         // Nothing is older than the clock.
         let Some(since) = now.ago(age) else { return };
-        while self.entries.front().is_some_and(|oldest| oldest.published < since) {
+        while self.entries.front().is_some_and(|oldest| oldest.stored < since) {
             self.forget_oldest();
         }
     }
@@ -105,15 +104,17 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Kind;
+    use crate::{frame::Kind, message::Message};
 
     fn texts(history: &mut History, count: usize, now: CoarseInstant) -> Vec<String> {
-        let messages = history.last(count, now, Duration::from_secs(60));
-        messages.iter().map(|message| message.as_text().unwrap().to_owned()).collect()
+        history.forget_older_than(Duration::from_secs(60), now);
+        let messages = history.last(count);
+        messages.iter().map(|it| it.message.as_text().unwrap().to_owned()).collect()
     }
 
     fn append(history: &mut History, text: &str, now: CoarseInstant, options: &Options) {
-        history.append([Message::new(Kind::Text, text.as_bytes()).unwrap()], now, options);
+        let message = Message::new(Kind::Text, text.as_bytes()).unwrap();
+        history.append([Published::of(message)], now, options);
     }
 
     #[test]
@@ -154,7 +155,8 @@ mod tests {
         let options = Options { history_messages: 3, ..Options::default() };
         let mut history = History::default();
         let payloads = [&b"aa"[..], b"bb", b"cc", b"dd"];
-        history.append(Message::together(Kind::Text, payloads.into_iter()), now, &options);
+        let messages = Message::together(Kind::Text, payloads.into_iter());
+        history.append(messages.map(Published::of), now, &options);
         assert_eq!(texts(&mut history, 10, now), ["bb", "cc", "dd"]);
         assert_eq!(history.bytes(), 3 * MESSAGE_OVERHEAD + 8);
         append(&mut history, "e", now, &options);

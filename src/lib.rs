@@ -103,6 +103,7 @@ mod log;
 mod message;
 mod origin;
 mod position;
+mod published;
 mod stats;
 
 mod options;
@@ -112,6 +113,7 @@ mod event;
 mod context;
 mod end;
 mod history;
+mod past;
 
 mod reactor;
 

@@ -175,14 +175,29 @@ const NANOS: u64 = 1_000_000_000;
 
 /// Reads the coarse clock, which stands still for some milliseconds at a time. It is much cheaper to read than
 /// an `Instant`, which would be a notable part of publishing a message.
-#[allow(unsafe_code)]
 pub(crate) fn coarse_now() -> CoarseInstant {
     #[cfg(target_os = "linux")]
     const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
     #[cfg(not(target_os = "linux"))]
     const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    CoarseInstant(nanos(CLOCK))
+}
+
+/// Returns the milliseconds since 1970 by a clock that the kernel updates every few milliseconds, which is cheap to
+/// read.
+pub(crate) fn coarse_unix_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME_COARSE;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME;
+    nanos(CLOCK) / 1_000_000
+}
+
+/// Reads a clock, in nanoseconds.
+#[allow(unsafe_code)]
+fn nanos(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a timespec that can be written to. The call cannot fail for this clock.
-    unsafe { libc::clock_gettime(CLOCK, &raw mut now) };
-    CoarseInstant(now.tv_sec as u64 * NANOS + now.tv_nsec as u64)
+    // SAFETY: `now` is a timespec that can be written to. The call cannot fail for these clocks.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    now.tv_sec as u64 * NANOS + now.tv_nsec as u64
 }

@@ -14,6 +14,8 @@ use crate::{
     event::{ClientId, DecisionId},
     frame,
     message::Message,
+    past::Past,
+    published::Published,
 };
 
 /// The number of a room; the same on all shards, never used twice by a server.
@@ -25,13 +27,30 @@ impl RoomId {
     pub(crate) const EVERYONE: Self = Self(0);
 }
 
+/// A room, as its subscribers know it.
+#[derive(Debug)]
+pub(crate) struct RoomHead {
+    pub(crate) id: RoomId,
+    pub(crate) name: Arc<str>,
+    /// Which history; 0 if the room has none, and so no positions.
+    pub(crate) epoch: u64,
+}
+
+#[cfg(test)]
+impl RoomHead {
+    /// Makes the head of a room without positions.
+    pub(crate) fn of(id: u64) -> Arc<Self> {
+        Arc::new(Self { id: RoomId(id), name: format!("room {id}").into(), epoch: 0 })
+    }
+}
+
 /// One message on its way to the subscribers of a room on one shard.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) room: RoomId,
     /// The message's position in the room's order.
     pub(crate) offset: u64,
-    pub(crate) message: Message,
+    pub(crate) message: Published,
     /// The sender, if it does not receive its own message.
     pub(crate) exclude: Option<ClientId>,
 }
@@ -97,11 +116,10 @@ pub(crate) struct Disconnect {
 /// to the client or undoes the count.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    pub(crate) room: RoomId,
+    pub(crate) room: Arc<RoomHead>,
     /// The first message that the client receives.
     pub(crate) from: u64,
-    /// Messages from before that.
-    pub(crate) history: Vec<Message>,
+    pub(crate) past: Past,
 }
 
 /// Why a client is not admitted: the answer to its request.
@@ -187,7 +205,7 @@ impl Command {
                 Some(*client)
             }
             Self::Join(client, reservation) | Self::Admit(client, Some(reservation), _) => {
-                (!reservation.history.is_empty()).then_some(*client)
+                (!reservation.past.messages.is_empty()).then_some(*client)
             }
             _ => None,
         }
@@ -214,7 +232,7 @@ impl Command {
             // It is copied now, and written later at the cost of a write.
             Self::Send(_, message) => 1 + write_cost(message.data().len()) / 64,
             Self::Close(..) | Self::Disconnect(..) | Self::Reject(..) => WRITE,
-            Self::Join(_, reservation) if reservation.history.is_empty() => WRITE / 4,
+            Self::Join(_, reservation) if reservation.past.messages.is_empty() => WRITE / 4,
             Self::Join(..) | Self::Admit(..) => WRITE,
             Self::Leave(..) => WRITE / 4,
             Self::SetEcho(..) | Self::SetIdentity(..) => WRITE / 16,
@@ -230,9 +248,10 @@ impl Command {
     /// Returns roughly what it keeps in memory beside itself, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Deliver(Delivery { message, .. })
-            | Self::Send(_, message)
-            | Self::Decide(_, _, Verdict::Change(message)) => message.data().len(),
+            Self::Deliver(Delivery { message, .. }) => message.message.data().len(),
+            Self::Send(_, message) | Self::Decide(_, _, Verdict::Change(message)) => {
+                message.data().len()
+            }
             _ => 0,
         }
     }

@@ -2,27 +2,8 @@
 
 use bytes::Bytes;
 
-use super::command::RoomId;
-use crate::{event::ClientId, message::Message};
-
-/// A message, and what its room adds: what a wire form may encode.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RoomMessage<'a> {
-    #[allow(dead_code, reason = "the plain form is the message alone")]
-    pub(crate) room: RoomId,
-    #[allow(dead_code, reason = "the plain form is the message alone")]
-    pub(crate) offset: u64,
-    #[allow(dead_code, reason = "the plain form is the message alone")]
-    pub(crate) sender: Option<ClientId>,
-    pub(crate) message: &'a Message,
-}
-
-impl<'a> RoomMessage<'a> {
-    /// Makes it of a message to one client, which no room published.
-    pub(crate) fn direct(message: &'a Message) -> Self {
-        Self { room: RoomId::EVERYONE, offset: 0, sender: None, message }
-    }
-}
+use super::command::RoomHead;
+use crate::{message::Message, published::Published};
 
 /// How the messages of a lane are encoded: once for all its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,31 +32,52 @@ impl Form {
         Self::Numbered,
     ];
 
-    /// Encodes a message, at the end of a buffer unless it is long.
-    pub(crate) fn encode(self, publication: &RoomMessage<'_>, buffer: &mut Vec<u8>) -> Encoded {
-        let RoomMessage { message, .. } = publication;
+    /// Encodes a message of a room, at the end of a buffer unless it is long.
+    pub(crate) fn encode(
+        self,
+        room: &RoomHead,
+        offset: u64,
+        published: &Published,
+        buffer: &mut Vec<u8>,
+    ) -> Encoded {
         match self {
-            Self::Plain => match message.long_frame() {
-                Some(frame) => return Encoded::Whole(frame.clone()),
-                None => message.append_frame(buffer),
-            },
+            Self::Plain => plain(&published.message, buffer),
             #[cfg(test)]
             Self::Numbered => {
-                let RoomMessage { room, offset, .. } = publication;
-                let mut text = format!("{}/{offset} ", room.0).into_bytes();
+                let Published { message, .. } = published;
+                let mut text = format!("{}/{offset} ", room.id.0).into_bytes();
                 text.extend_from_slice(message.data());
                 crate::frame::append_data(buffer, message.kind(), &text);
+                Encoded::Appended
             }
         }
-        Encoded::Appended
     }
 
-    /// Encodes a message for one client.
-    pub(crate) fn encode_one(self, publication: &RoomMessage<'_>) -> Bytes {
+    /// Encodes a message that the host sends to one client.
+    pub(crate) fn encode_direct(self, message: &Message) -> Bytes {
         let mut buffer = Vec::new();
-        match self.encode(publication, &mut buffer) {
+        let encoded = match self {
+            Self::Plain => plain(message, &mut buffer),
+            #[cfg(test)]
+            Self::Numbered => {
+                let room = RoomHead { id: super::command::RoomId(0), name: "".into(), epoch: 0 };
+                let published = Published { message: message.clone(), author: None, time: 0 };
+                self.encode(&room, 0, &published, &mut buffer)
+            }
+        };
+        match encoded {
             Encoded::Appended => buffer.into(),
             Encoded::Whole(frame) => frame,
+        }
+    }
+}
+
+fn plain(message: &Message, buffer: &mut Vec<u8>) -> Encoded {
+    match message.long_frame() {
+        Some(frame) => Encoded::Whole(frame.clone()),
+        None => {
+            message.append_frame(buffer);
+            Encoded::Appended
         }
     }
 }

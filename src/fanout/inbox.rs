@@ -114,7 +114,7 @@ impl Inbox {
             return Err(Error::Stopped);
         }
         for delivery in deliveries {
-            queue.express_bytes += delivery.message.data().len();
+            queue.express_bytes += delivery.message.message.data().len();
             queue.express.push(delivery);
         }
         self.note_pushed(queue);

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{event::ClientId, frame::Kind, message::Message};
+use crate::{event::ClientId, frame::Kind, message::Message, published::Published};
 
 fn send(size: usize) -> Command {
     Command::Send(ClientId::new(1, 0), Message::new(Kind::Binary, &vec![0; size]).unwrap())
@@ -14,7 +14,7 @@ fn delivery() -> Delivery {
 fn delivery_of(size: usize) -> Delivery {
     let room = crate::fanout::command::RoomId(1);
     let message = Message::new(Kind::Binary, &vec![0; size]).unwrap();
-    Delivery { room, offset: 1, message, exclude: None }
+    Delivery { room, offset: 1, message: Published::of(message), exclude: None }
 }
 
 fn take(inbox: &Inbox) -> usize {

@@ -1,17 +1,17 @@
 //! A room in one wire form on one shard: its subscribers, and the messages that wait for them.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use slab::Slab;
 
-use super::{command::RoomId, form::Form, outbound::Outbound, segments::Segments};
+use super::{command::RoomHead, form::Form, outbound::Outbound, segments::Segments};
 
 /// One lane.
 ///
 /// Invariant: the subscribers before `next` have every entry before `round_end`.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) room: RoomId,
+    pub(super) room: Arc<RoomHead>,
     pub(super) form: Form,
     pub(super) subscribers: Slab<Subscriber>,
     /// All subscribers have smaller numbers.
@@ -32,7 +32,7 @@ pub(super) struct Subscriber {
 }
 
 impl Lane {
-    pub(super) fn new(room: RoomId, form: Form) -> Self {
+    pub(super) fn new(room: Arc<RoomHead>, form: Form) -> Self {
         let subscribers = Slab::new();
         Self { room, form, subscribers, end: 0, next: 0, round_end: 0, segments: None }
     }

@@ -1,6 +1,10 @@
 //! How much waits in all lanes of one shard, and the spare buffers of lanes in which nothing waits.
 
-use super::{command::Delivery, form::Form, segments::Segments};
+use super::{
+    command::{Delivery, RoomHead},
+    form::Form,
+    segments::Segments,
+};
 
 /// While this many bytes wait, no commands are taken from the inbox: it fills, and publishers wait.
 const BACKLOG: usize = 128 * 1024;
@@ -35,14 +39,14 @@ impl Memory {
     pub(super) fn push(
         &mut self,
         slot: &mut Option<Box<Segments>>,
-        form: Form,
+        (form, room): (Form, &RoomHead),
         delivery: &Delivery,
         sequence: u64,
     ) -> bool {
         let is_first = slot.is_none();
         let segments = slot.get_or_insert_with(|| self.spare.pop().unwrap_or_default());
         let before = segments.size();
-        segments.push(form, delivery, sequence);
+        segments.push(form, room, delivery, sequence);
         self.size += segments.size() - before;
         is_first
     }
@@ -111,10 +115,11 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{fanout::command::RoomId, frame::Kind, message::Message};
+    use crate::{fanout::command::RoomId, frame::Kind, message::Message, published::Published};
 
     fn delivery(offset: u64, len: usize) -> Delivery {
         let message = Message::new(Kind::Binary, &vec![0; len]).unwrap();
+        let message = Published::of(message);
         Delivery { room: RoomId(1), offset, message, exclude: None }
     }
 
@@ -122,12 +127,12 @@ mod tests {
     fn a_lane_in_which_nothing_waits_gives_its_buffer_to_the_next() {
         let mut memory = Memory::default();
         let (mut one, mut other) = (None, None);
-        assert!(memory.push(&mut one, Form::Plain, &delivery(1, 5), 0));
-        assert!(!memory.push(&mut one, Form::Plain, &delivery(2, 5), 1));
+        assert!(memory.push(&mut one, (Form::Plain, &RoomHead::of(1)), &delivery(1, 5), 0));
+        assert!(!memory.push(&mut one, (Form::Plain, &RoomHead::of(1)), &delivery(2, 5), 1));
         let segments = std::ptr::from_ref(&**one.as_ref().unwrap());
         memory.forget(&mut one, u64::MAX);
         assert!(one.is_none() && memory.is_empty());
-        assert!(memory.push(&mut other, Form::Plain, &delivery(1, BACKLOG), 2));
+        assert!(memory.push(&mut other, (Form::Plain, &RoomHead::of(1)), &delivery(1, BACKLOG), 2));
         assert!(std::ptr::eq(&**other.as_ref().unwrap(), segments));
         assert!(memory.has_backlog() && !memory.is_full());
     }
@@ -138,14 +143,19 @@ mod tests {
         // 20 lanes in which something waited at once, then one in which much did.
         let mut lanes: Vec<_> = (0..20).map(|_| None).collect();
         for lane in &mut lanes {
-            memory.push(lane, Form::Plain, &delivery(1, 5), 0);
+            memory.push(lane, (Form::Plain, &RoomHead::of(1)), &delivery(1, 5), 0);
         }
         lanes.iter_mut().for_each(|lane| memory.forget(lane, u64::MAX));
         assert_eq!(memory.spare.len(), 8);
         memory.spare.clear();
         let mut large = None;
         for offset in 1..=60 {
-            memory.push(&mut large, Form::Plain, &delivery(offset, 10_000), offset);
+            memory.push(
+                &mut large,
+                (Form::Plain, &RoomHead::of(1)),
+                &delivery(offset, 10_000),
+                offset,
+            );
         }
         memory.forget(&mut large, u64::MAX);
         assert!(large.is_none() && memory.spare.is_empty());
@@ -170,9 +180,14 @@ mod tests {
         // An express message fits while its lane has little, and all of them not too much.
         let mut lane = None;
         assert!(!memory.is_full_for(lane.as_deref()));
-        memory.push(&mut lane, Form::Plain, &delivery(1, express_lane - 100), 0);
+        memory.push(
+            &mut lane,
+            (Form::Plain, &RoomHead::of(1)),
+            &delivery(1, express_lane - 100),
+            0,
+        );
         assert!(!memory.is_full_for(lane.as_deref()));
-        memory.push(&mut lane, Form::Plain, &delivery(2, 100), 1);
+        memory.push(&mut lane, (Form::Plain, &RoomHead::of(1)), &delivery(2, 100), 1);
         assert!(memory.is_full_for(lane.as_deref()) && !memory.is_full_for(None));
         memory.add(express_all - memory.size);
         assert!(memory.is_full_for(None));

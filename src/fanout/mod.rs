@@ -25,7 +25,7 @@ pub(crate) mod sender_commands;
 pub(crate) mod shard_handle;
 mod slot;
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -33,7 +33,7 @@ use slab::Slab;
 
 pub(crate) use self::slot::Slot;
 use self::{
-    command::{Cost, Delivery, RoomId},
+    command::{Cost, Delivery, RoomHead, RoomId},
     form::Form,
     gather::{Gather, PendingSend},
     lane::Lane,
@@ -51,6 +51,7 @@ const EMPTY: Cost = 1;
 pub(crate) struct Fanout {
     lanes: Slab<Lane>,
     by_room: FxHashMap<(RoomId, Form), LaneKey>,
+    everyone: Arc<RoomHead>,
     /// The lanes in which something waits, the next to be written first. Each is there once.
     dirty: VecDeque<LaneKey>,
     /// The position of the next delivery in the shard's sequence.
@@ -74,6 +75,7 @@ impl Fanout {
         Self {
             lanes: Slab::new(),
             by_room: FxHashMap::default(),
+            everyone: Arc::new(RoomHead { id: RoomId::EVERYONE, name: "".into(), epoch: 0 }),
             dirty: VecDeque::new(),
             // Above the cursor of a client that has received nothing.
             tail: 1,
@@ -85,7 +87,12 @@ impl Fanout {
     }
 
     /// Adds a client to a room's subscribers, from an offset on. Returns the slot by which it is removed.
-    pub(crate) fn subscribe(&mut self, room: RoomId, out: &Rc<Outbound>, from: u64) -> Slot {
+    pub(crate) fn subscribe(
+        &mut self,
+        room: &Arc<RoomHead>,
+        out: &Rc<Outbound>,
+        from: u64,
+    ) -> Slot {
         let slot = self.add(room, out, from);
         out.add_slot(slot);
         slot
@@ -97,12 +104,12 @@ impl Fanout {
         self.remove(slot);
     }
 
-    fn add(&mut self, room: RoomId, out: &Rc<Outbound>, from: u64) -> Slot {
+    fn add(&mut self, room: &Arc<RoomHead>, out: &Rc<Outbound>, from: u64) -> Slot {
         let (lanes, form) = (&mut self.lanes, out.form());
         let lane = *self
             .by_room
-            .entry((room, form))
-            .or_insert_with(|| LaneKey::new(lanes.insert(Lane::new(room, form))));
+            .entry((room.id, form))
+            .or_insert_with(|| LaneKey::new(lanes.insert(Lane::new(Arc::clone(room), form))));
         Slot::new(lane, lanes[lane.index()].subscribe(out, from))
     }
 
@@ -116,13 +123,13 @@ impl Fanout {
             self.memory.forget(&mut lane.segments, u64::MAX);
             self.dirty.retain(|dirty| *dirty != slot.lane);
         }
-        self.by_room.remove(&(lane.room, lane.form));
+        self.by_room.remove(&(lane.room.id, lane.form));
         self.lanes.remove(slot.lane.index());
     }
 
     /// Adds a client to those that receive broadcasts, from an offset on.
     pub(crate) fn subscribe_to_broadcasts(&mut self, out: &Rc<Outbound>, from: u64) {
-        let slot = self.add(RoomId::EVERYONE, out, from);
+        let slot = self.add(&Arc::clone(&self.everyone), out, from);
         out.set_broadcasts(Some(slot));
     }
 
@@ -140,7 +147,7 @@ impl Fanout {
         for form in Form::ALL {
             let Some(key) = self.by_room.get(&(delivery.room, *form)) else { continue };
             let lane = &mut self.lanes[key.index()];
-            if self.memory.push(&mut lane.segments, *form, delivery, self.tail) {
+            if self.memory.push(&mut lane.segments, (*form, &lane.room), delivery, self.tail) {
                 self.dirty.push_back(*key);
             }
         }
@@ -185,9 +192,11 @@ impl Fanout {
 
     /// Whether so much waits that not even an express delivery is added for a room.
     pub(crate) fn is_full_for(&self, room: RoomId) -> bool {
-        let lane = self.by_room.get(&(room, Form::Plain));
-        let segments = lane.and_then(|lane| self.lanes[lane.index()].segments.as_deref());
-        self.memory.is_full_for(segments)
+        Form::ALL.iter().any(|form| {
+            let lane = self.by_room.get(&(room, *form));
+            let segments = lane.and_then(|lane| self.lanes[lane.index()].segments.as_deref());
+            self.memory.is_full_for(segments)
+        })
     }
 
     /// Whether nothing waits, and nothing is counted that does not.
@@ -231,7 +240,7 @@ impl Fanout {
         for lane in &self.dirty {
             let lane = &mut self.lanes[lane.index()];
             sort_hidden(lane);
-            has_broadcasts |= lane.room == RoomId::EVERYONE;
+            has_broadcasts |= lane.room.id == RoomId::EVERYONE;
         }
         // Sends get at most half of it, so that they cannot starve rooms.
         let mut send_budget = budget / 2;

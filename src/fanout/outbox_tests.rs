@@ -1,8 +1,9 @@
 use super::*;
 use crate::{
-    fanout::{command::RoomId, form::Form},
+    fanout::{command::RoomHead, form::Form},
     frame::Kind,
     message::Message,
+    published::Published,
 };
 
 fn frames(texts: &[&str]) -> Bytes {
@@ -162,10 +163,11 @@ fn with_replays_too_everything_is_written_once_and_in_order_or_counted_as_droppe
                 }
                 3 => {
                     let count = below(12);
-                    let message = |number| Message::new(Kind::Text, &text(number)).unwrap();
+                    let message =
+                        |number| Published::of(Message::new(Kind::Text, &text(number)).unwrap());
                     let messages = (pushed..pushed + count).map(message).collect();
                     pushed += count;
-                    let replay = Replay::new(RoomId(1), Form::Plain, count + 1, messages);
+                    let replay = Replay::new(RoomHead::of(1), Form::Plain, count + 1, messages);
                     outbox.push_replay(replay, now);
                 }
                 4..7 => {

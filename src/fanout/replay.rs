@@ -3,15 +3,15 @@
 //! They are counted by reference: a client that reads slowly keeps them in memory though the room has forgotten
 //! them, and so it gets all of them.
 
-use std::vec;
+use std::{sync::Arc, vec};
 
 use bytes::Bytes;
 
 use super::{
-    command::RoomId,
-    form::{Encoded, Form, RoomMessage},
+    command::RoomHead,
+    form::{Encoded, Form},
 };
-use crate::message::Message;
+use crate::published::Published;
 
 /// About how much is encoded at once, in bytes. A longer message is a page of its own, and is not copied.
 const PAGE: usize = 64 * 1024;
@@ -19,16 +19,16 @@ const PAGE: usize = 64 * 1024;
 /// Messages that are still to be written to one client.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    room: RoomId,
+    room: Arc<RoomHead>,
     form: Form,
     /// The offset of the next message.
     next: u64,
-    messages: vec::IntoIter<Message>,
+    messages: vec::IntoIter<Published>,
 }
 
 impl Replay {
     /// Makes a replay of the messages before the offset `end`.
-    pub(crate) fn new(room: RoomId, form: Form, end: u64, messages: Vec<Message>) -> Self {
+    pub(crate) fn new(room: Arc<RoomHead>, form: Form, end: u64, messages: Vec<Published>) -> Self {
         let next = end - messages.len() as u64;
         Self { room, form, next, messages: messages.into_iter() }
     }
@@ -40,20 +40,19 @@ impl Replay {
 
     /// Returns how many bytes the plain frames of what is left have.
     pub(crate) fn bytes(&self) -> usize {
-        self.messages.as_slice().iter().map(Message::frame_len).sum()
+        self.messages.as_slice().iter().map(|it| it.message.frame_len()).sum()
     }
 
     /// Encodes the next messages. Returns `None` if none are left.
     pub(super) fn next_page(&mut self) -> Option<Bytes> {
         let mut page = Vec::new();
-        while let Some(message) = self.messages.as_slice().first() {
+        while let Some(published) = self.messages.as_slice().first() {
+            let message = &published.message;
             let is_long = message.long_frame().is_some();
             if !page.is_empty() && (is_long || page.len() + message.frame_len() > PAGE) {
                 break;
             }
-            let (room, offset) = (self.room, self.next);
-            let publication = RoomMessage { room, offset, sender: None, message };
-            let encoded = self.form.encode(&publication, &mut page);
+            let encoded = self.form.encode(&self.room, self.next, published, &mut page);
             self.next += 1;
             self.messages.next();
             if let Encoded::Whole(frame) = encoded {
@@ -67,17 +66,20 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{self, Kind};
+    use crate::{
+        frame::{self, Kind},
+        message::Message,
+    };
 
-    fn message(len: usize) -> Message {
-        Message::new(Kind::Binary, &vec![7; len]).unwrap()
+    fn message(len: usize) -> Published {
+        Published::of(Message::new(Kind::Binary, &vec![7; len]).unwrap())
     }
 
     #[test]
     fn pages_are_of_a_bounded_size_and_hold_each_message_once_in_order() {
         let lens = [1, 0, 200, 40_000, 30_000, 30_000, 30_000, 5, 1 << 20, 1 << 20, 5];
         let messages: Vec<_> = lens.map(message).into();
-        let mut replay = Replay::new(RoomId(1), Form::Plain, 12, messages.clone());
+        let mut replay = Replay::new(RoomHead::of(1), Form::Plain, 12, messages.clone());
         assert_eq!((replay.len(), replay.next), (11, 1));
         let (mut all, mut pages) = (Vec::new(), Vec::new());
         while let Some(page) = replay.next_page() {
@@ -95,7 +97,10 @@ mod tests {
     #[test]
     fn a_long_message_is_not_copied() {
         let long = message(100_000);
-        let mut replay = Replay::new(RoomId(1), Form::Plain, 2, vec![long.clone()]);
-        assert_eq!(replay.next_page().unwrap().as_ptr(), long.long_frame().unwrap().as_ptr());
+        let mut replay = Replay::new(RoomHead::of(1), Form::Plain, 2, vec![long.clone()]);
+        assert_eq!(
+            replay.next_page().unwrap().as_ptr(),
+            long.message.long_frame().unwrap().as_ptr()
+        );
     }
 }

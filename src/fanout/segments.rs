@@ -10,8 +10,8 @@ use bytes::Bytes;
 use once_cell::unsync::OnceCell;
 
 use super::{
-    command::Delivery,
-    form::{Encoded, Form, RoomMessage},
+    command::{Delivery, RoomHead},
+    form::{Encoded, Form},
 };
 use crate::event::ClientId;
 
@@ -78,11 +78,10 @@ impl Run {
 
 impl Segments {
     /// Appends a message at a position of the shard's sequence.
-    pub(super) fn push(&mut self, form: Form, delivery: &Delivery, sequence: u64) {
-        let Delivery { room, offset, message, exclude } = delivery;
+    pub(super) fn push(&mut self, form: Form, room: &RoomHead, delivery: &Delivery, sequence: u64) {
+        let Delivery { offset, message, exclude, .. } = delivery;
         let (entry, start) = (self.end(), self.frames.len());
-        let publication = RoomMessage { room: *room, offset: *offset, sender: *exclude, message };
-        let encoded = form.encode(&publication, &mut self.frames);
+        let encoded = form.encode(room, *offset, message, &mut self.frames);
         let len = match &encoded {
             Encoded::Appended => self.frames.len() - start,
             Encoded::Whole(frame) => frame.len(),

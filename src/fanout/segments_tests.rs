@@ -1,5 +1,5 @@
 use super::*;
-use crate::{fanout::command::RoomId, frame::Kind, message::Message};
+use crate::{fanout::command::RoomId, frame::Kind, message::Message, published::Published};
 
 /// What a lane holds, message by message: position in the sequence, offset, frame, excluded client.
 #[derive(Default)]
@@ -17,7 +17,7 @@ impl Model {
 
 fn delivery(offset: u64, len: usize, exclude: Option<ClientId>) -> Delivery {
     let message = Message::new(Kind::Binary, &vec![offset as u8; len]).unwrap();
-    Delivery { room: RoomId(1), offset, message, exclude }
+    Delivery { room: RoomId(1), offset, message: Published::of(message), exclude }
 }
 
 /// Returns the position of an offset in the sequence: other lanes have those between.
@@ -32,9 +32,9 @@ fn filled(first: u64, lens: &[usize], forgotten: u64) -> (Segments, Model) {
     for (offset, len) in (first..).zip(lens) {
         let exclude = (offset % 3 == 0).then(|| ClientId::new(offset % 2 + 1, 0));
         let delivery = delivery(offset, *len, exclude);
-        let frame = Form::Plain.encode_one(&RoomMessage::direct(&delivery.message)).to_vec();
+        let frame = Form::Plain.encode_direct(&delivery.message.message).to_vec();
         model.0.push((position(offset), offset, frame, exclude));
-        segments.push(Form::Plain, &delivery, position(offset));
+        segments.push(Form::Plain, &RoomHead::of(1), &delivery, position(offset));
         if offset % 4 == 0 {
             let run = segments.run(segments.end() - 1).unwrap();
             segments.keep(&run, 0, |_, _| ());
@@ -99,7 +99,7 @@ fn offsets_that_do_not_follow_each_other_are_counted_apart() {
     let mut segments = Segments::default();
     // The last subscriber left behind the first message, and the next one came before the second.
     for offset in [5, 8] {
-        segments.push(Form::Plain, &delivery(offset, 3, None), position(offset));
+        segments.push(Form::Plain, &RoomHead::of(1), &delivery(offset, 3, None), position(offset));
     }
     for (from, count) in [(5, 2), (6, 1), (8, 1), (9, 0)] {
         assert_eq!(segments.end() - segments.find(0, from), count, "from {from}");
@@ -147,9 +147,9 @@ fn clients_that_keep_the_same_share_it_also_with_those_that_lacked_less() {
 #[test]
 fn a_message_that_comes_behind_kept_bytes_is_not_in_them() {
     let mut segments = Segments::default();
-    segments.push(Form::Plain, &delivery(1, 3, None), 1);
+    segments.push(Form::Plain, &RoomHead::of(1), &delivery(1, 3, None), 1);
     segments.keep(&segments.run(0).unwrap(), 0, |_, _| ());
-    segments.push(Form::Plain, &delivery(2, 5, None), 2);
+    segments.push(Form::Plain, &RoomHead::of(1), &delivery(2, 5, None), 2);
     let run = segments.run(0).unwrap();
     assert_eq!(run.messages(), 2);
     let mut kept = Vec::new();

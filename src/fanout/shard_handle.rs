@@ -136,14 +136,14 @@ impl ShardHandle {
         let mut roster = self.roster();
         let entry = roster.get_mut(&client).ok_or(Error::ClientNotFound)?;
         let room = match &command {
-            Command::Join(_, reservation) if entry.rooms.has(reservation.room) => None,
+            Command::Join(_, reservation) if entry.rooms.has(reservation.room.id) => None,
             Command::Join(..) if entry.rooms() >= max_rooms => {
                 return Err(Error::TooManyRooms { limit: max_rooms });
             }
-            Command::Join(_, reservation) => Some((reservation.room, true)),
+            Command::Join(_, reservation) => Some((reservation.room.id, true)),
             Command::Admit(_, reservation, _) => {
                 entry.has_requested_room = false;
-                let room = reservation.as_ref().map(|reservation| reservation.room);
+                let room = reservation.as_ref().map(|reservation| reservation.room.id);
                 room.filter(|room| !entry.rooms.has(*room)).map(|room| (room, true))
             }
             Command::Leave(_, room) => Some((*room, false)),
@@ -195,7 +195,10 @@ impl ShardHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::command::Reservation;
+    use crate::{
+        fanout::command::{Reservation, RoomHead},
+        past::Past,
+    };
 
     #[test]
     fn a_clients_input_is_held_until_each_of_its_commands_is_applied() {
@@ -223,7 +226,7 @@ mod tests {
         let client = ClientId::new(1, 0);
         handle.add_client(client, Some(RoomId(1)));
         let join = |room| {
-            let reservation = Reservation { room: RoomId(room), from: 1, history: Vec::new() };
+            let reservation = Reservation { room: RoomHead::of(room), from: 1, past: Past::none() };
             handle.push(Command::Join(client, Box::new(reservation)), 2)
         };
         for round in 0..1000 {
@@ -244,7 +247,7 @@ mod tests {
         let client = ClientId::new(1, 0);
         handle.add_applicant(client);
         let reservation =
-            |room| Box::new(Reservation { room: RoomId(room), from: 1, history: Vec::new() });
+            |room| Box::new(Reservation { room: RoomHead::of(room), from: 1, past: Past::none() });
         let join = |room| handle.push(Command::Join(client, reservation(room)), 2);
         join(1).unwrap();
         assert!(join(2).is_err(), "it has asked for one");

@@ -11,6 +11,7 @@ use crate::{
         shard_handle::ShardHandle,
     },
     frame::{self, Kind},
+    past::PastWanted,
     rooms::{self, LazyDeadline},
 };
 
@@ -71,7 +72,7 @@ impl Handle {
         let deadline = LazyDeadline::default();
         let shard = self.shard_with_space(client, &deadline)?;
         self.wait_for_event_space(&deadline)?;
-        self.shared.rooms.reserve(client.shard(), room, 0, |room, reservation| {
+        self.shared.rooms.reserve(client.shard(), room, &PastWanted::NONE, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
             room.note_command(client.shard(), number);
             Ok(())

@@ -11,11 +11,13 @@ use crate::{
     frame::Kind,
     message::Message,
     options::Options,
+    published::Published,
 };
 
 /// Fills the queue that clients' messages go to.
 fn fill_express(served: &Served) {
     let message = Message::new(Kind::Text, b"x").unwrap();
+    let message = Published::of(message);
     let delivery =
         |_| Delivery { room: RoomId(u64::MAX), offset: 1, message: message.clone(), exclude: None };
     served.shard().handle.inbox.deliver_express((0..4096).map(delivery)).unwrap();

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     event::ClientId,
-    fanout::{command::RoomId, form::Form, replay::Replay},
+    fanout::{command::RoomHead, form::Form, replay::Replay},
     frame::Kind,
     message::Message,
     options::{Options, SlowConsumer},
+    published::Published,
     transport::scripted::Scripted,
 };
 
@@ -144,7 +145,7 @@ fn a_replay_to_an_open_client_is_written_at_the_next_tick() {
     let (script, out) = (Rc::clone(&world.peer(id).script), Rc::clone(world.peer(id).client.out()));
     script.wants_write.set(false);
     let message = Message::new(Kind::Text, b"again").unwrap();
-    out.replay(Replay::new(RoomId(77), Form::Plain, 2, vec![message]));
+    out.replay(Replay::new(RoomHead::of(77), Form::Plain, 2, vec![Published::of(message)]));
     assert!(script.wants_write.get() && out.has_outbox());
     assert_eq!(texts(&read_all(&mut world, id)), ["again"]);
 }

@@ -99,7 +99,7 @@ impl Client {
     /// Adds a membership in a room that has counted the client as a subscriber already, and that it is not in
     /// yet. It receives the room's messages from an offset on.
     pub(crate) fn join(&self, fanout: &mut Fanout, room: Arc<Room>, from: u64) {
-        let slot = fanout.subscribe(room.id(), &self.out, from);
+        let slot = fanout.subscribe(room.head(), &self.out, from);
         self.memberships.borrow_mut().add(Membership { room, slot });
     }
 
@@ -121,7 +121,8 @@ impl Client {
     /// The queue of the inboxes that its messages go to.
     pub(crate) fn queue(&self, rooms: &Rooms) -> QueueKind {
         let commands = &self.out.shared().sender_commands;
-        let sender = Sender { id: self.id(), is_excluded: false, identity: None, commands };
+        let sender =
+            Sender { id: self.id(), is_excluded: false, identity: None, author: None, commands };
         rooms.queue_of(&sender, self.memberships.borrow().first().map(|first| &*first.room))
     }
 
@@ -153,7 +154,7 @@ impl Client {
     fn sender(&self, context: &Context) -> Sender<'_> {
         let identity = if context.events.is_enabled() { self.identity() } else { None };
         let commands = &self.out.shared().sender_commands;
-        Sender { id: self.id(), is_excluded: !self.echo.get(), identity, commands }
+        Sender { id: self.id(), is_excluded: !self.echo.get(), identity, author: None, commands }
     }
 
     /// Returns how much one read takes from the client, in bytes.

@@ -36,6 +36,7 @@ use crate::{
         shard_handle::ShardHandle,
     },
     message::Message,
+    past::PastWanted,
     position::Position,
 };
 
@@ -197,11 +198,16 @@ impl Rooms {
             })
         };
         let Some(room) = applicant.room else { return admit(None).map(drop) };
-        self.reserve(client.shard(), &room, applicant.history, |room, reservation| {
-            let number = admit(Some(Box::new(reservation)))?;
-            room.note_command(client.shard(), number);
-            Ok(())
-        })
+        self.reserve(
+            client.shard(),
+            &room,
+            &PastWanted::last(applicant.history),
+            |room, reservation| {
+                let number = admit(Some(Box::new(reservation)))?;
+                room.note_command(client.shard(), number);
+                Ok(())
+            },
+        )
     }
 
     /// Whether a queue of an inbox is full, so that clients whose messages go there are not read.
@@ -248,13 +254,14 @@ impl Rooms {
         &self,
         shard: usize,
         name: &str,
-        history: usize,
+        wanted: &PastWanted,
         send: impl FnOnce(&Arc<Room>, Reservation) -> Result<T>,
     ) -> Result<T> {
         let mut directory = self.lock();
         let room = self.look_up(&mut directory, name)?;
-        let then = |from, history| send(&room, Reservation { room: room.id(), from, history });
-        let (sent, idle_key) = room.subscribe(shard, history, &self.context, &self.kept, then)?;
+        let then =
+            |from, past| send(&room, Reservation { room: Arc::clone(room.head()), from, past });
+        let (sent, idle_key) = room.subscribe(shard, wanted, &self.context, &self.kept, then)?;
         if let Some(key) = idle_key
             && directory.idle.remove(key).is_some()
         {
@@ -278,7 +285,8 @@ impl Rooms {
         send: impl FnOnce(u64) -> Result<T>,
     ) -> Result<T> {
         let then = |from, _| send(from);
-        let (sent, _) = self.everyone.subscribe(shard, 0, &self.context, &self.kept, then)?;
+        let (sent, _) =
+            self.everyone.subscribe(shard, &PastWanted::NONE, &self.context, &self.kept, then)?;
         if sent.is_err() {
             self.remove_broadcast_subscriber(shard);
         }

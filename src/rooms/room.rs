@@ -17,13 +17,15 @@ use crate::{
     error::{Error, Result},
     event::{ClientId, Event},
     fanout::{
-        command::{Delivery, RoomId},
+        command::{Delivery, RoomHead, RoomId},
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
     history::History,
     message::Message,
+    past::{Past, PastWanted},
     position::Position,
+    published::{Author, Published},
     sys,
 };
 
@@ -40,8 +42,7 @@ impl<M: AsRef<[Message]> + IntoIterator<Item = Message>> Messages for M {}
 /// One room.
 #[derive(Debug)]
 pub(crate) struct Room {
-    id: RoomId,
-    name: Arc<str>,
+    head: Arc<RoomHead>,
     state: Mutex<State>,
     /// For each shard, the number of the last command that concerns the room. A client's message must not pass
     /// it.
@@ -51,8 +52,6 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Which history; 0 if the room has none, and so no positions.
-    epoch: u64,
     /// The offset of the last message; 0 before the first. Lanes need it without a history too.
     offset: u64,
     /// Whether somebody outside may know a position of the room.
@@ -69,8 +68,17 @@ impl State {
         self.subscribers.iter().any(|count| *count > 0)
     }
 
-    fn position(&self) -> Position {
-        Position::of(self.epoch, self.offset)
+    fn position(&self, room: &RoomHead) -> Position {
+        Position::of(room.epoch, self.offset)
+    }
+
+    /// Returns what a client gets of the past.
+    fn past(&mut self, room: &RoomHead, wanted: &PastWanted) -> Past {
+        let (count, recovery) = wanted.of(self.position(room), self.history.len());
+        let position = Position::of(room.epoch, self.offset - count as u64);
+        // It may come back with it.
+        self.is_known = true;
+        Past { messages: self.history.last(count), position, recovery }
     }
 }
 
@@ -91,6 +99,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) is_excluded: bool,
     /// What the host calls it; left out if the host wants no events.
     pub(crate) identity: Option<Arc<str>>,
+    /// What other clients are told of it.
+    pub(crate) author: Option<Arc<Author>>,
     /// What it has published behind the host's commands.
     pub(crate) commands: &'a SenderCommands,
 }
@@ -107,7 +117,6 @@ impl Room {
     pub(crate) fn new(id: RoomId, name: Arc<str>, shards: usize, position: Position) -> Self {
         let state = State {
             phase: Phase::Open,
-            epoch: position.epoch,
             offset: position.offset,
             is_known: position.offset > 0,
             history: History::default(),
@@ -115,15 +124,20 @@ impl Room {
             idle_key: None,
         };
         let last_commands = (0..shards).map(|_| AtomicU64::new(0)).collect();
-        Self { id, name, state: Mutex::new(state), last_commands }
+        let head = Arc::new(RoomHead { id, name, epoch: position.epoch });
+        Self { head, state: Mutex::new(state), last_commands }
     }
 
     pub(crate) fn id(&self) -> RoomId {
-        self.id
+        self.head.id
+    }
+
+    pub(crate) fn head(&self) -> &Arc<RoomHead> {
+        &self.head
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.head.name
     }
 
     /// Gives messages consecutive offsets and pushes them to the shards. Returns the position of the last.
@@ -150,16 +164,19 @@ impl Room {
         let numbered = || (first..).zip(messages.as_ref());
         let count = messages.as_ref().len() as u64;
         state.offset += count;
-        let last = state.position();
+        let last = state.position(&self.head);
+        let time = sys::coarse_unix_ms();
+        let author = sender.and_then(|sender| sender.author.as_ref());
+        let publish = |message| Published { message, author: author.cloned(), time };
         let exclude = sender.filter(|sender| sender.is_excluded).map(|sender| sender.id);
         for (shard, handle) in shards.iter().enumerate() {
             if state.subscribers[shard] == 0 {
                 continue;
             }
             let deliveries = numbered().map(|(offset, message)| Delivery {
-                room: self.id,
+                room: self.head.id,
                 offset,
-                message: message.clone(),
+                message: publish(message.clone()),
                 exclude,
             });
             // Inboxes close after all rooms, so a push cannot fail.
@@ -184,21 +201,21 @@ impl Room {
             && context.events.is_enabled()
         {
             for (offset, message) in numbered() {
-                let position = Position::of(state.epoch, offset);
-                report_message(context, sender, &self.name, position, message);
+                let position = Position::of(self.head.epoch, offset);
+                report_message(context, sender, &self.head.name, position, message);
             }
         }
-        if state.epoch != 0 {
+        if self.head.epoch != 0 {
             let before = state.history.bytes();
             let now = sys::coarse_now();
-            state.history.append(messages, now, &context.options);
+            state.history.append(messages.into_iter().map(publish), now, &context.options);
             note_kept(kept, before, state.history.bytes());
         }
         Ok(last)
     }
 
     /// Counts a subscriber on a shard. Calls `then` under the room's lock, with the offset of the first message
-    /// that the subscriber receives and up to `count` messages from before it. Returns what `then` returned,
+    /// that the subscriber receives and what it gets of the past. Returns what `then` returned,
     /// and the room's key among the directory's idle rooms, if it was idle.
     ///
     /// # Errors
@@ -206,10 +223,10 @@ impl Room {
     pub(crate) fn subscribe<T>(
         &self,
         shard: usize,
-        count: usize,
+        wanted: &PastWanted,
         context: &Context,
         kept: &AtomicUsize,
-        then: impl FnOnce(u64, Vec<Message>) -> T,
+        then: impl FnOnce(u64, Past) -> T,
     ) -> Result<(T, Option<u64>)> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
@@ -217,9 +234,10 @@ impl Room {
         }
         state.subscribers[shard] += 1;
         let before = state.history.bytes();
-        let history = state.history.last(count, sys::coarse_now(), context.options.history_age);
+        state.history.forget_older_than(context.options.history_age, sys::coarse_now());
         note_kept(kept, before, state.history.bytes());
-        let outcome = then(state.offset + 1, history);
+        let past = state.past(&self.head, wanted);
+        let outcome = then(state.offset + 1, past);
         Ok((outcome, state.idle_key.take()))
     }
 
@@ -255,7 +273,7 @@ impl Room {
     pub(crate) fn position(&self) -> Position {
         let mut state = self.lock();
         state.is_known = true;
-        state.position()
+        state.position(&self.head)
     }
 
     /// Returns after what time the room's last message is too old; `None` if the room has none that is not.
@@ -283,7 +301,7 @@ impl Room {
         state.history = History::default();
         note_kept(kept, before, 0);
         let is_known = state.is_known || state.offset > 0;
-        Some(state.position()).filter(|position| is_known && !position.is_none())
+        Some(state.position(&self.head)).filter(|position| is_known && !position.is_none())
     }
 
     /// Closes the room to messages: the server stops.

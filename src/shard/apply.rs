@@ -5,10 +5,7 @@ use std::rc::Rc;
 use super::Shard;
 use crate::{
     event::ClientId,
-    fanout::{
-        command::{Command, Cost},
-        form::RoomMessage,
-    },
+    fanout::command::{Command, Cost},
 };
 
 impl Shard {
@@ -21,7 +18,7 @@ impl Shard {
         match command {
             Command::Send(id, message) => {
                 if let Some(client) = self.client(id) {
-                    let frame = client.out().form().encode_one(&RoomMessage::direct(&message));
+                    let frame = client.out().form().encode_direct(&message);
                     self.fanout.borrow_mut().send(client.out(), frame);
                 }
             }

@@ -10,6 +10,7 @@ use crate::{
         command::{Cost, Rejection, Reservation, RoomId, WRITE},
         replay::Replay,
     },
+    past::PastWanted,
     rooms::{client::Client, room::Room},
 };
 
@@ -52,9 +53,12 @@ impl Shard {
         })?;
         let Some(room) = room else { return Ok(()) };
         // The client joins after the locks are released: what is published meanwhile waits in the inbox.
-        let reserved = self.rooms.reserve(self.index, room, history, |room, reservation| {
-            Ok((Arc::clone(room), reservation))
-        });
+        let reserved = self.rooms.reserve(
+            self.index,
+            room,
+            &PastWanted::last(history),
+            |room, reservation| Ok((Arc::clone(room), reservation)),
+        );
         let (room, reservation) = reserved?;
         // False if the host has joined it to the room that it asks for.
         self.join(client, room, reservation);
@@ -64,12 +68,12 @@ impl Shard {
     /// Joins a client to a room in which it has a reservation. Returns false, and undoes the reservation, if it
     /// is in the room already or is closing.
     fn join(&self, client: &Rc<Client>, room: Arc<Room>, reservation: Reservation) -> bool {
-        let Reservation { room: id, from, history } = reservation;
-        if client.is_in(id) || !client.out().is_open() {
+        let Reservation { room: head, from, past } = reservation;
+        if client.is_in(head.id) || !client.out().is_open() {
             self.rooms.remove_subscriber(&room, self.index);
             return false;
         }
-        client.out().replay(Replay::new(id, client.out().form(), from, history));
+        client.out().replay(Replay::new(head, client.out().form(), from, past.messages));
         client.join(&mut self.fanout.borrow_mut(), room, from);
         true
     }
@@ -77,7 +81,7 @@ impl Shard {
     /// Applies the host's `join`.
     pub(super) fn apply_join(&self, id: ClientId, reservation: Reservation) {
         // A room with a reservation is not forgotten.
-        let Some(room) = self.rooms.by_id(reservation.room) else { return };
+        let Some(room) = self.rooms.by_id(reservation.room.id) else { return };
         let name = Arc::clone(room.name());
         let Some(client) = self.client(id) else {
             return self.rooms.remove_subscriber(&room, self.index);
@@ -99,7 +103,8 @@ impl Shard {
 
     /// Joins an admitted client to its rooms, and resumes its handshake.
     pub(super) fn admit(&self, id: ClientId, reservation: Option<Reservation>, broadcasts: u64) {
-        let room = reservation.as_ref().and_then(|reservation| self.rooms.by_id(reservation.room));
+        let room =
+            reservation.as_ref().and_then(|reservation| self.rooms.by_id(reservation.room.id));
         let (Some(waiter), Some(client)) = (self.admission_waiters.take(id), self.client(id))
         else {
             // It has left meanwhile.

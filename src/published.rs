@@ -1,0 +1,40 @@
+//! A message as it was published: what a room stores and delivers.
+
+use std::sync::Arc;
+
+use crate::message::Message;
+
+/// A message, who published it, and when. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    pub(crate) message: Message,
+    /// The client that published it; `None` for the host.
+    pub(crate) author: Option<Arc<Author>>,
+    /// When it was published, in milliseconds since 1970, by the system's clock. For display: the clock may be set
+    /// back.
+    pub(crate) time: u64,
+}
+
+/// What other clients are told of the client that published a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Author {
+    /// Names the connection: no other connection has it, also not after a restart or on another server.
+    pub(crate) tag: Box<str>,
+    pub(crate) name: Option<Name>,
+}
+
+/// What a client is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) text: Arc<str>,
+    /// Whether the client itself says so, and not the host.
+    pub(crate) is_claimed: bool,
+}
+
+#[cfg(test)]
+impl Published {
+    /// Makes what the host published, at no time.
+    pub(crate) fn of(message: Message) -> Self {
+        Self { message, author: None, time: 0 }
+    }
+}

@@ -62,6 +62,36 @@ pub(crate) fn append_data(buffer: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
     buffer.extend_from_slice(payload);
 }
 
+/// Appends one whole, unmasked text frame, whose payload the closure appends.
+///
+/// The closure must not touch what is in the buffer already.
+pub(crate) fn append_text_with(buffer: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) {
+    let start = buffer.len();
+    // Most objects need this header: the payload of any other is moved.
+    buffer.extend_from_slice(&[FIN | OPCODE_TEXT, 126, 0, 0]);
+    append(buffer);
+    match buffer.len() - start - 4 {
+        len @ 0..=125 => {
+            buffer[start + 1] = len as u8;
+            buffer.drain(start + 2..start + 4);
+        }
+        len @ 126..=0xFFFF => {
+            buffer[start + 2..start + 4].copy_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            buffer[start + 1] = 127;
+            buffer.splice(start + 2..start + 4, (len as u64).to_be_bytes());
+        }
+    }
+}
+
+/// Returns the payload of a whole, unmasked text frame; `None` for other frames.
+pub(crate) fn text_payload(frame: &[u8]) -> Option<&[u8]> {
+    let header = Header::parse(frame)?;
+    let is_text = header.first == FIN | OPCODE_TEXT && !header.masked;
+    is_text.then(|| &frame[header.len..])
+}
+
 /// Makes a whole, unmasked data frame.
 #[cfg(test)]
 pub(crate) fn data_frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
@@ -211,6 +241,28 @@ mod tests {
             assert_eq!(frame.len(), header + len);
             let parsed = Header::parse(&frame).unwrap();
             assert_eq!((parsed.len, parsed.payload), (header, len as u64));
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_appended_to_is_the_same_at_every_length() {
+        for len in [0, 1, 124, 125, 126, 127, 128, 0xFFFE, 0xFFFF, 0x1_0000, 0x1_0001, 200_000] {
+            let payload: Vec<u8> = (0..len).map(|index| b'a' + (index % 23) as u8).collect();
+            let mut buffer = b"before".to_vec();
+            append_text_with(&mut buffer, |buffer| buffer.extend_from_slice(&payload));
+            let frame = buffer.strip_prefix(b"before").unwrap();
+            assert!(frame == data_frame(Kind::Text, &payload), "{len}");
+            assert!(text_payload(frame) == Some(&payload[..]), "{len}");
+        }
+        for other in [
+            PING,
+            &data_frame(Kind::Binary, b"a"),
+            &[0x81, 0x80, 0, 0, 0, 0],
+            &[0x01, 0],
+            b"",
+            &[0x81],
+        ] {
+            assert_eq!(text_payload(other), None, "{other:?}");
         }
     }
 

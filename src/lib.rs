@@ -106,6 +106,9 @@ mod position;
 mod published;
 mod stats;
 
+#[allow(dead_code, reason = "the protocol and the fan-out are to use it")]
+mod json;
+
 mod options;
 
 mod event;

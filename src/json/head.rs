@@ -1,0 +1,48 @@
+//! Reads the head of a message back from one of the server's own frames.
+
+use crate::{frame, position::Position};
+
+/// Which message a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageHead<'a> {
+    /// A message of a room.
+    Room {
+        /// The room, as raw JSON: with its quotes and escapes.
+        token: &'a str,
+        /// None if the room has no history, or the message was published without.
+        position: Position,
+    },
+    /// A broadcast or a direct message.
+    Other,
+}
+
+/// Returns which message one of the server's own whole frames is; `None` if it is another object.
+pub(crate) fn parse_message(frame: &[u8]) -> Option<MessageHead<'_>> {
+    let object = frame::text_payload(frame)?.strip_prefix(br#"{"type":""#)?;
+    if object.starts_with(br#"broadcast","#) || object.starts_with(br#"direct","#) {
+        return Some(MessageHead::Other);
+    }
+    let room = object.strip_prefix(br#"message","room":"#)?;
+    let (token, rest) = room.split_at(string_len(room)?);
+    let position = match rest.strip_prefix(br#","position":""#) {
+        Some(position) => {
+            let end = position.iter().position(|byte| *byte == b'"')?;
+            str::from_utf8(&position[..end]).ok()?.parse().ok()?
+        }
+        None => Position::NONE,
+    };
+    Some(MessageHead::Room { token: str::from_utf8(token).ok()?, position })
+}
+
+/// Returns the length of the string that JSON begins with, with its quotes.
+fn string_len(json: &[u8]) -> Option<usize> {
+    let mut at = json.starts_with(b"\"").then_some(1)?;
+    loop {
+        match json.get(at)? {
+            b'"' => return Some(at + 1),
+            // An escape has no quote behind its first two bytes.
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The JSON form of a WebSocket: the objects that the server sends and those that a client sends.
+//!
+//! Pure functions of bytes. One object is one text frame, without spaces, its fields in one order: the outbox reads
+//! the head of a message back from the frame (`head.rs`).
+
+mod fields;
+mod head;
+mod object;
+mod refusal;
+mod request;
+mod text;
+mod writer;
+
+#[cfg(test)]
+mod object_tests;
+#[cfg(test)]
+mod random_tests;
+#[cfg(test)]
+mod request_tests;
+
+#[allow(unused_imports, reason = "the protocol and the fan-out are to use them")]
+pub(crate) use {
+    head::{MessageHead, parse_message},
+    object::{
+        MessageObject, Reason, append_broadcast, append_closing, append_direct, append_dropped,
+        append_entered, append_history, append_live, append_message, append_ping, append_refused,
+        append_removed, append_sent, append_welcome, max_len,
+    },
+    refusal::Refusal,
+    request::{Rejected, Request, parse},
+};

@@ -1,0 +1,236 @@
+//! What the server sends: each function appends one object, as a whole text frame that is not masked.
+//!
+//! The order of the fields is fixed; `head.rs` relies on it.
+
+use super::{
+    refusal::Refusal,
+    text,
+    writer::{Writer, append_frame, append_object},
+};
+use crate::{frame::Kind, position::Position};
+
+/// How many bytes the frame of a message has beside its payload, at most.
+const MAX_REST: usize = 1_024;
+
+/// What the object of a message says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageObject<'a> {
+    /// The room: at most 128 bytes, no control characters.
+    pub(crate) room: &'a str,
+    /// Left out if it is none.
+    pub(crate) position: Position,
+    /// The sender as the wire knows it, at most 64 bytes without control characters; `None` for the host's messages.
+    pub(crate) client: Option<&'a str>,
+    /// The sender's name: at most 128 bytes. A control character in it is written as U+FFFD.
+    pub(crate) name: Option<&'a str>,
+    /// Whether only the sender says that this is its name.
+    pub(crate) is_claimed: bool,
+    /// Milliseconds since 1970, UTC.
+    pub(crate) time: u64,
+    pub(crate) kind: Kind,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Why a client does not get all that it has missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The room's history is another one.
+    Epoch,
+    /// What comes next is not kept any more.
+    Trimmed,
+    /// The room has not come that far.
+    Ahead,
+    /// The room has no history.
+    NoHistory,
+    /// It is no position.
+    Invalid,
+}
+
+impl Reason {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Epoch => "epoch",
+            Self::Trimmed => "trimmed",
+            Self::Ahead => "ahead",
+            Self::NoHistory => "no_history",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Returns how long the frame of a message, a broadcast or a direct message is at most, in bytes: 4/3 of the payload
+/// and 1 KiB.
+pub(crate) fn max_len(payload: usize) -> usize {
+    text::base64_len(payload) + MAX_REST
+}
+
+/// Appends a message of a room.
+pub(crate) fn append_message(buffer: &mut Vec<u8>, message: &MessageObject<'_>) {
+    append_frame(buffer, "message", |object| write_message(object, message));
+}
+
+fn write_message(object: &mut Writer<'_>, message: &MessageObject<'_>) {
+    object.string("room", message.room);
+    object.position("position", message.position);
+    if let Some(client) = message.client {
+        object.string("client", client);
+    }
+    if let Some(name) = message.name {
+        write_name(object, name);
+        if message.is_claimed {
+            object.bool("claimed", true);
+        }
+    }
+    object.number("time", message.time);
+    object.payload(message.kind, message.payload);
+}
+
+fn write_name(object: &mut Writer<'_>, name: &str) {
+    // An escape of six bytes for each would break the bound of `max_len`.
+    let is_control = |char: char| char < ' ';
+    if name.contains(is_control) {
+        object.string("name", &name.replace(is_control, "\u{FFFD}"));
+    } else {
+        object.string("name", name);
+    }
+}
+
+/// Appends a message to all clients.
+pub(crate) fn append_broadcast(buffer: &mut Vec<u8>, time: u64, kind: Kind, payload: &[u8]) {
+    append_roomless(buffer, "broadcast", time, kind, payload);
+}
+
+/// Appends a message to this client.
+pub(crate) fn append_direct(buffer: &mut Vec<u8>, time: u64, kind: Kind, payload: &[u8]) {
+    append_roomless(buffer, "direct", time, kind, payload);
+}
+
+fn append_roomless(buffer: &mut Vec<u8>, object: &str, time: u64, kind: Kind, payload: &[u8]) {
+    append_frame(buffer, object, |object| {
+        object.number("time", time);
+        object.payload(kind, payload);
+    });
+}
+
+/// Appends the answer to a request for history; `id` is the client's, as raw JSON.
+pub(crate) fn append_history<'a>(
+    buffer: &mut Vec<u8>,
+    id: &str,
+    room: &str,
+    messages: impl IntoIterator<Item = MessageObject<'a>>,
+    has_more: bool,
+) {
+    append_frame(buffer, "history", |object| {
+        object.raw("id", id);
+        object.string("room", room);
+        object.array("messages", |buffer| {
+            for (index, message) in messages.into_iter().enumerate() {
+                if index > 0 {
+                    buffer.push(b',');
+                }
+                append_object(buffer, "message", |object| write_message(object, &message));
+            }
+        });
+        object.bool("more", has_more);
+    });
+}
+
+/// Appends the first object of a connection.
+pub(crate) fn append_welcome(buffer: &mut Vec<u8>, client: &str, ping_ms: u64) {
+    append_frame(buffer, "welcome", |object| {
+        object.number("version", 1);
+        object.string("client", client);
+        object.seconds("ping", ping_ms);
+    });
+}
+
+/// Appends that the client is in a room; `recovered` is there if the client has said where it was.
+pub(crate) fn append_entered(
+    buffer: &mut Vec<u8>,
+    room: &str,
+    position: Position,
+    recovered: Option<Result<(), Reason>>,
+) {
+    append_frame(buffer, "entered", |object| {
+        object.string("room", room);
+        object.position("position", position);
+        if let Some(recovered) = recovered {
+            object.bool("recovered", recovered.is_ok());
+            if let Err(reason) = recovered {
+                object.string("reason", reason.code());
+            }
+        }
+    });
+}
+
+/// Appends that the replay of a room is over.
+pub(crate) fn append_live(buffer: &mut Vec<u8>, room: &str) {
+    append_frame(buffer, "live", |object| object.string("room", room));
+}
+
+/// Appends that the host has taken the client out of a room.
+pub(crate) fn append_removed(buffer: &mut Vec<u8>, room: &str) {
+    append_frame(buffer, "removed", |object| object.string("room", room));
+}
+
+/// Appends a heartbeat.
+pub(crate) fn append_ping(buffer: &mut Vec<u8>) {
+    append_frame(buffer, "ping", |_| {});
+}
+
+/// Appends that a close frame follows, and after how many milliseconds the client may come back.
+pub(crate) fn append_closing(buffer: &mut Vec<u8>, code: u16, reason: &str, retry_ms: u64) {
+    append_frame(buffer, "closing", |object| {
+        object.number("code", code.into());
+        object.string("reason", reason);
+        object.number("retry", retry_ms);
+    });
+}
+
+/// Appends that a message is on its way to everyone; `id` is the client's, as raw JSON.
+pub(crate) fn append_sent(
+    buffer: &mut Vec<u8>,
+    id: &str,
+    room: Option<&str>,
+    position: Position,
+    is_changed: bool,
+) {
+    append_frame(buffer, "sent", |object| {
+        object.raw("id", id);
+        if let Some(room) = room {
+            object.string("room", room);
+        }
+        object.position("position", position);
+        if is_changed {
+            object.bool("changed", true);
+        }
+    });
+}
+
+/// Appends that what a client sent is refused; `id` is the client's, as raw JSON.
+pub(crate) fn append_refused(buffer: &mut Vec<u8>, id: Option<&str>, code: Refusal, reason: &str) {
+    append_frame(buffer, "refused", |object| {
+        if let Some(id) = id {
+            object.raw("id", id);
+        }
+        object.string("code", code.code());
+        object.string("reason", reason);
+        object.bool("retry", code.may_retry());
+    });
+}
+
+/// Appends that messages of a room were dropped: `count`, between the two positions; `room` is raw JSON.
+pub(crate) fn append_dropped(
+    buffer: &mut Vec<u8>,
+    room: &str,
+    after: Position,
+    before: Position,
+    count: u64,
+) {
+    append_frame(buffer, "dropped", |object| {
+        object.raw("room", room);
+        object.position("after", after);
+        object.position("before", before);
+        object.number("count", count);
+    });
+}

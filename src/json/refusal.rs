@@ -1,0 +1,61 @@
+//! Why what a client sent is refused: the codes of the object `refused`.
+
+/// Why what a client sent is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Refusal {
+    /// It is JSON, and no object that the server understands.
+    Malformed,
+    /// The server knows no such `type`.
+    UnknownType,
+    /// The payload is longer than `max_message_size`.
+    TooLarge,
+    /// The text is no Unicode: it has half of a surrogate pair, or its base64 is not UTF-8.
+    BadText,
+    /// The client is not in that room.
+    NotInRoom,
+    /// The client may not do that.
+    Forbidden,
+    /// The host has refused the message.
+    Refused,
+    /// The host did not decide in time.
+    Overdue,
+    /// The client sends too much.
+    RateLimited,
+    /// The key was used for another payload.
+    KeyReused,
+    /// The server has too much to do.
+    Busy,
+    /// What keeps the messages cannot be reached.
+    Unavailable,
+    /// The server is stopping.
+    Stopping,
+}
+
+impl Refusal {
+    /// Returns the code on the wire.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownType => "unknown_type",
+            Self::TooLarge => "too_large",
+            Self::BadText => "bad_text",
+            Self::NotInRoom => "not_in_room",
+            Self::Forbidden => "forbidden",
+            Self::Refused => "refused",
+            Self::Overdue => "overdue",
+            Self::RateLimited => "rate_limited",
+            Self::KeyReused => "key_reused",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// Whether the same may be accepted later.
+    pub(crate) fn may_retry(self) -> bool {
+        matches!(
+            self,
+            Self::Overdue | Self::RateLimited | Self::Busy | Self::Unavailable | Self::Stopping
+        )
+    }
+}

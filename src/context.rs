@@ -7,13 +7,17 @@ use crate::{
     log::{Once, Throttle},
     options::Options,
     origin::Pattern,
+    position::Base36,
     stats::{Counter, Counters},
+    unique::UniqueNumbers,
 };
 
 /// The shared state of one server. Nothing in libchat is global: two servers share nothing.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) options: Options,
+    /// Tells this server's clients from those of others, and of this one before a restart.
+    pub(crate) instance: u64,
     /// The origins whose pages may connect.
     pub(crate) origins: Vec<Pattern>,
     pub(crate) counters: Counters,
@@ -41,11 +45,17 @@ impl Context {
         let events = EventQueue::new(options.event_queue);
         Arc::new(Self {
             options,
+            instance: UniqueNumbers::default().next(),
             origins,
             counters: Counters::default(),
             events,
             throttles: Throttles::default(),
         })
+    }
+
+    /// Returns what other clients know a client by.
+    pub(crate) fn tag(&self, client: ClientId) -> String {
+        format!("{}.{}", Base36(self.instance), Base36(client.as_u64()))
     }
 
     /// Logs that a client is closed because there is no memory for what it sends or asks for.

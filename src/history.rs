@@ -64,6 +64,11 @@ impl History {
         self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
     }
 
+    /// Returns the messages, newest first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Published> {
+        self.entries.iter().rev().map(|entry| &entry.message)
+    }
+
     /// Drops the oldest message, if there is one.
     pub(crate) fn forget_oldest(&mut self) {
         if let Some(entry) = self.entries.pop_front() {

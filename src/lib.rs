@@ -105,6 +105,7 @@ mod origin;
 mod position;
 mod published;
 mod stats;
+mod unique;
 
 #[allow(dead_code, reason = "the protocol and the fan-out are to use it")]
 mod json;
@@ -164,6 +165,7 @@ pub use frame::Kind;
 pub use handle::Handle;
 pub use message::Message;
 pub use options::{Overdue, SlowConsumer};
+pub use past::Past;
 pub use position::{ParsePositionError, Position};
 pub use server::Server;
 pub use stats::Stats;

@@ -1,10 +1,38 @@
 //! What of a room's past a client gets when it enters the room: a pure function of what it asks for and of what the
 //! room keeps.
 
-use crate::{position::Position, published::Published};
+use std::collections::HashMap;
+
+use crate::{json::Reason, position::Position, published::Published};
 
 /// The longest text of a position that a client may come back with, in bytes.
 const MAX_SINCE: usize = 64;
+
+/// How much of a room's past a client may have when it enters the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Past {
+    /// Nothing.
+    #[default]
+    None,
+    /// The last messages, up to a number.
+    Last(usize),
+    /// Everything that the room keeps.
+    All,
+}
+
+impl Past {
+    /// Returns the number of messages at most.
+    pub(crate) fn most(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Last(count) => count,
+            Self::All => usize::MAX,
+        }
+    }
+}
+
+/// Where a client has everything up to, by the room's name.
+pub(crate) type SinceIn = HashMap<Box<str>, Since>;
 
 /// What a client wants of a room's past, and how much of it the client may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +43,8 @@ pub(crate) struct PastWanted {
     pub(crate) last: Option<usize>,
     /// How many of the last messages it may have.
     pub(crate) most: usize,
+    /// Whether it is told where it stands, so that it may come back.
+    pub(crate) is_told: bool,
 }
 
 /// The position that a client comes back with.
@@ -32,47 +62,32 @@ impl Since {
     }
 }
 
-/// Why a client does not get exactly what it lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotRecovered {
-    /// The room is another one: its history began anew.
-    Epoch,
-    /// Some of what it lacks is not kept any more, or is not for it.
-    Trimmed,
-    /// It claims to have messages that the room has not stored.
-    Ahead,
-    /// Rooms keep no messages.
-    NoHistory,
-    /// It is not a position.
-    Invalid,
-}
-
 /// What a client gets of a room's past.
 #[derive(Debug)]
-pub(crate) struct Past {
+pub(crate) struct PastGiven {
     pub(crate) messages: Vec<Published>,
     /// Where it stands before these messages.
     pub(crate) position: Position,
+    /// It may read the messages after this offset.
+    pub(crate) floor: u64,
     /// Whether it recovers what it lacks, if it came back with a position.
-    pub(crate) recovery: Option<Result<(), NotRecovered>>,
+    pub(crate) recovery: Option<Result<(), Reason>>,
 }
 
 impl PastWanted {
-    /// Nothing of the past.
-    pub(crate) const NONE: Self = Self { since: None, last: None, most: 0 };
-
-    /// The last `count` messages.
-    pub(crate) fn last(count: usize) -> Self {
-        Self { since: None, last: Some(count), most: usize::MAX }
+    /// What a client gets that the host puts into a room: as much as the host says, or what the client lacks if that
+    /// is less.
+    pub(crate) fn of_host(past: Past, since: Option<Since>) -> Self {
+        let most = past.most();
+        Self { since, last: Some(most), most, is_told: true }
     }
+
+    /// Nothing of the past.
+    pub(crate) const NONE: Self = Self { since: None, last: None, most: 0, is_told: false };
 
     /// Returns how many of a room's last messages the client gets, and whether it recovers. The room stands at `top`
     /// and keeps the last `kept` messages.
-    pub(crate) fn of(
-        &self,
-        top: Position,
-        kept: usize,
-    ) -> (usize, Option<Result<(), NotRecovered>>) {
+    pub(crate) fn of(&self, top: Position, kept: usize) -> (usize, Option<Result<(), Reason>>) {
         let most = kept.min(self.most);
         let Some(since) = self.since else { return (most.min(self.last.unwrap_or(0)), None) };
         let recovered = self.recover(since, top, most);
@@ -81,23 +96,27 @@ impl PastWanted {
     }
 
     /// Returns how many messages a client lacks that comes back with a position.
-    fn recover(&self, since: Since, top: Position, most: usize) -> Result<usize, NotRecovered> {
-        let Since::Position(since) = since else { return Err(NotRecovered::Invalid) };
+    fn recover(&self, since: Since, top: Position, most: usize) -> Result<usize, Reason> {
+        let Since::Position(since) = since else { return Err(Reason::Invalid) };
         if top.is_none() {
-            return Err(NotRecovered::NoHistory);
+            return Err(Reason::NoHistory);
         }
         if since.epoch != top.epoch {
-            return Err(NotRecovered::Epoch);
+            return Err(Reason::Epoch);
         }
-        let lacking = top.offset.checked_sub(since.offset).ok_or(NotRecovered::Ahead)?;
-        usize::try_from(lacking).ok().filter(|it| *it <= most).ok_or(NotRecovered::Trimmed)
+        let lacking = top.offset.checked_sub(since.offset).ok_or(Reason::Ahead)?;
+        usize::try_from(lacking).ok().filter(|it| *it <= most).ok_or(Reason::Trimmed)
     }
 }
 
 #[cfg(test)]
-impl Past {
+impl PastGiven {
     pub(crate) fn none() -> Self {
-        Self { messages: Vec::new(), position: Position::NONE, recovery: None }
+        Self::of(Vec::new())
+    }
+
+    pub(crate) fn of(messages: Vec<Published>) -> Self {
+        Self { messages, position: Position::NONE, floor: 0, recovery: None }
     }
 }
 
@@ -107,53 +126,57 @@ mod tests {
 
     const TOP: Position = Position { epoch: 7, offset: 20 };
 
+    fn wanted(since: Option<Since>, last: Option<usize>, most: usize) -> PastWanted {
+        PastWanted { since, last, most, is_told: true }
+    }
+
     fn at(epoch: u64, offset: u64) -> Option<Since> {
         Some(Since::Position(Position { epoch, offset }))
     }
 
     #[test]
     fn a_client_gets_exactly_what_it_lacks_or_is_told_why_not() {
-        let of = |since| PastWanted { since, last: None, most: usize::MAX }.of(TOP, 10);
+        let of = |since| wanted(since, None, usize::MAX).of(TOP, 10);
         assert_eq!(of(at(7, 20)), (0, Some(Ok(()))));
         assert_eq!(of(at(7, 19)), (1, Some(Ok(()))));
         assert_eq!(of(at(7, 10)), (10, Some(Ok(()))));
         for (since, why) in [
-            (at(7, 9), NotRecovered::Trimmed),
-            (at(7, 0), NotRecovered::Trimmed),
-            (at(7, 21), NotRecovered::Ahead),
-            (at(7, u64::MAX), NotRecovered::Ahead),
-            (at(8, 20), NotRecovered::Epoch),
-            (at(0, 0), NotRecovered::Epoch),
-            (Some(Since::Unreadable), NotRecovered::Invalid),
+            (at(7, 9), Reason::Trimmed),
+            (at(7, 0), Reason::Trimmed),
+            (at(7, 21), Reason::Ahead),
+            (at(7, u64::MAX), Reason::Ahead),
+            (at(8, 20), Reason::Epoch),
+            (at(0, 0), Reason::Epoch),
+            (Some(Since::Unreadable), Reason::Invalid),
         ] {
             assert_eq!(of(since), (10, Some(Err(why))), "{since:?}");
         }
-        let without = |since| PastWanted { since, last: None, most: 5 }.of(Position::NONE, 0);
-        assert_eq!(without(at(7, 9)), (0, Some(Err(NotRecovered::NoHistory))));
-        assert_eq!(without(at(0, 0)), (0, Some(Err(NotRecovered::NoHistory))));
+        let without = |since| wanted(since, None, 5).of(Position::NONE, 0);
+        assert_eq!(without(at(7, 9)), (0, Some(Err(Reason::NoHistory))));
+        assert_eq!(without(at(0, 0)), (0, Some(Err(Reason::NoHistory))));
     }
 
     #[test]
     fn the_number_of_last_messages_counts_only_where_nothing_is_recovered() {
-        let of = |since, last, most| PastWanted { since, last, most }.of(TOP, 10);
+        let of = |since, last, most| wanted(since, last, most).of(TOP, 10);
         assert_eq!(of(None, None, usize::MAX), (0, None));
         assert_eq!(of(None, Some(3), usize::MAX), (3, None));
         assert_eq!(of(None, Some(11), usize::MAX), (10, None));
         assert_eq!(of(at(7, 12), Some(3), usize::MAX), (8, Some(Ok(()))));
-        assert_eq!(of(at(8, 12), Some(3), usize::MAX), (3, Some(Err(NotRecovered::Epoch))));
-        assert_eq!(of(at(8, 12), Some(0), usize::MAX), (0, Some(Err(NotRecovered::Epoch))));
+        assert_eq!(of(at(8, 12), Some(3), usize::MAX), (3, Some(Err(Reason::Epoch))));
+        assert_eq!(of(at(8, 12), Some(0), usize::MAX), (0, Some(Err(Reason::Epoch))));
     }
 
     #[test]
     fn nobody_gets_more_than_it_may_have() {
-        let of = |since, last, most| PastWanted { since, last, most }.of(TOP, 10);
+        let of = |since, last, most| wanted(since, last, most).of(TOP, 10);
         assert_eq!(of(None, Some(9), 4), (4, None));
         assert_eq!(of(at(7, 16), None, 4), (4, Some(Ok(()))));
-        assert_eq!(of(at(7, 15), None, 4), (4, Some(Err(NotRecovered::Trimmed))));
-        assert_eq!(of(at(7, 15), Some(2), 4), (2, Some(Err(NotRecovered::Trimmed))));
+        assert_eq!(of(at(7, 15), None, 4), (4, Some(Err(Reason::Trimmed))));
+        assert_eq!(of(at(7, 15), Some(2), 4), (2, Some(Err(Reason::Trimmed))));
         // Whoever lacks nothing recovers also where nothing of the past may be had.
         assert_eq!(of(at(7, 20), None, 0), (0, Some(Ok(()))));
-        assert_eq!(of(at(7, 19), None, 0), (0, Some(Err(NotRecovered::Trimmed))));
+        assert_eq!(of(at(7, 19), None, 0), (0, Some(Err(Reason::Trimmed))));
         assert_eq!(of(None, Some(9), 0), (0, None));
     }
 

@@ -56,15 +56,24 @@ impl Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", Base36(self.epoch), self.offset)
+    }
+}
+
+/// A number that is written in lower-case base 36.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Base36(pub(crate) u64);
+
+impl fmt::Display for Base36 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; MAX_EPOCH];
-        let (mut rest, mut start) = (self.epoch, MAX_EPOCH);
+        let (mut rest, mut start) = (self.0, MAX_EPOCH);
         while rest > 0 || start == MAX_EPOCH {
             start -= 1;
             digits[start] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize];
             rest /= 36;
         }
-        let epoch = std::str::from_utf8(&digits[start..]).map_err(|_| fmt::Error)?;
-        f.pad(epoch).and_then(|()| write!(f, "-{}", self.offset))
+        f.write_str(std::str::from_utf8(&digits[start..]).map_err(|_| fmt::Error)?)
     }
 }
 

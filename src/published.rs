@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::message::Message;
 
+/// The longest name of a client, in bytes.
+const MAX_NAME: usize = 128;
+
 /// A message, who published it, and when. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
@@ -29,6 +32,19 @@ pub(crate) struct Name {
     pub(crate) text: Arc<str>,
     /// Whether the client itself says so, and not the host.
     pub(crate) is_claimed: bool,
+}
+
+/// Checks a client's name: 1 to 128 bytes, no control characters.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+    match name.len() {
+        0 => Err("it is empty"),
+        1..=MAX_NAME if name.chars().any(char::is_control) => Err("it has control characters"),
+        1..=MAX_NAME => Ok(()),
+        _ => Err("it is longer than 128 bytes"),
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,8 @@
 use std::rc::Rc;
 
 use crate::{
-    error::Result,
-    fanout::{form::Form, outbound::Outbound},
-    protocol::PlainOptions,
-    rooms::client::Client,
-    shard::Shard,
-    transport::Transport,
+    error::Result, fanout::outbound::Outbound, past::SinceIn, protocol::Asked,
+    rooms::client::Client, shard::Shard, transport::Transport,
 };
 
 /// A client that is in its rooms from before its handshake is answered: what is published meanwhile waits in
@@ -18,23 +14,31 @@ use crate::{
 pub(crate) struct ClientGuard {
     pub(crate) shard: Rc<Shard>,
     pub(crate) client: Rc<Client>,
+    /// Where it was in rooms that it has not entered yet; taken when the host can reach it.
+    pub(crate) since_in: Option<Box<SinceIn>>,
 }
 
 impl ClientGuard {
     /// Makes a client that is in no room.
-    pub(crate) fn new(shard: &Rc<Shard>, transport: &Transport, options: &PlainOptions) -> Self {
-        let shared = Rc::clone(&shard.shared);
-        let echo = options.echo.unwrap_or(shard.context.options.echo);
-        let out = Outbound::new(shard.next_client_id(), shared, transport.clone(), Form::Plain);
-        Self { shard: Rc::clone(shard), client: Client::new(out, echo) }
+    pub(crate) fn new(shard: &Rc<Shard>, transport: &Transport, asked: &Asked) -> Self {
+        let (id, form) = (shard.next_client_id(), asked.form);
+        let echo = asked.echo.unwrap_or(shard.context.options.echo);
+        let out = Outbound::new(id, Rc::clone(&shard.shared), transport.clone(), form);
+        out.say(form.welcome(id, &shard.context));
+        let client = Client::new(out, echo);
+        if asked.name.is_some() {
+            client.set_name(asked.name.clone());
+        }
+        let since_in = asked.since_in(true);
+        Self { shard: Rc::clone(shard), client, since_in }
     }
 
     /// Puts the client into the room that it asks for.
     ///
     /// # Errors
     /// `Stopped`.
-    pub(crate) fn join(&self, options: &PlainOptions) -> Result<()> {
-        self.shard.subscribe(&self.client, Some(&options.room), options.history)
+    pub(crate) fn join(&self, asked: &Asked) -> Result<()> {
+        self.shard.subscribe(&self.client, Some(&asked.room), &asked.past())
     }
 
     /// Takes the client out of its rooms.

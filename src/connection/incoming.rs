@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::frame::Kind;
+use crate::{frame::Kind, protocol::Fault};
 
 /// What a client sent that needs an action. Pongs need none.
 #[derive(Debug)]
@@ -26,8 +26,22 @@ pub(crate) enum Violation {
     Utf8,
     /// Close code 1009.
     TooLarge,
+    /// The connection takes text alone. Close code 1003.
+    Binary,
+    /// The text is no JSON object. Close code 1007.
+    NotJson,
     /// No rule: the server has no memory for the message. Close code 1013.
     NoMemory,
+}
+
+impl From<Fault> for Violation {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::NoMemory => Self::NoMemory,
+            Fault::NotJson => Self::NotJson,
+            Fault::Binary => Self::Binary,
+        }
+    }
 }
 
 impl Violation {
@@ -35,7 +49,8 @@ impl Violation {
     pub(crate) fn code(self) -> u16 {
         match self {
             Self::Protocol(_) => 1002,
-            Self::Utf8 => 1007,
+            Self::Binary => 1003,
+            Self::Utf8 | Self::NotJson => 1007,
             Self::TooLarge => 1009,
             Self::NoMemory => 1013,
         }
@@ -47,6 +62,8 @@ impl Violation {
             Self::Protocol(why) => why,
             Self::Utf8 => "the text is not UTF-8",
             Self::TooLarge => "the message is too long",
+            Self::Binary => "send JSON as text; binary data goes in the field base64",
+            Self::NotJson => "the text is not a JSON object",
             Self::NoMemory => "the server has no memory for the message",
         }
     }

@@ -37,7 +37,7 @@ use crate::{
         command::{CloseFrame, Disconnect},
         load::LoadGuard,
     },
-    protocol::{Plain, Protocol},
+    protocol::Protocol,
     reactor::Handler,
     shard::Ticket,
 };
@@ -64,7 +64,7 @@ pub(crate) fn start(upgraded: Upgraded) {
 /// One client's connection. Dropping it releases the memberships, the permit and the socket.
 struct Connection {
     guard: ClientGuard,
-    protocol: Plain,
+    protocol: Protocol,
     reader: RefCell<Reader>,
     /// Input that was read and waits until the host's commands about the client are applied.
     held: Cell<Option<Box<[u8]>>>,
@@ -84,14 +84,17 @@ impl Connection {
     /// Opens the connection of a client that is in its rooms, tells the host, and acts on what came behind
     /// the handshake.
     fn open(upgraded: Upgraded) -> Rc<Self> {
-        let Upgraded { guard, mut leftover, request, permit, load } = upgraded;
+        let Upgraded { mut guard, mut leftover, request, permit, load } = upgraded;
+        let since_in = guard.since_in.take();
         let (shard, client) = (Rc::clone(&guard.shard), Rc::clone(&guard.client));
         let context = Arc::clone(&shard.context);
         let room = client.room().map(|(_, name)| name).unwrap_or_default();
+        let protocol = Protocol::of(client.out().form());
+        let limit = protocol.max_message_len(context.options.max_message_size);
         let connection = Rc::new(Self {
             guard,
-            protocol: Plain,
-            reader: RefCell::new(Reader::new(context.options.max_message_size)),
+            protocol,
+            reader: RefCell::new(Reader::new(limit)),
             held: Cell::default(),
             has_held: Cell::default(),
             is_ending: Cell::default(),
@@ -101,7 +104,7 @@ impl Connection {
             _load: load,
         });
         // From here on the connection removes the client again, whatever panics.
-        shard.add_client(&client);
+        shard.add_client(&client, since_in);
         shard.start_pings(client.id());
         client.out().open();
         if shard.is_stopping() {
@@ -130,7 +133,7 @@ impl Connection {
     /// other than the socket, that reschedules it.
     fn read(&self) {
         let ticket = self.ticket.take();
-        let ClientGuard { shard, client } = &self.guard;
+        let ClientGuard { shard, client, .. } = &self.guard;
         let transport = client.out().transport();
         let has_held = self.has_held.get();
         if !(has_held || transport.is_readable()) || !shard.may_read(client, has_held) {
@@ -194,7 +197,7 @@ impl Connection {
     /// Acts on bytes of a client that is open, or holds them until the host's commands about it are carried
     /// out.
     fn feed(&self, bytes: &mut [u8]) {
-        let ClientGuard { shard, client } = &self.guard;
+        let ClientGuard { shard, client, .. } = &self.guard;
         if shard.handle.holds_input_of(client.id()) && !bytes.is_empty() {
             self.held.set(Some(bytes.into()));
             self.has_held.set(true);
@@ -204,15 +207,16 @@ impl Connection {
         let counters = &shard.context.counters;
         let out = client.out();
         let mut frames = 0;
-        let mut has_memory = true;
+        let mut fault = None;
         let outcome = self.reader.borrow_mut().feed(bytes, &mut |incoming| {
             frames += 1;
             match incoming {
                 Incoming::Message(kind, payload) => {
                     // A client that is closed meanwhile has left: what it sends is not accepted.
-                    if out.is_open() && has_memory {
+                    if out.is_open() && fault.is_none() {
                         counters.messages_received.add(1);
-                        has_memory = self.protocol.message(shard, client, kind, payload);
+                        let done = self.protocol.message(shard, client, kind, payload);
+                        fault = done.err();
                     }
                 }
                 Incoming::Ping(answer) => out.pong(&answer),
@@ -224,7 +228,7 @@ impl Connection {
             }
         });
         client.note_read(bytes.len(), frames);
-        let outcome = outcome.and(if has_memory { Ok(()) } else { Err(Violation::NoMemory) });
+        let outcome = outcome.and(fault.map_or(Ok(()), |fault| Err(Violation::from(fault))));
         if let Err(violation) = outcome {
             if violation == Violation::NoMemory {
                 shard.context.warn_no_memory(client.id());
@@ -257,7 +261,7 @@ impl Connection {
     /// Ends the connection while the host decides on the client's messages. The client stays in its rooms
     /// until all are decided, so that they can be published there, and no longer.
     async fn end_reviewed(&self) {
-        let ClientGuard { shard, client } = &self.guard;
+        let ClientGuard { shard, client, .. } = &self.guard;
         let decided = async {
             let decided = shard.reviews.all_decided(client.id());
             select(pin!(decided), pin!(shard.stopped())).await;
@@ -278,7 +282,7 @@ impl Connection {
 
     /// Takes the client out of its rooms, and tells the host.
     fn leave(&self) {
-        let ClientGuard { shard, client } = &self.guard;
+        let ClientGuard { shard, client, .. } = &self.guard;
         // The event comes last: once the host is told, no call reaches the client.
         self.guard.leave();
         shard.reviews.forget(shard, client.id());
@@ -311,14 +315,14 @@ impl Handler for Connection {
     }
 
     fn on_writable(self: Rc<Self>) {
-        let ClientGuard { shard, client } = &self.guard;
+        let ClientGuard { shard, client, .. } = &self.guard;
         shard.note_writable(client.id());
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let ClientGuard { shard, client } = &self.guard;
+        let ClientGuard { shard, client, .. } = &self.guard;
         if std::thread::panicking() {
             tracing::error!(client = %client.id(), "a connection panicked");
         }

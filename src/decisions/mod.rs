@@ -7,7 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use crate::event::{ClientId, DecisionId};
+use crate::{
+    event::{ClientId, DecisionId},
+    past::PastWanted,
+};
 
 /// The undecided clients and messages of one shard.
 #[derive(Debug, Default)]
@@ -21,8 +24,8 @@ pub(crate) struct Undecided {
 pub(crate) struct Applicant {
     /// The room that it asks for, unless the host has taken it out of that.
     pub(crate) room: Option<String>,
-    /// How many of the room's last messages it asks for.
-    pub(crate) history: usize,
+    /// What it wants of the room's past.
+    pub(crate) past: PastWanted,
 }
 
 /// The clients that wait for admission.

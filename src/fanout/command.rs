@@ -14,8 +14,8 @@ use crate::{
     event::{ClientId, DecisionId},
     frame,
     message::Message,
-    past::Past,
-    published::Published,
+    past::PastGiven,
+    published::{Name, Published},
 };
 
 /// The number of a room; the same on all shards, never used twice by a server.
@@ -36,6 +36,13 @@ pub(crate) struct RoomHead {
     pub(crate) epoch: u64,
 }
 
+impl RoomHead {
+    /// Whether it is the broadcast room.
+    pub(crate) fn is_everyone(&self) -> bool {
+        self.id == RoomId::EVERYONE
+    }
+}
+
 #[cfg(test)]
 impl RoomHead {
     /// Makes the head of a room without positions.
@@ -53,6 +60,15 @@ pub(crate) struct Delivery {
     pub(crate) message: Published,
     /// The sender, if it does not receive its own message.
     pub(crate) exclude: Option<ClientId>,
+    /// On the sender's shard, what the sender is told behind the message.
+    pub(crate) answer: Option<Box<Answer>>,
+}
+
+/// What a client is told about something that it sent.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) client: ClientId,
+    pub(crate) frame: Bytes,
 }
 
 /// An accepted socket that no shard serves yet. Dropping it ends the connection, also if a fork of the process has a
@@ -119,7 +135,7 @@ pub(crate) struct Reservation {
     pub(crate) room: Arc<RoomHead>,
     /// The first message that the client receives.
     pub(crate) from: u64,
-    pub(crate) past: Past,
+    pub(crate) past: PastGiven,
 }
 
 /// Why a client is not admitted: the answer to its request.
@@ -138,6 +154,8 @@ pub(crate) enum Verdict {
     /// Publishes another message in its place.
     Change(Message),
     Refuse,
+    /// Refuses it, since the host did not decide in time.
+    Overdue,
 }
 
 /// What a shard is told to do.
@@ -147,6 +165,8 @@ pub(crate) enum Command {
     Deliver(Delivery),
     /// Delivers a message to one client.
     Send(ClientId, Message),
+    /// Answers a client, behind what its earlier messages have become.
+    Answer(Answer),
     /// Closes a connection because its client broke the protocol, or closed it.
     Close(ClientId, CloseFrame),
     /// Closes a connection because the host says so.
@@ -157,6 +177,7 @@ pub(crate) enum Command {
     Leave(ClientId, RoomId),
     SetEcho(ClientId, bool),
     SetIdentity(ClientId, Arc<str>),
+    SetName(ClientId, Option<Name>),
     /// Admits a client: to the room that it asked for, and to broadcasts from an offset on.
     Admit(ClientId, Option<Box<Reservation>>, u64),
     /// Answers a client's request with an error.
@@ -193,12 +214,12 @@ impl Command {
     /// written to it. No other client needs a flush, since its order does not change.
     ///
     /// - `Deliver`: a broadcast's room is a lane like any other, and lanes are merged in their order.
-    /// - `Send`: it has a position in the shard's sequence, as a delivery has.
+    /// - `Send`, `Answer`: it has a position in the shard's sequence, as a delivery has.
     /// - `Close`, `Disconnect`: nothing follows the close frame.
     /// - `Leave`: the client gets what was published before.
     /// - `Join`, `Admit`: a history is written at once, so what was published before comes first. Without a
     ///   history nothing need be written: the first offset was fixed under the room's lock.
-    /// - `SetEcho`, `SetIdentity`: they affect what the client publishes, not what it receives.
+    /// - `SetEcho`, `SetIdentity`, `SetName`: they affect what the client publishes, not what it receives.
     pub(crate) fn flushes(&self) -> Option<ClientId> {
         match self {
             Self::Close(client, _) | Self::Disconnect(client, _) | Self::Leave(client, _) => {
@@ -220,6 +241,7 @@ impl Command {
             | Self::Leave(client, _)
             | Self::SetEcho(client, _)
             | Self::SetIdentity(client, _)
+            | Self::SetName(client, _)
             | Self::Admit(client, ..) => Some(*client),
             _ => None,
         }
@@ -231,11 +253,12 @@ impl Command {
             Self::Deliver(_) => 1,
             // It is copied now, and written later at the cost of a write.
             Self::Send(_, message) => 1 + write_cost(message.data().len()) / 64,
+            Self::Answer(answer) => 1 + write_cost(answer.frame.len()) / 64,
             Self::Close(..) | Self::Disconnect(..) | Self::Reject(..) => WRITE,
             Self::Join(_, reservation) if reservation.past.messages.is_empty() => WRITE / 4,
             Self::Join(..) | Self::Admit(..) => WRITE,
             Self::Leave(..) => WRITE / 4,
-            Self::SetEcho(..) | Self::SetIdentity(..) => WRITE / 16,
+            Self::SetEcho(..) | Self::SetIdentity(..) | Self::SetName(..) => WRITE / 16,
             // It may publish a message that waits behind other decided ones.
             Self::Decide(..) => WRITE / 4,
             Self::Accept(_) => 8 * WRITE,
@@ -249,6 +272,7 @@ impl Command {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Deliver(Delivery { message, .. }) => message.message.data().len(),
+            Self::Answer(answer) => answer.frame.len(),
             Self::Send(_, message) | Self::Decide(_, _, Verdict::Change(message)) => {
                 message.data().len()
             }

@@ -44,7 +44,13 @@ struct Part {
 }
 
 /// A frame that was sent to one client, and its position in the shard's sequence.
-pub(super) type PendingSend = (u64, Bytes);
+#[derive(Debug)]
+pub(super) struct PendingSend {
+    pub(super) sequence: u64,
+    pub(super) frame: Bytes,
+    /// Whether it counts as a message.
+    pub(super) is_message: bool,
+}
 
 /// One message of a merge: its position in the shard's sequence, and the index of its part and its entry, or
 /// `SEND` and the index of its send.
@@ -72,14 +78,14 @@ impl Merged {
         self.kept = OnceCell::new();
     }
 
-    fn append(&mut self, frame: &[u8]) {
+    fn append(&mut self, frame: &[u8], is_message: bool) {
         self.frames.extend_from_slice(frame);
-        self.messages += 1;
+        self.messages += u64::from(is_message);
     }
 
     /// Writes what is merged. Returns the cost.
     fn write(&self, out: &Outbound, delivered: &mut Delivered) -> Cost {
-        if self.messages == 0 {
+        if self.frames.is_empty() {
             return 0;
         }
         let frames = Frames::merged(&self.frames, &self.kept);
@@ -143,7 +149,7 @@ impl Gather {
         let mut cost = VISIT;
         for entry in from..segments.end() {
             if hidden.next_if_eq(&entry).is_none() {
-                cost += self.merge(out, segments.frame(entry), segments.long(entry));
+                cost += self.merge(out, segments.frame(entry), segments.long(entry), true);
             }
         }
         cost += self.merged.write(out, &mut self.delivered);
@@ -186,8 +192,9 @@ impl Gather {
         let hides = |part: &Part| part.segments(lanes).hides(out.id(), &part.entries);
         match (parts, sends) {
             ([], []) => 0,
-            ([], [(_, frame)]) => {
-                out.deliver_uncounted(&Frames::from(frame), 1, &mut self.delivered);
+            ([], [PendingSend { frame, is_message, .. }]) => {
+                let messages = u64::from(*is_message);
+                out.deliver_uncounted(&Frames::from(frame), messages, &mut self.delivered);
                 write_cost(frame.len())
             }
             ([part], []) if !hides(part) => {
@@ -219,10 +226,13 @@ impl Gather {
         let mut cost = 0;
         for (_, source, number) in &pieces {
             cost += match parts.get(*source as usize).map(|part| part.segments(lanes)) {
-                Some(segments) => self.merge(out, segments.frame(*number), segments.long(*number)),
+                Some(segments) => {
+                    self.merge(out, segments.frame(*number), segments.long(*number), true)
+                }
                 None => {
-                    let (_, frame) = &sends[*number as usize];
-                    self.merge(out, frame, Some(frame).filter(|frame| frame.len() > MAX_MERGED))
+                    let PendingSend { frame, is_message, .. } = &sends[*number as usize];
+                    let long = Some(frame).filter(|frame| frame.len() > MAX_MERGED);
+                    self.merge(out, frame, long, *is_message)
                 }
             };
         }
@@ -259,7 +269,7 @@ impl Gather {
             self.pieces.extend(pieces.filter(|(.., entry)| hidden.next_if_eq(entry).is_none()));
         }
         let numbered = (0..).zip(sends);
-        self.pieces.extend(numbered.map(|(number, (position, _))| (*position, SEND, number)));
+        self.pieces.extend(numbered.map(|(number, send)| (send.sequence, SEND, number)));
         if parts.len() + usize::from(!sends.is_empty()) > 1 {
             // Each part is in order: this merges them.
             self.pieces.sort();
@@ -269,17 +279,23 @@ impl Gather {
 
     /// Adds a message to the merge, and first writes what is merged if the message does not fit beside it. A
     /// long one, which is in memory of its own, is written by itself. Returns the cost.
-    fn merge(&mut self, out: &Outbound, frame: &[u8], long: Option<&Bytes>) -> Cost {
+    fn merge(
+        &mut self,
+        out: &Outbound,
+        frame: &[u8],
+        long: Option<&Bytes>,
+        is_message: bool,
+    ) -> Cost {
         let mut cost = 0;
         if long.is_some() || self.merged.frames.len() + frame.len() > MAX_WRITE {
             cost += self.merged.write(out, &mut self.delivered);
             self.merged.clear();
         }
         let Some(long) = long else {
-            self.merged.append(frame);
+            self.merged.append(frame, is_message);
             return cost;
         };
-        out.deliver_uncounted(&Frames::from(long), 1, &mut self.delivered);
+        out.deliver_uncounted(&Frames::from(long), is_message.into(), &mut self.delivered);
         cost + write_cost(long.len())
     }
 }

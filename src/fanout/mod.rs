@@ -154,15 +154,16 @@ impl Fanout {
         self.tail += 1;
     }
 
-    /// Queues a frame for one client, behind everything that was pushed before.
-    pub(crate) fn send(&mut self, out: &Rc<Outbound>, frame: Bytes) {
+    /// Queues a frame for one client, behind everything that was pushed before. What is no message does not count as
+    /// one.
+    pub(crate) fn send(&mut self, out: &Rc<Outbound>, frame: Bytes, is_message: bool) {
         self.memory.add(frame.len() + size_of::<PendingSend>());
         let order = &mut self.send_order;
         let pending_sends = self.pending_sends.entry(out.id()).or_insert_with(|| {
             order.push_back(out.id());
             PendingSends { out: Rc::clone(out), frames: Vec::new() }
         });
-        pending_sends.frames.push((self.tail, frame));
+        pending_sends.frames.push(PendingSend { sequence: self.tail, frame, is_message });
         self.tail += 1;
     }
 
@@ -335,7 +336,7 @@ fn take_pending_sends(
         .remove(&out.id())
         .map(|pending_sends| pending_sends.frames)
         .unwrap_or_default();
-    frames.iter().for_each(|(_, frame)| memory.remove(frame.len() + size_of::<PendingSend>()));
+    frames.iter().for_each(|send| memory.remove(send.frame.len() + size_of::<PendingSend>()));
     frames
 }
 

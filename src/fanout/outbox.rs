@@ -126,7 +126,7 @@ impl Outbox {
             && let Some(replay) = self.replays.front_mut()
         {
             let page = replay.next_page();
-            if replay.len() == 0 {
+            if replay.is_over() {
                 self.replays.pop_front();
                 self.chunks.pop_front();
                 // The client could not read what is behind before, so its age begins now.

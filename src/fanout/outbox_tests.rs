@@ -3,6 +3,7 @@ use crate::{
     fanout::{command::RoomHead, form::Form},
     frame::Kind,
     message::Message,
+    past::PastGiven,
     published::Published,
 };
 
@@ -167,7 +168,12 @@ fn with_replays_too_everything_is_written_once_and_in_order_or_counted_as_droppe
                         |number| Published::of(Message::new(Kind::Text, &text(number)).unwrap());
                     let messages = (pushed..pushed + count).map(message).collect();
                     pushed += count;
-                    let replay = Replay::new(RoomHead::of(1), Form::Plain, count + 1, messages);
+                    let replay = Replay::new(
+                        RoomHead::of(1),
+                        Form::Plain,
+                        count + 1,
+                        PastGiven::of(messages),
+                    );
                     outbox.push_replay(replay, now);
                 }
                 4..7 => {
@@ -182,7 +188,10 @@ fn with_replays_too_everything_is_written_once_and_in_order_or_counted_as_droppe
                 _ => dropped += outbox.drop_all(),
             }
             let counted = outbox.chunks.iter().filter(|chunk| !chunk.kind.is_replay());
-            assert_eq!(outbox.size(), counted.map(|it| it.bytes.len() + CHUNK_OVERHEAD).sum());
+            assert_eq!(
+                outbox.size(),
+                counted.map(|it| it.bytes.len() + CHUNK_OVERHEAD).sum::<usize>()
+            );
         }
         written.extend(rest(&mut outbox));
         assert!(outbox.replays.is_empty());

@@ -11,7 +11,7 @@ use super::{
     command::RoomHead,
     form::{Encoded, Form},
 };
-use crate::published::Published;
+use crate::{past::PastGiven, published::Published};
 
 /// About how much is encoded at once, in bytes. A longer message is a page of its own, and is not copied.
 const PAGE: usize = 64 * 1024;
@@ -24,18 +24,30 @@ pub(crate) struct Replay {
     /// The offset of the next message.
     next: u64,
     messages: vec::IntoIter<Published>,
+    /// What is said before the first message; taken with the first page.
+    entered: Vec<u8>,
+    /// Whether it has been said that the past is over.
+    is_over: bool,
 }
 
 impl Replay {
-    /// Makes a replay of the messages before the offset `end`.
-    pub(crate) fn new(room: Arc<RoomHead>, form: Form, end: u64, messages: Vec<Published>) -> Self {
-        let next = end - messages.len() as u64;
-        Self { room, form, next, messages: messages.into_iter() }
+    /// Makes a replay of a room's past, which ends before the offset `end`.
+    pub(crate) fn new(room: Arc<RoomHead>, form: Form, end: u64, past: PastGiven) -> Self {
+        let mut entered = Vec::new();
+        form.append_entered(&room, &past, &mut entered);
+        let next = end - past.messages.len() as u64;
+        let messages = past.messages.into_iter();
+        Self { room, form, next, messages, entered, is_over: false }
     }
 
     /// Returns how many messages are left.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Whether nothing is left to say.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Returns how many bytes the plain frames of what is left have.
@@ -45,7 +57,7 @@ impl Replay {
 
     /// Encodes the next messages. Returns `None` if none are left.
     pub(super) fn next_page(&mut self) -> Option<Bytes> {
-        let mut page = Vec::new();
+        let mut page = std::mem::take(&mut self.entered);
         while let Some(published) = self.messages.as_slice().first() {
             let message = &published.message;
             let is_long = message.long_frame().is_some();
@@ -56,8 +68,13 @@ impl Replay {
             self.next += 1;
             self.messages.next();
             if let Encoded::Whole(frame) = encoded {
+                self.is_over = self.messages.len() == 0 && !self.form.says_more();
                 return Some(frame);
             }
+        }
+        if self.messages.as_slice().is_empty() && !self.is_over {
+            self.is_over = true;
+            self.form.append_live(&self.room, &mut page);
         }
         Some(page).filter(|page| !page.is_empty()).map(Bytes::from)
     }
@@ -79,7 +96,8 @@ mod tests {
     fn pages_are_of_a_bounded_size_and_hold_each_message_once_in_order() {
         let lens = [1, 0, 200, 40_000, 30_000, 30_000, 30_000, 5, 1 << 20, 1 << 20, 5];
         let messages: Vec<_> = lens.map(message).into();
-        let mut replay = Replay::new(RoomHead::of(1), Form::Plain, 12, messages.clone());
+        let mut replay =
+            Replay::new(RoomHead::of(1), Form::Plain, 12, PastGiven::of(messages.clone()));
         assert_eq!((replay.len(), replay.next), (11, 1));
         let (mut all, mut pages) = (Vec::new(), Vec::new());
         while let Some(page) = replay.next_page() {
@@ -97,7 +115,8 @@ mod tests {
     #[test]
     fn a_long_message_is_not_copied() {
         let long = message(100_000);
-        let mut replay = Replay::new(RoomHead::of(1), Form::Plain, 2, vec![long.clone()]);
+        let mut replay =
+            Replay::new(RoomHead::of(1), Form::Plain, 2, PastGiven::of(vec![long.clone()]));
         assert_eq!(
             replay.next_page().unwrap().as_ptr(),
             long.message.long_frame().unwrap().as_ptr()

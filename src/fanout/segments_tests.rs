@@ -17,7 +17,7 @@ impl Model {
 
 fn delivery(offset: u64, len: usize, exclude: Option<ClientId>) -> Delivery {
     let message = Message::new(Kind::Binary, &vec![offset as u8; len]).unwrap();
-    Delivery { room: RoomId(1), offset, message: Published::of(message), exclude }
+    Delivery { room: RoomId(1), offset, message: Published::of(message), exclude, answer: None }
 }
 
 /// Returns the position of an offset in the sequence: other lanes have those between.

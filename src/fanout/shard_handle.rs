@@ -22,6 +22,7 @@ use crate::{
     decisions::Undecided,
     error::{Error, Result},
     event::ClientId,
+    past::{Since, SinceIn},
 };
 
 /// One shard, for all threads.
@@ -45,6 +46,8 @@ struct RosterEntry {
     /// Whether it waits for admission to the room that it asks for, which counts as one of its rooms.
     has_requested_room: bool,
     rooms: RoomSet,
+    /// Where it was in rooms that it has not entered yet.
+    since_in: Option<Box<SinceIn>>,
 }
 
 impl RosterEntry {
@@ -102,9 +105,14 @@ impl ShardHandle {
     }
 
     /// Adds a client that is in a room to the roster. An entry that is there already stays as it is.
-    pub(crate) fn add_client(&self, client: ClientId, room: Option<RoomId>) {
+    pub(crate) fn add_client(
+        &self,
+        client: ClientId,
+        room: Option<RoomId>,
+        since_in: Option<Box<SinceIn>>,
+    ) {
         let in_room = || {
-            let mut entry = RosterEntry::default();
+            let mut entry = RosterEntry { since_in, ..RosterEntry::default() };
             room.inspect(|room| entry.rooms.insert(*room));
             entry
         };
@@ -112,9 +120,14 @@ impl ShardHandle {
     }
 
     /// Adds a client that waits for admission to a room to the roster.
-    pub(crate) fn add_applicant(&self, client: ClientId) {
-        self.roster()
-            .insert(client, RosterEntry { has_requested_room: true, ..RosterEntry::default() });
+    pub(crate) fn add_applicant(&self, client: ClientId, since_in: Option<Box<SinceIn>>) {
+        let entry = RosterEntry { has_requested_room: true, since_in, ..RosterEntry::default() };
+        self.roster().insert(client, entry);
+    }
+
+    /// Returns where a client was in a room, if it has said so and has not entered the room since.
+    pub(crate) fn since_in(&self, client: ClientId, room: &str) -> Option<Since> {
+        self.roster().get(&client)?.since_in.as_ref()?.get(room).copied()
     }
 
     /// Removes a client from the roster: the host cannot reach it any more.
@@ -149,7 +162,16 @@ impl ShardHandle {
             Command::Leave(_, room) => Some((*room, false)),
             _ => None,
         };
+        let entered = match &command {
+            Command::Join(_, reservation) | Command::Admit(_, Some(reservation), _) => {
+                Some(Arc::clone(&reservation.room))
+            }
+            _ => None,
+        };
         let number = self.inbox.push(command).map_err(|_| Error::Stopped)?;
+        if let (Some(since_in), Some(room)) = (&mut entry.since_in, entered) {
+            since_in.remove(&*room.name);
+        }
         match room {
             Some((room, true)) => entry.rooms.insert(room),
             Some((room, false)) => entry.rooms.remove(room),
@@ -197,7 +219,7 @@ mod tests {
     use super::*;
     use crate::{
         fanout::command::{Reservation, RoomHead},
-        past::Past,
+        past::PastGiven,
     };
 
     #[test]
@@ -206,8 +228,8 @@ mod tests {
         let (client, other) = (ClientId::new(1, 0), ClientId::new(2, 0));
         let set_echo = || Command::SetEcho(client, true);
         assert!(matches!(handle.push(set_echo(), 1), Err(Error::ClientNotFound)));
-        handle.add_client(client, None);
-        handle.add_client(other, None);
+        handle.add_client(client, None, None);
+        handle.add_client(other, None, None);
         handle.push(set_echo(), 1).unwrap();
         handle.push(set_echo(), 1).unwrap();
         assert!(handle.holds_input_of(client) && !handle.holds_input_of(other));
@@ -224,9 +246,10 @@ mod tests {
     fn a_client_has_at_most_as_many_rooms_as_the_limit_while_commands_are_pending() {
         let handle = ShardHandle::default();
         let client = ClientId::new(1, 0);
-        handle.add_client(client, Some(RoomId(1)));
+        handle.add_client(client, Some(RoomId(1)), None);
         let join = |room| {
-            let reservation = Reservation { room: RoomHead::of(room), from: 1, past: Past::none() };
+            let reservation =
+                Reservation { room: RoomHead::of(room), from: 1, past: PastGiven::none() };
             handle.push(Command::Join(client, Box::new(reservation)), 2)
         };
         for round in 0..1000 {
@@ -245,9 +268,10 @@ mod tests {
     fn the_room_that_an_applicant_asks_for_counts_once() {
         let handle = ShardHandle::default();
         let client = ClientId::new(1, 0);
-        handle.add_applicant(client);
-        let reservation =
-            |room| Box::new(Reservation { room: RoomHead::of(room), from: 1, past: Past::none() });
+        handle.add_applicant(client, None);
+        let reservation = |room| {
+            Box::new(Reservation { room: RoomHead::of(room), from: 1, past: PastGiven::none() })
+        };
         let join = |room| handle.push(Command::Join(client, reservation(room)), 2);
         join(1).unwrap();
         assert!(join(2).is_err(), "it has asked for one");

@@ -78,6 +78,7 @@ impl From<&Error> for chat_status {
         match error {
             Error::InvalidConfig(_)
             | Error::InvalidRoom(_)
+            | Error::InvalidName(_)
             | Error::InvalidCloseCode(_)
             | Error::InvalidHttpStatus(_)
             | Error::InvalidHeader(_) => CHAT_ERR_INVALID_ARGUMENT,

@@ -2,12 +2,14 @@
 
 use super::Handle;
 use crate::{
+    decisions::Applicant,
     error::{Error, Result},
     event::ClientId,
     fanout::{
         command::{Command, Rejection},
         shard_handle::ShardHandle,
     },
+    past::{Past, PastWanted},
 };
 
 /// The longest text of a rejection, in bytes.
@@ -39,9 +41,19 @@ impl Handle {
     /// [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;
     /// [`Error::Stopped`].
     pub fn accept(&self, client: ClientId) -> Result<()> {
+        self.accept_with_past(client, Past::All)
+    }
+
+    /// Admits a client as [`accept`](Self::accept) does, and says how much of its room's past it may have: it gets what
+    /// it asks for within that. A client that comes back recovers what it lacks if that is all within it.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Self::accept).
+    pub fn accept_with_past(&self, client: ClientId, past: Past) -> Result<()> {
         let shard = self.shard_of(client)?;
         let applicant = shard.undecided.admissions.take(client).ok_or(Error::ClientNotFound)?;
-        self.shared.rooms.admit(client, applicant)
+        let past = PastWanted { most: past.most(), ..applicant.past };
+        self.shared.rooms.admit(client, Applicant { past, ..applicant })
     }
 
     /// Rejects the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest): its request is answered

@@ -11,7 +11,9 @@ use crate::{
         shard_handle::ShardHandle,
     },
     frame::{self, Kind},
-    past::PastWanted,
+    past::{Past, PastWanted, Since},
+    position::Position,
+    published::{self, Name},
     rooms::{self, LazyDeadline},
 };
 
@@ -68,11 +70,30 @@ impl Handle {
     /// [`send`](Self::send), and if 65,536 events more than [`Config::event_queue`](crate::Config::event_queue)
     /// wait for the host (in the event handler at once), [`Error::Stopped`]. In all cases nothing has changed.
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
+        self.join_with_past(client, room, Past::None, None)
+    }
+
+    /// Puts a client into a room as [`join`](Self::join) does, and gives it the room's past, as much as `past` says. A
+    /// client that comes back gets what it lacks, if that is all within `past`, and else as much as `past` says:
+    /// `since` is the position up to which it has everything; without one, what the client has said with
+    /// `?since.ROOM=POSITION` counts, once.
+    ///
+    /// # Errors
+    /// Those of [`join`](Self::join).
+    pub fn join_with_past(
+        &self,
+        client: ClientId,
+        room: &str,
+        past: Past,
+        since: Option<Position>,
+    ) -> Result<()> {
         rooms::check_name(room)?;
         let deadline = LazyDeadline::default();
         let shard = self.shard_with_space(client, &deadline)?;
         self.wait_for_event_space(&deadline)?;
-        self.shared.rooms.reserve(client.shard(), room, &PastWanted::NONE, |room, reservation| {
+        let since = since.map(Since::Position).or_else(|| shard.since_in(client, room));
+        let wanted = PastWanted::of_host(past, since);
+        self.shared.rooms.reserve(client.shard(), room, &wanted, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
             room.note_command(client.shard(), number);
             Ok(())
@@ -128,6 +149,25 @@ impl Handle {
             return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
         }
         let command = Command::SetIdentity(client, identity.into());
+        self.push(self.shard_with_space(client, &LazyDeadline::default())?, command).map(drop)
+    }
+
+    /// Sets what other clients are told that a client is called, in place of the name that it claims itself with
+    /// `?name=`; an empty name takes the host's back, and leaves none. It counts for everything that the client sends
+    /// after this has returned. At most 128 bytes, without control characters. Clients of the JSON form see names, and
+    /// whether the host has set them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
+    /// [`Error::Stopped`].
+    pub fn set_name(&self, client: ClientId, name: &str) -> Result<()> {
+        let name = if name.is_empty() {
+            None
+        } else {
+            published::check_name(name).map_err(Error::InvalidName)?;
+            Some(Name { text: name.into(), is_claimed: false })
+        };
+        let command = Command::SetName(client, name);
         self.push(self.shard_with_space(client, &LazyDeadline::default())?, command).map(drop)
     }
 

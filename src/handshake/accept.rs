@@ -2,12 +2,15 @@
 //!
 //! Tungstenite's own handshake would link more crates, and make every program with libchat larger.
 
+use std::ops::Deref;
+
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
 
 use super::{
     answer::{Answer, ProxyFault},
     head::Head,
+    subprotocol,
 };
 
 /// What is appended to a client's key before it is hashed (RFC 6455, 1.3).
@@ -24,7 +27,22 @@ const AFTER_ACCEPT: &[u8] = b"\r\n\r\n";
 const ACCEPT_LEN: usize = 28;
 
 /// The answer that upgrades a connection.
-pub(super) type Upgrade = [u8; BEFORE_ACCEPT.len() + ACCEPT_LEN + AFTER_ACCEPT.len()];
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    bytes: [u8; BEFORE_ACCEPT.len()
+        + ACCEPT_LEN
+        + subprotocol::JSON_HEADER.len()
+        + AFTER_ACCEPT.len()],
+    len: usize,
+}
+
+impl Deref for Upgrade {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
 
 /// Makes the answer that upgrades the connection of a request for WebSocket.
 ///
@@ -45,13 +63,15 @@ pub(super) fn upgrade(head: &Head<'_, '_>) -> Result<Upgrade, Answer> {
         Some(_) => return Err(Answer::wrong_version()),
         None => return Err(Answer::bad_request("the header Sec-WebSocket-Version is missing")),
     }
-    head.one("Sec-WebSocket-Key")?.and_then(answer_to_key).ok_or_else(|| {
+    let selected = if subprotocol::is_json(head) { subprotocol::JSON_HEADER } else { b"" };
+    let key = head.one("Sec-WebSocket-Key")?;
+    key.and_then(|key| answer_to_key(key, selected)).ok_or_else(|| {
         Answer::bad_request("the header Sec-WebSocket-Key is not 16 bytes in base64")
     })
 }
 
-/// Makes the answer to a `Sec-WebSocket-Key`; `None` if it is not a valid key.
-fn answer_to_key(key: &[u8]) -> Option<Upgrade> {
+/// Makes the answer to a `Sec-WebSocket-Key`, with further headers; `None` if it is not a valid key.
+fn answer_to_key(key: &[u8], headers: &[u8]) -> Option<Upgrade> {
     // RFC 6455, 4.2.1: base64 that, when decoded, is 16 bytes long. The bits behind these bytes may be any: they are
     // not 0 in the RFC's own example.
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
@@ -60,13 +80,14 @@ fn answer_to_key(key: &[u8]) -> Option<Upgrade> {
         return None;
     }
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-    let mut answer = [0; _];
-    let (before, rest) = answer.split_at_mut(BEFORE_ACCEPT.len());
-    let (accept, after) = rest.split_at_mut(ACCEPT_LEN);
-    before.copy_from_slice(BEFORE_ACCEPT);
-    Base64::encode(&digest, accept).ok()?;
-    after.copy_from_slice(AFTER_ACCEPT);
-    Some(answer)
+    let mut accept = [0; ACCEPT_LEN];
+    let accept = Base64::encode(&digest, &mut accept).ok()?;
+    let mut upgrade = Upgrade { bytes: [0; _], len: 0 };
+    for part in [BEFORE_ACCEPT, accept.as_bytes(), headers, AFTER_ACCEPT] {
+        upgrade.bytes[upgrade.len..][..part.len()].copy_from_slice(part);
+        upgrade.len += part.len();
+    }
+    Some(upgrade)
 }
 
 #[cfg(test)]
@@ -75,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_answer_to_the_key_of_the_rfc_is_that_of_the_rfc() {
-        let answer = answer_to_key(b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
+        let answer = answer_to_key(b"dGhlIHNhbXBsZSBub25jZQ==", b"").unwrap();
         let answer = std::str::from_utf8(&answer).unwrap();
         let accept = "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{answer}");
@@ -98,12 +119,12 @@ mod tests {
             "dGhlIHNhbXBsZSBub25jZ==",
             "dGhlIHNhbXBsZSBub25jZQQ==",
         ] {
-            assert_eq!(answer_to_key(key.as_bytes()), None, "{key}");
+            assert!(answer_to_key(key.as_bytes(), b"").is_none(), "{key}");
         }
         // RFC 6455, 4.1: the bytes 1 to 16, as the RFC encodes them, and with each value of the last bits.
         for last in ["A", "C", "D", "P", "Q", "v", "/"] {
             let key = format!("AQIDBAUGBwgJCgsMDQ4PE{last}==");
-            assert!(answer_to_key(key.as_bytes()).is_some(), "{key}");
+            assert!(answer_to_key(key.as_bytes(), b"").is_some(), "{key}");
         }
     }
 }

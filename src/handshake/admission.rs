@@ -14,7 +14,7 @@ use crate::{
     decisions::Applicant,
     event::{Event, Request},
     options::Overdue,
-    protocol::PlainOptions,
+    protocol::Asked,
     rooms::client::Client,
     shard::{Decision, Shard},
 };
@@ -32,16 +32,16 @@ impl PendingAdmission {
     /// Asks the host. Returns where its decision arrives, too.
     pub(super) fn begin(
         guard: &ClientGuard,
-        options: &PlainOptions,
+        asked: &Asked,
         request: Arc<Request>,
     ) -> (Self, oneshot::Receiver<Decision>) {
-        let ClientGuard { shard, client } = guard;
+        let ClientGuard { shard, client, .. } = guard;
         let (shard, client) = (Rc::clone(shard), Rc::clone(client));
-        shard.add_applicant(&client);
-        let applicant = Applicant { room: Some(options.room.clone()), history: options.history };
+        shard.add_applicant(&client, asked.since_in(false));
+        let applicant = Applicant { room: Some(asked.room.clone()), past: asked.past() };
         shard.handle.undecided.admissions.add(client.id(), applicant);
         let decision = shard.admission_waiters.add(client.id());
-        let (room, id) = (options.room.as_str().into(), client.id());
+        let (room, id) = (asked.room.as_str().into(), client.id());
         shard.context.events.push(Event::ConnectRequest { client: id, room, request });
         let reason = Cell::new("it left before it was admitted");
         (Self { shard, client, reason }, decision)

@@ -13,6 +13,7 @@ mod excerpt;
 mod head;
 mod receive;
 mod request;
+mod subprotocol;
 
 use std::{
     cell::Cell,
@@ -151,14 +152,14 @@ impl Handshake {
     fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Box<Pending>, Answer> {
         let Self { shard, transport, addr } = self;
         let context = &shard.context;
-        let options = match request::route(head)? {
+        let asked = match request::route(head)? {
             Route::Home => return Err(Answer::home(head.host)),
             Route::Health => return Err(Answer::health()),
-            Route::Plain(options) => options,
+            Route::Connect(asked) => asked,
         };
         let upgrade = accept::upgrade(head)?;
         request::check_origin(head, &context.origins)?;
-        request::note_subprotocols(head, context, *addr);
+        subprotocol::note_unknown(head, context, *addr);
         if shard.is_stopping() {
             return Err(Answer::stopping());
         }
@@ -169,13 +170,13 @@ impl Handshake {
             .permit_connection()
             .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
         let request = context.events.is_enabled().then(|| request::describe(head, *addr));
-        let guard = ClientGuard::new(shard, transport, &options);
+        let guard = ClientGuard::new(shard, transport, &asked);
         let (mut admission, mut decision) = (None, None);
         if let (Some(request), false) = (&request, context.options.admission_timeout.is_zero()) {
-            let (begun, receiver) = PendingAdmission::begin(&guard, &options, Arc::clone(request));
+            let (begun, receiver) = PendingAdmission::begin(&guard, &asked, Arc::clone(request));
             (admission, decision) = (Some(begun), Some(receiver));
         } else {
-            guard.join(&options).map_err(|_stopped| Answer::stopping())?;
+            guard.join(&asked).map_err(|_stopped| Answer::stopping())?;
         }
         let leftover = rest.to_vec();
         let pending = Pending { upgrade, leftover, guard, admission, decision, request, permit };

@@ -7,12 +7,15 @@ use percent_encoding::percent_decode_str;
 use super::{
     answer::{Answer, ProxyFault},
     head::Head,
+    subprotocol,
 };
 use crate::{
-    context::Context,
     event,
+    fanout::form::Form,
     origin::{self, Pattern},
-    protocol::PlainOptions,
+    past::Since,
+    protocol::Asked,
+    published::{self, Name},
     rooms,
 };
 
@@ -26,8 +29,8 @@ pub(crate) enum Route {
     Home,
     /// The health check of a load balancer.
     Health,
-    /// A plain connection to a room.
-    Plain(PlainOptions),
+    /// A connection to a room.
+    Connect(Asked),
 }
 
 /// Returns what a request asks for.
@@ -41,22 +44,22 @@ pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
     let route = match head.path {
         "/health" => Route::Health,
         "/" if !wants_upgrade && !is_cut => Route::Home,
-        "/" => Route::Plain(plain_options(LOBBY.to_owned(), head.query)?),
+        "/" => Route::Connect(asked(LOBBY.to_owned(), head)?),
         path => {
             let room = path
                 .strip_prefix("/rooms/")
                 .ok_or_else(|| Answer::not_found(path, wants_upgrade || is_cut))?;
-            Route::Plain(plain_options(room_name(room)?, head.query)?)
+            Route::Connect(asked(room_name(room)?, head)?)
         }
     };
-    let is_plain = matches!(route, Route::Plain(_));
-    if head.method != "GET" && (is_plain || head.method != "HEAD") {
-        return Err(Answer::method_not_allowed(!is_plain));
+    let is_room = matches!(route, Route::Connect(_));
+    if head.method != "GET" && (is_room || head.method != "HEAD") {
+        return Err(Answer::method_not_allowed(!is_room));
     }
-    if is_plain && is_cut {
+    if is_room && is_cut {
         return Err(Answer::proxy_fault(ProxyFault::NoUpgrade));
     }
-    if is_plain && !wants_upgrade {
+    if is_room && !wants_upgrade {
         return Err(Answer::upgrade_required());
     }
     Ok(route)
@@ -78,25 +81,44 @@ fn room_name(encoded: &str) -> Result<String, Answer> {
     Ok(name.into_owned())
 }
 
-/// Reads the query. Unknown keys are ignored.
-fn plain_options(room: String, query: &str) -> Result<PlainOptions, Answer> {
-    let mut options = PlainOptions { room, echo: None, history: 0 };
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+/// Reads what a request for a room asks for. Unknown keys of the query are ignored.
+fn asked(room: String, head: &Head<'_, '_>) -> Result<Asked, Answer> {
+    let form = if subprotocol::is_json(head) { Form::Json } else { Form::Plain };
+    let mut asked = Asked::new(room, form);
+    for (key, value) in form_urlencoded::parse(head.query.as_bytes()) {
         match key.as_ref() {
             "echo" => {
                 let echo = value.parse();
-                options.echo =
-                    Some(echo.map_err(|_| Answer::bad_request("echo is true or false"))?);
+                asked.echo = Some(echo.map_err(|_| Answer::bad_request("echo is true or false"))?);
             }
             "history" => {
                 let count = value.parse();
-                options.history =
-                    count.map_err(|_| Answer::bad_request("history is a number of messages"))?;
+                asked.history = Some(
+                    count.map_err(|_| Answer::bad_request("history is a number of messages"))?,
+                );
             }
-            _ => {}
+            "format" => match value.as_ref() {
+                "json" => asked.form = Form::Json,
+                // The subprotocol counts for more: a browser would close the connection without it.
+                "plain" => {}
+                _ => return Err(Answer::bad_request("format is plain or json")),
+            },
+            "name" => asked.name = Some(claimed_name(&value)?),
+            "since" => asked.since = Some(Since::parse(&value)),
+            key => {
+                if let Some(room) = key.strip_prefix("since.") {
+                    asked.note_since(room, Since::parse(&value));
+                }
+            }
         }
     }
-    Ok(options)
+    Ok(asked)
+}
+
+fn claimed_name(text: &str) -> Result<Name, Answer> {
+    published::check_name(text)
+        .map_err(|why| Answer::bad_request(format!("not the name of a client: {why}")))?;
+    Ok(Name { text: text.into(), is_claimed: true })
 }
 
 /// Checks that a page may connect. Programs send no origin, and may always connect.
@@ -106,26 +128,6 @@ pub(super) fn check_origin(head: &Head<'_, '_>, allowed: &[Pattern]) -> Result<(
         return Ok(());
     }
     Err(Answer::foreign_page(origin, head.host))
-}
-
-/// Says once in the log that a client offers subprotocols, none of which is selected: browsers then close the
-/// connection, and tell the page nothing that it can act on.
-pub(super) fn note_subprotocols(head: &Head<'_, '_>, context: &Context, addr: SocketAddr) {
-    let said = &context.throttles.subprotocols;
-    if !said.is_left() {
-        return;
-    }
-    let offered =
-        head.all("Sec-WebSocket-Protocol").flat_map(|value| value.split(|byte| *byte == b','));
-    let count = offered.filter(|name| !name.trim_ascii().is_empty()).count();
-    if count > 0 && said.pass() {
-        // Some clients send a secret in place of a name: no name is logged.
-        tracing::warn!(
-            %addr,
-            "a client offers subprotocols ({count}), and libchat speaks none: browsers then close the connection; \
-             connect without, as by new WebSocket(url)"
-        );
-    }
 }
 
 /// Copies what the host is told of a request.
@@ -155,9 +157,9 @@ mod tests {
         act(&head)
     }
 
-    fn plain(target: &str) -> Result<PlainOptions, u16> {
+    fn asked(target: &str) -> Result<Asked, u16> {
         match with(target, &[("upgrade", "websocket")], route) {
-            Ok(Route::Plain(options)) => Ok(options),
+            Ok(Route::Connect(asked)) => Ok(asked),
             Ok(other) => panic!("{other:?}"),
             Err(answer) => Err(answer.status),
         }
@@ -165,14 +167,14 @@ mod tests {
 
     #[test]
     fn a_path_names_a_room() {
-        assert_eq!(plain("/").unwrap().room, "lobby");
-        assert_eq!(plain("/rooms/a%20b%2Fc").unwrap().room, "a b/c");
-        assert_eq!(plain("/rooms/caf%C3%A9").unwrap().room, "café");
-        assert_eq!(plain("/rooms/a/b").unwrap().room, "a/b");
-        assert_eq!(plain("/rooms/...").unwrap().room, "...");
-        assert_eq!(plain("/rooms/a%2F..").unwrap().room, "a/..");
-        assert_eq!(plain("/rooms/..%2f.../.a").unwrap().room, "../.../.a");
-        assert_eq!(plain(&format!("/rooms/{}", "x".repeat(128))).unwrap().room.len(), 128);
+        assert_eq!(asked("/").unwrap().room, "lobby");
+        assert_eq!(asked("/rooms/a%20b%2Fc").unwrap().room, "a b/c");
+        assert_eq!(asked("/rooms/caf%C3%A9").unwrap().room, "café");
+        assert_eq!(asked("/rooms/a/b").unwrap().room, "a/b");
+        assert_eq!(asked("/rooms/...").unwrap().room, "...");
+        assert_eq!(asked("/rooms/a%2F..").unwrap().room, "a/..");
+        assert_eq!(asked("/rooms/..%2f.../.a").unwrap().room, "../.../.a");
+        assert_eq!(asked(&format!("/rooms/{}", "x".repeat(128))).unwrap().room.len(), 128);
         for bad in [
             "/rooms/",
             "/rooms/.",
@@ -186,21 +188,21 @@ mod tests {
             "/rooms/a%0Ab",
             &format!("/rooms/{:x>129}", ""),
         ] {
-            assert_eq!(plain(bad), Err(400), "{bad}");
+            assert_eq!(asked(bad), Err(400), "{bad}");
         }
         for unknown in ["/rooms", "/room/x", "/lobby", "/healthy"] {
-            assert_eq!(plain(unknown), Err(404), "{unknown}");
+            assert_eq!(asked(unknown), Err(404), "{unknown}");
         }
     }
 
     #[test]
     fn the_query_sets_echo_and_history() {
-        let options = plain("/?echo=false&history=20&other=1").unwrap();
-        assert_eq!((options.echo, options.history), (Some(false), 20));
-        let options = plain("/?echo=true").unwrap();
-        assert_eq!((options.echo, options.history), (Some(true), 0));
+        let options = asked("/?echo=false&history=20&other=1").unwrap();
+        assert_eq!((options.echo, options.history), (Some(false), Some(20)));
+        let options = asked("/?echo=true").unwrap();
+        assert_eq!((options.echo, options.history), (Some(true), None));
         for bad in ["/?echo=maybe", "/?history=-1", "/?history=", "/?echo"] {
-            assert_eq!(plain(bad), Err(400), "{bad}");
+            assert_eq!(asked(bad), Err(400), "{bad}");
         }
     }
 

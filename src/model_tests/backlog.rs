@@ -6,11 +6,7 @@ use super::{
     fairness::large_room,
     setting::{KIB, connect, options, world},
 };
-use crate::{
-    error::Error,
-    frame::Kind,
-    protocol::{Plain, Protocol},
-};
+use crate::{error::Error, frame::Kind, protocol::Protocol};
 
 #[test]
 fn what_the_host_publishes_too_fast_waits_in_the_inbox_and_then_the_host_waits() {
@@ -71,7 +67,7 @@ fn what_clients_and_the_host_say_too_fast_is_bounded_on_its_way() {
         for flooder in flooders.iter().cycle().take(30 * ROOMS) {
             let queue = flooder.queue(&shard.rooms);
             if !shard.rooms.is_queue_full(queue) && shard.may_read(flooder, false) {
-                Plain.message(&shard, flooder, Kind::Binary, &[b'x'; KIB]);
+                Protocol::Plain.message(&shard, flooder, Kind::Binary, &[b'x'; KIB]).unwrap();
             }
         }
         // After a pause, the host may add as much as was not added meanwhile.

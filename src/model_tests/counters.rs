@@ -7,12 +7,7 @@ use super::{
     setting::{KIB, connect, frames, options, read_all, world},
     world::World,
 };
-use crate::{
-    event::ClientId,
-    frame::Kind,
-    options::Options,
-    protocol::{Plain, Protocol},
-};
+use crate::{event::ClientId, frame::Kind, options::Options, protocol::Protocol};
 
 /// A way by which messages reach a client in the rooms "a" and "b", and how many it makes.
 type Way = (&'static str, u64, fn(&mut World, ClientId));
@@ -48,7 +43,7 @@ const WAYS: [Way; 9] = [
         let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
         for number in 0..4 {
             client.set_echo(number % 2 == 0);
-            Plain.message(&shard, &client, Kind::Binary, &[0; 10]);
+            Protocol::Plain.message(&shard, &client, Kind::Binary, &[0; 10]).unwrap();
             client.set_echo(true);
             if number % 2 == 0 {
                 publish(world, "b", 1);

@@ -11,7 +11,7 @@ use crate::{
     event::{ClientId, Event},
     frame::Kind,
     options::Options,
-    protocol::{Plain, Protocol},
+    protocol::Protocol,
     reactor::Next,
     shard::Tick,
 };
@@ -81,7 +81,9 @@ fn clients_of_many_rooms_that_flood_do_not_starve_the_host() {
         for flooder in &flooders {
             let queue = flooder.queue(&shard.rooms);
             if !shard.rooms.is_queue_full(queue) && shard.may_read(flooder, false) {
-                (0..8).for_each(|_| _ = Plain.message(&shard, flooder, Kind::Binary, &message));
+                (0..8).for_each(|_| {
+                    _ = Protocol::Plain.message(&shard, flooder, Kind::Binary, &message)
+                });
             }
         }
         if tick == 100 {
@@ -154,7 +156,9 @@ fn a_shard_parks_when_everything_is_written_and_not_before() {
     world.shards[0].1 = Tick::with_command_budget(1);
     let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
     for number in 0..10 {
-        Plain.message(&shard, &client, Kind::Text, number.to_string().as_bytes());
+        Protocol::Plain
+            .message(&shard, &client, Kind::Text, number.to_string().as_bytes())
+            .unwrap();
     }
     let tick = &mut world.shards[0].1;
     while !matches!(shard.tick(tick, &|_, _| ()), Next::Park) {}

@@ -18,7 +18,7 @@ use crate::{
     handle::Handle,
     options::Options,
     position::Position,
-    protocol::{Plain, Protocol},
+    protocol::Protocol,
     transport::scripted::Scripted,
 };
 
@@ -132,7 +132,7 @@ fn nothing_was_done(world: &mut World, clients: &[ClientId], sent: usize) {
     assert!(events(world).is_empty());
     // It speaks to the room that it was in, has its echo, and its offset is the first.
     let shard = Rc::clone(&world.shards[0].0);
-    Plain.message(&shard, &first, Kind::Text, b"hi");
+    Protocol::Plain.message(&shard, &first, Kind::Text, b"hi").unwrap();
     (0..10).for_each(|_| world.tick_once());
     assert_eq!(world.peer(clients[0]).script.received(), b"\x81\x02hi");
     let told = events(world);

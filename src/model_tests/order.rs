@@ -8,10 +8,7 @@ use super::{
     world::World,
 };
 use crate::{
-    fanout::form::Form,
-    frame::Kind,
-    options::Options,
-    protocol::{Plain, Protocol},
+    fanout::form::Form, frame::Kind, options::Options, protocol::Protocol,
     transport::scripted::Scripted,
 };
 
@@ -22,7 +19,9 @@ fn a_message_of_the_host_does_not_pass_the_clients_messages_before_it() {
     // More than one tick takes.
     const COUNT: usize = 5000;
     for number in 0..COUNT {
-        Plain.message(&shard, &client, Kind::Text, number.to_string().as_bytes());
+        Protocol::Plain
+            .message(&shard, &client, Kind::Text, number.to_string().as_bytes())
+            .unwrap();
     }
     world.handle.publish("a", Kind::Text, b"host").unwrap();
     for _ in 0..200 {
@@ -44,7 +43,7 @@ fn a_clients_message_passes_what_the_host_has_queued_for_another_room() {
     // The shard is in the middle of it.
     world.tick_once();
     let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
-    Plain.message(&shard, &client, Kind::Text, b"small");
+    Protocol::Plain.message(&shard, &client, Kind::Text, b"small").unwrap();
     for _ in 0..3 {
         world.tick_once();
     }
@@ -65,11 +64,11 @@ fn what_one_client_sends_to_two_rooms_keeps_its_order_on_every_shard() {
     let (first, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(sender).client));
     // The host's message is pending on the second shard, and the client's waits behind it.
     world.handle.publish("a", Kind::Text, b"host").unwrap();
-    Plain.message(&first, &client, Kind::Text, b"one");
+    Protocol::Plain.message(&first, &client, Kind::Text, b"one").unwrap();
     world.handle.leave(sender, "a").unwrap();
     world.tick_shard(0);
     assert!(first.may_read(&client, false));
-    Plain.message(&first, &client, Kind::Text, b"two");
+    Protocol::Plain.message(&first, &client, Kind::Text, b"two").unwrap();
     (0..3).for_each(|_| world.tick_shard(1));
     assert_eq!(texts(&world.peer(receiver).script.received()), ["host", "one", "two"]);
 }
@@ -83,7 +82,8 @@ fn a_client_that_was_admitted_because_its_time_was_over_misses_nothing_of_the_ro
     // As a client that waits: what the host asks for is in the inbox, and its admission comes behind it.
     world.handle.join(id, "b").unwrap();
     world.handle.publish("b", Kind::Text, b"behind the join").unwrap();
-    let applicant = crate::decisions::Applicant { room: Some("b".to_owned()), history: 0 };
+    let past = crate::past::PastWanted::NONE;
+    let applicant = crate::decisions::Applicant { room: Some("b".to_owned()), past };
     shard.rooms.admit(id, applicant).unwrap();
     world.handle.publish("b", Kind::Text, b"behind the admission").unwrap();
     (0..3).for_each(|_| world.tick_once());

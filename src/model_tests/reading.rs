@@ -18,8 +18,13 @@ use crate::{
 fn fill_express(served: &Served) {
     let message = Message::new(Kind::Text, b"x").unwrap();
     let message = Published::of(message);
-    let delivery =
-        |_| Delivery { room: RoomId(u64::MAX), offset: 1, message: message.clone(), exclude: None };
+    let delivery = |_| Delivery {
+        room: RoomId(u64::MAX),
+        offset: 1,
+        message: message.clone(),
+        exclude: None,
+        answer: None,
+    };
     served.shard().handle.inbox.deliver_express((0..4096).map(delivery)).unwrap();
 }
 

@@ -13,6 +13,7 @@ use crate::{
     frame::Kind,
     message::Message,
     options::{Options, SlowConsumer},
+    past::PastGiven,
     published::Published,
     transport::scripted::Scripted,
 };
@@ -145,7 +146,12 @@ fn a_replay_to_an_open_client_is_written_at_the_next_tick() {
     let (script, out) = (Rc::clone(&world.peer(id).script), Rc::clone(world.peer(id).client.out()));
     script.wants_write.set(false);
     let message = Message::new(Kind::Text, b"again").unwrap();
-    out.replay(Replay::new(RoomHead::of(77), Form::Plain, 2, vec![Published::of(message)]));
+    out.replay(Replay::new(
+        RoomHead::of(77),
+        Form::Plain,
+        2,
+        PastGiven::of(vec![Published::of(message)]),
+    ));
     assert!(script.wants_write.get() && out.has_outbox());
     assert_eq!(texts(&read_all(&mut world, id)), ["again"]);
 }

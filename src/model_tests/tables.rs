@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     frame::Kind,
     options::{Options, Overdue},
-    protocol::{Plain, Protocol},
+    protocol::Protocol,
     shard::Shard,
 };
 
@@ -34,7 +34,7 @@ fn clients_that_come_and_go_leave_nothing_behind() {
         // It speaks behind the host, in two rooms, is sent something, lags, and is gone.
         world.handle.join(id, "b").unwrap();
         world.handle.publish("a", Kind::Text, b"host").unwrap();
-        Plain.message(&shard, &client, Kind::Text, b"client");
+        Protocol::Plain.message(&shard, &client, Kind::Text, b"client").unwrap();
         world.tick_once();
         world.handle.send(id, Kind::Text, b"to it").unwrap();
         world.tick_once();

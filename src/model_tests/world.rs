@@ -26,7 +26,8 @@ use crate::{
     frame::Kind,
     handle::{Handle, Shared},
     options::{Options, SlowConsumer},
-    protocol::{Plain, Protocol},
+    past::PastWanted,
+    protocol::Protocol,
     reactor::{Clock, Next, Reactor},
     rooms::{Rooms, client::Client},
     shard::{Shard, Tick},
@@ -294,7 +295,7 @@ impl World {
         }
         for _ in 0..1 + self.random.below(5) {
             let (number, text) = self.next_message();
-            Plain.message(&shard, &client, Kind::Text, text.as_bytes());
+            Protocol::Plain.message(&shard, &client, Kind::Text, text.as_bytes()).unwrap();
             let (room, echo) = (self.peer(id).rooms.first().copied(), self.peer(id).echo);
             if let Some(room) = room {
                 self.promise(room, number, Line::Sender(id), (!echo).then_some(id));
@@ -382,8 +383,10 @@ impl World {
         let shared = Rc::clone(&shard.shared);
         let out = Outbound::new(shard.next_client_id(), shared, transport, form);
         let client = Client::new(out, echo);
-        shard.subscribe(&client, Some(room), history).expect("the server runs");
-        shard.add_client(&client);
+        let past =
+            PastWanted { since: None, last: Some(history), most: usize::MAX, is_told: false };
+        shard.subscribe(&client, Some(room), &past).expect("the server runs");
+        shard.add_client(&client, None);
         let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
         let id = client.id();
         let peer =

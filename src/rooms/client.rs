@@ -9,17 +9,22 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use super::{
     Rooms,
     memberships::{Membership, Memberships},
-    room::{Room, Sender, report_message},
+    profile::Profile,
+    room::{Ack, Room, Sender, report_message},
 };
 use crate::{
     context::Context,
     event::ClientId,
     fanout::{Fanout, command::RoomId, inbox::QueueKind, outbound::Outbound},
+    json::Refusal,
     message::Message,
     position::Position,
+    published::Name,
 };
 
 /// How much one read takes, in bytes, from a client whose frames are shorter than `SHORT_FRAME` on average. A
@@ -35,8 +40,7 @@ pub(crate) struct Client {
     /// Whether the last read held short frames.
     has_short_frames: Cell<bool>,
     memberships: RefCell<Memberships>,
-    /// What the host calls it. Boxed: most hosts name no clients.
-    identity: Cell<Option<Box<Arc<str>>>>,
+    profile: Profile,
 }
 
 impl fmt::Debug for Client {
@@ -52,7 +56,7 @@ impl Client {
             echo: Cell::new(echo),
             has_short_frames: Cell::new(false),
             memberships: RefCell::default(),
-            identity: Cell::default(),
+            profile: Profile::default(),
         })
     }
 
@@ -67,14 +71,16 @@ impl Client {
 
     /// Returns what the host calls it, if the host has set that.
     pub(crate) fn identity(&self) -> Option<Arc<str>> {
-        let boxed = self.identity.take();
-        let identity = boxed.as_deref().cloned();
-        self.identity.set(boxed);
-        identity
+        self.profile.identity()
     }
 
     pub(crate) fn set_identity(&self, identity: Arc<str>) {
-        self.identity.set(Some(Box::new(identity)));
+        self.profile.set_identity(identity);
+    }
+
+    /// Sets what other clients are told that it is called.
+    pub(crate) fn set_name(&self, name: Option<Name>) {
+        self.profile.set_name(name);
     }
 
     pub(crate) fn set_echo(&self, echo: bool) {
@@ -97,10 +103,10 @@ impl Client {
     }
 
     /// Adds a membership in a room that has counted the client as a subscriber already, and that it is not in
-    /// yet. It receives the room's messages from an offset on.
-    pub(crate) fn join(&self, fanout: &mut Fanout, room: Arc<Room>, from: u64) {
+    /// yet. It receives the room's messages from an offset on, and may read those after the offset `floor`.
+    pub(crate) fn join(&self, fanout: &mut Fanout, room: Arc<Room>, from: u64, floor: u64) {
         let slot = fanout.subscribe(room.head(), &self.out, from);
-        self.memberships.borrow_mut().add(Membership { room, slot });
+        self.memberships.borrow_mut().add(Membership { room, slot, floor });
     }
 
     /// Removes the membership in a room. Returns the room, which still counts the client as a subscriber;
@@ -118,17 +124,40 @@ impl Client {
         Some(left.room)
     }
 
+    /// Returns a room that it is in, and the offset after which it may read the room's history: the room that it
+    /// publishes to, if there is no name.
+    pub(crate) fn readable(&self, rooms: &Rooms, name: Option<&str>) -> Option<(Arc<Room>, u64)> {
+        let id = name.map(|name| rooms.by_name(name).map(|room| room.id()));
+        let memberships = self.memberships.borrow();
+        let membership = match id {
+            None => memberships.first(),
+            Some(id) => memberships.get(id?),
+        };
+        membership.map(|membership| (Arc::clone(&membership.room), membership.floor))
+    }
+
     /// The queue of the inboxes that its messages go to.
     pub(crate) fn queue(&self, rooms: &Rooms) -> QueueKind {
+        if self.out.form().says_more() && self.rooms() > 1 {
+            // It may publish to any of them.
+            return QueueKind::Commands;
+        }
         let commands = &self.out.shared().sender_commands;
-        let sender =
-            Sender { id: self.id(), is_excluded: false, identity: None, author: None, commands };
+        let sender = Sender {
+            id: self.id(),
+            is_excluded: false,
+            identity: None,
+            author: None,
+            commands,
+            ack: None,
+        };
         rooms.queue_of(&sender, self.memberships.borrow().first().map(|first| &*first.room))
     }
 
-    /// Publishes a message to the client's room. If it is in none, the message goes to the host alone.
+    /// Publishes a message to the room that the client publishes to. If it is in none, the message goes to the host
+    /// alone.
     pub(crate) fn publish(&self, rooms: &Rooms, message: Message) {
-        let sender = self.sender(rooms.context());
+        let sender = self.sender(rooms.context(), None);
         match self.memberships.borrow().first() {
             // Fails if the server stops: then the message is dropped.
             Some(first) => drop(rooms.publish_from(&sender, &first.room, message)),
@@ -137,24 +166,45 @@ impl Client {
     }
 
     /// Publishes a message to a room that the client was in when it sent it, or tells the host alone if it
-    /// was in none. Returns false if it has left the room since, or the server stops.
-    pub(crate) fn publish_in(&self, rooms: &Rooms, room: Option<RoomId>, message: Message) -> bool {
-        let sender = self.sender(rooms.context());
+    /// was in none. Then the client gets its `ack`, if it wants one.
+    ///
+    /// # Errors
+    /// `NotInRoom` if it has left the room since, `Stopping`.
+    pub(crate) fn publish_in(
+        &self,
+        rooms: &Rooms,
+        room: Option<RoomId>,
+        message: Message,
+        ack: Option<Ack<'_>>,
+    ) -> Result<(), Refusal> {
+        let sender = self.sender(rooms.context(), ack);
         let Some(room) = room else {
             tell_host(rooms.context(), &sender, &message);
-            return true;
+            if let Some(ack) = ack {
+                self.answer(rooms, ack.encode(None, Position::NONE));
+            }
+            return Ok(());
         };
         let memberships = self.memberships.borrow();
-        let published = memberships
-            .get(room)
-            .map(|membership| rooms.publish_from(&sender, &membership.room, message));
-        published.is_some_and(|published| published.is_ok())
+        let membership = memberships.get(room).ok_or(Refusal::NotInRoom)?;
+        let published = rooms.publish_from(&sender, &membership.room, message);
+        published.map(drop).map_err(|_| Refusal::Stopping)
     }
 
-    fn sender(&self, context: &Context) -> Sender<'_> {
-        let identity = if context.events.is_enabled() { self.identity() } else { None };
-        let commands = &self.out.shared().sender_commands;
-        Sender { id: self.id(), is_excluded: !self.echo.get(), identity, author: None, commands }
+    /// Tells the client something, behind what its earlier messages have become.
+    pub(crate) fn answer(&self, rooms: &Rooms, frame: Bytes) {
+        rooms.answer(self.id(), &self.out.shared().sender_commands, frame);
+    }
+
+    fn sender<'a>(&'a self, context: &Context, ack: Option<Ack<'a>>) -> Sender<'a> {
+        Sender {
+            id: self.id(),
+            is_excluded: !self.echo.get(),
+            identity: if context.events.is_enabled() { self.identity() } else { None },
+            author: Some(self.profile.author(self.id(), context)),
+            commands: &self.out.shared().sender_commands,
+            ack,
+        }
     }
 
     /// Returns how much one read takes from the client, in bytes.

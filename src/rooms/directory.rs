@@ -9,8 +9,8 @@ use std::{
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use super::{epochs::Epochs, forgotten::Forgotten, room::Room};
-use crate::{fanout::command::RoomId, position::Position};
+use super::{forgotten::Forgotten, room::Room};
+use crate::{fanout::command::RoomId, position::Position, unique::UniqueNumbers};
 
 /// How many rooms are compared to find one with a large history.
 const SAMPLE: usize = 64;
@@ -105,7 +105,7 @@ pub(super) struct Directory {
     cursor: usize,
     pub(super) idle: IdleRooms,
     pub(super) forgotten: Forgotten,
-    epochs: Epochs,
+    epochs: UniqueNumbers,
     /// The last number given out, as a room's id or as a key of `idle`.
     last_number: u64,
     pub(super) stopped: bool,

@@ -12,6 +12,8 @@ use crate::fanout::{Slot, command::RoomId};
 pub(crate) struct Membership {
     pub(crate) room: Arc<Room>,
     pub(crate) slot: Slot,
+    /// The client may read the messages after this offset.
+    pub(crate) floor: u64,
 }
 
 /// A client's memberships. Nearly all clients have one: further ones are behind a pointer, in a map, so
@@ -146,7 +148,7 @@ mod tests {
                     let room =
                         Arc::new(Room::new(RoomId(id), id.to_string().into(), 1, Position::NONE));
                     let slot = fanout.subscribe(room.head(), &out, 1);
-                    memberships.add(Membership { room, slot });
+                    memberships.add(Membership { room, slot, floor: 0 });
                     model.push(id);
                 }
                 Some(index) => {

@@ -4,10 +4,10 @@
 
 pub(crate) mod client;
 mod directory;
-mod epochs;
 mod eviction;
 mod forgotten;
 mod memberships;
+mod profile;
 pub(crate) mod room;
 
 use std::{
@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use once_cell::unsync::OnceCell;
 use tokio::sync::Notify;
 
@@ -31,13 +32,15 @@ use crate::{
     error::{Error, Result},
     event::ClientId,
     fanout::{
-        command::{Command, Reservation, RoomId},
+        command::{Answer, Command, Reservation, RoomId},
         inbox::QueueKind,
+        sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
     message::Message,
     past::PastWanted,
     position::Position,
+    published::Published,
 };
 
 /// The longest name of a room, in bytes.
@@ -114,6 +117,27 @@ impl Rooms {
         self.bound_history(room);
         // A room with a subscriber is not retired.
         published.map_err(|_| Error::Stopped)
+    }
+
+    /// Tells a client something, behind what its earlier messages have become.
+    pub(crate) fn answer(&self, client: ClientId, commands: &SenderCommands, frame: Bytes) {
+        let shard = client.shard();
+        let command = Command::Answer(Answer { client, frame });
+        // Fails if the server stops: then the client is closed.
+        if let Ok(number) = self.shards[shard].inbox.push(command) {
+            commands.note(client, shard, number);
+        }
+    }
+
+    /// Returns up to `count` of the messages of a room before an offset, as `Room::before` does.
+    pub(crate) fn before(
+        &self,
+        room: &Room,
+        end: Option<u64>,
+        floor: u64,
+        bounds: (usize, usize),
+    ) -> (Vec<(u64, Published)>, bool) {
+        room.before(end, floor, bounds, &self.context, &self.kept)
     }
 
     /// Publishes messages of the host to a room, which need not have subscribers. Waits while an inbox is
@@ -198,16 +222,11 @@ impl Rooms {
             })
         };
         let Some(room) = applicant.room else { return admit(None).map(drop) };
-        self.reserve(
-            client.shard(),
-            &room,
-            &PastWanted::last(applicant.history),
-            |room, reservation| {
-                let number = admit(Some(Box::new(reservation)))?;
-                room.note_command(client.shard(), number);
-                Ok(())
-            },
-        )
+        self.reserve(client.shard(), &room, &applicant.past, |room, reservation| {
+            let number = admit(Some(Box::new(reservation)))?;
+            room.note_command(client.shard(), number);
+            Ok(())
+        })
     }
 
     /// Whether a queue of an inbox is full, so that clients whose messages go there are not read.

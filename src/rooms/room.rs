@@ -12,18 +12,21 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use crate::{
     context::Context,
     error::{Error, Result},
     event::{ClientId, Event},
     fanout::{
-        command::{Delivery, RoomHead, RoomId},
+        command::{Answer, Delivery, RoomHead, RoomId},
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
     history::History,
+    json,
     message::Message,
-    past::{Past, PastWanted},
+    past::{PastGiven, PastWanted},
     position::Position,
     published::{Author, Published},
     sys,
@@ -73,12 +76,12 @@ impl State {
     }
 
     /// Returns what a client gets of the past.
-    fn past(&mut self, room: &RoomHead, wanted: &PastWanted) -> Past {
+    fn past(&mut self, room: &RoomHead, wanted: &PastWanted) -> PastGiven {
         let (count, recovery) = wanted.of(self.position(room), self.history.len());
         let position = Position::of(room.epoch, self.offset - count as u64);
-        // It may come back with it.
-        self.is_known = true;
-        Past { messages: self.history.last(count), position, recovery }
+        self.is_known |= wanted.is_told;
+        let floor = self.offset.saturating_sub(wanted.most as u64);
+        PastGiven { messages: self.history.last(count), position, floor, recovery }
     }
 }
 
@@ -101,8 +104,27 @@ pub(crate) struct Sender<'a> {
     pub(crate) identity: Option<Arc<str>>,
     /// What other clients are told of it.
     pub(crate) author: Option<Arc<Author>>,
+    /// What it is told when its message is published, if it wants that.
+    pub(crate) ack: Option<Ack<'a>>,
     /// What it has published behind the host's commands.
     pub(crate) commands: &'a SenderCommands,
+}
+
+/// What a client is told when its message is published: that it was, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ack<'a> {
+    /// What the client calls the message, as raw JSON.
+    pub(crate) id: &'a str,
+    /// Whether the host has changed the message.
+    pub(crate) is_changed: bool,
+}
+
+impl Ack<'_> {
+    pub(crate) fn encode(self, room: Option<&str>, position: Position) -> Bytes {
+        let mut frame = Vec::new();
+        json::append_sent(&mut frame, self.id, room, position, self.is_changed);
+        frame.into()
+    }
 }
 
 /// Why a room does not take messages any more.
@@ -168,6 +190,11 @@ impl Room {
         let time = sys::coarse_unix_ms();
         let author = sender.and_then(|sender| sender.author.as_ref());
         let publish = |message| Published { message, author: author.cloned(), time };
+        // A client publishes one message at a time.
+        let mut answer = sender.and_then(|sender| {
+            let frame = sender.ack?.encode(Some(&self.head.name), last);
+            Some(Box::new(Answer { client: sender.id, frame }))
+        });
         let exclude = sender.filter(|sender| sender.is_excluded).map(|sender| sender.id);
         for (shard, handle) in shards.iter().enumerate() {
             if state.subscribers[shard] == 0 {
@@ -178,6 +205,7 @@ impl Room {
                 offset,
                 message: publish(message.clone()),
                 exclude,
+                answer: answer.take_if(|answer| answer.client.shard() == shard),
             });
             // Inboxes close after all rooms, so a push cannot fail.
             let is_express = sender.is_some_and(|sender| {
@@ -226,7 +254,7 @@ impl Room {
         wanted: &PastWanted,
         context: &Context,
         kept: &AtomicUsize,
-        then: impl FnOnce(u64, Past) -> T,
+        then: impl FnOnce(u64, PastGiven) -> T,
     ) -> Result<(T, Option<u64>)> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
@@ -239,6 +267,44 @@ impl Room {
         let past = state.past(&self.head, wanted);
         let outcome = then(state.offset + 1, past);
         Ok((outcome, state.idle_key.take()))
+    }
+
+    /// Returns up to `count` of the messages after the offset `floor` and before another one, with their offsets, and
+    /// whether there are more: the latest of them, oldest first, of at most `size` bytes in all, but at least one.
+    pub(crate) fn before(
+        &self,
+        end: Option<u64>,
+        floor: u64,
+        (count, size): (usize, usize),
+        context: &Context,
+        kept: &AtomicUsize,
+    ) -> (Vec<(u64, Published)>, bool) {
+        let mut state = self.lock();
+        let before = state.history.bytes();
+        state.history.forget_older_than(context.options.history_age, sys::coarse_now());
+        note_kept(kept, before, state.history.bytes());
+        let next = state.offset + 1;
+        let end = end.unwrap_or(next).min(next);
+        let mut offset = next;
+        let mut left = size;
+        let mut found = Vec::new();
+        for published in state.history.newest_first() {
+            offset -= 1;
+            if offset >= end {
+                continue;
+            }
+            let len = published.message.data().len();
+            let is_enough = found.len() == count || (len > left && !found.is_empty());
+            if offset <= floor || is_enough {
+                let has_more = offset > floor;
+                found.reverse();
+                return (found, has_more);
+            }
+            left = left.saturating_sub(len);
+            found.push((offset, published.clone()));
+        }
+        found.reverse();
+        (found, false)
     }
 
     /// Counts one subscriber less on a shard. Returns whether it was the room's last.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Shard;
 use crate::{
     event::ClientId,
-    fanout::command::{Command, Cost},
+    fanout::command::{Answer, Command, Cost},
 };
 
 impl Shard {
@@ -19,9 +19,10 @@ impl Shard {
             Command::Send(id, message) => {
                 if let Some(client) = self.client(id) {
                     let frame = client.out().form().encode_direct(&message);
-                    self.fanout.borrow_mut().send(client.out(), frame);
+                    self.fanout.borrow_mut().send(client.out(), frame, true);
                 }
             }
+            Command::Answer(answer) => self.answer(answer),
             Command::Close(id, close) | Command::Disconnect(id, close) => {
                 if let Some(client) = self.client(id) {
                     client.out().close(close);
@@ -32,6 +33,11 @@ impl Shard {
             Command::SetEcho(id, echo) => {
                 if let Some(client) = self.client(id) {
                     client.set_echo(echo);
+                }
+            }
+            Command::SetName(id, name) => {
+                if let Some(client) = self.client(id) {
+                    client.set_name(name);
                 }
             }
             Command::SetIdentity(id, identity) => {
@@ -54,6 +60,13 @@ impl Shard {
             self.release(id);
         }
         cost
+    }
+
+    /// Tells a client something, behind everything that was delivered before.
+    pub(super) fn answer(&self, answer: Answer) {
+        if let Some(client) = self.client(answer.client) {
+            self.fanout.borrow_mut().send(client.out(), answer.frame, false);
+        }
     }
 
     /// Releases a client's input, which a command held that is applied.

@@ -36,7 +36,7 @@ struct Departure {
 }
 
 impl Shard {
-    /// Joins a client to the room that its request asks for, and replays up to `history` messages. It receives
+    /// Joins a client to the room that its request asks for, and replays what it wants of the past. It receives
     /// broadcasts from here on.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Shard {
         &self,
         client: &Rc<Client>,
         room: Option<&str>,
-        history: usize,
+        wanted: &PastWanted,
     ) -> Result<()> {
         self.rooms.reserve_broadcasts(self.index, |from| {
             self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), from);
@@ -53,12 +53,9 @@ impl Shard {
         })?;
         let Some(room) = room else { return Ok(()) };
         // The client joins after the locks are released: what is published meanwhile waits in the inbox.
-        let reserved = self.rooms.reserve(
-            self.index,
-            room,
-            &PastWanted::last(history),
-            |room, reservation| Ok((Arc::clone(room), reservation)),
-        );
+        let reserved = self.rooms.reserve(self.index, room, wanted, |room, reservation| {
+            Ok((Arc::clone(room), reservation))
+        });
         let (room, reservation) = reserved?;
         // False if the host has joined it to the room that it asks for.
         self.join(client, room, reservation);
@@ -73,8 +70,13 @@ impl Shard {
             self.rooms.remove_subscriber(&room, self.index);
             return false;
         }
-        client.out().replay(Replay::new(head, client.out().form(), from, past.messages));
-        client.join(&mut self.fanout.borrow_mut(), room, from);
+        let (out, floor) = (client.out(), past.floor);
+        if out.form().says_more() {
+            // It is told that it enters, behind what came before.
+            self.fanout.borrow_mut().flush(out);
+        }
+        out.replay(Replay::new(head, out.form(), from, past));
+        client.join(&mut self.fanout.borrow_mut(), room, from, floor);
         true
     }
 
@@ -98,6 +100,7 @@ impl Shard {
         let Some(room) = client.leave(&mut self.fanout.borrow_mut(), room) else { return };
         self.rooms.remove_subscriber(&room, self.index);
         let (identity, room) = (client.identity(), Arc::clone(room.name()));
+        client.out().say(client.out().form().removed(&room));
         self.context.events.push(Event::Left { client: id, identity, room });
     }
 

@@ -47,6 +47,7 @@ use crate::{
         outbound::OutboundShared,
         shard_handle::ShardHandle,
     },
+    past::SinceIn,
     reactor::{Next, Reactor, Timer},
     rooms::{Rooms, client::Client},
 };
@@ -206,14 +207,14 @@ impl Shard {
     }
 
     /// Adds a client that is in its rooms to the clients and the roster.
-    pub(crate) fn add_client(&self, client: &Rc<Client>) {
-        self.handle.add_client(client.id(), client.room().map(|(room, _)| room));
+    pub(crate) fn add_client(&self, client: &Rc<Client>, since_in: Option<Box<SinceIn>>) {
+        self.handle.add_client(client.id(), client.room().map(|(room, _)| room), since_in);
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 
     /// Adds a client that waits for admission to the clients and the roster.
-    pub(crate) fn add_applicant(&self, client: &Rc<Client>) {
-        self.handle.add_applicant(client.id());
+    pub(crate) fn add_applicant(&self, client: &Rc<Client>, since_in: Option<Box<SinceIn>>) {
+        self.handle.add_applicant(client.id(), since_in);
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 

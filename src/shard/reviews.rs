@@ -21,9 +21,10 @@ use super::Shard;
 use crate::{
     event::{ClientId, DecisionId, Event},
     fanout::command::{RoomId, Verdict},
+    json::Refusal,
     message::Message,
     options::Overdue,
-    rooms::client::Client,
+    rooms::{client::Client, room::Ack},
 };
 
 /// While this many messages or bytes of a client are undecided, it is not read. The bounds are soft: what one
@@ -67,14 +68,22 @@ struct Waiting {
     /// The room that it was sent to, if the client was in one.
     room: Option<RoomId>,
     message: Message,
+    /// What the client calls it, as raw JSON, if it wants an answer.
+    id: Option<Box<str>>,
     verdict: Option<Verdict>,
 }
 
 impl Reviews {
-    /// Asks the host about a client's message. It will be published to the room that the client publishes to
-    /// now, not to the one when the host decides.
-    pub(crate) fn ask(&self, shard: &Shard, client: &Rc<Client>, message: Message) {
-        let room = client.room();
+    /// Asks the host about a client's message to a room, or to none. If it has an id, the client is told what became
+    /// of it.
+    pub(crate) fn ask(
+        &self,
+        shard: &Shard,
+        client: &Rc<Client>,
+        room: Option<(RoomId, Arc<str>)>,
+        message: Message,
+        id: Option<&str>,
+    ) {
         let name = room.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
         let mut state = self.state.borrow_mut();
         state.last_number += 1;
@@ -98,6 +107,7 @@ impl Reviews {
             decision,
             room: room.map(|(id, _)| id),
             message,
+            id: id.map(Into::into),
             verdict: None,
         });
         let at = shard.shared.clock.update() + shard.context.options.review_timeout;
@@ -146,16 +156,13 @@ impl Reviews {
             state.clients.remove(&client.id());
         }
         drop(state);
-        for Waiting { room, message, verdict, .. } in decided {
-            let message = match verdict {
-                Some(Verdict::Allow) => Some(message),
-                Some(Verdict::Change(message)) => Some(message),
-                Some(Verdict::Refuse) | None => None,
-            };
-            let is_published =
-                message.is_some_and(|message| client.publish_in(&shard.rooms, room, message));
-            if !is_published {
+        for waiting in decided {
+            let id = waiting.id.clone();
+            if let Err(code) = waiting.publish(shard, &client) {
                 shard.context.counters.messages_refused.add(1);
+                client.out().form().refused(id.as_deref(), code).inspect(|frame| {
+                    client.answer(&shard.rooms, frame.clone());
+                });
             }
         }
     }
@@ -203,6 +210,23 @@ impl Reviews {
     }
 }
 
+impl Waiting {
+    /// Publishes a message that is decided, if the host has allowed it.
+    ///
+    /// # Errors
+    /// Why it is not published.
+    fn publish(self, shard: &Shard, client: &Client) -> Result<(), Refusal> {
+        let (message, is_changed) = match self.verdict {
+            Some(Verdict::Allow) => (self.message, false),
+            Some(Verdict::Change(message)) => (message, true),
+            Some(Verdict::Overdue) => return Err(Refusal::Overdue),
+            Some(Verdict::Refuse) | None => return Err(Refusal::Refused),
+        };
+        let ack = self.id.as_deref().map(|id| Ack { id, is_changed });
+        client.publish_in(&shard.rooms, self.room, message, ack)
+    }
+}
+
 impl Queue {
     fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_MESSAGES || self.bytes >= MAX_BYTES
@@ -222,7 +246,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
             if shard.handle.undecided.reviews.take(decision).is_some() {
                 shard.context.counters.reviews_timed_out.add(1);
                 let verdict = match shard.context.options.overdue {
-                    Overdue::Refuse => Verdict::Refuse,
+                    Overdue::Refuse => Verdict::Overdue,
                     Overdue::Allow => Verdict::Allow,
                 };
                 shard.reviews.decide(&shard, client, decision, verdict);

@@ -145,6 +145,11 @@ impl Shard {
         {
             budget -= 1;
             fanout.push(&delivery);
+            if let Some(answer) = delivery.answer
+                && let Some(client) = self.client(answer.client)
+            {
+                fanout.send(client.out(), answer.frame, false);
+            }
         }
         drop(fanout);
         if !tick.express.is_empty() && !tick.are_commands_older {
@@ -176,7 +181,12 @@ impl Shard {
             *applied += 1;
             budget = budget.saturating_sub(command.cost());
             match command {
-                Command::Deliver(delivery) => self.fanout.borrow_mut().push(&delivery),
+                Command::Deliver(delivery) => {
+                    self.fanout.borrow_mut().push(&delivery);
+                    if let Some(answer) = delivery.answer {
+                        self.answer(*answer);
+                    }
+                }
                 Command::Accept(stream) => {
                     self.reactor.skip_busy_poll(SKIPPED_PARKS);
                     accept(self, *stream);

@@ -27,9 +27,12 @@ impl Outbound {
             tracing::info!(client = %self.id, why, others, "slow consumer disconnected");
         }
         let close = CloseFrame::new(TRY_AGAIN_LATER, &format!("slow consumer: {why}"));
-        let mut outbox = self.outbox.borrow_mut();
-        outbox.get_or_insert_default().push(&close.frame, 0, true, self.shared.now());
-        drop(outbox);
+        let closing = self.closing(&close.disconnect);
+        let mut slot = self.outbox.borrow_mut();
+        let (outbox, now) = (slot.get_or_insert_default(), self.shared.now());
+        closing.inspect(|closing| outbox.push(closing, 0, true, now));
+        outbox.push(&close.frame, 0, true, now);
+        drop(slot);
         self.enter(Phase::Closing, close.disconnect);
     }
 

@@ -24,6 +24,12 @@ use crate::{
 /// would not help, since control frames are never dropped.
 const MAX_WAITING_PINGS: usize = 64;
 
+/// After how many milliseconds a client may come back at the earliest, over how many all clients are spread at least,
+/// and how many come back in a millisecond at most.
+const MIN_RETRY: u64 = 500;
+const MIN_RETRY_SPREAD: u64 = 1_000;
+const RETRIES_PER_MS: u64 = 5;
+
 /// How much of one client's outbox is written at once, in bytes: other clients of the shard lag too.
 const MAX_FLUSH: usize = 64 * 1024;
 
@@ -58,7 +64,8 @@ pub(crate) enum Flushed {
 impl Outbound {
     /// Writes the last messages of a room, as the socket takes them. They wait beside the outbox's bound.
     pub(crate) fn replay(&self, replay: Replay) {
-        if !self.is_open() || replay.len() == 0 {
+        let is_empty = replay.len() == 0 && !self.form.says_more();
+        if !self.is_open() || is_empty {
             return;
         }
         let mut delivered =
@@ -85,6 +92,13 @@ impl Outbound {
             delivered.messages += messages;
             delivered.bytes += frames.len() as u64;
             self.write(frames, false);
+        }
+    }
+
+    /// Tells the client something that is no message, if its wire form has it: it is never dropped.
+    pub(crate) fn say(&self, frame: Option<Bytes>) {
+        if let Some(frame) = frame.filter(|_| self.is_open()) {
+            self.write(&Frames::from(&frame), false);
         }
     }
 
@@ -121,6 +135,7 @@ impl Outbound {
         if self.pinged.get() == 0 {
             self.pinged.set(round);
         }
+        self.say(self.form.heartbeat());
         let waiting = self.outbox.borrow().as_ref().map_or(0, |outbox| outbox.controls());
         if waiting < MAX_WAITING_PINGS {
             self.write(&Frames::from(&Bytes::from_static(frame::PING)), true);
@@ -132,11 +147,29 @@ impl Outbound {
         if !self.is_open() {
             return;
         }
+        self.say(self.closing(&close.disconnect));
         self.write(&Frames::from(&close.frame), true);
         // The write may have found the connection broken.
         if self.is_open() {
             self.enter(Phase::Closing, close.disconnect);
         }
+    }
+
+    /// Encodes that the client may come back, if the close code says so.
+    pub(super) fn closing(&self, disconnect: &Disconnect) -> Option<Bytes> {
+        let Disconnect { code, reason } = disconnect;
+        let may_come_back = matches!(code, 1001 | 1012 | 1013);
+        may_come_back.then(|| self.form.closing(*code, reason, self.retry_ms()))?
+    }
+
+    /// Returns after how many milliseconds the client may come back: those of a server come back over a time that
+    /// grows with their number.
+    fn retry_ms(&self) -> u64 {
+        let context = &self.shared.context;
+        let spread = MIN_RETRY_SPREAD + context.counters.connections.get() / RETRIES_PER_MS;
+        // Spreads ids that follow each other.
+        let hash = self.id.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ context.instance;
+        MIN_RETRY + (hash >> 16) % spread
     }
 
     /// Ends the connection without a close frame, or without waiting for the answer to it.

@@ -1,0 +1,70 @@
+//! What a client asks for with its request: a value that the handshake reads and the client keeps nothing of.
+
+use crate::{
+    fanout::form::Form,
+    past::{PastWanted, Since, SinceIn},
+    published::Name,
+};
+
+/// For how many rooms beside the one of its path a client may say where it was. Further ones are ignored.
+const MAX_SINCE: usize = 256;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) room: String,
+    pub(crate) form: Form,
+    /// Whether the client receives its own messages; `None` if the query does not say.
+    pub(crate) echo: Option<bool>,
+    /// What it says that it is called.
+    pub(crate) name: Option<Name>,
+    /// How many of the room's last messages it wants, if it does not recover.
+    pub(crate) history: Option<usize>,
+    /// Where it has everything up to: in the room of its path.
+    pub(crate) since: Option<Since>,
+    /// The same for rooms by name.
+    pub(crate) since_in: SinceIn,
+}
+
+impl Asked {
+    pub(crate) fn new(room: String, form: Form) -> Self {
+        Self {
+            room,
+            form,
+            echo: None,
+            name: None,
+            history: None,
+            since: None,
+            since_in: SinceIn::new(),
+        }
+    }
+
+    /// Notes where the client was in a room, unless it has said so of too many.
+    pub(crate) fn note_since(&mut self, room: &str, since: Since) {
+        if self.since_in.len() < MAX_SINCE {
+            self.since_in.insert(room.into(), since);
+        }
+    }
+
+    /// Returns where it was in the room of its path.
+    fn since(&self) -> Option<Since> {
+        self.since.or_else(|| self.since_in.get(&*self.room).copied())
+    }
+
+    /// Returns where it was in the rooms that it has not entered yet.
+    pub(crate) fn since_in(&self, has_entered: bool) -> Option<Box<SinceIn>> {
+        let mut since_in = self.since_in.clone();
+        match self.since() {
+            Some(since) if !has_entered => _ = since_in.insert(self.room.as_str().into(), since),
+            _ => _ = since_in.remove(&*self.room),
+        }
+        (!since_in.is_empty()).then(|| Box::new(since_in))
+    }
+
+    /// Returns what it wants of the past of the room that it asks for.
+    pub(crate) fn past(&self) -> PastWanted {
+        let since = self.since();
+        let is_told = self.form.says_more();
+        PastWanted { since, last: self.history, most: usize::MAX, is_told }
+    }
+}

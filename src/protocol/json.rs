@@ -1,0 +1,130 @@
+//! The JSON form: each text message of a client is an object that asks for something, and is answered if it has an
+//! `id`. What is refused is always answered.
+//!
+//! Answers come in the order of what they answer: all go through the shard's inbox, behind what the client's earlier
+//! messages have become.
+
+use std::rc::Rc;
+
+use super::Fault;
+use crate::{
+    fanout::{command::RoomId, form::message_object},
+    frame::Kind,
+    json::{self, Refusal, Rejected, Request},
+    message::Message,
+    position::Position,
+    rooms::{client::Client, room::Ack},
+    shard::Shard,
+};
+
+/// How many bytes of payloads an answer with earlier messages has at most, unless a single one is longer.
+const MAX_HISTORY: usize = 256 * 1024;
+
+/// How many bytes an object has beside its payload, at most.
+const MAX_REST: usize = 4 * 1024;
+
+/// What a client is told that it was refused.
+struct Refused<'a> {
+    id: Option<&'a str>,
+    code: Refusal,
+    reason: &'a str,
+}
+
+/// Returns how long a client's object may be, in bytes: each byte of the payload may be escaped.
+pub(super) fn max_message_len(payload: usize) -> usize {
+    payload.saturating_mul(2).saturating_add(MAX_REST)
+}
+
+/// Acts on a message of a client.
+///
+/// # Errors
+/// Why the connection must be closed.
+pub(super) fn message(
+    shard: &Shard,
+    client: &Rc<Client>,
+    kind: Kind,
+    text: &[u8],
+) -> Result<(), Fault> {
+    if kind == Kind::Binary {
+        return Err(Fault::Binary);
+    }
+    let outcome = match json::parse(text) {
+        Ok(Request::Publish { id, room, kind, payload }) => {
+            publish(shard, client, room.as_deref(), id, kind, &payload)?
+                .map_err(|(code, reason)| Refused { id, code, reason })
+        }
+        Ok(Request::History { id, room, before, limit }) => {
+            history(shard, client, id, room.as_deref(), before.as_deref(), limit)
+                .map_err(|(code, reason)| Refused { id: Some(id), code, reason })
+        }
+        Err(Rejected::NotJson) => return Err(Fault::NotJson),
+        Err(Rejected::Refused { id, code, reason }) => Err(Refused { id, code, reason }),
+    };
+    if let Err(Refused { id, code, reason }) = outcome {
+        let mut frame = Vec::new();
+        json::append_refused(&mut frame, id, code, reason);
+        client.answer(&shard.rooms, frame.into());
+    }
+    Ok(())
+}
+
+type Outcome = Result<(), (Refusal, &'static str)>;
+
+const NOT_IN_ROOM: (Refusal, &str) = (Refusal::NotInRoom, "you are not in this room");
+
+fn publish(
+    shard: &Shard,
+    client: &Rc<Client>,
+    room: Option<&str>,
+    id: Option<&str>,
+    kind: Kind,
+    payload: &[u8],
+) -> Result<Outcome, Fault> {
+    if payload.len() > shard.context.options.max_message_size {
+        return Ok(Err((Refusal::TooLarge, "the message is too long")));
+    }
+    let target = match room {
+        None => client.room(),
+        Some(name) => match shard.rooms.by_name(name).filter(|room| client.is_in(room.id())) {
+            Some(room) => Some((room.id(), room.name().clone())),
+            None => return Ok(Err(NOT_IN_ROOM)),
+        },
+    };
+    let message = Message::new(kind, payload).map_err(|_| Fault::NoMemory)?;
+    if !shard.context.options.review_timeout.is_zero() {
+        shard.reviews.ask(shard, client, target, message, id);
+        return Ok(Ok(()));
+    }
+    let room: Option<RoomId> = target.map(|(id, _)| id);
+    let ack = id.map(|id| Ack { id, is_changed: false });
+    let published = client.publish_in(&shard.rooms, room, message, ack);
+    Ok(published.map_err(|code| (code, "the server is stopping")))
+}
+
+/// Answers with earlier messages of a room.
+fn history(
+    shard: &Shard,
+    client: &Client,
+    id: &str,
+    room: Option<&str>,
+    before: Option<&str>,
+    limit: u32,
+) -> Outcome {
+    let (room, floor) = client.readable(&shard.rooms, room).ok_or(NOT_IN_ROOM)?;
+    let before: Option<Position> = match before.map(str::parse).transpose() {
+        Ok(before) => before,
+        Err(_) => return Err((Refusal::Malformed, "before is a position, as the server sent it")),
+    };
+    let head = room.head();
+    if before.is_some_and(|before| before.epoch != head.epoch) {
+        return Err((Refusal::Malformed, "before is a position of another history"));
+    }
+    let end = before.map(|before| before.offset);
+    let (messages, has_more) = shard.rooms.before(&room, end, floor, (limit as usize, MAX_HISTORY));
+    let objects =
+        messages.iter().map(|(offset, published)| message_object(head, *offset, published));
+    let mut frame = Vec::new();
+    json::append_history(&mut frame, id, &head.name, objects, has_more);
+    client.answer(&shard.rooms, frame.into());
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What is rarely set of a client: what the host calls it, and what others are told of it.
+
+use std::{cell::Cell, sync::Arc};
+
+use crate::{
+    context::Context,
+    event::ClientId,
+    published::{Author, Name},
+};
+
+/// A client's profile. Boxed, and absent while nothing is set: nearly all clients have none.
+#[derive(Default)]
+pub(super) struct Profile(Cell<Option<Box<Known>>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    identity: Option<Arc<str>>,
+    name: Option<Name>,
+    /// Made when the client first publishes, and again when its name has changed.
+    author: Option<Arc<Author>>,
+}
+
+impl Profile {
+    /// Returns what the host calls the client, for itself.
+    pub(super) fn identity(&self) -> Option<Arc<str>> {
+        let known = self.0.take();
+        let identity = known.as_ref().and_then(|known| known.identity.clone());
+        self.0.set(known);
+        identity
+    }
+
+    pub(super) fn set_identity(&self, identity: Arc<str>) {
+        self.change(|known| known.identity = Some(identity));
+    }
+
+    /// Sets what other clients are told that the client is called.
+    pub(super) fn set_name(&self, name: Option<Name>) {
+        self.change(|known| {
+            known.name = name;
+            known.author = None;
+        });
+    }
+
+    /// Returns what other clients are told of the client.
+    pub(super) fn author(&self, client: ClientId, context: &Context) -> Arc<Author> {
+        self.change(|known| {
+            let Known { name, author, .. } = known;
+            let author = author.get_or_insert_with(|| {
+                let tag = context.tag(client).into();
+                Arc::new(Author { tag, name: name.clone() })
+            });
+            Arc::clone(author)
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        let mut known = self.0.take().unwrap_or_default();
+        let outcome = change(&mut known);
+        self.0.set(Some(known));
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    #[test]
+    fn others_are_told_the_name_that_counts_when_a_message_is_published() {
+        let context = Context::new(Options::default(), Vec::new());
+        let (profile, client) = (Profile::default(), ClientId::new(1, 0));
+        let name = |text: &str| Name { text: text.into(), is_claimed: false };
+        let unnamed = profile.author(client, &context);
+        assert_eq!((&*unnamed.tag, unnamed.name.clone()), (&*context.tag(client), None));
+        profile.set_name(Some(name("ana")));
+        assert_eq!(profile.author(client, &context).name, Some(name("ana")));
+        assert_eq!(profile.author(client, &context).tag, unnamed.tag);
+        profile.set_identity("user 7".into());
+        profile.set_name(None);
+        assert_eq!(profile.author(client, &context), unnamed);
+        assert_eq!(profile.identity().as_deref(), Some("user 7"));
+    }
+
+    #[test]
+    fn no_two_clients_have_one_tag_also_not_on_two_servers() {
+        let servers = [(); 2].map(|()| Context::new(Options::default(), Vec::new()));
+        let clients = [ClientId::new(1, 0), ClientId::new(1, 1), ClientId::new(2, 0)];
+        let tags = servers.iter().flat_map(|server| clients.map(|client| server.tag(client)));
+        assert_eq!(tags.collect::<std::collections::HashSet<_>>().len(), 6);
+    }
+}

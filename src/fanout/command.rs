@@ -13,6 +13,7 @@ use crate::{
     context::Permit,
     event::{ClientId, DecisionId},
     frame,
+    json::Refusal,
     message::Message,
     past::PastGiven,
     published::{Name, Published},
@@ -153,9 +154,19 @@ pub(crate) enum Verdict {
     Allow,
     /// Publishes another message in its place.
     Change(Message),
-    Refuse,
-    /// Refuses it, since the host did not decide in time.
-    Overdue,
+    /// Why it is not published.
+    Refuse(Refusal),
+}
+
+/// A client's request for earlier messages of a room.
+#[derive(Debug)]
+pub(crate) struct HistoryRequest {
+    /// What the client calls it, as raw JSON.
+    pub(crate) id: Box<str>,
+    pub(crate) room: RoomId,
+    /// The offset before which the messages are.
+    pub(crate) before: Option<u64>,
+    pub(crate) limit: usize,
 }
 
 /// What a shard is told to do.
@@ -167,6 +178,8 @@ pub(crate) enum Command {
     Send(ClientId, Message),
     /// Answers a client, behind what its earlier messages have become.
     Answer(Answer),
+    /// Sends earlier messages to a client. They are read when it is applied, so that what waits in an inbox is small.
+    History(ClientId, Box<HistoryRequest>),
     /// Closes a connection because its client broke the protocol, or closed it.
     Close(ClientId, CloseFrame),
     /// Closes a connection because the host says so.
@@ -214,7 +227,7 @@ impl Command {
     /// written to it. No other client needs a flush, since its order does not change.
     ///
     /// - `Deliver`: a broadcast's room is a lane like any other, and lanes are merged in their order.
-    /// - `Send`, `Answer`: it has a position in the shard's sequence, as a delivery has.
+    /// - `Send`, `Answer`, `History`: it has a position in the shard's sequence, as a delivery has.
     /// - `Close`, `Disconnect`: nothing follows the close frame.
     /// - `Leave`: the client gets what was published before.
     /// - `Join`, `Admit`: a history is written at once, so what was published before comes first. Without a
@@ -254,6 +267,7 @@ impl Command {
             // It is copied now, and written later at the cost of a write.
             Self::Send(_, message) => 1 + write_cost(message.data().len()) / 64,
             Self::Answer(answer) => 1 + write_cost(answer.frame.len()) / 64,
+            Self::History(..) => 4 * WRITE,
             Self::Close(..) | Self::Disconnect(..) | Self::Reject(..) => WRITE,
             Self::Join(_, reservation) if reservation.past.messages.is_empty() => WRITE / 4,
             Self::Join(..) | Self::Admit(..) => WRITE,

@@ -137,10 +137,24 @@ impl Form {
             Refusal::Refused => "the host refused it",
             Refusal::Overdue => "the host did not decide in time",
             Refusal::NotInRoom => "you are not in this room",
+            Refusal::Busy => "the host has too much to do",
             Refusal::Stopping => "the server is stopping",
             _ => "",
         };
         self.say(|buffer| json::append_refused(buffer, id, code, reason))
+    }
+
+    /// Encodes an answer with earlier messages, and whether there are more.
+    pub(crate) fn history(
+        self,
+        id: &str,
+        room: &RoomHead,
+        messages: &[(u64, Published)],
+        has_more: bool,
+    ) -> Option<Bytes> {
+        let objects =
+            messages.iter().map(|(offset, published)| message_object(room, *offset, published));
+        self.say(|buffer| json::append_history(buffer, id, &room.name, objects, has_more))
     }
 
     /// Encodes a heartbeat.
@@ -163,7 +177,7 @@ impl Form {
 }
 
 /// Returns what is said of a room's message.
-pub(crate) fn message_object<'a>(
+fn message_object<'a>(
     room: &'a RoomHead,
     offset: u64,
     published: &'a Published,

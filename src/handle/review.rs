@@ -6,6 +6,7 @@ use crate::{
     event::DecisionId,
     fanout::command::{Command, Verdict},
     frame::Kind,
+    json::Refusal,
 };
 
 impl Handle {
@@ -36,7 +37,7 @@ impl Handle {
     /// # Errors
     /// Those of [`allow`](Self::allow).
     pub fn refuse(&self, decision: DecisionId) -> Result<()> {
-        self.decide(decision, Verdict::Refuse)
+        self.decide(decision, Verdict::Refuse(Refusal::Refused))
     }
 
     fn decide(&self, decision: DecisionId, verdict: Verdict) -> Result<()> {

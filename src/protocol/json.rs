@@ -4,11 +4,11 @@
 //! Answers come in the order of what they answer: all go through the shard's inbox, behind what the client's earlier
 //! messages have become.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use super::Fault;
 use crate::{
-    fanout::{command::RoomId, form::message_object},
+    fanout::command::HistoryRequest,
     frame::Kind,
     json::{self, Refusal, Rejected, Request},
     message::Message,
@@ -16,9 +16,6 @@ use crate::{
     rooms::{client::Client, room::Ack},
     shard::Shard,
 };
-
-/// How many bytes of payloads an answer with earlier messages has at most, unless a single one is longer.
-const MAX_HISTORY: usize = 256 * 1024;
 
 /// How many bytes an object has beside its payload, at most.
 const MAX_REST: usize = 4 * 1024;
@@ -85,8 +82,8 @@ fn publish(
     }
     let target = match room {
         None => client.room(),
-        Some(name) => match shard.rooms.by_name(name).filter(|room| client.is_in(room.id())) {
-            Some(room) => Some((room.id(), room.name().clone())),
+        Some(_) => match client.room_named(&shard.rooms, room) {
+            Some(room) => Some((room.id(), Arc::clone(room.name()))),
             None => return Ok(Err(NOT_IN_ROOM)),
         },
     };
@@ -95,13 +92,13 @@ fn publish(
         shard.reviews.ask(shard, client, target, message, id);
         return Ok(Ok(()));
     }
-    let room: Option<RoomId> = target.map(|(id, _)| id);
+    let room = target.map(|(id, _)| id);
     let ack = id.map(|id| Ack { id, is_changed: false });
     let published = client.publish_in(&shard.rooms, room, message, ack);
     Ok(published.map_err(|code| (code, "the server is stopping")))
 }
 
-/// Answers with earlier messages of a room.
+/// Asks for earlier messages of a room.
 fn history(
     shard: &Shard,
     client: &Client,
@@ -110,21 +107,15 @@ fn history(
     before: Option<&str>,
     limit: u32,
 ) -> Outcome {
-    let (room, floor) = client.readable(&shard.rooms, room).ok_or(NOT_IN_ROOM)?;
-    let before: Option<Position> = match before.map(str::parse).transpose() {
-        Ok(before) => before,
-        Err(_) => return Err((Refusal::Malformed, "before is a position, as the server sent it")),
-    };
-    let head = room.head();
-    if before.is_some_and(|before| before.epoch != head.epoch) {
+    let room = client.room_named(&shard.rooms, room).ok_or(NOT_IN_ROOM)?;
+    let before: Option<Position> = before.map(str::parse).transpose().map_err(|_| {
+        (Refusal::Malformed, "before is no position: send one as it came from the server")
+    })?;
+    if before.is_some_and(|before| before.epoch != room.head().epoch) {
         return Err((Refusal::Malformed, "before is a position of another history"));
     }
-    let end = before.map(|before| before.offset);
-    let (messages, has_more) = shard.rooms.before(&room, end, floor, (limit as usize, MAX_HISTORY));
-    let objects =
-        messages.iter().map(|(offset, published)| message_object(head, *offset, published));
-    let mut frame = Vec::new();
-    json::append_history(&mut frame, id, &head.name, objects, has_more);
-    client.answer(&shard.rooms, frame.into());
+    let before = before.map(|before| before.offset);
+    let (room, limit) = (room.id(), limit as usize);
+    client.answer_history(&shard.rooms, HistoryRequest { id: id.into(), room, before, limit });
     Ok(())
 }

@@ -20,7 +20,12 @@ use super::{
 use crate::{
     context::Context,
     event::ClientId,
-    fanout::{Fanout, command::RoomId, inbox::QueueKind, outbound::Outbound},
+    fanout::{
+        Fanout,
+        command::{Answer, Command, HistoryRequest, RoomId},
+        inbox::QueueKind,
+        outbound::Outbound,
+    },
     json::Refusal,
     message::Message,
     position::Position,
@@ -124,16 +129,19 @@ impl Client {
         Some(left.room)
     }
 
-    /// Returns a room that it is in, and the offset after which it may read the room's history: the room that it
-    /// publishes to, if there is no name.
-    pub(crate) fn readable(&self, rooms: &Rooms, name: Option<&str>) -> Option<(Arc<Room>, u64)> {
-        let id = name.map(|name| rooms.by_name(name).map(|room| room.id()));
-        let memberships = self.memberships.borrow();
-        let membership = match id {
-            None => memberships.first(),
-            Some(id) => memberships.get(id?),
+    /// Returns a room that it is in, by name: the room that it publishes to, if there is no name.
+    pub(crate) fn room_named(&self, rooms: &Rooms, name: Option<&str>) -> Option<Arc<Room>> {
+        let Some(name) = name else {
+            return self.memberships.borrow().first().map(|first| Arc::clone(&first.room));
         };
-        membership.map(|membership| (Arc::clone(&membership.room), membership.floor))
+        rooms.by_name(name).filter(|room| self.is_in(room.id()))
+    }
+
+    /// Returns a room that it is in, and the offset after which it may read the room's history.
+    pub(crate) fn readable(&self, room: RoomId) -> Option<(Arc<Room>, u64)> {
+        let memberships = self.memberships.borrow();
+        let membership = memberships.get(room)?;
+        Some((Arc::clone(&membership.room), membership.floor))
     }
 
     /// The queue of the inboxes that its messages go to.
@@ -193,7 +201,14 @@ impl Client {
 
     /// Tells the client something, behind what its earlier messages have become.
     pub(crate) fn answer(&self, rooms: &Rooms, frame: Bytes) {
-        rooms.answer(self.id(), &self.out.shared().sender_commands, frame);
+        let command = Command::Answer(Answer { client: self.id(), frame });
+        rooms.answer(self.id(), &self.out.shared().sender_commands, command);
+    }
+
+    /// Answers a request for earlier messages, behind what the client's earlier messages have become.
+    pub(crate) fn answer_history(&self, rooms: &Rooms, request: HistoryRequest) {
+        let command = Command::History(self.id(), Box::new(request));
+        rooms.answer(self.id(), &self.out.shared().sender_commands, command);
     }
 
     fn sender<'a>(&'a self, context: &Context, ack: Option<Ack<'a>>) -> Sender<'a> {

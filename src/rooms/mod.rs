@@ -18,7 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use once_cell::unsync::OnceCell;
 use tokio::sync::Notify;
 
@@ -32,7 +31,7 @@ use crate::{
     error::{Error, Result},
     event::ClientId,
     fanout::{
-        command::{Answer, Command, Reservation, RoomId},
+        command::{Command, Reservation, RoomId},
         inbox::QueueKind,
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
@@ -119,10 +118,9 @@ impl Rooms {
         published.map_err(|_| Error::Stopped)
     }
 
-    /// Tells a client something, behind what its earlier messages have become.
-    pub(crate) fn answer(&self, client: ClientId, commands: &SenderCommands, frame: Bytes) {
+    /// Pushes a command that answers a client, behind what its earlier messages have become.
+    pub(crate) fn answer(&self, client: ClientId, commands: &SenderCommands, command: Command) {
         let shard = client.shard();
-        let command = Command::Answer(Answer { client, frame });
         // Fails if the server stops: then the client is closed.
         if let Ok(number) = self.shards[shard].inbox.push(command) {
             commands.note(client, shard, number);

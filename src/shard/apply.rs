@@ -5,8 +5,12 @@ use std::rc::Rc;
 use super::Shard;
 use crate::{
     event::ClientId,
-    fanout::command::{Answer, Command, Cost},
+    fanout::command::{Answer, Command, Cost, HistoryRequest},
+    json::Refusal,
 };
+
+/// How many bytes of payloads an answer with earlier messages has at most, unless a single one is longer.
+const MAX_HISTORY: usize = 256 * 1024;
 
 impl Shard {
     /// Applies a command on a client, after the flush that it requires. Returns the cost of the flush.
@@ -23,6 +27,7 @@ impl Shard {
                 }
             }
             Command::Answer(answer) => self.answer(answer),
+            Command::History(id, request) => self.answer_history(id, &request),
             Command::Close(id, close) | Command::Disconnect(id, close) => {
                 if let Some(client) = self.client(id) {
                     client.out().close(close);
@@ -66,6 +71,23 @@ impl Shard {
     pub(super) fn answer(&self, answer: Answer) {
         if let Some(client) = self.client(answer.client) {
             self.fanout.borrow_mut().send(client.out(), answer.frame, false);
+        }
+    }
+
+    /// Sends earlier messages of a room to a client that is in it.
+    fn answer_history(&self, client: ClientId, request: &HistoryRequest) {
+        let Some(asking) = self.client(client) else { return };
+        let form = asking.out().form();
+        let frame = match asking.readable(request.room) {
+            Some((room, floor)) => {
+                let bounds = (request.limit, MAX_HISTORY);
+                let (messages, has_more) = self.rooms.before(&room, request.before, floor, bounds);
+                form.history(&request.id, room.head(), &messages, has_more)
+            }
+            None => form.refused(Some(&request.id), Refusal::NotInRoom),
+        };
+        if let Some(frame) = frame {
+            self.answer(Answer { client, frame });
         }
     }
 

@@ -122,7 +122,7 @@ impl Reviews {
         if !shard.context.events.push_message(event, &shard.context.counters) {
             // The event was dropped, so the host cannot decide.
             shard.handle.undecided.reviews.take(decision);
-            self.decide(shard, client.id(), decision, Verdict::Refuse);
+            self.decide(shard, client.id(), decision, Verdict::Refuse(Refusal::Busy));
         }
         self.earlier.notify_one();
     }
@@ -219,8 +219,8 @@ impl Waiting {
         let (message, is_changed) = match self.verdict {
             Some(Verdict::Allow) => (self.message, false),
             Some(Verdict::Change(message)) => (message, true),
-            Some(Verdict::Overdue) => return Err(Refusal::Overdue),
-            Some(Verdict::Refuse) | None => return Err(Refusal::Refused),
+            Some(Verdict::Refuse(why)) => return Err(why),
+            None => return Err(Refusal::Refused),
         };
         let ack = self.id.as_deref().map(|id| Ack { id, is_changed });
         client.publish_in(&shard.rooms, self.room, message, ack)
@@ -246,7 +246,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
             if shard.handle.undecided.reviews.take(decision).is_some() {
                 shard.context.counters.reviews_timed_out.add(1);
                 let verdict = match shard.context.options.overdue {
-                    Overdue::Refuse => Verdict::Overdue,
+                    Overdue::Refuse => Verdict::Refuse(Refusal::Overdue),
                     Overdue::Allow => Verdict::Allow,
                 };
                 shard.reviews.decide(&shard, client, decision, verdict);

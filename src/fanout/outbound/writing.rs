@@ -135,7 +135,10 @@ impl Outbound {
         if self.pinged.get() == 0 {
             self.pinged.set(round);
         }
-        self.say(self.form.heartbeat());
+        if !self.has_outbox() {
+            // What waits is a sign of life too, once it is written.
+            self.say(self.form.heartbeat());
+        }
         let waiting = self.outbox.borrow().as_ref().map_or(0, |outbox| outbox.controls());
         if waiting < MAX_WAITING_PINGS {
             self.write(&Frames::from(&Bytes::from_static(frame::PING)), true);

@@ -50,7 +50,7 @@ class Finder:
             if _is_c_library(spec):
                 others = [folder for folder in sys.path if not _is_c_library(find(name, [folder]))]
                 spec = find(name, others, target)
-            if spec and not _is_c_library(spec):
+            if spec is not None:
                 return spec
         return None
 

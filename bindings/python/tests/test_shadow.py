@@ -100,6 +100,8 @@ assert libchat is first and importlib.reload(libchat) is first
 assert importlib.util.find_spec("libchat").origin == before == libchat.__file__
 del sys.modules["libchat"]
 assert importlib.import_module("libchat").__file__ == before
+import _libchat_finder
+assert _libchat_finder.Finder.find_spec("libchat", sys.path) is None
 assert importlib.util.find_spec("libchat.nothing") is importlib.util.find_spec("nothing") is None
 print(before)
 """

@@ -1,11 +1,12 @@
-"""A client's first minute with the wheel, with nothing but the wheel and the standard library."""
+"""A client's first minute, with nothing but the package and the standard library: serve.py [FOLDER OF THE PACKAGE]"""
 
 import socket
 import sys
 
 import libchat
 
-assert libchat.__file__.startswith(sys.prefix), f"{libchat.__file__} is not the wheel's"
+folder = sys.argv[1] if len(sys.argv) > 1 else sys.prefix
+assert libchat.__file__.startswith(folder), f"{libchat.__file__} is not in {folder}"
 with libchat.Server(listen="127.0.0.1:0", event_queue=10) as server:
     host, port = server.addr.split(":")
     with socket.create_connection((host, int(port)), 10) as client:
@@ -21,4 +22,4 @@ with libchat.Server(listen="127.0.0.1:0", event_queue=10) as server:
             received = client.recv(1000)
             assert received, answer
             answer += received
-print(f"libchat {libchat.__version__} serves from the wheel, without Rust")
+print(f"libchat {libchat.__version__} serves")

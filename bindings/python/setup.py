@@ -1,4 +1,4 @@
-"""Puts the native library and its header into the package, and the platform into the wheel's name."""
+"""Puts the native library and its header into the package, a finder beside it, the platform into the wheel's name."""
 
 import os
 import shutil
@@ -12,6 +12,9 @@ from setuptools.command.build_py import build_py
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIBRARY = "libchat.dylib" if sys.platform == "darwin" else "libchat.so"
+# Python imports the second at its start because the first, in a folder of packages, says so. Python 3.18 will want a
+# libchat.start in place of the first (PEP 829).
+BESIDE = ("libchat.pth", "_libchat_finder.py")
 
 
 def library() -> Path:
@@ -26,7 +29,7 @@ def library() -> Path:
 
 
 class BuildPy(build_py):  # type: ignore[misc]
-    """Copies the library and its header beside the modules."""
+    """Copies the library and its header beside the modules, and the finder beside the package."""
 
     def run(self) -> None:
         """Copies what setuptools does not know of."""
@@ -36,6 +39,10 @@ class BuildPy(build_py):  # type: ignore[misc]
         package.mkdir(parents=True, exist_ok=True)
         shutil.copy2(library(), package / LIBRARY)
         shutil.copy2(CHECKOUT / "include" / "libchat.h", package / "libchat.h")
+        # Of an editable build, only this folder becomes part of the wheel.
+        root = self.get_finalized_command("install").install_lib if self.editable_mode else self.build_lib
+        for name in BESIDE:
+            shutil.copy2(Path(__file__).with_name(name), Path(root) / name)
 
 
 class BdistWheel(bdist_wheel):  # type: ignore[misc]

@@ -11,17 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import environment
+from environments import BINDING, CHECKOUT, LIBRARY, Done
 
-from libchat import _abi
-
-BINDING = Path(__file__).resolve().parents[1]
 README = (BINDING / "README.md").read_text(encoding="utf-8")
-MANIFEST = (BINDING.parents[1] / "Cargo.toml").read_text(encoding="utf-8")
+MANIFEST = (CHECKOUT / "Cargo.toml").read_text(encoding="utf-8")
 [WANTED] = re.findall(r'^rust-version = "(\d+\.\d+)', MANIFEST, flags=re.MULTILINE)
-LIBRARY = _abi._find(_abi._NAME, "LIBCHAT_LIBRARY", f"target/release/{_abi._NAME}")
-
-
-Done = subprocess.CompletedProcess[str]
 
 
 def build(folder: Path, hook: str = "get_requires_for_build_wheel", **variables: str) -> Done:
@@ -101,16 +95,3 @@ def test_a_library_that_is_named_without_a_folder_is_the_one_of_the_current_fold
     shutil.copy(LIBRARY, tmp_path / "other.so")
     done = run_script(tmp_path, LIBCHAT_LIBRARY="other.so")
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_readme_has_the_error_and_the_remedy_for_a_library_beside_a_script(tmp_path: Path) -> None:
-    shutil.copy(LIBRARY, tmp_path / "libchat.so")
-    shadowed = run_script(tmp_path)
-    error = shadowed.stderr.splitlines()[-1]
-    assert "PyInit_libchat" in error and f"| `{error}` |" in README
-    if sys.version_info >= (3, 11):
-        assert "`python -P`" in README
-        assert run_script(tmp_path, "-P").returncode == 0
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "libchat.so").rename(tmp_path / "lib/libchat.so")
-    assert run_script(tmp_path).returncode == 0

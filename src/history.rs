@@ -1,6 +1,6 @@
 //! A room's last messages, bounded by count, by bytes and by age.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{options::Options, published::Published, sys::CoarseInstant};
 
@@ -20,11 +20,13 @@ pub(crate) struct History {
 struct Entry {
     message: Published,
     stored: CoarseInstant,
+    /// What keeping its author costs, unless the entry before has the same.
+    author_cost: usize,
 }
 
 impl Entry {
     fn cost(&self) -> usize {
-        self.message.message.kept() + MESSAGE_OVERHEAD
+        self.message.message.kept() + MESSAGE_OVERHEAD + self.author_cost
     }
 }
 
@@ -42,7 +44,8 @@ impl History {
             return;
         }
         for message in messages {
-            let entry = Entry { message, stored: now };
+            let author_cost = self.author_cost(&message);
+            let entry = Entry { message, stored: now, author_cost };
             self.bytes += entry.cost();
             self.entries.push_back(entry);
             while self.entries.len() > options.history_messages
@@ -56,6 +59,14 @@ impl History {
             self.checked_at = Some(now);
             self.forget_older_than(options.history_age, now);
         }
+    }
+
+    /// Returns what a new message's author costs: nothing if the last message has the same. A room in which each message
+    /// is another client's would else keep far more than it counts.
+    fn author_cost(&self, message: &Published) -> usize {
+        let Some(author) = &message.author else { return 0 };
+        let last = self.entries.back().and_then(|last| last.message.author.as_ref());
+        if last.is_some_and(|last| Arc::ptr_eq(last, author)) { 0 } else { author.size() }
     }
 
     /// Returns up to `count` of the last messages, oldest first.
@@ -109,7 +120,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{frame::Kind, message::Message};
+    use crate::{frame::Kind, message::Message, published::Author};
 
     fn texts(history: &mut History, count: usize, now: CoarseInstant) -> Vec<String> {
         history.forget_older_than(Duration::from_secs(60), now);
@@ -169,6 +180,29 @@ mod tests {
         assert_eq!(history.bytes(), 3 * MESSAGE_OVERHEAD + 8 + 2);
         append(&mut history, "g", now, &options);
         assert_eq!(history.bytes(), 3 * MESSAGE_OVERHEAD + 3);
+    }
+
+    #[test]
+    fn authors_count_once_for_messages_that_follow_each_other() {
+        let now = CoarseInstant(1_000_000_000);
+        let options = Options { history_messages: 4, ..Options::default() };
+        let author = |tag: &str| Arc::new(Author { tag: tag.into(), name: None });
+        let (one, other) = (author("1.1"), author("1.2"));
+        let mut history = History::default();
+        let mut bytes_after = |author: Option<&Arc<Author>>| {
+            let message = Message::new(Kind::Text, b"").unwrap();
+            let published = Published { author: author.cloned(), ..Published::of(message) };
+            history.append([published], now, &options);
+            history.bytes() - history.len() * MESSAGE_OVERHEAD
+        };
+        let size = one.size();
+        assert!((80..200).contains(&size), "{size}");
+        let counted = [Some(&one), Some(&one), Some(&other), None].map(&mut bytes_after);
+        assert_eq!(counted, [size, size, 2 * size, 2 * size]);
+        // The first of each is forgotten with what it counts.
+        let counted = [Some(&one), None, None, None].map(bytes_after);
+        assert_eq!(counted, [2 * size, 2 * size, size, size]);
+        assert_eq!(history.bytes(), 4 * MESSAGE_OVERHEAD + size);
     }
 
     #[test]

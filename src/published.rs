@@ -7,6 +7,9 @@ use crate::message::Message;
 /// The longest name of a client, in bytes.
 const MAX_NAME: usize = 128;
 
+/// What an allocation costs beside its bytes.
+const ALLOCATION: usize = 24;
+
 /// A message, who published it, and when. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
@@ -24,6 +27,14 @@ pub(crate) struct Author {
     /// Names the connection: no other connection has it, also not after a restart or on another server.
     pub(crate) tag: Box<str>,
     pub(crate) name: Option<Name>,
+}
+
+impl Author {
+    /// Returns roughly what it keeps in memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let name = self.name.as_ref().map_or(0, |name| name.text.len() + ALLOCATION);
+        size_of::<Self>() + self.tag.len() + name + 2 * ALLOCATION
+    }
 }
 
 /// What a client is called.

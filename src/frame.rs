@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_appended_to_is_the_same_at_every_length() {
-        for len in [0, 1, 124, 125, 126, 127, 128, 0xFFFE, 0xFFFF, 0x1_0000, 0x1_0001, 200_000] {
+        for len in [0, 1, 124, 125, 126, 127, 128, 0xFFFE, 0xFFFF, 0x1_0000, 0x1_0001] {
             let payload: Vec<u8> = (0..len).map(|index| b'a' + (index % 23) as u8).collect();
             let mut buffer = b"before".to_vec();
             append_text_with(&mut buffer, |buffer| buffer.extend_from_slice(&payload));

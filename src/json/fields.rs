@@ -27,7 +27,7 @@ const NAMES: [&str; 8] = ["type", "id", "room", "text", "base64", "kind", "befor
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     values: [Option<&'a str>; NAMES.len()],
-    /// How often a name came that was there already.
+    /// Which of them came again.
     repeated: [bool; NAMES.len()],
     count: usize,
 }
@@ -60,8 +60,8 @@ impl<'a> Fields<'a> {
 
     fn add(&mut self, name: &str, value: &'a str) {
         self.count += 1;
-        let Some(name) = decode(name) else { return };
-        let Some(index) = NAMES.iter().position(|known| known.as_bytes() == &*name) else { return };
+        let Ok(name) = decode(name) else { return };
+        let Some(index) = NAMES.iter().position(|known| *known == name) else { return };
         self.repeated[index] |= self.values[index].is_some();
         self.values[index].get_or_insert(value);
     }
@@ -93,26 +93,22 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
-/// Returns what a raw value stands for, if it is a string. Half of a surrogate pair becomes bytes that are not UTF-8.
-pub(super) fn decode(token: &str) -> Option<Cow<'_, [u8]>> {
-    let inside = token.strip_prefix('"')?.strip_suffix('"')?.as_bytes();
-    if !inside.contains(&b'\\') {
-        return Some(Cow::Borrowed(inside));
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(token);
-    deserializer.deserialize_bytes(BytesVisitor).ok().map(Cow::Owned)
+/// Why a raw value is no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoText {
+    /// It is no string.
+    NotString,
+    /// It has half of a surrogate pair.
+    NotUnicode,
 }
 
-struct BytesVisitor;
-
-impl Visitor<'_> for BytesVisitor {
-    type Value = Vec<u8>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+/// Returns what a raw value stands for, if it is a string. It is copied only if it has escapes.
+pub(super) fn decode(token: &str) -> Result<Cow<'_, str>, NoText> {
+    let inside = token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inside = inside.ok_or(NoText::NotString)?;
+    if !inside.as_bytes().contains(&b'\\') {
+        return Ok(Cow::Borrowed(inside));
     }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-        Ok(bytes.to_vec())
-    }
+    // It is JSON: nothing else can be wrong with it.
+    serde_json::from_str(token).map(Cow::Owned).map_err(|_| NoText::NotUnicode)
 }

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use base64ct::{Base64, Encoding};
 
 use super::{
-    fields::{self, Field, Fields, MAX_FIELDS},
+    fields::{self, Field, Fields, MAX_FIELDS, NoText},
     refusal::Refusal,
 };
-use crate::frame::Kind;
+use crate::frame::{self, Kind};
 
 /// The longest id of a request, as raw JSON.
 const MAX_ID: usize = 64;
@@ -97,17 +97,15 @@ fn request<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, 
     if fields.has_repeated() {
         return malformed("a field is there twice: send each field once");
     }
-    match fields.get(Field::Type).map(fields::decode) {
-        None => publish(fields, id),
-        Some(Some(name)) => match &*name {
-            b"message" => publish(fields, id),
-            b"history" => history(fields, id),
-            _ => Err((
-                Refusal::UnknownType,
-                "the server knows no such `type`: send `message` or `history`",
-            )),
-        },
-        Some(None) => malformed("`type` is no string: send `message` or `history`"),
+    let Some(token) = fields.get(Field::Type) else { return publish(fields, id) };
+    match fields::decode(token).as_deref() {
+        Ok("message") => publish(fields, id),
+        Ok("history") => history(fields, id),
+        Err(NoText::NotString) => malformed("`type` is no string: send `message` or `history`"),
+        Ok(_) | Err(NoText::NotUnicode) => Err((
+            Refusal::UnknownType,
+            "the server knows no such `type`: send `message` or `history`",
+        )),
     }
 }
 
@@ -118,17 +116,14 @@ fn publish<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, 
         (Some(_), None) if kind == Some(Kind::Binary) => {
             return malformed("`text` is never binary: send `base64`, or leave out `kind`");
         }
-        (Some(token), None) => match fields::decode(token) {
-            Some(text) => (Kind::Text, text),
-            None => return malformed("`text` is no string: send a string"),
-        },
-        (None, Some(token)) => (kind.unwrap_or(Kind::Binary), base64(token)?),
+        (Some(token), None) => (Kind::Text, text(token)?),
+        (None, Some(token)) => {
+            let kind = kind.unwrap_or(Kind::Binary);
+            (kind, Cow::Owned(base64(token, kind)?))
+        }
         (Some(_), Some(_)) => return malformed("`text` and `base64` are both there: send one"),
         (None, None) => return malformed("there is no message: send `text` or `base64`"),
     };
-    if kind == Kind::Text && str::from_utf8(&payload).is_err() {
-        return Err((Refusal::BadText, "the text is not valid Unicode: send whole characters"));
-    }
     Ok(Request::Publish { id, room, kind, payload })
 }
 
@@ -148,34 +143,40 @@ fn string<'a>(
     reason: &'static str,
 ) -> Result<Option<Cow<'a, str>>, Refused> {
     let Some(token) = fields.get(field) else { return Ok(None) };
-    let text = match fields::decode(token) {
-        Some(Cow::Borrowed(bytes)) => str::from_utf8(bytes).ok().map(Cow::Borrowed),
-        Some(Cow::Owned(bytes)) => String::from_utf8(bytes).ok().map(Cow::Owned),
-        None => None,
-    };
-    text.map_or_else(|| malformed(reason), |text| Ok(Some(text)))
+    fields::decode(token).map_or_else(|_| malformed(reason), |text| Ok(Some(text)))
 }
 
 fn kind(fields: &Fields<'_>) -> Result<Option<Kind>, Refused> {
-    match fields.get(Field::Kind).map(fields::decode) {
-        None => Ok(None),
-        Some(Some(kind)) if *kind == *b"text" => Ok(Some(Kind::Text)),
-        Some(Some(kind)) if *kind == *b"binary" => Ok(Some(Kind::Binary)),
-        Some(_) => malformed("`kind` is neither `text` nor `binary`: send one of these"),
+    let Some(token) = fields.get(Field::Kind) else { return Ok(None) };
+    match fields::decode(token).as_deref() {
+        Ok("text") => Ok(Some(Kind::Text)),
+        Ok("binary") => Ok(Some(Kind::Binary)),
+        _ => malformed("`kind` is neither `text` nor `binary`: send one of these"),
     }
 }
 
-fn base64(token: &str) -> Result<Cow<'_, [u8]>, Refused> {
-    let Some(encoded) = fields::decode(token) else {
-        return malformed("`base64` is no string: send a string");
-    };
+fn text(token: &str) -> Result<Cow<'_, [u8]>, Refused> {
+    match fields::decode(token) {
+        Ok(Cow::Borrowed(text)) => Ok(Cow::Borrowed(text.as_bytes())),
+        Ok(Cow::Owned(text)) => Ok(Cow::Owned(text.into_bytes())),
+        Err(NoText::NotString) => malformed("`text` is no string: send a string"),
+        Err(NoText::NotUnicode) => {
+            Err((Refusal::BadText, "`text` has half of a surrogate pair: send both halves"))
+        }
+    }
+}
+
+fn base64(token: &str, kind: Kind) -> Result<Vec<u8>, Refused> {
+    let wrong = "`base64` is not standard base64 with its padding: send a string of that";
+    let Ok(encoded) = fields::decode(token) else { return malformed(wrong) };
     let mut payload = vec![0; encoded.len().div_ceil(4) * 3];
-    let Ok(decoded) = Base64::decode(&*encoded, &mut payload) else {
-        return malformed("`base64` is no base64: send the standard alphabet with its padding");
-    };
+    let Ok(decoded) = Base64::decode(&*encoded, &mut payload) else { return malformed(wrong) };
+    if kind == Kind::Text && !frame::is_utf8(decoded) {
+        return Err((Refusal::BadText, "`base64` is not UTF-8: send that, or `kind` `binary`"));
+    }
     let len = decoded.len();
     payload.truncate(len);
-    Ok(Cow::Owned(payload))
+    Ok(payload)
 }
 
 fn limit(fields: &Fields<'_>) -> Result<u32, Refused> {

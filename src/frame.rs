@@ -80,16 +80,19 @@ pub(crate) fn append_text_with(buffer: &mut Vec<u8>, append: impl FnOnce(&mut Ve
         }
         len => {
             buffer[start + 1] = 127;
-            buffer.splice(start + 2..start + 4, (len as u64).to_be_bytes());
+            buffer.extend_from_slice(&[0; 6]);
+            buffer.copy_within(start + 4..start + 4 + len, start + 10);
+            buffer[start + 2..start + 10].copy_from_slice(&(len as u64).to_be_bytes());
         }
     }
 }
 
-/// Returns the payload of a whole, unmasked text frame; `None` for other frames.
+/// Returns the payload of a whole, unmasked text frame; `None` for other frames, and for a part of one.
 pub(crate) fn text_payload(frame: &[u8]) -> Option<&[u8]> {
     let header = Header::parse(frame)?;
     let is_text = header.first == FIN | OPCODE_TEXT && !header.masked;
-    is_text.then(|| &frame[header.len..])
+    let len = usize::try_from(header.payload).ok().filter(|_| is_text)?;
+    frame.get(header.len..)?.get(..len)
 }
 
 /// Makes a whole, unmasked data frame.
@@ -253,6 +256,8 @@ mod tests {
             let frame = buffer.strip_prefix(b"before").unwrap();
             assert!(frame == data_frame(Kind::Text, &payload), "{len}");
             assert!(text_payload(frame) == Some(&payload[..]), "{len}");
+            assert_eq!(text_payload(&frame[..frame.len() - 1]), None);
+            assert!(text_payload(&[frame, PING].concat()) == Some(&payload[..]), "{len}");
         }
         for other in [
             PING,

@@ -107,7 +107,6 @@ mod published;
 mod stats;
 mod unique;
 
-#[allow(dead_code, reason = "the protocol and the fan-out are to use it")]
 mod json;
 
 mod options;

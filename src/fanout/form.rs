@@ -133,15 +133,7 @@ impl Form {
 
     /// Encodes why what a client sent is refused.
     pub(crate) fn refused(self, id: Option<&str>, code: Refusal) -> Option<Bytes> {
-        let reason = match code {
-            Refusal::Refused => "the host refused it",
-            Refusal::Overdue => "the host did not decide in time",
-            Refusal::NotInRoom => "you are not in this room",
-            Refusal::Busy => "the host has too much to do",
-            Refusal::Stopping => "the server is stopping",
-            _ => "",
-        };
-        self.say(|buffer| json::append_refused(buffer, id, code, reason))
+        self.say(|buffer| json::append_refused(buffer, id, code, code.reason()))
     }
 
     /// Encodes an answer with earlier messages, and whether there are more.

@@ -18,7 +18,6 @@ mod random_tests;
 #[cfg(test)]
 mod request_tests;
 
-#[allow(unused_imports, reason = "the protocol and the fan-out are to use them")]
 pub(crate) use {
     head::{MessageHead, parse_message},
     object::{

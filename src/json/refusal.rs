@@ -51,6 +51,25 @@ impl Refusal {
         }
     }
 
+    /// Returns what it says to people, where nothing more precise is known.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "it is not an object that the server understands",
+            Self::UnknownType => "the server knows no such type",
+            Self::TooLarge => "the message is too long",
+            Self::BadText => "the text is not valid Unicode",
+            Self::NotInRoom => "you are not in this room",
+            Self::Forbidden => "you may not do that",
+            Self::Refused => "the host refused it",
+            Self::Overdue => "the host did not decide in time",
+            Self::RateLimited => "you send too much",
+            Self::KeyReused => "the key was used for another message",
+            Self::Busy => "the server has too much to do",
+            Self::Unavailable => "the messages cannot be stored now",
+            Self::Stopping => "the server is stopping",
+        }
+    }
+
     /// Whether the same may be accepted later.
     pub(crate) fn may_retry(self) -> bool {
         matches!(

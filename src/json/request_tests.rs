@@ -252,6 +252,9 @@ fn an_object_has_64_fields_at_most() {
     assert_eq!(parse(allowed.as_bytes()), publish(Some("7"), None, Kind::Text, b"hi"));
     assert_eq!(refusal(&object(65)), (Some("7"), Refusal::Malformed));
     assert_eq!(refusal(&object(100_000)), (Some("7"), Refusal::Malformed));
+    // Also those whose names are no Unicode.
+    let object = object(65).replace("\"x", r#""\ud800"#);
+    assert_eq!(refusal(&object), (Some("7"), Refusal::Malformed));
 }
 
 #[test]

@@ -67,7 +67,9 @@ pub(super) fn message(
 
 type Outcome = Result<(), (Refusal, &'static str)>;
 
-const NOT_IN_ROOM: (Refusal, &str) = (Refusal::NotInRoom, "you are not in this room");
+fn refuse(code: Refusal) -> Outcome {
+    Err((code, code.reason()))
+}
 
 fn publish(
     shard: &Shard,
@@ -78,13 +80,13 @@ fn publish(
     payload: &[u8],
 ) -> Result<Outcome, Fault> {
     if payload.len() > shard.context.options.max_message_size {
-        return Ok(Err((Refusal::TooLarge, "the message is too long")));
+        return Ok(refuse(Refusal::TooLarge));
     }
     let target = match room {
         None => client.room(),
         Some(_) => match client.room_named(&shard.rooms, room) {
             Some(room) => Some((room.id(), Arc::clone(room.name()))),
-            None => return Ok(Err(NOT_IN_ROOM)),
+            None => return Ok(refuse(Refusal::NotInRoom)),
         },
     };
     let message = Message::new(kind, payload).map_err(|_| Fault::NoMemory)?;
@@ -95,7 +97,7 @@ fn publish(
     let room = target.map(|(id, _)| id);
     let ack = id.map(|id| Ack { id, is_changed: false });
     let published = client.publish_in(&shard.rooms, room, message, ack);
-    Ok(published.map_err(|code| (code, "the server is stopping")))
+    Ok(published.or_else(refuse))
 }
 
 /// Asks for earlier messages of a room.
@@ -107,7 +109,9 @@ fn history(
     before: Option<&str>,
     limit: u32,
 ) -> Outcome {
-    let room = client.room_named(&shard.rooms, room).ok_or(NOT_IN_ROOM)?;
+    let Some(room) = client.room_named(&shard.rooms, room) else {
+        return refuse(Refusal::NotInRoom);
+    };
     let before: Option<Position> = before.map(str::parse).transpose().map_err(|_| {
         (Refusal::Malformed, "before is no position: send one as it came from the server")
     })?;

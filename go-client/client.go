@@ -28,47 +28,72 @@ type eventKind int
 const (
 	eventText   eventKind = iota // a text message
 	eventBinary                  // a binary message
+	eventObject                  // an object of the JSON form
 	eventPong                    // a pong: the server has read the first n lines
 	eventClosed                  // the connection has ended with err; nothing follows
 )
 
 // event is something that happened on a connection.
 type event struct {
-	kind eventKind
-	data string
-	n    int
-	err  error
+	kind   eventKind
+	data   string
+	object *object
+	n      int
+	err    error
 }
 
 // connection is one WebSocket to the server.
 //
 // One goroutine reads and one writes, as gorilla's connections require. The session sends lines to
 // outgoing, receives from events, and ends the connection with close or abandon. Every write has a
-// deadline. The connection also ends if nothing arrives for timing.alive, not even a pong.
+// deadline. The connection also ends if nothing arrives for timing.alive, not even a pong, or if no
+// object arrives for as long as the server's welcome says.
 type connection struct {
 	ws       *websocket.Conn
 	timing   timing
+	json     bool          // one object in each text frame, both ways
 	confirms bool          // whether a ping soon confirms each line, because there is no echo
-	outgoing chan string   // closed by close
+	outgoing chan outgoing // closed by close
 	events   chan event    // from the reader
 	gone     chan struct{} // closed by abandon
+
+	silence time.Duration // longest between two messages, or 0; for the reader alone, as is quiet
+	quiet   time.Time     // since when no message has arrived
 
 	mu    sync.Mutex
 	cause error // the writer's error; the reader only sees its consequence
 }
 
-// connect starts the goroutines of a connection. If pingFirst is set, it first sends a ping, whose
-// pong shows that everything which the server sends to a new client has arrived.
+// connect starts the goroutines of a connection in the plain form. If confirms is set, a ping soon
+// confirms each line. If pingFirst is set, it first sends a ping, whose pong shows that everything which
+// the server sends to a new client has arrived.
 func connect(ws *websocket.Conn, timing timing, confirms, pingFirst bool) *connection {
+	c := newConnection(ws, timing, maxArriving)
+	c.confirms = confirms
+	go c.read()
+	go c.write(pingFirst)
+	return c
+}
+
+// connectJSON starts the goroutines of a connection in the JSON form, in which the server itself says
+// what the pings of the plain form find out.
+func connectJSON(ws *websocket.Conn, timing timing) *connection {
+	c := newConnection(ws, timing, maxObject)
+	c.json = true
+	go c.read()
+	go c.write(false)
+	return c
+}
+
+func newConnection(ws *websocket.Conn, timing timing, limit int64) *connection {
 	c := &connection{
 		ws:       ws,
 		timing:   timing,
-		confirms: confirms,
-		outgoing: make(chan string),
+		outgoing: make(chan outgoing),
 		events:   make(chan event, 64),
 		gone:     make(chan struct{}),
 	}
-	ws.SetReadLimit(maxArriving)
+	ws.SetReadLimit(limit)
 	ws.SetPingHandler(func(data string) error {
 		c.heard()
 		// The error is left to the writer. Returned here, it would stop the reader before a close
@@ -83,8 +108,6 @@ func connect(ws *websocket.Conn, timing timing, confirms, pingFirst bool) *conne
 		}
 		return nil
 	})
-	go c.read()
-	go c.write(pingFirst)
 	return c
 }
 
@@ -113,6 +136,7 @@ func (c *connection) read() {
 
 func (c *connection) readMessages() error {
 	for {
+		c.quiet = time.Now()
 		c.heard()
 		kind, reader, err := c.ws.NextReader()
 		if err != nil {
@@ -122,14 +146,36 @@ func (c *connection) readMessages() error {
 		if err != nil {
 			return err
 		}
-		message := event{kind: eventText, data: string(data)}
-		if kind == websocket.BinaryMessage {
-			message = event{kind: eventBinary, n: len(data)}
+		message, err := c.decode(kind, data)
+		if err != nil {
+			return err
 		}
-		if !c.tell(message) {
+		if message != nil && !c.tell(*message) {
 			return net.ErrClosed
 		}
 	}
+}
+
+// decode returns the event of a message, or nil if it is to be ignored.
+func (c *connection) decode(kind int, data []byte) (*event, error) {
+	switch {
+	case !c.json && kind == websocket.BinaryMessage:
+		return &event{kind: eventBinary, n: len(data)}, nil
+	case !c.json:
+		return &event{kind: eventText, data: string(data)}, nil
+	case kind == websocket.BinaryMessage:
+		return nil, nil
+	}
+	o, err := decodeObject(data)
+	if o == nil || err != nil {
+		return nil, err
+	}
+	if o.Type == "welcome" {
+		if silence := o.silence(); silence > 0 {
+			c.silence = silence + c.timing.slack
+		}
+	}
+	return &event{kind: eventObject, object: o}, nil
 }
 
 // attentive extends the read deadline at each read: a large message on a slow line may take longer
@@ -140,13 +186,18 @@ type attentive struct {
 }
 
 func (a *attentive) Read(p []byte) (int, error) {
+	a.c.quiet = time.Now()
 	a.c.heard()
 	return a.reader.Read(p)
 }
 
-// heard sets the read deadline to timing.alive from now.
+// heard sets the read deadline to timing.alive from now, or to the end of the longest silence.
 func (c *connection) heard() {
-	_ = c.ws.SetReadDeadline(time.Now().Add(c.timing.alive))
+	deadline := time.Now().Add(c.timing.alive)
+	if end := c.quiet.Add(c.silence); c.silence > 0 && end.Before(deadline) {
+		deadline = end
+	}
+	_ = c.ws.SetReadDeadline(deadline)
 }
 
 // tell passes an event to the session. It returns false if the session has abandoned the connection.
@@ -187,14 +238,18 @@ func (c *connection) write(pingFirst bool) {
 	}
 	for err == nil {
 		select {
-		case text, open := <-c.outgoing:
+		case line, open := <-c.outgoing:
 			if !open {
 				err = c.control(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
 				c.fail(err)
 				return
 			}
 			_ = c.ws.SetWriteDeadline(time.Now().Add(c.timing.write))
-			err = c.ws.WriteMessage(websocket.TextMessage, []byte(text))
+			frame := []byte(line.Text)
+			if c.json {
+				frame = line.encode()
+			}
+			err = c.ws.WriteMessage(websocket.TextMessage, frame)
 			lines++
 			if c.confirms && confirm == nil {
 				confirm = time.After(confirmDelay)

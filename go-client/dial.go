@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"syscall"
@@ -18,12 +19,30 @@ const keepAlive = 15 * time.Second
 
 // dialResult is an open WebSocket, or a readable reason why there is none.
 type dialResult struct {
-	ws  *websocket.Conn
-	err error
+	ws   *websocket.Conn
+	json bool // the server has chosen the JSON form
+	err  error
 }
 
-// dial connects to the server, from the local address if one is given.
-func (o *options) dial(ctx context.Context, timing timing) dialResult {
+// dial connects to the server, and offers it the JSON form. A server that does not know it leaves it out
+// of its answer. Some refuse the offer instead: those are asked for a connection as the URL says, unless
+// the server is known to speak JSON. Then a broken handshake is an accident of the network, after which
+// the plain form would lose messages.
+func (o *options) dial(ctx context.Context, timing timing, address string, known bool) dialResult {
+	if o.plain {
+		result, _ := o.attempt(ctx, timing, address)
+		return result
+	}
+	result, refused := o.attempt(ctx, timing, address, subprotocol)
+	if refused && !known {
+		result, _ = o.attempt(ctx, timing, o.url.String())
+	}
+	return result
+}
+
+// attempt connects once, from the local address if one is given. It returns whether the server may have
+// refused the connection because of what is offered.
+func (o *options) attempt(ctx context.Context, timing timing, address string, offers ...string) (dialResult, bool) {
 	dialer := net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive},
 	}
@@ -35,12 +54,29 @@ func (o *options) dial(ctx context.Context, timing timing) dialResult {
 		Proxy:            http.ProxyFromEnvironment,
 		NetDialContext:   dialer.DialContext,
 		HandshakeTimeout: timing.handshake,
+		Subprotocols:     offers,
 	}
-	ws, response, err := upgrade.DialContext(ctx, o.url.String(), nil)
+	ws, response, err := upgrade.DialContext(ctx, address, nil)
 	if err != nil {
-		return dialResult{err: o.explainDial(err, response, timing)}
+		return dialResult{err: o.explainDial(err, response, timing)}, refusesOffer(err, response)
 	}
-	return dialResult{ws: ws}
+	return dialResult{ws: ws, json: ws.Subprotocol() == subprotocol}, false
+}
+
+// refusesOffer returns whether a failed handshake may be due to the subprotocol or the claimed name: the
+// server finds the request wrong, fails, or hangs up. Answers about the path or the visitor are none, and
+// neither is one of a server that is full.
+func refusesOffer(err error, response *http.Response) bool {
+	if response == nil {
+		return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+	}
+	switch response.StatusCode {
+	case http.StatusBadRequest, http.StatusNotAcceptable, http.StatusUpgradeRequired,
+		http.StatusInternalServerError, http.StatusNotImplemented, http.StatusBadGateway,
+		http.StatusSwitchingProtocols:
+		return true
+	}
+	return false
 }
 
 // unreachable is an error that says that no server answers at the address.

@@ -28,10 +28,33 @@
 // # Reconnect
 //
 // When a connection ends, the client connects again and says so on standard error. The wait before an
-// attempt grows from 0.25 to 0.5 s up to 15 to 30 s. Lines that are typed meanwhile wait, at most 100.
-// A line that was sent and not confirmed, by its echo or otherwise, is reported and not sent again, so
-// that nothing appears twice. The client does not reconnect if the first connection fails, if the
-// server closes with code 1000 (done) or 1008 (policy), or with -reconnect=false.
+// attempt grows from 0.25 to 0.5 s up to 15 to 30 s. It begins anew after a close with code 1001, 1012 or
+// 1013, and the first one is what the server asks for, if it does. At a terminal Enter tries at once.
+// Lines that are typed meanwhile wait, at most 100. The client does not reconnect if the first connection
+// fails, if the server closes with code 1000 (done) or 1008 (policy), or with -reconnect=false.
+//
+// The client offers the subprotocol libchat.json. With a server that chooses it, messages have positions:
+// after a lost connection the client continues from the last one, so that none is missing and none
+// appears twice. What the server cannot recover is said on standard error. With any other server, and
+// with -plain, messages from the time of a lost connection stay missing; the client says so once, at a
+// terminal when it connects, in a script when it connects again.
+//
+// A line that was sent and not confirmed when its connection was lost is looked for in what is recovered.
+// If it is not there, or without recovery, the client reports it and does not send it again, so that
+// nothing appears twice.
+//
+// # Names
+//
+// A line begins with "[id] ", so that clients of the plain form see who says it. In libchat.json the
+// client claims its id as its name too, and a terminal shows whose word a name is:
+//
+//	[ana] salut           the server calls the sender ana
+//	[ana?] salut          the sender says that it is ana
+//	[ana] [bob?] salut    the server calls it ana, and it says that it is bob
+//	[?] salut             neither names the sender
+//
+// Messages of the server itself and of this client are printed as they are; so is every message if
+// standard output is no terminal.
 //
 // # Exit status
 //
@@ -86,7 +109,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, signals <-cha
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	dialed := make(chan dialResult, 1)
-	go func() { dialed <- opts.dial(ctx, timing) }()
+	go func() { dialed <- opts.dial(ctx, timing, opts.address(&positions{}), false) }()
 
 	var first dialResult
 	select {
@@ -114,10 +137,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, signals <-cha
 
 	input := make(chan inputEvent)
 	if screen.editor != nil {
-		screen.notice("connected to %s as %s; Ctrl-D leaves", opts.url, opts.id)
 		go screen.editor.read(ctx, input)
 	} else {
 		go readLines(ctx, stdin, maxMessage-len(opts.prefix()), input)
 	}
-	return newSession(opts, timing, screen, input, signals).run(ctx, first.ws)
+	return newSession(opts, timing, screen, input, signals).run(ctx, first)
 }

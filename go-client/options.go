@@ -22,11 +22,13 @@ Sends each line of standard input as the message "[NAME] line", and prints what 
   -url URL          server, ws:// or wss:// (default ws://127.0.0.1:9001/)
                     ?echo=false: own messages do not come back; ?history=N: the last N come first
   -room ROOM        room to be in, 1 to 128 bytes (default: the lobby, or the URL's path)
+  -plain            exchange bare messages, as in the paper: nothing is recovered (default false)
   -reconnect=false  do not connect again when the connection is lost (default true)
   -help             show this text
 
 At a terminal Ctrl-D or Ctrl-C leaves. Piped input is sent to its end; the client waits until its
 lines have come back, at most 5 s without progress, and exits. A message is at most 1 MiB.
+On a terminal "[ana?]" marks a name that only the sender says; "[ana]" is the server's word.
 Exit status: 0 clean close; 1 not connected, connection lost or a line not delivered; 2 bad flag.
 `
 
@@ -49,6 +51,7 @@ type options struct {
 	id        string
 	url       *url.URL
 	local     *net.TCPAddr // nil: the system chooses
+	plain     bool         // never offer the JSON form
 	reconnect bool
 }
 
@@ -61,6 +64,7 @@ func parseOptions(args []string) (*options, error) {
 	ip := flags.String("ip", "", "")
 	server := flags.String("url", defaultURL, "")
 	room := flags.String("room", "", "")
+	plain := flags.Bool("plain", false, "")
 	reconnect := flags.Bool("reconnect", true, "")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -75,7 +79,7 @@ func parseOptions(args []string) (*options, error) {
 		return nil, fmt.Errorf("-id=%q: %w", *id, err)
 	}
 
-	opts := &options{id: *id, reconnect: *reconnect}
+	opts := &options{id: *id, plain: *plain, reconnect: *reconnect}
 	var err error
 	if opts.url, err = parseURL(*server); err != nil {
 		return nil, fmt.Errorf("-url=%q: %w", *server, err)

@@ -34,10 +34,29 @@ func (s *session) lost(err error) {
 		s.end(!done)
 		return
 	}
-	if time.Since(s.connected) >= s.timing.settled {
+	announced := s.announcedRetry()
+	if announced > 0 || byPeer && asksToComeBack(closed.Code) || time.Since(s.connected) >= s.timing.settled {
 		s.backoff.reset()
 	}
-	s.scheduleDial()
+	s.scheduleDial(announced)
+}
+
+// asksToComeBack returns whether a close is no failure of the server's: it stops, restarts or has too
+// much to do just now.
+func asksToComeBack(code int) bool {
+	switch code {
+	case websocket.CloseGoingAway, websocket.CloseServiceRestart, websocket.CloseTryAgainLater:
+		return true
+	}
+	return false
+}
+
+// announcedRetry returns the wait that the server asked for when it closed the last connection, or 0.
+func (s *session) announcedRetry() time.Duration {
+	if s.recovery.closing == nil {
+		return 0
+	}
+	return s.recovery.closing.comeBack()
 }
 
 // drop abandons the connection and reports the lines that may have been lost with it.
@@ -48,23 +67,57 @@ func (s *session) drop() {
 	s.delivery = delivery{}
 }
 
-func (s *session) scheduleDial() {
-	if s.leaving || s.inputEnded && len(s.queue) == 0 {
+// scheduleDial plans the next attempt to connect, after the wait that the server asked for, if any.
+func (s *session) scheduleDial(announced time.Duration) {
+	if s.leaving || s.inputEnded && len(s.queue) == 0 && !(s.piped && s.awaitsAnswers()) {
 		return // closeIfDone ends the session
 	}
 	wait := s.backoff.next()
-	s.say("attempt %d to connect again in %v", s.backoff.attempt, wait.Round(10*time.Millisecond))
+	if announced > 0 {
+		wait = announced
+		if !s.excused {
+			// The server's wait is not the stall of piped input, unless it asks again and again.
+			s.excused = true
+			s.progress = time.Now().Add(wait)
+		}
+	}
+	hint := ""
+	if !s.piped {
+		hint = "; Enter tries at once"
+	}
+	s.say("attempt %d to connect again in %v%s", s.backoff.attempt, wait.Round(10*time.Millisecond), hint)
 	s.retry = time.After(wait)
+}
+
+// tryAtOnce ends the wait before the next attempt.
+func (s *session) tryAtOnce() {
+	if s.retry != nil {
+		s.retry = time.After(0)
+	}
+}
+
+// forgetPositions handles a connection in the plain form. Its messages have no positions: to go back to
+// the last one would show them again.
+func (s *session) forgetPositions() {
+	s.reportUnanswered("")
+	s.recovery.positions = positions{home: homeOf(s.opts.url)}
+	// A script's standard error stays silent until something is missing.
+	again := s.recovery.spoken || s.backoff.attempt > 0
+	if s.opts.plain || !s.opts.reconnect || s.recovery.warned || s.piped && !again {
+		return
+	}
+	s.recovery.warned = true
+	s.say("the server does not speak %s: messages from the time of a lost connection stay missing", subprotocol)
 }
 
 func (s *session) takeDialed(result dialResult) {
 	if result.err != nil {
 		s.say("attempt %d failed: %v", s.backoff.attempt, result.err)
-		s.scheduleDial()
+		s.scheduleDial(0)
 		return
 	}
 	s.say("connected again")
-	s.adopt(result.ws)
+	s.adopt(result)
 }
 
 // explainEnd returns a text that says why a connection ended.

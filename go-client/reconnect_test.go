@@ -141,7 +141,7 @@ func TestTypedLinesWaitInABoundedQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := opts.dial(t.Context(), quick())
+	first := opts.dial(t.Context(), quick(), opts.address(&positions{}), false)
 	if first.err != nil {
 		t.Fatal(first.err)
 	}
@@ -149,7 +149,7 @@ func TestTypedLinesWaitInABoundedQueue(t *testing.T) {
 	input, exited := make(chan inputEvent), make(chan int, 1)
 	typed := &screen{stdout: stdout, stderr: stderr, typed: true}
 	s := newSession(opts, quick(), typed, input, nil)
-	go func() { exited <- s.run(context.Background(), first.ws) }()
+	go func() { exited <- s.run(context.Background(), first) }()
 
 	receive(t, h.joined)
 	h.refuses.Store(true)

@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // maxQueue bounds the lines that wait to be sent. At a terminal a further line is refused; piped
@@ -26,23 +24,26 @@ type session struct {
 
 	conn      *connection // nil while there is none
 	connected time.Time
-	ready     bool // lines may be sent: everything for a new client has arrived
-	delivery  delivery
+	ready     bool     // lines may be sent: everything for a new client has arrived
+	delivery  delivery // of a connection in the plain form
+	recovery  recovery // of all connections in the JSON form
 	queue     []string
 	backoff   backoff
-	retry     <-chan time.Time
+	retry     <-chan time.Time // of the next attempt to connect
 	dialed    chan dialResult
 
 	inputEnded bool
 	leaving    bool             // told to end: no further line is sent
 	deadline   <-chan time.Time // of the server's answer to our close; nil unless we closed
-	progress   time.Time        // when piped input last made progress
+	lingered   bool             // the close waits no longer for the answers to the last lines
+	progress   time.Time        // when input or its delivery last made progress
+	excused    bool             // progress is counted from a wait that the server asked for
 	failed     bool
 	ended      bool
 }
 
 func newSession(opts *options, timing timing, screen *screen, input <-chan inputEvent, signals <-chan os.Signal) *session {
-	return &session{
+	s := &session{
 		opts:    opts,
 		timing:  timing,
 		screen:  screen,
@@ -52,12 +53,17 @@ func newSession(opts *options, timing timing, screen *screen, input <-chan input
 		backoff: backoff{min: timing.backoffMin, max: timing.backoffMax},
 		dialed:  make(chan dialResult, 1),
 	}
+	s.recovery.positions.home = homeOf(opts.url)
+	return s
 }
 
-// run uses ws, and then the connections that replace it, until the input or the user ends the session.
-// It returns the exit status.
-func (s *session) run(ctx context.Context, ws *websocket.Conn) int {
-	s.adopt(ws)
+// run uses the first connection, and then those that replace it, until the input or the user ends the
+// session. It returns the exit status.
+func (s *session) run(ctx context.Context, first dialResult) int {
+	s.adopt(first)
+	if s.screen.editor != nil {
+		s.say("connected to %s as %s; Ctrl-D leaves", s.opts.url, s.opts.id)
+	}
 	for {
 		s.closeIfDone()
 		if s.ended {
@@ -69,19 +75,21 @@ func (s *session) run(ctx context.Context, ws *websocket.Conn) int {
 			s.takeInput(in)
 		case outgoing <- head:
 			s.queue = s.queue[1:]
-			s.delivery.send(head)
-			s.progress = time.Now()
+			s.sent(head)
 		case e := <-s.connEvents():
 			s.takeEvent(e)
 		case <-s.retry:
 			s.retry = nil
-			go func() { s.dialed <- s.opts.dial(ctx, s.timing) }()
+			address, known := s.opts.address(&s.recovery.positions), s.recovery.spoken
+			go func() { s.dialed <- s.opts.dial(ctx, s.timing, address, known) }()
 		case result := <-s.dialed:
 			s.takeDialed(result)
 		case <-s.signals:
 			s.interrupted()
 		case <-s.stalled():
 			s.giveUp()
+		case <-s.lingering():
+			s.lingered = true
 		case <-s.deadline:
 			s.say("the server did not answer the close within %v", s.timing.closing)
 			s.drop()
@@ -97,13 +105,20 @@ func (s *session) run(ctx context.Context, ws *websocket.Conn) int {
 	return exitOK
 }
 
-// adopt makes ws the session's connection.
-func (s *session) adopt(ws *websocket.Conn) {
-	history := s.opts.history()
-	s.conn = connect(ws, s.timing, !s.opts.echo(), history)
-	s.ready = !history
-	s.delivery = delivery{echo: s.opts.echo()}
+// adopt makes a new WebSocket the session's connection.
+func (s *session) adopt(dialed dialResult) {
 	s.connected = time.Now()
+	if dialed.json {
+		s.conn = connectJSON(dialed.ws, s.timing)
+		s.ready = false
+		s.recovery.begin()
+	} else {
+		history := s.opts.history()
+		s.conn = connect(dialed.ws, s.timing, !s.opts.echo(), history)
+		s.ready = !history
+		s.delivery = delivery{echo: s.opts.echo()}
+		s.forgetPositions()
+	}
 	if !s.inputEnded {
 		// After the end of input, a new connection alone is no progress: a server may accept
 		// connections and drop them.
@@ -113,12 +128,36 @@ func (s *session) adopt(ws *websocket.Conn) {
 
 // next returns the next line and the channel to send it to; the channel is nil while no line may be
 // sent.
-func (s *session) next() (string, chan<- string) {
-	if s.conn == nil || !s.ready || s.deadline != nil || len(s.queue) == 0 || !s.delivery.hasRoom() {
-		return "", nil
+func (s *session) next() (outgoing, chan<- outgoing) {
+	if s.conn == nil || !s.ready || s.deadline != nil {
+		return outgoing{}, nil
 	}
-	return s.queue[0], s.conn.outgoing
+	for s.conn.json && len(s.queue) > 0 && !fitsFrame(s.queue[0]) {
+		s.refuse("a line with too many control characters is not sent: %s", excerpt(s.queue[0]))
+		s.queue = s.queue[1:]
+	}
+	if len(s.queue) == 0 || !s.delivery.hasRoom() || !s.recovery.answers.hasRoom() {
+		return outgoing{}, nil
+	}
+	return outgoing{
+		Text: s.queue[0],
+		ID:   s.recovery.answers.nextID(),
+		Room: s.recovery.target(),
+	}, s.conn.outgoing
 }
+
+// sent records a line that the connection has taken.
+func (s *session) sent(line outgoing) {
+	if s.conn.json {
+		s.recovery.answers.send(s.recovery.self(), line.Text)
+	} else {
+		s.delivery.send(line.Text)
+	}
+	s.advance()
+}
+
+// advance records that lines made progress.
+func (s *session) advance() { s.progress, s.excused = time.Now(), false }
 
 // openInput returns the input, or nil while it is not read. Typed lines are always read, so that a
 // refusal can be shown.
@@ -143,7 +182,7 @@ func (s *session) takeInput(in inputEvent) {
 		s.refuse("%v: not sent", left)
 	case in.err != nil:
 		s.inputEnded = true
-		s.progress = time.Now()
+		s.advance()
 		if in.err != io.EOF {
 			s.refuse("cannot read the input: %v", in.err)
 		}
@@ -156,12 +195,17 @@ func (s *session) takeEvent(e event) {
 	switch e.kind {
 	case eventText:
 		if s.ready && s.delivery.arrive(e.data) {
-			s.progress = time.Now()
+			s.advance()
 		}
 		s.show(s.screen.message(e.data))
 	case eventBinary:
 		s.show(s.screen.line(describeBinary(e.n)))
+	case eventObject:
+		s.takeObject(e.object)
 	case eventPong:
+		if s.conn.json {
+			return
+		}
 		s.ready = true
 		s.delivery.confirm(e.n)
 		if !s.piped {
@@ -192,6 +236,7 @@ func (s *session) refuse(format string, args ...any) {
 
 // end makes run return.
 func (s *session) end(failed bool) {
+	s.reportUnanswered("")
 	s.failed = s.failed || failed
 	s.ended = true
 }

@@ -10,8 +10,10 @@ type timing struct {
 	handshake  time.Duration // from dialing to the upgrade
 	ping       time.Duration // between the client's own pings
 	alive      time.Duration // without a byte from the server, which then counts as dead
+	slack      time.Duration // that the server may be late with its heartbeat
 	write      time.Duration // for one message to be written
 	closing    time.Duration // for the server to answer the close
+	answer     time.Duration // for the last typed lines to be answered before the close
 	stall      time.Duration // without progress while piped input waits
 	backoffMin time.Duration // longest wait before the first attempt to reconnect
 	backoffMax time.Duration // longest wait before any attempt
@@ -24,8 +26,10 @@ var defaultTiming = timing{
 	handshake:  10 * time.Second,
 	ping:       20 * time.Second,
 	alive:      30 * time.Second,
+	slack:      10 * time.Second,
 	write:      10 * time.Second,
 	closing:    5 * time.Second,
+	answer:     time.Second,
 	stall:      5 * time.Second,
 	backoffMin: 500 * time.Millisecond,
 	backoffMax: 30 * time.Second,

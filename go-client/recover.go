@@ -1,0 +1,88 @@
+package main
+
+import "time"
+
+// maxRetry bounds the wait that a server asks for before the client connects again.
+const maxRetry = 10 * time.Minute
+
+// reasons explain why a server could not recover a room.
+var reasons = map[string]string{
+	"epoch":      "the room began anew",
+	"trimmed":    "the room no longer keeps what was said first",
+	"ahead":      "the server lost the room's last messages",
+	"no_history": "the room has no history",
+	"invalid":    "the server could not read the position",
+}
+
+// enter handles the entry into a room: what follows is a replay, until "live".
+func (s *session) enter(o *object) {
+	r := &s.recovery
+	last, visited := r.positions.of(o.Room)
+	r.entered[o.Room] = false
+	s.ready = false
+	switch {
+	case !visited || last != "" && last == o.Position:
+		// Nothing is behind the last position that does not follow now.
+	case o.Recovered != nil && *o.Recovered:
+	default:
+		s.say("messages of the room %s may be missing from here: %s", excerpt(o.Room), whyNot(o))
+	}
+	if !r.positions.enter(o.Room, o.Position) {
+		s.say("this client recovers at most %d rooms: not %s", maxRooms, excerpt(o.Room))
+	}
+}
+
+// whyNot explains why the client's position in a room was of no use.
+func whyNot(o *object) string {
+	reason := o.Reason
+	if reason == "" && o.Position == "" {
+		reason = "no_history"
+	}
+	explained, ok := reasons[reason]
+	switch {
+	case ok && o.Reason != "":
+		return explained + " (" + reason + ")"
+	case ok:
+		return explained
+	case reason != "":
+		return escape(reason)
+	}
+	return "the server did not continue from the last message"
+}
+
+// settle ends the search for the lines of earlier connections. A line that the replay did not have may
+// still arrive later: the server may not have read it yet. To send it again could double it.
+func (s *session) settle() { s.reportUnanswered(s.recovery.self()) }
+
+// reportUnanswered reports the lines without an answer, but for those of one connection.
+func (s *session) reportUnanswered(except string) {
+	if lines := s.recovery.answers.takeOthers(except); len(lines) > 0 {
+		s.refuse("%s may not have been delivered and will not be sent again, from %s on",
+			count(len(lines), "line"), excerpt(lines[0].text))
+	}
+}
+
+// takeDropped handles a gap that the server has left because this client was too slow. The history may
+// still have what is missing: a new connection gets it, in its place in the order.
+func (s *session) takeDropped(o *object) {
+	messages := count(o.Count, "message")
+	if o.After == "" || !s.opts.reconnect || s.leaving || s.deadline != nil {
+		s.say("%s of the room %s missing here: this client was too slow", isMissing(o.Count), excerpt(o.Room))
+		return
+	}
+	s.recovery.positions.store(o.Room, o.After)
+	s.say("the server left out %s of the room %s, because this client was too slow", messages, excerpt(o.Room))
+	settled := time.Since(s.connected) >= s.timing.settled
+	s.drop()
+	if settled {
+		s.backoff.reset()
+	}
+	s.scheduleDial(0)
+}
+
+func isMissing(n int) string {
+	if n == 1 {
+		return "1 message is"
+	}
+	return count(n, "message") + " are"
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+const (
+	// subprotocol names the JSON form: one object in each text frame.
+	subprotocol = "libchat.json"
+
+	// maxFrame is the most bytes of an outgoing object. Beyond twice the largest message and 4 KiB the
+	// server closes the connection.
+	maxFrame = 2*maxMessage + 4<<10
+
+	// maxObject bounds an object that arrives, in bytes. No object is longer than 4/3 of its payload
+	// and 1 KiB.
+	maxObject = maxArriving/3*4 + 1<<10
+)
+
+// object is what the server sends in the JSON form. Which fields are set depends on the type; a field
+// or a type that is not known here is ignored.
+type object struct {
+	Type string `json:"type"`
+
+	Client string  `json:"client"` // welcome: of this connection; message: of the sender, empty if the host
+	Ping   float64 `json:"ping"`   // seconds
+
+	Room      string `json:"room"`
+	Position  string `json:"position"`
+	Recovered *bool  `json:"recovered"` // nil: no position was given for the room
+	Reason    string `json:"reason"`
+
+	Name    string  `json:"name"`
+	Claimed bool    `json:"claimed"` // the sender says the name, the server does not vouch for it
+	Text    *string `json:"text"`
+	Base64  *[]byte `json:"base64"`
+	Kind    string  `json:"kind"` // "text": base64 holds text
+
+	ID    string          `json:"id"`
+	Code  json.RawMessage `json:"code"`  // refused: a word; closing: a number
+	Retry json.RawMessage `json:"retry"` // refused: a boolean; closing: milliseconds
+
+	After string `json:"after"`
+	Count int    `json:"count"`
+}
+
+// known are the types that the client handles. It asks for neither members nor history.
+var known = map[string]bool{
+	"welcome": true, "entered": true, "live": true, "message": true, "broadcast": true, "direct": true,
+	"sent": true, "refused": true, "dropped": true, "removed": true, "closing": true,
+}
+
+// decodeObject reads a frame. It returns nil for an object of a type that is not known.
+func decodeObject(frame []byte) (*object, error) {
+	o := new(object)
+	err := json.Unmarshal(frame, o)
+	var mismatch *json.UnmarshalTypeError
+	var encoding base64.CorruptInputError
+	if (err == nil || errors.As(err, &mismatch) || errors.As(err, &encoding)) && o.Type != "" && !known[o.Type] {
+		// Its fields may have other types than those here.
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("not an object of %s: %w", subprotocol, err)
+	}
+	if o.Type == "" {
+		return nil, fmt.Errorf("not an object of %s: it has no type", subprotocol)
+	}
+	return o, nil
+}
+
+// payload returns the message of an object, and whether it is text.
+func (o *object) payload() (data string, text bool) {
+	switch {
+	case o.Text != nil:
+		return *o.Text, true
+	case o.Base64 != nil:
+		return string(*o.Base64), o.Kind == "text"
+	}
+	return "", true
+}
+
+// code returns the word of a refusal, without its quotes.
+func (o *object) code() string {
+	if word, err := strconv.Unquote(string(o.Code)); err == nil {
+		return word
+	}
+	return string(o.Code)
+}
+
+// silence returns how long the server may be silent, or 0 if it does not say.
+func (o *object) silence() time.Duration { return duration(o.Ping, time.Second, 24*time.Hour) }
+
+// comeBack returns how long to wait before connecting again, or 0 if the server does not say.
+func (o *object) comeBack() time.Duration {
+	ms, err := strconv.ParseFloat(string(o.Retry), 64)
+	if err != nil {
+		return 0
+	}
+	return duration(ms, time.Millisecond, maxRetry)
+}
+
+// duration converts a number from the server, which may be anything.
+func duration(n float64, unit, longest time.Duration) time.Duration {
+	switch {
+	case !(n > 0):
+		return 0
+	case n >= float64(longest/unit):
+		return longest
+	}
+	return time.Duration(n * float64(unit))
+}
+
+// outgoing is a line on its way to the server. The plain form sends its text alone.
+type outgoing struct {
+	Text string `json:"text"`
+	ID   string `json:"id"`
+	Room string `json:"room,omitempty"`
+}
+
+// encode returns the object of a line.
+func (l outgoing) encode() []byte {
+	var frame bytes.Buffer
+	encoder := json.NewEncoder(&frame)
+	// Otherwise <, > and & take six bytes each.
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(l); err != nil {
+		panic("strings always have a JSON form: " + err.Error())
+	}
+	return bytes.TrimSuffix(frame.Bytes(), []byte("\n"))
+}
+
+// fitsFrame returns whether the object of a line is short enough for the server: control characters
+// take six bytes each.
+func fitsFrame(text string) bool {
+	const others = 2 << 10 // the field names, the id and the room
+	if len(text) <= (maxFrame-others)/6 {
+		return true
+	}
+	return len(outgoing{Text: text}.encode()) <= maxFrame-others
+}

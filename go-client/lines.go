@@ -28,7 +28,7 @@ func (s *session) takeLine(line string) {
 	case s.piped:
 	case s.conn == nil:
 		s.say("not connected: the line waits (%d of %d)", len(s.queue), maxQueue)
-	case len(s.recovery.entered) == 0 && s.conn.json:
+	case s.conn.json && len(s.recovery.entered) == 0 && time.Since(s.connected) > s.timing.answer:
 		s.say("in no room yet: the line waits (%d of %d)", len(s.queue), maxQueue)
 	}
 }

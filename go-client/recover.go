@@ -67,7 +67,7 @@ func (s *session) reportUnanswered(except string) {
 func (s *session) takeDropped(o *object) {
 	messages := count(o.Count, "message")
 	if o.After == "" || !s.opts.reconnect || s.leaving || s.deadline != nil {
-		s.say("%s of the room %s missing here: this client was too slow", isMissing(o.Count), excerpt(o.Room))
+		s.say("%s missing here in the room %s: this client was too slow", isMissing(o.Count), excerpt(o.Room))
 		return
 	}
 	s.recovery.positions.store(o.Room, o.After)

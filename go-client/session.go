@@ -157,7 +157,12 @@ func (s *session) sent(line outgoing) {
 }
 
 // advance records that lines made progress.
-func (s *session) advance() { s.progress, s.excused = time.Now(), false }
+func (s *session) advance() {
+	s.excused = false
+	if now := time.Now(); now.After(s.progress) {
+		s.progress = now
+	}
+}
 
 // openInput returns the input, or nil while it is not read. Typed lines are always read, so that a
 // refusal can be shown.

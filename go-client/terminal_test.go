@@ -193,3 +193,27 @@ func TestTypedInputWithoutATerminalForOutputLeavesAtItsEnd(t *testing.T) {
 	expect(t, h.received, "[x] salut")
 	expect(t, h.closes, websocket.CloseNormalClosure)
 }
+
+func TestTerminalShowsWhoseWordANameIs(t *testing.T) {
+	h := startJSONHub(t)
+	p := startTypist(t, "-id=x", h.url("/"))
+	p.screen.await(t, ">")
+	receive(t, h.joined)
+	p.press(t, "half")
+	p.screen.await(t, "> half")
+	h.publish("[ana] salut", fields{"client": "c9", "name": "ana"})
+	h.publish("[ana] salut", fields{"client": "c8", "name": "ana", "claimed": true})
+	h.publish("[ana] salut", fields{"client": "c7"})
+	h.publish("[ana] salut", fields{"client": "c6", "name": "bob"})
+	h.publish("salut", fields{"client": "c5"})
+	h.publish("from the host\x1b")
+	p.press(t, " line\r")
+	p.screen.await(t,
+		"[ana] salut", "[ana?] salut", "[ana?] salut", "[bob] [ana?] salut", "[?] salut", `from the host\x1b`,
+		"> half line", "[x] half line", ">")
+	h.tell(fields{"type": "entered", "room": "te]a", "position": "g-7"})
+	h.publish("[y] salut", fields{"client": "c9", "name": "y"})
+	p.screen.await(t, "lobby: [y] salut", ">")
+	p.press(t, "\x04")
+	p.expectRestored(t, exitOK)
+}

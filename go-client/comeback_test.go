@@ -1,0 +1,118 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+func TestWaitThatTheServerAsksForIsHonoured(t *testing.T) {
+	for _, code := range []int{
+		websocket.CloseGoingAway, websocket.CloseServiceRestart, websocket.CloseTryAgainLater,
+	} {
+		h := startJSONHub(t)
+		timing := quick()
+		timing.backoffMin, timing.backoffMax = time.Hour, time.Hour
+		c := startClient(t, timing, "-id=x", h.url("/"))
+		joinAndShow(t, h, c)
+		closed := time.Now()
+		h.closeAll(code, fields{"retry": 120})
+		c.stderr.await(t, "attempt 1 to connect again in 120ms\n")
+		c.stderr.await(t, "connected again\n")
+		if waited := time.Since(closed); waited < 120*time.Millisecond {
+			t.Fatalf("the client waited %v", waited)
+		}
+	}
+}
+
+func TestCloseThatAsksToComeBackBeginsTheBackoffAnew(t *testing.T) {
+	for code, attempt := range map[int]string{
+		websocket.CloseGoingAway:      "attempt 1 ",
+		websocket.CloseServiceRestart: "attempt 1 ",
+		websocket.CloseTryAgainLater:  "attempt 1 ",
+		4000:                          "attempt 4 ",
+	} {
+		h := startJSONHub(t)
+		c := startClient(t, quick(), "-id=x", h.url("/"))
+		joinAndShow(t, h, c)
+		h.refuses.Store(true)
+		h.cut()
+		c.stderr.await(t, "attempt 2 failed")
+		c.stderr.await(t, "attempt 3 to connect")
+		h.refuses.Store(false)
+		c.stderr.await(t, "connected again\n")
+		h.closeAll(code, nil)
+		c.stderr.awaitCount(t, "connected again\n", 2)
+		_, after, _ := strings.Cut(c.stderr.String(), "connected again\n")
+		if !strings.Contains(after, attempt) {
+			t.Fatalf("code %d: standard error after the close:\n%s", code, after)
+		}
+	}
+}
+
+func TestEnterTriesAtOnceWhileTheClientWaits(t *testing.T) {
+	h := startJSONHub(t)
+	input, c := startTyped(t, quick(), h.url("/"))
+	joinAndShow(t, h, c)
+	h.closeAll(websocket.CloseGoingAway, fields{"retry": 1e300})
+	c.stderr.await(t, "attempt 1 to connect again in 10m0s; Enter tries at once\n")
+	input <- inputEvent{line: ""}
+	c.stderr.await(t, "connected again\n")
+	h.closeAll(websocket.CloseGoingAway, fields{"retry": 3_600_000})
+	c.stderr.awaitCount(t, "attempt 1 to connect again in 10m0s; Enter tries at once\n", 2)
+	input <- inputEvent{line: "a"}
+	c.stdout.await(t, "[x] a\n")
+	if o := receive(t, h.received); o["text"] != "[x] a" {
+		t.Fatalf("the client sent %v, but the first Enter was no line", o)
+	}
+}
+
+// A script waits as long as the server asks, and only then counts the time without progress.
+func TestPipedLinesWaitAsLongAsTheServerAsks(t *testing.T) {
+	h := startJSONHub(t)
+	timing := quick()
+	timing.stall = 300 * time.Millisecond
+	c := startClient(t, timing, "-id=x", h.url("/"))
+	joinAndShow(t, h, c)
+	h.closeAll(websocket.CloseGoingAway, fields{"retry": 600})
+	c.stderr.await(t, "attempt 1 to connect again in 600ms\n")
+	c.pipe(t, "a\n")
+	c.expectExit(t, exitOK)
+	c.expectOutput(t, "there\n[x] a\n")
+}
+
+func TestLineThatIsSilentForLongerThanTheServerSaidIsDead(t *testing.T) {
+	h := startJSONHub(t, func(h *jsonHub) { h.ping = 0.05 })
+	timing := quick()
+	timing.ping, timing.slack = 10*time.Millisecond, 250*time.Millisecond
+	c := startClient(t, timing, "-id=x", h.url("/"))
+	joinAndShow(t, h, c)
+	h.silent.Store(true) // the WebSocket's own pings are answered on
+	c.stderr.await(t, "the server does not answer any more\n")
+	h.silent.Store(false)
+	c.stderr.await(t, "connected again\n")
+	c.pipe(t, "a\n")
+	c.expectExit(t, exitOK)
+	c.expectOutput(t, "there\n[x] a\n")
+}
+
+func TestLineWithAHeartbeatIsKept(t *testing.T) {
+	h := startJSONHub(t, func(h *jsonHub) { h.ping = 0.01 })
+	timing := quick()
+	timing.slack = 500 * time.Millisecond
+	c := startClient(t, timing, "-id=x", h.url("/"))
+	joined := receive(t, h.joined)
+	quiet := time.NewTimer(3 * timing.slack)
+	select {
+	case <-quiet.C:
+	case <-joined.gone:
+		t.Fatalf("the connection was given up:\n%s", c.stderr)
+	}
+	c.pipe(t, "")
+	c.expectExit(t, exitOK)
+	if text := c.stderr.String(); text != "" {
+		t.Fatalf("standard error:\n%s", text)
+	}
+}

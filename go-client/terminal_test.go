@@ -207,10 +207,11 @@ func TestTerminalShowsWhoseWordANameIs(t *testing.T) {
 	h.publish("[ana] salut", fields{"client": "c6", "name": "bob"})
 	h.publish("salut", fields{"client": "c5"})
 	h.publish("from the host\x1b")
-	p.press(t, " line\r")
 	p.screen.await(t,
 		"[ana] salut", "[ana?] salut", "[ana?] salut", "[bob] [ana?] salut", "[?] salut", `from the host\x1b`,
-		"> half line", "[x] half line", ">")
+		"> half")
+	p.press(t, " line\r")
+	p.screen.await(t, "> half line", "[x] half line", ">")
 	h.tell(fields{"type": "entered", "room": "te]a", "position": "g-7"})
 	h.publish("[y] salut", fields{"client": "c9", "name": "y"})
 	p.screen.await(t, "lobby: [y] salut", ">")

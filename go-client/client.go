@@ -245,7 +245,7 @@ func (c *connection) write(pingFirst bool) {
 				return
 			}
 			_ = c.ws.SetWriteDeadline(time.Now().Add(c.timing.write))
-			frame := []byte(line.Text)
+			frame := []byte(line.text)
 			if c.json {
 				frame = line.encode()
 			}

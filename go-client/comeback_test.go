@@ -42,7 +42,7 @@ func TestCloseThatAsksToComeBackBeginsTheBackoffAnew(t *testing.T) {
 		c.stderr.await(t, "attempt 2 failed")
 		c.stderr.await(t, "attempt 3 to connect")
 		h.refuses.Store(false)
-		c.stderr.await(t, "connected again\n")
+		receive(t, h.joined)
 		h.closeAll(code, nil)
 		c.stderr.awaitCount(t, "connected again\n", 2)
 		_, after, _ := strings.Cut(c.stderr.String(), "connected again\n")
@@ -59,6 +59,7 @@ func TestEnterTriesAtOnceWhileTheClientWaits(t *testing.T) {
 	h.closeAll(websocket.CloseGoingAway, fields{"retry": 1e300})
 	c.stderr.await(t, "attempt 1 to connect again in 10m0s; Enter tries at once\n")
 	input <- inputEvent{line: ""}
+	receive(t, h.joined)
 	c.stderr.await(t, "connected again\n")
 	h.closeAll(websocket.CloseGoingAway, fields{"retry": 3_600_000})
 	c.stderr.awaitCount(t, "attempt 1 to connect again in 10m0s; Enter tries at once\n", 2)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -217,7 +218,14 @@ func (h *jsonHub) position(offset int) string { return h.epoch + "-" + strconv.I
 func (h *jsonHub) take(m *jsonMember, o fields) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	text := o["text"].(string)
+	text, isText := o["text"].(string)
+	if !isText {
+		decoded, err := base64.StdEncoding.DecodeString(o["base64"].(string))
+		if err != nil || o["kind"] != "text" {
+			panic(o)
+		}
+		text = string(decoded)
+	}
 	if h.verdict != nil {
 		if refused := h.verdict(text); refused != nil {
 			answer := fields{"type": "refused", "id": o["id"]}

@@ -67,13 +67,30 @@ func TestObjectsAreReadWhateverTheirNumbers(t *testing.T) {
 
 func TestLineKeepsItsTextInAnObject(t *testing.T) {
 	text := "[x] <a>&\"\\\x01\u2028ț👋"
-	frame := outgoing{Text: text, ID: "7"}.encode()
+	frame := outgoing{text: text, id: "7"}.encode()
 	back := map[string]string{}
 	if err := json.Unmarshal(frame, &back); err != nil || back["text"] != text || back["id"] != "7" || len(back) != 2 {
 		t.Fatalf("%s: %v", frame, err)
 	}
 	if !strings.Contains(string(frame), "<a>&") {
 		t.Fatalf("%s is longer than it must be", frame)
+	}
+}
+
+func TestNoTextMakesAnObjectThatIsTooLongForTheServer(t *testing.T) {
+	for _, character := range []string{"a", `"`, "\x01", "\u2028", "\n", "<"} {
+		text := strings.Repeat(character, maxMessage/len(character))
+		frame := outgoing{text: text, id: "18446744073709551615", room: strings.Repeat("\u2028", maxName/3)}.encode()
+		if len(frame) > 2*len(text)+4<<10 {
+			t.Errorf("%q: an object of %d bytes for a text of %d", character, len(frame), len(text))
+		}
+		o, err := decodeObject([]byte(`{"type":"message",` + string(frame[1:])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, isText := o.payload(); back != text || !isText {
+			t.Errorf("%q does not come back", character)
+		}
 	}
 }
 

@@ -129,29 +129,25 @@ func (s *session) adopt(dialed dialResult) {
 // next returns the next line and the channel to send it to; the channel is nil while no line may be
 // sent.
 func (s *session) next() (outgoing, chan<- outgoing) {
-	if s.conn == nil || !s.ready || s.deadline != nil {
+	if s.conn == nil || !s.ready || s.deadline != nil || len(s.queue) == 0 {
 		return outgoing{}, nil
 	}
-	for s.conn.json && len(s.queue) > 0 && !fitsFrame(s.queue[0]) {
-		s.refuse("a line with too many control characters is not sent: %s", excerpt(s.queue[0]))
-		s.queue = s.queue[1:]
-	}
-	if len(s.queue) == 0 || !s.delivery.hasRoom() || !s.recovery.answers.hasRoom() {
+	if !s.delivery.hasRoom() || !s.recovery.answers.hasRoom() {
 		return outgoing{}, nil
 	}
 	return outgoing{
-		Text: s.queue[0],
-		ID:   s.recovery.answers.nextID(),
-		Room: s.recovery.target(),
+		text: s.queue[0],
+		id:   s.recovery.answers.nextID(),
+		room: s.recovery.target(),
 	}, s.conn.outgoing
 }
 
 // sent records a line that the connection has taken.
 func (s *session) sent(line outgoing) {
 	if s.conn.json {
-		s.recovery.answers.send(s.recovery.self(), line.Text)
+		s.recovery.answers.send(s.recovery.self(), line.text)
 	} else {
-		s.delivery.send(line.Text)
+		s.delivery.send(line.text)
 	}
 	s.advance()
 }

@@ -14,13 +14,13 @@ const (
 	// subprotocol names the JSON form: one object in each text frame.
 	subprotocol = "libchat.json"
 
-	// maxFrame is the most bytes of an outgoing object. Beyond twice the largest message and 4 KiB the
-	// server closes the connection.
-	maxFrame = 2*maxMessage + 4<<10
+	// maxRest bounds what an object has beside its payload, in bytes. The server closes the connection
+	// after an object of more than twice the largest message and 4 KiB.
+	maxRest = 1 << 10
 
 	// maxObject bounds an object that arrives, in bytes. No object is longer than 4/3 of its payload
 	// and 1 KiB.
-	maxObject = maxArriving/3*4 + 1<<10
+	maxObject = maxArriving/3*4 + maxRest
 )
 
 // object is what the server sends in the JSON form. Which fields are set depends on the type; a field
@@ -119,29 +119,36 @@ func duration(n float64, unit, longest time.Duration) time.Duration {
 
 // outgoing is a line on its way to the server. The plain form sends its text alone.
 type outgoing struct {
-	Text string `json:"text"`
-	ID   string `json:"id"`
-	Room string `json:"room,omitempty"`
+	text string
+	id   string // to which the server answers
+	room string // empty if the client is in one room
 }
 
-// encode returns the object of a line.
+// encode returns the object of a line. It is at most twice as long as the text, and 1 KiB.
 func (l outgoing) encode() []byte {
+	object := struct {
+		Text   string `json:"text,omitempty"`
+		Base64 []byte `json:"base64,omitempty"`
+		Kind   string `json:"kind,omitempty"`
+		ID     string `json:"id"`
+		Room   string `json:"room,omitempty"`
+	}{Text: l.text, ID: l.id, Room: l.room}
+	frame := marshal(object)
+	if len(frame) > 2*len(l.text)+maxRest {
+		// Control characters take six bytes each.
+		object.Text, object.Base64, object.Kind = "", []byte(l.text), "text"
+		frame = marshal(object)
+	}
+	return frame
+}
+
+func marshal(value any) []byte {
 	var frame bytes.Buffer
 	encoder := json.NewEncoder(&frame)
 	// Otherwise <, > and & take six bytes each.
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(l); err != nil {
+	if err := encoder.Encode(value); err != nil {
 		panic("strings always have a JSON form: " + err.Error())
 	}
 	return bytes.TrimSuffix(frame.Bytes(), []byte("\n"))
-}
-
-// fitsFrame returns whether the object of a line is short enough for the server: control characters
-// take six bytes each.
-func fitsFrame(text string) bool {
-	const others = 2 << 10 // the field names, the id and the room
-	if len(text) <= (maxFrame-others)/6 {
-		return true
-	}
-	return len(outgoing{Text: text}.encode()) <= maxFrame-others
 }

@@ -95,11 +95,9 @@ func talk(t *testing.T, h *jsonHub, c *client, done func() bool) (lines []string
 			others++
 		}
 		for !done() {
-			c.stdout.mu.Lock()
-			shown, changed := strings.Count(c.stdout.text.String(), "\n"), c.stdout.changed
-			c.stdout.mu.Unlock()
+			shown, changed := c.stdout.snapshot()
 			h.mu.Lock()
-			behind := len(h.history) - shown
+			behind := len(h.history) - strings.Count(shown, "\n")
 			h.mu.Unlock()
 			if behind < 1+i%20 {
 				break

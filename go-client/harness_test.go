@@ -47,6 +47,13 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
+// snapshot returns the output, and a channel that is closed when there is more.
+func (o *output) snapshot() (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String(), o.changed
+}
+
 // await waits until the output holds the text.
 func (o *output) await(t *testing.T, text string) {
 	t.Helper()

@@ -4,104 +4,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
-
-// observer is a client of the plain form that prints what it gets, and sends what it is told.
-type observer struct {
-	*websocket.Conn
-	seen *output
-}
-
-func (s *server) observe(t *testing.T) *observer {
-	t.Helper()
-	conn, _, err := websocket.DefaultDialer.Dial(s.url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &observer{conn, newOutput()}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		for {
-			_, data, err := conn.ReadMessage()
-			if err != nil {
-				return
-			}
-			fmt.Fprintf(o.seen, "%s\n", data)
-		}
-	}()
-	t.Cleanup(func() {
-		conn.Close()
-		<-read
-	})
-	return o
-}
-
-func (o *observer) send(t *testing.T, text string) {
-	t.Helper()
-	if err := o.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// breakingProxy passes connections on to the server, each until the server has sent as many bytes as the
-// budget says. It returns its URL.
-func (s *server) breakingProxy(t *testing.T, budget func() int64) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "ws://"), "/")
-	var all sync.WaitGroup
-	all.Add(1)
-	go func() {
-		defer all.Done()
-		for {
-			down, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			up, err := net.Dial("tcp", address)
-			if err != nil {
-				down.Close()
-				continue
-			}
-			left := budget()
-			end := sync.OnceFunc(func() {
-				up.Close()
-				down.Close()
-			})
-			all.Add(2)
-			go func() {
-				defer all.Done()
-				_, _ = io.CopyN(down, up, left)
-				end()
-			}()
-			go func() {
-				defer all.Done()
-				_, _ = io.Copy(up, down)
-				end()
-			}()
-		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		all.Wait()
-	})
-	return "ws://" + listener.Addr().String() + "/"
-}
 
 // cuts is how often a connection to the real server is cut; CUTS changes it.
 func cuts(t *testing.T) int64 {
@@ -276,6 +186,46 @@ func TestServersHeartbeatKeepsAClientToWhichNobodySpeaks(t *testing.T) {
 	case <-changed:
 		t.Fatalf("an idle connection is not kept:\n%s", c.stderr)
 	}
+}
+
+// slowOutput is a standard output that nobody reads before it is released.
+type slowOutput struct {
+	*output
+	released chan struct{}
+}
+
+func (s *slowOutput) Write(p []byte) (int, error) {
+	<-s.released
+	return s.output.Write(p)
+}
+
+func TestServerThatDropsForASlowClientIsAskedForWhatItDropped(t *testing.T) {
+	const messages = 4_000
+	s := startServer(t, "--listen", "127.0.0.1:0", "--slow-consumer", "drop-oldest",
+		"--history-messages", "10000", "--history-size", "64MiB", "--history-total", "64MiB")
+	o := s.observe(t)
+	stdout := &slowOutput{newOutput(), make(chan struct{})}
+	stderr, exited := newOutput(), make(chan int, 1)
+	in, stdin := io.Pipe()
+	go func() { exited <- run([]string{"-id=x", "-url=" + s.url}, in, stdout, stderr, nil, quick()) }()
+	if _, err := io.WriteString(stdin, "first\n"); err != nil {
+		t.Fatal(err)
+	}
+	o.seen.await(t, "[x] first\n")
+	filling := strings.Repeat("z", 4<<10)
+	for i := range messages {
+		o.send(t, fmt.Sprintf("[y] %d %s", i, filling))
+	}
+	o.seen.await(t, fmt.Sprintf("[y] %d ", messages-1))
+	close(stdout.released)
+	stdout.await(t, fmt.Sprintf("[y] %d %s\n", messages-1, filling))
+	stdin.Close()
+	expect(t, exited, exitOK)
+	if stdout.String() != o.seen.String() {
+		t.Fatalf("the client has shown %d bytes, the room has %d; standard error:\n%s",
+			len(stdout.String()), len(o.seen.String()), stderr)
+	}
+	stderr.await(t, `of the room "lobby", because this client was too slow`+"\n")
 }
 
 func TestPaperSequenceBetweenTheTwoForms(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -320,39 +319,4 @@ func (m *jsonMember) send(o fields) {
 	}
 	_ = m.SetWriteDeadline(time.Now().Add(patience))
 	_ = m.WriteMessage(websocket.TextMessage, frame)
-}
-
-// breakingListener makes connections that break after as many bytes as the hub's budget says.
-type breakingListener struct {
-	net.Listener
-	hub *jsonHub
-}
-
-func (l *breakingListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil || l.hub.budget == nil {
-		return conn, err
-	}
-	return &breakingConn{Conn: conn, left: l.hub.budget()}, nil
-}
-
-type breakingConn struct {
-	net.Conn
-	broken atomic.Bool
-
-	mu   sync.Mutex
-	left int
-}
-
-func (c *breakingConn) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n, err := c.Conn.Write(p[:min(len(p), c.left)])
-	c.left -= n
-	if err != nil || c.left > 0 {
-		return n, err
-	}
-	c.broken.Store(true)
-	c.Close()
-	return n, net.ErrClosed
 }

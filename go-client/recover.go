@@ -20,11 +20,10 @@ func (s *session) enter(o *object) {
 	last, visited := r.positions.of(o.Room)
 	r.entered[o.Room] = false
 	s.ready = false
-	switch {
-	case !visited || last != "" && last == o.Position:
-		// Nothing is behind the last position that does not follow now.
-	case o.Recovered != nil && *o.Recovered:
-	default:
+	// Where the client stands may also say that it continues.
+	continues := last != "" && last == o.Position
+	isRecovered := o.Recovered != nil && *o.Recovered
+	if visited && !continues && !isRecovered || o.Recovered != nil && !isRecovered {
 		s.say("messages of the room %s may be missing from here: %s", excerpt(o.Room), whyNot(o))
 	}
 	if !r.positions.enter(o.Room, o.Position) {
@@ -66,7 +65,7 @@ func (s *session) reportUnanswered(except string) {
 // still have what is missing: a new connection gets it, in its place in the order.
 func (s *session) takeDropped(o *object) {
 	messages := count(o.Count, "message")
-	if o.After == "" || !s.opts.reconnect || s.leaving || s.deadline != nil {
+	if o.After == "" || !s.opts.reconnect || s.leaving || s.deadline != nil || s.inputEnded && !s.piped {
 		s.say("%s missing here in the room %s: this client was too slow", isMissing(o.Count), excerpt(o.Room))
 		return
 	}

@@ -1,15 +1,8 @@
 package main
 
 import (
-	"context"
-	"encoding/base64"
-	"fmt"
-	"io"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // joinAndShow waits until the client is in the room, and has shown a message of the hub's.
@@ -96,6 +89,15 @@ func TestWhatCannotBeRecoveredIsSaidWithItsReason(t *testing.T) {
 	}
 }
 
+func TestPositionOfTheURLThatIsOfNoUseIsSaid(t *testing.T) {
+	h := startJSONHub(t)
+	c := startClient(t, quick(), "-id=x", h.url("/?since=d-5"))
+	c.pipe(t, "a\n")
+	c.expectExit(t, exitOK)
+	c.expectOutput(t, "[x] a\n")
+	c.expectOneErrorLine(t, "may be missing from here: the room began anew (epoch)")
+}
+
 // A room without history has no positions, and so none is asked for.
 func TestReturnToARoomWithoutPositionsIsNotSilent(t *testing.T) {
 	h := startJSONHub(t, func(h *jsonHub) {
@@ -108,79 +110,6 @@ func TestReturnToARoomWithoutPositionsIsNotSilent(t *testing.T) {
 	receive(t, h.joined)
 	h.cut()
 	c.stderr.await(t, `messages of the room "lobby" may be missing from here: the room has no history`+"\n")
-}
-
-func TestLineThatTheReplayHasIsNotReported(t *testing.T) {
-	h := startJSONHub(t)
-	c := startClient(t, quick(), "-id=x", h.url("/"))
-	joinAndShow(t, h, c)
-	h.mute.Store(true)
-	c.say(t, "a")
-	c.pipe(t, "a\n")
-	for range 2 {
-		receive(t, h.received)
-	}
-	h.publish("[x] a", fields{"client": "other"}) // its words, and not its own
-	h.mute.Store(false)
-	h.cut()
-	c.expectExit(t, exitOK)
-	c.expectOutput(t, "there\n[x] a\n[x] a\n[x] a\n")
-	if strings.Contains(c.stderr.String(), "may not have been delivered") {
-		t.Fatalf("standard error:\n%s", c.stderr)
-	}
-}
-
-func TestLineThatTheReplayLacksIsReportedAndNotSentAgain(t *testing.T) {
-	h := startJSONHub(t, func(h *jsonHub) {
-		h.verdict = func(text string) fields {
-			if strings.HasSuffix(text, "lost") {
-				return fields{}
-			}
-			return nil
-		}
-	})
-	c := startClient(t, quick(), "-id=x", h.url("/"))
-	joinAndShow(t, h, c)
-	c.say(t, "lost")
-	receive(t, h.received)
-	h.publish("[x] lost", fields{"client": "other"})
-	c.stdout.await(t, "[x] lost\n")
-	h.cut()
-	c.stderr.await(t, `1 line may not have been delivered and will not be sent again, from "[x] lost" on`+"\n")
-	c.pipe(t, "b\n")
-	c.expectExit(t, exitFailed)
-	if o := receive(t, h.received); o["text"] != "[x] b" {
-		t.Fatalf("the client sent %v", o)
-	}
-	c.expectOutput(t, "there\n[x] lost\n[x] b\n")
-}
-
-func TestRefusedLineIsReportedWithItsReason(t *testing.T) {
-	h := startJSONHub(t, func(h *jsonHub) {
-		h.verdict = func(text string) fields {
-			if text != "[x] b" {
-				return nil
-			}
-			return fields{"code": "rate_limited", "reason": "slow\x1bly", "retry": true}
-		}
-	})
-	c := startClient(t, quick(), "-id=x", h.url("/"))
-	c.pipe(t, "a\nb\nc\n")
-	c.expectExit(t, exitFailed)
-	c.expectOutput(t, "[x] a\n[x] c\n")
-	c.expectOneErrorLine(t, `the server refused "[x] b" (rate_limited: slow\x1bly)`)
-}
-
-func TestLinesWithoutAnAnswerEndWithOneLineAndStatus1(t *testing.T) {
-	h := startJSONHub(t)
-	h.mute.Store(true)
-	timing := quick()
-	timing.stall = 100 * time.Millisecond
-	c := startClient(t, timing, "-id=x", h.url("/"))
-	c.pipe(t, "a\nb\n")
-	c.expectExit(t, exitFailed)
-	c.stderr.await(t, `no answer within 100ms to 2 lines, from "[x] a" on`+"\n")
-	expect(t, h.closes, websocket.CloseNormalClosure)
 }
 
 func TestWithEchoFalseOwnLinesAreNotShownByAReplay(t *testing.T) {
@@ -230,48 +159,6 @@ func TestDroppedMessagesThatCannotBeFetchedAreSaid(t *testing.T) {
 	c.expectOneErrorLine(t, `1 message is missing here in the room "lobby": this client was too slow`)
 }
 
-func TestUnknownTypesAndFieldsAreIgnored(t *testing.T) {
-	h := startJSONHub(t)
-	c := startClient(t, quick(), "-id=x", h.url("/"))
-	joinAndShow(t, h, c)
-	h.tell(fields{"type": "signal", "room": 5, "text": fields{"a": 1}, "base64": "*"})
-	h.tell(fields{"type": "members", "room": "lobby", "count": 1, "list": []fields{{"client": "c1"}}})
-	h.tell(fields{"type": "broadcast", "text": "end", "colour": []int{1}})
-	c.stdout.await(t, "end\n")
-	c.pipe(t, "")
-	c.expectExit(t, exitOK)
-	c.expectOutput(t, "there\nend\n")
-	if text := c.stderr.String(); text != "" {
-		t.Fatalf("standard error:\n%s", text)
-	}
-}
-
-func TestFrameThatIsNoObjectEndsTheConnectionWithALine(t *testing.T) {
-	for _, frame := range []string{"salut", "[]", "{}", `{"type":"message","text":5}`} {
-		h := startJSONHub(t)
-		c := startClient(t, quick(), "-id=x", "-reconnect=false", h.url("/"))
-		receive(t, h.joined)
-		h.each(func(m *jsonMember) { _ = m.WriteMessage(websocket.TextMessage, []byte(frame)) })
-		c.expectExit(t, exitFailed)
-		c.expectOneErrorLine(t, "not an object of libchat.json")
-	}
-}
-
-func TestEveryMessageOfTheLargestSizePassesBothWays(t *testing.T) {
-	h := startJSONHub(t)
-	c := startClient(t, quick(), "-id=x", h.url("/"))
-	receive(t, h.joined)
-	control := strings.Repeat("\x01", maxMessage)
-	encoded := base64.StdEncoding.EncodeToString([]byte(control))
-	h.tell(fields{"type": "broadcast", "base64": encoded, "kind": "text"})
-	h.tell(fields{"type": "broadcast", "base64": encoded})
-	c.stdout.await(t, "<binary, 1048576 bytes>\n")
-	quotes := strings.Repeat(`"`, maxMessage-len("[x] "))
-	c.pipe(t, quotes+"\n"+control[:maxMessage/2]+"\nb\n")
-	c.expectExit(t, exitOK)
-	c.expectOutput(t, control+"\n<binary, 1048576 bytes>\n[x] "+quotes+"\n[x] "+control[:maxMessage/2]+"\n[x] b\n")
-}
-
 func TestEveryRoomIsRecoveredAndLinesNameTheirs(t *testing.T) {
 	h := startJSONHub(t)
 	c := startClient(t, quick(), "-id=x", h.url("/"))
@@ -296,50 +183,5 @@ func TestEveryRoomIsRecoveredAndLinesNameTheirs(t *testing.T) {
 	c.say(t, "b")
 	if o := receive(t, h.received); o["room"] != nil {
 		t.Fatalf("the client sent %v", o)
-	}
-}
-
-// startTyped runs a session whose input is typed, without a terminal to show it.
-func startTyped(t *testing.T, timing timing, args ...string) (input chan inputEvent, c *client) {
-	t.Helper()
-	opts, err := parseOptions(append([]string{"-id=x"}, args...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := opts.dial(t.Context(), timing, opts.address(&positions{}), false)
-	if first.err != nil {
-		t.Fatal(first.err)
-	}
-	c = &client{stdout: newOutput(), stderr: newOutput(), exited: make(chan int, 1)}
-	input = make(chan inputEvent)
-	typed := &screen{stdout: c.stdout, stderr: c.stderr, typed: true}
-	s := newSession(opts, timing, typed, input, nil)
-	go func() { c.exited <- s.run(context.Background(), first) }()
-	return input, c
-}
-
-func TestUserWhoLeavesAfterALineIsToldItsFate(t *testing.T) {
-	for mute, want := range map[bool]string{
-		false: "",
-		true:  `go-client: 1 line may not have been delivered and will not be sent again, from "[x] a" on` + "\n",
-	} {
-		h := startJSONHub(t)
-		h.mute.Store(mute)
-		timing := quick()
-		timing.answer = 50 * time.Millisecond
-		if !mute {
-			timing.answer = patience
-		}
-		input, c := startTyped(t, timing, h.url("/"))
-		input <- inputEvent{line: "a"}
-		input <- inputEvent{err: io.EOF}
-		expect(t, c.exited, exitOK)
-		expect(t, h.closes, websocket.CloseNormalClosure)
-		if got := c.stderr.String(); got != want {
-			t.Fatalf("mute %v: standard error:\n%s", mute, got)
-		}
-		if o := receive(t, h.received); fmt.Sprint(o["text"], o["id"]) != "[x] a1" {
-			t.Fatalf("the client sent %v", o)
-		}
 	}
 }

@@ -218,3 +218,17 @@ func TestTerminalShowsWhoseWordANameIs(t *testing.T) {
 	p.press(t, "\x04")
 	p.expectRestored(t, exitOK)
 }
+
+func TestTerminalMarksWhatOtherClientsOfTheServerClaim(t *testing.T) {
+	s := startServer(t, "--listen", "127.0.0.1:0")
+	p := startTypist(t, "-id=x", "-url="+s.url)
+	p.screen.await(t, "go-client: connected to "+s.url+" as x; Ctrl-D leaves", ">")
+	p.press(t, "a\r")
+	p.screen.await(t, "[x] a", ">")
+	s.join(t, "y")
+	s.join(t, "z", "-plain")
+	s.observe(t).send(t, "b")
+	p.screen.await(t, "[x] a", "[y?] hello", "[z?] hello", "[?] b", ">")
+	p.press(t, "\x04")
+	p.expectRestored(t, exitOK)
+}

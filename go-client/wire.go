@@ -69,8 +69,11 @@ func decodeObject(frame []byte) (*object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not an object of %s: %w", subprotocol, err)
 	}
-	if o.Type == "" {
+	switch {
+	case o.Type == "":
 		return nil, fmt.Errorf("not an object of %s: it has no type", subprotocol)
+	case o.Type == "welcome" && o.Client == "":
+		return nil, fmt.Errorf("not a welcome of %s: it has no client", subprotocol)
 	}
 	return o, nil
 }

@@ -70,6 +70,20 @@ func TestEnterTriesAtOnceWhileTheClientWaits(t *testing.T) {
 	}
 }
 
+// What one server asked for says nothing of how the next connection ends.
+func TestAnnouncedWaitIsOfOneConnection(t *testing.T) {
+	h := startJSONHub(t)
+	c := startClient(t, quick(), "-id=x", h.url("/"))
+	joinAndShow(t, h, c)
+	h.closeAll(websocket.CloseGoingAway, fields{"retry": 120})
+	receive(t, h.joined)
+	h.cut()
+	c.stderr.awaitCount(t, "connected again\n", 2)
+	if n := strings.Count(c.stderr.String(), "again in 120ms\n"); n != 1 {
+		t.Fatalf("120 ms were waited %d times:\n%s", n, c.stderr)
+	}
+}
+
 // A script waits as long as the server asks, and only then counts the time without progress.
 func TestPipedLinesWaitAsLongAsTheServerAsks(t *testing.T) {
 	h := startJSONHub(t)

@@ -24,7 +24,7 @@ type fields map[string]any
 // keeps all messages, but for those that a test trims.
 type jsonHub struct {
 	*httptest.Server
-	received chan fields // every object of a client
+	received chan fields // every object of a client, when it is stored and answered
 	closes   chan int    // the code of every close frame
 	joined   chan *jsonMember
 	queries  chan string // of every request
@@ -121,8 +121,8 @@ func (h *jsonHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := json.Unmarshal(data, &o); err != nil {
 			panic(err)
 		}
-		h.received <- o
 		h.take(m, o)
+		h.received <- o
 	}
 }
 

@@ -26,14 +26,26 @@ func TestClientComesBackWithTheLastPositionItHasSeen(t *testing.T) {
 	h.cut()
 	receive(t, h.joined)
 	expect(t, h.queries, "echo=true&name=x&since=e-1")
-	c.say(t, "b")
-	c.stdout.await(t, "[x] b\n")
-	h.tell(fields{"type": "sent", "id": "none", "room": "lobby", "position": "e-2"})
 	h.tell(fields{"type": "broadcast", "text": "to all"})
 	c.stdout.await(t, "to all\n")
 	h.cut()
 	receive(t, h.joined)
-	expect(t, h.queries, "echo=true&name=x&since=e-2")
+	expect(t, h.queries, "echo=true&name=x&since=e-1")
+}
+
+// Without an echo the answer alone says how far the client has come.
+func TestAnswerMovesThePositionOn(t *testing.T) {
+	h := startJSONHub(t)
+	c := startClient(t, quick(), "-id=x", h.url("/?echo=false"))
+	joinAndShow(t, h, c)
+	expect(t, h.queries, "echo=false&name=x")
+	c.say(t, "b")
+	receive(t, h.received)
+	h.tell(fields{"type": "broadcast", "text": "to all"})
+	c.stdout.await(t, "to all\n")
+	h.cut()
+	receive(t, h.joined)
+	expect(t, h.queries, "echo=false&name=x&since=e-2")
 }
 
 func TestWhatCannotBeRecoveredIsSaidWithItsReason(t *testing.T) {

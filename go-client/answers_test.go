@@ -128,3 +128,39 @@ func TestUserWhoLeavesAfterALineIsToldItsFate(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswersAreOfOneConnectionAndOneLine(t *testing.T) {
+	var a answers
+	for _, line := range []struct{ client, text string }{{"c1", "a"}, {"c2", "a"}, {"c2", "b"}, {"c2", "a"}} {
+		a.send(line.client, line.text)
+	}
+	if a.seen("c3", "a") || !a.seen("c2", "a") || a.bytes != 3 {
+		t.Fatalf("%+v", a)
+	}
+	if text, ok := a.answered("3"); !ok || text != "b" {
+		t.Fatalf("the answer to 3: %q, %v", text, ok)
+	}
+	if _, ok := a.answered("3"); ok {
+		t.Fatal("two answers to one line")
+	}
+	if others := a.takeOthers("c2"); len(others) != 1 || others[0].client != "c1" || others[0].id != "1" {
+		t.Fatalf("of other connections: %+v", others)
+	}
+	if len(a.lines) != 1 || a.lines[0].id != "4" || a.bytes != 1 {
+		t.Fatalf("left: %+v", a)
+	}
+}
+
+func TestUnansweredLinesAreBounded(t *testing.T) {
+	var many, large answers
+	for range windowLines {
+		if !many.hasRoom() {
+			t.Fatal("no room before the bound")
+		}
+		many.send("c1", "a")
+	}
+	large.send("c1", strings.Repeat("a", windowBytes))
+	if many.hasRoom() || large.hasRoom() {
+		t.Fatal("room beyond the bound")
+	}
+}

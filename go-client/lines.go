@@ -29,7 +29,7 @@ func (s *session) takeLine(line string) {
 	case s.conn == nil:
 		s.say("not connected: the line waits (%d of %d)", len(s.queue), maxQueue)
 	case s.conn.json && len(s.recovery.entered) == 0 && time.Since(s.connected) > s.timing.answer:
-		s.say("in no room yet: the line waits (%d of %d)", len(s.queue), maxQueue)
+		s.say("in no room: the line waits (%d of %d)", len(s.queue), maxQueue)
 	}
 }
 

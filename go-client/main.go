@@ -53,8 +53,8 @@
 //	[ana] [bob?] salut    the server calls it ana, and it says that it is bob
 //	[?] salut             neither names the sender
 //
-// Messages of the server itself and of this client are printed as they are; so is every message if
-// standard output is no terminal.
+// Messages of the server itself and of this client are printed as they are; so is every message of the
+// plain form, in which all names are claims, and every message if standard output is no terminal.
 //
 // # Exit status
 //

@@ -58,11 +58,7 @@ func (s *session) takeObject(o *object) {
 	case "entered":
 		s.enter(o)
 	case "live":
-		s.recovery.entered[o.Room] = true
-		s.ready = s.recovery.isReady()
-		if o.Room == s.recovery.positions.home {
-			s.settle()
-		}
+		s.live(o)
 	case "message", "broadcast", "direct":
 		s.takeMessage(o)
 	case "sent":
@@ -77,6 +73,7 @@ func (s *session) takeObject(o *object) {
 	case "removed":
 		delete(s.recovery.entered, o.Room)
 		s.recovery.positions.forget(o.Room)
+		s.ready = s.recovery.isReady()
 		s.say("the server has taken this client out of the room %s", excerpt(o.Room))
 	case "closing":
 		s.recovery.closing = o

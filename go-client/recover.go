@@ -18,8 +18,6 @@ var reasons = map[string]string{
 func (s *session) enter(o *object) {
 	r := &s.recovery
 	last, visited := r.positions.of(o.Room)
-	r.entered[o.Room] = false
-	s.ready = false
 	// Where the client stands may also say that it continues.
 	continues := last != "" && last == o.Position
 	isRecovered := o.Recovered != nil && *o.Recovered
@@ -28,6 +26,20 @@ func (s *session) enter(o *object) {
 	}
 	if !r.positions.enter(o.Room, o.Position) {
 		s.say("this client recovers at most %d rooms: not %s", maxRooms, excerpt(o.Room))
+		return
+	}
+	r.entered[o.Room] = false
+	s.ready = false
+}
+
+// live handles the end of a replay: lines may be sent, and those of earlier connections are settled.
+func (s *session) live(o *object) {
+	if _, entered := s.recovery.entered[o.Room]; entered {
+		s.recovery.entered[o.Room] = true
+	}
+	s.ready = s.recovery.isReady()
+	if o.Room == s.recovery.positions.home {
+		s.settle()
 	}
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // joinAndShow waits until the client is in the room, and has shown a message of the hub's.
@@ -169,6 +171,36 @@ func TestDroppedMessagesThatCannotBeFetchedAreSaid(t *testing.T) {
 	c.pipe(t, "")
 	c.expectExit(t, exitOK)
 	c.expectOneErrorLine(t, `1 message is missing here in the room "lobby": this client was too slow`)
+}
+
+func TestLineWaitsWhileTheClientIsInNoRoom(t *testing.T) {
+	h := startJSONHub(t)
+	timing := quick()
+	timing.answer = time.Nanosecond
+	input, c := startTyped(t, timing, h.url("/"))
+	joinAndShow(t, h, c)
+	h.tell(fields{"type": "removed", "room": "lobby"})
+	c.stderr.await(t, `the server has taken this client out of the room "lobby"`+"\n")
+	input <- inputEvent{line: "a"}
+	c.stderr.await(t, "in no room: the line waits (1 of 100)\n")
+	h.tell(fields{"type": "entered", "room": "tea", "position": "f-1"})
+	h.tell(fields{"type": "live", "room": "tea"})
+	c.stdout.await(t, "[x] a\n")
+}
+
+func TestRoomsBeyondTheBoundAreSaidAndHarmNothing(t *testing.T) {
+	h := startJSONHub(t)
+	c := startClient(t, quick(), "-id=x", h.url("/"))
+	joinAndShow(t, h, c)
+	for i := range maxRooms {
+		h.tell(fields{"type": "entered", "room": fmt.Sprint(i), "position": "f-1"})
+	}
+	c.stderr.await(t, `this client recovers at most 16 rooms: not "15"`+"\n")
+	for i := range maxRooms {
+		h.tell(fields{"type": "live", "room": fmt.Sprint(i)})
+	}
+	c.say(t, "a")
+	c.stdout.await(t, "[x] a\n")
 }
 
 func TestEveryRoomIsRecoveredAndLinesNameTheirs(t *testing.T) {

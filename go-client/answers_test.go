@@ -164,3 +164,15 @@ func TestUnansweredLinesAreBounded(t *testing.T) {
 		t.Fatal("room beyond the bound")
 	}
 }
+
+func TestClientSendsNoMoreLinesThanItMayHaveUnanswered(t *testing.T) {
+	h := startJSONHub(t)
+	h.mute.Store(true)
+	timing := quick()
+	timing.stall = 300 * time.Millisecond
+	c := startClient(t, timing, "-id=x", h.url("/"))
+	go func() { _, _ = io.WriteString(c.stdin, strings.Repeat("a\n", 2*windowLines)) }()
+	c.expectExit(t, exitFailed)
+	c.stderr.await(t, `no answer within 300ms to 1024 lines, from "[x] a" on`+"\n")
+	c.stderr.await(t, `100 lines were not sent, from "[x] a" on`+"\n")
+}

@@ -88,11 +88,11 @@ func TestAnnouncedWaitIsOfOneConnection(t *testing.T) {
 func TestPipedLinesWaitAsLongAsTheServerAsks(t *testing.T) {
 	h := startJSONHub(t)
 	timing := quick()
-	timing.stall = 300 * time.Millisecond
+	timing.stall = 800 * time.Millisecond
 	c := startClient(t, timing, "-id=x", h.url("/"))
 	joinAndShow(t, h, c)
-	h.closeAll(websocket.CloseGoingAway, fields{"retry": 600})
-	c.stderr.await(t, "attempt 1 to connect again in 600ms\n")
+	h.closeAll(websocket.CloseGoingAway, fields{"retry": 1200})
+	c.stderr.await(t, "attempt 1 to connect again in 1.2s\n")
 	c.pipe(t, "a\n")
 	c.expectExit(t, exitOK)
 	c.expectOutput(t, "there\n[x] a\n")
@@ -116,10 +116,10 @@ func TestLineThatIsSilentForLongerThanTheServerSaidIsDead(t *testing.T) {
 func TestLineWithAHeartbeatIsKept(t *testing.T) {
 	h := startJSONHub(t, func(h *jsonHub) { h.ping = 0.01 })
 	timing := quick()
-	timing.slack = 500 * time.Millisecond
+	timing.slack = time.Second
 	c := startClient(t, timing, "-id=x", h.url("/"))
 	joined := receive(t, h.joined)
-	quiet := time.NewTimer(3 * timing.slack)
+	quiet := time.NewTimer(2 * timing.slack)
 	select {
 	case <-quiet.C:
 	case <-joined.gone:

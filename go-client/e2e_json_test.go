@@ -176,7 +176,7 @@ func TestServerThatRestartedIsSaidToHaveANewHistory(t *testing.T) {
 func TestServersHeartbeatKeepsAClientToWhichNobodySpeaks(t *testing.T) {
 	s := startServer(t, "--listen", "127.0.0.1:0", "--ping-interval", "50ms", "--ping-timeout", "1h")
 	timing := quick()
-	timing.slack = 500 * time.Millisecond
+	timing.slack = time.Second
 	c := startClient(t, timing, "-id=x", "-url="+s.url)
 	c.say(t, "a")
 	c.stdout.await(t, "[x] a\n")

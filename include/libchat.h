@@ -53,8 +53,8 @@
  *
  * Bytes. A text or a message is a pointer and a length in bytes. NUL is allowed inside; NULL with
  * length 0 is empty. A function copies its texts and messages before it returns. Texts must be
- * UTF-8, else CHAT_ERR_INVALID_UTF8. Addresses, origins, rooms, reasons, identities and header
- * names have at most 65,535 bytes, else CHAT_ERR_TOO_LARGE. The pointers to texts and messages
+ * UTF-8, else CHAT_ERR_INVALID_UTF8. Addresses, origins, rooms, reasons, identities, names and
+ * headers have at most 65,535 bytes, else CHAT_ERR_TOO_LARGE. The pointers to texts and messages
  * that the library hands out are never NULL. These texts are not NUL-terminated unless their
  * comment says so: print them with `printf("%.*s", (int)len, text)`.
  *
@@ -73,11 +73,12 @@
  * | chat_server_start                 | any; the config is only read         | to look up names  |
  * | chat_server_broadcast             | any, also in a handler               | up to             |
  * | chat_server_publish, _batch       | any, also in a handler               | publish_timeout,  |
- * | chat_server_send, join, leave,    | any, also in a handler               | if too much waits |
- * | set_echo, set_identity            |                                      | to be delivered   |
+ * | chat_server_send, join,           | any, also in a handler               | if too much waits |
+ * | join_with_past, leave, set_echo,  |                                      | to be delivered   |
+ * | set_identity, set_name            |                                      |                   |
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
- * | reject, allow, allow_changed,     |                                      |                   |
- * | refuse                            |                                      |                   |
+ * | accept_with_past, reject, allow,  |                                      |                   |
+ * | allow_changed, refuse             |                                      |                   |
  * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
  * | position                          |                                      |                   |
  * | chat_server_request_stop          | any, also in a handler               | no                |
@@ -189,6 +190,12 @@
  * The timeout with which chat_server_next_events and chat_server_wait wait without end.
  */
 #define CHAT_WAIT_FOREVER UINT32_MAX
+
+/**
+ * The number of messages with which chat_server_accept_with_past and chat_server_join_with_past
+ * give all that a room keeps.
+ */
+#define CHAT_PAST_ALL UINT64_MAX
 
 /**
  * The result of a call: 0 is success, errors are negative. A number is never reused. Later
@@ -537,9 +544,10 @@ typedef struct chat_headers chat_headers;
  *
  * Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast,
  * chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_send,
- * chat_server_disconnect, chat_server_accept, chat_server_reject, chat_server_join,
- * chat_server_leave, chat_server_set_echo, chat_server_set_identity, chat_server_allow,
- * chat_server_allow_changed, chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
+ * chat_server_disconnect, chat_server_accept, chat_server_accept_with_past, chat_server_reject,
+ * chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
+ * chat_server_set_identity, chat_server_set_name, chat_server_allow, chat_server_allow_changed,
+ * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
  * chat_server_request_stop, chat_server_stop, chat_server_free.
  */
 typedef struct chat_server chat_server;
@@ -559,7 +567,8 @@ typedef uint64_t chat_client_id;
  * are 0 where there is no position: what is published to a room without history, and the message
  * of a client in no room. This struct never grows.
  *
- * Functions: chat_position_format, chat_position_parse, chat_server_position.
+ * Functions: chat_position_format, chat_position_parse, chat_server_position,
+ * chat_server_join_with_past.
  */
 typedef struct {
   /**
@@ -980,16 +989,17 @@ CHAT_API chat_status chat_config_set_workers(chat_config *config, uint32_t threa
 CHAT_API chat_status chat_config_set_busy_poll(chat_config *config, uint32_t time_us);
 
 /**
- * Sets whether `[::]` is every address of IPv6 alone, so that another program can have the port for
- * IPv4. `ipv6_only` is 0 or 1. Default: 0, which lets it be every address of IPv4 too. Statuses:
- * CHAT_ERR_INVALID_ARGUMENT for another number.
+ * Sets whether `[::]` is every address of IPv6 alone, so that another program can have the port
+ * for IPv4. `ipv6_only` is 0 or 1. Default: 0, which lets it be every address of IPv4 too.
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for another number.
  */
 CHAT_API chat_status chat_config_set_ipv6_only(chat_config *config, uint32_t ipv6_only);
 
 /**
- * Sets whether a sender receives its own messages. A client overrides this for itself with
- * `?echo=false` or `?echo=true`. `echo` is 0 or 1. Default: 1. Statuses: CHAT_ERR_INVALID_ARGUMENT
- * for another number.
+ * Sets whether a sender receives its own messages when they are published. A client overrides this
+ * for itself with `?echo=false` or `?echo=true`, and the host with chat_server_set_echo. A client
+ * that gets a room's past gets its own messages in it in any case. `echo` is 0 or 1. Default: 1.
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for another number.
  */
 CHAT_API chat_status chat_config_set_echo(chat_config *config, uint32_t echo);
 
@@ -1013,8 +1023,9 @@ CHAT_API chat_status chat_config_set_max_handshakes(chat_config *config, uint32_
 
 /**
  * Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
- * milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of a
- * request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1 day).
+ * milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of
+ * a request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1
+ * day).
  */
 CHAT_API chat_status chat_config_set_handshake_timeout(chat_config *config, uint32_t timeout_ms);
 
@@ -1066,8 +1077,9 @@ CHAT_API chat_status chat_config_set_overdue(chat_config *config, uint32_t outco
 
 /**
  * Sets how long a message may be, in bytes of payload. A client that sends a longer message is
- * closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4
- * KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
+ * closed with code 1009, or told `refused` if it uses the JSON form; a longer message of the host
+ * is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4 KiB less than `outbox_size` if that is set and
+ * smaller. From 1 byte to 1 GiB.
  */
 CHAT_API chat_status chat_config_set_max_message_size(chat_config *config, size_t bytes);
 
@@ -1116,8 +1128,9 @@ CHAT_API chat_status chat_config_set_ping_timeout(chat_config *config, uint32_t 
 CHAT_API chat_status chat_config_set_tcp_keepalive(chat_config *config, uint32_t idle_ms);
 
 /**
- * Sets how many messages a room keeps for `?history=N` and for clients that reconnect; 0: none.
- * Default: 1,000. At most 1,000,000.
+ * Sets how many messages a room keeps: for clients that ask for the last ones (`?history=N`), that
+ * come back (`?since=POSITION`), or that get them of the host (chat_server_join_with_past); 0:
+ * none. Default: 1,000. At most 1,000,000.
  */
 CHAT_API chat_status chat_config_set_history_messages(chat_config *config, uint32_t count);
 
@@ -1147,7 +1160,8 @@ CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t b
  * Sets how long a call of the host waits while more waits to be delivered than the server may
  * keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
  * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
- * _leave, _set_echo and _set_identity. Default: 5,000. At most 86,400,000 (1 day).
+ * _join_with_past, _leave, _set_echo, _set_identity and _set_name. Default: 5,000. At most
+ * 86,400,000 (1 day).
  */
 CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32_t timeout_ms);
 
@@ -1398,8 +1412,8 @@ chat_status chat_server_send(chat_server *server,
 /**
  * Closes a client's connection after the messages that were sent to it before, and does not wait
  * for the client. What the client sends after this call has returned is not heard. `code` is a
- * close code of 1000 to 1003, 1007 to 1013 or 3000 to 4999; the reason is at most 123 bytes long and
- * may be empty. A client that waits for admission is rejected with HTTP 403 and the reason.
+ * close code of 1000 to 1003, 1007 to 1013 or 3000 to 4999; the reason is at most 123 bytes long
+ * and may be empty. A client that waits for admission is rejected with HTTP 403 and the reason.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
  * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
@@ -1412,19 +1426,150 @@ chat_status chat_server_disconnect(chat_server *server,
                                    size_t reason_len);
 
 /**
+ * Puts a client into a room, in addition to the rooms that it is in. The client receives what is
+ * published to the room from this call on. What the client sends is published to one of its rooms:
+ * the one that it joined first; this holds for all that it sends after the call has returned. The
+ * host gets CHAT_EVENT_JOINED, unless the client is already in the room.
+ *
+ * The client gets nothing of the room's past: chat_server_join_with_past gives it.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room can have,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if the client is in as many
+ * rooms as it may be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL,
+ * CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_join(chat_server *server,
+                             chat_client_id client,
+                             const char *room,
+                             size_t room_len);
+
+/**
+ * Puts a client into a room as chat_server_join does, which is this with 0, and gives it the last
+ * `past` messages that the room keeps (chat_config_set_history_messages): 0 is none, CHAT_PAST_ALL
+ * is all. The client need not have asked for them. It receives them first, and then what is
+ * published from this call on: nothing is missing between them, and nothing comes twice.
+ *
+ * A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise
+ * the last `past`. `*since` is the position up to which it has everything, such as that of the
+ * room when a page was rendered (chat_server_position). If `since` is NULL, or both fields are 0,
+ * the position counts that the client has itself sent for this room with `?since.ROOM=POSITION`.
+ * That counts when it enters the room for the first time, whichever call puts it there. A position
+ * of another room or of a history that is gone is no error: the client does not recover.
+ *
+ * A plain client receives the past as messages like all others. A client of the JSON form is told
+ * where the past begins (`entered`), whether it recovers (`recovered`, and the `reason` if not)
+ * and that the past is over (`live`); it gets no earlier message either if it asks for them
+ * (`history`). A client that is in the room already gets nothing.
+ *
+ * Statuses: those of chat_server_join.
+ */
+CHAT_API
+chat_status chat_server_join_with_past(chat_server *server,
+                                       chat_client_id client,
+                                       const char *room,
+                                       size_t room_len,
+                                       uint64_t past,
+                                       const chat_position *since);
+
+/**
+ * Takes a client out of a room. The client receives nothing that is published to the room from
+ * this call on, and what it sends after the call has returned does not go there. What a client in
+ * no room sends goes to the host alone. The host gets CHAT_EVENT_LEFT, unless the client is not in
+ * the room.
+ *
+ * Statuses: those of chat_server_join but CHAT_ERR_TOO_MANY_ROOMS.
+ */
+CHAT_API
+chat_status chat_server_leave(chat_server *server,
+                              chat_client_id client,
+                              const char *room,
+                              size_t room_len);
+
+/**
+ * Sets a client's identity: the host's name for it, such as the name of its user. All later events
+ * of the client carry it, and so does the event of every message that the client sends after the
+ * call has returned. At most 256 bytes of UTF-8. Clients do not see it; what they see is the name
+ * (chat_server_set_name).
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
+ * CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_set_identity(chat_server *server,
+                                     chat_client_id client,
+                                     const char *identity,
+                                     size_t identity_len);
+
+/**
+ * Sets the name under which other clients see a client's messages: all that it sends after the
+ * call has returned. At most 128 bytes of UTF-8 without control characters. By default a client
+ * has the name that it claims itself with `?name=`, or none. The host's name replaces a claimed
+ * one. An empty name takes the name back, the host's and the claimed one: the client then has
+ * none.
+ *
+ * Clients of the JSON form see names, and of claimed ones that they are claimed
+ * (`"claimed":true`); plain clients see none. A message that a room keeps keeps its name. Several
+ * clients may have one name: what the host knows a client by is the identity.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a longer name or one with control
+ * characters, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_set_name(chat_server *server,
+                                 chat_client_id client,
+                                 const char *name,
+                                 size_t name_len);
+
+/**
+ * Sets whether a client receives its own messages: those that it sends after the call has
+ * returned. This overrides the option and the client's query. As chat_config_set_echo, it does not
+ * count for a room's past. `echo` is 0 or 1.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL,
+ * CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_set_echo(chat_server *server,
+                                 chat_client_id client,
+                                 uint32_t echo);
+
+/**
  * Accepts the client of a CHAT_EVENT_CONNECT_REQUEST (chat_config_set_admission_timeout):
- * completes its handshake. The client receives what is published to its room from this call on.
- * Any thread may call this, also in a handler.
+ * completes its handshake. The client receives what is published to its room from this call on,
+ * and first as much of the room's past as it asks for with `?history=` or `?since=`;
+ * chat_server_accept_with_past bounds that. Any thread may call this, also in a handler.
  *
  * What else the host decides about the client, it does before this call: chat_server_set_identity,
- * chat_server_join and chat_server_leave (also of the room that the client asks for),
- * chat_server_set_echo, chat_server_send. A client that the host has joined to the room that it
- * asks for gets no history of that room.
+ * chat_server_set_name, chat_server_join and chat_server_leave (also of the room that the client
+ * asks for), chat_server_set_echo, chat_server_send. A client that the host has joined to the room
+ * that it asks for gets the past that the host gave there: with chat_server_join, none.
  *
  * Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
  * CHAT_ERR_STOPPED.
  */
 CHAT_API chat_status chat_server_accept(chat_server *server, chat_client_id client);
+
+/**
+ * Accepts a client as chat_server_accept does, which is this with CHAT_PAST_ALL, and bounds what
+ * the client may have of the past of the room that it asks for: of the messages that the room
+ * keeps (chat_config_set_history_messages). `past` is a number of messages: 0 is nothing,
+ * CHAT_PAST_ALL is all. Any thread may call this, also in a handler.
+ *
+ * Within `past` the client gets what it asks for: with `?history=N` the last N messages, with
+ * `?since=POSITION` what was published after that position, and nothing if it asks for nothing. If
+ * it lacks more, it gets the last `past` messages, or the last N if it also has `?history=N` and
+ * that is less; a client of the JSON form is told that it does not recover (`"recovered":false`,
+ * with the reason `trimmed`). Such a client can ask for earlier messages (`history`), and gets
+ * none that `past` keeps from it. The bound does not concern rooms that the host joins the client
+ * to.
+ *
+ * Statuses: those of chat_server_accept.
+ */
+CHAT_API
+chat_status chat_server_accept_with_past(chat_server *server,
+                                         chat_client_id client,
+                                         uint64_t past);
 
 /**
  * Rejects the client of a CHAT_EVENT_CONNECT_REQUEST: answers its request with `http_status`, 400
@@ -1449,62 +1594,6 @@ chat_status chat_server_reject(chat_server *server,
                                size_t reason_len,
                                const chat_header *headers,
                                size_t header_count);
-
-/**
- * Puts a client into a room, in addition to the rooms that it is in. The client receives what is
- * published to the room from this call on. What the client sends is published to one of its rooms:
- * the one that it joined first; this holds for all that it sends after the call has returned. The
- * host gets CHAT_EVENT_JOINED, unless the client is already in the room.
- *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room can have,
- * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if the client is in as many
- * rooms as it may be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
- */
-CHAT_API
-chat_status chat_server_join(chat_server *server,
-                             chat_client_id client,
-                             const char *room,
-                             size_t room_len);
-
-/**
- * Takes a client out of a room. The client receives nothing that is published to the room from
- * this call on, and what it sends after the call has returned does not go there. What a client in no
- * room sends goes to the host alone. The host gets CHAT_EVENT_LEFT, unless the client is not in the
- * room.
- *
- * Statuses: those of chat_server_join but CHAT_ERR_TOO_MANY_ROOMS.
- */
-CHAT_API
-chat_status chat_server_leave(chat_server *server,
-                              chat_client_id client,
-                              const char *room,
-                              size_t room_len);
-
-/**
- * Sets a client's identity: the host's name for it, such as the name of its user. All later events
- * of the client carry it, and so does the event of every message that the client sends after the call
- * has returned. At most 256 bytes of UTF-8. Clients do not see it.
- *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
- * CHAT_ERR_STOPPED.
- */
-CHAT_API
-chat_status chat_server_set_identity(chat_server *server,
-                                     chat_client_id client,
-                                     const char *identity,
-                                     size_t identity_len);
-
-/**
- * Sets whether a client receives its own messages: those that it sends after the call has returned.
- * This overrides the option and the client's query. `echo` is 0 or 1.
- *
- * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another number, CHAT_ERR_QUEUE_FULL,
- * CHAT_ERR_STOPPED.
- */
-CHAT_API
-chat_status chat_server_set_echo(chat_server *server,
-                                 chat_client_id client,
-                                 uint32_t echo);
 
 /**
  * Allows the message of a CHAT_EVENT_MESSAGE_REQUEST (chat_config_set_review_timeout): publishes
@@ -1536,8 +1625,8 @@ chat_status chat_server_allow_changed(chat_server *server,
                                       size_t data_len);
 
 /**
- * Refuses the message of a CHAT_EVENT_MESSAGE_REQUEST: it is not published. Its sender is not
- * told; use chat_server_send to tell it.
+ * Refuses the message of a CHAT_EVENT_MESSAGE_REQUEST: it is not published. A sender of the JSON
+ * form is told (`refused`), a plain one is not: use chat_server_send to tell it.
  *
  * Statuses: those of chat_server_allow.
  */

@@ -91,8 +91,9 @@ impl Config {
         self
     }
 
-    /// Sets whether a sender receives its own messages. A client overrides this for itself with
-    /// `?echo=false` or `?echo=true`.
+    /// Sets whether a sender receives its own messages when they are published. A client overrides this for
+    /// itself with `?echo=false` or `?echo=true`, and the host with [`Handle::set_echo`]. A client that gets a
+    /// room's past gets its own messages in it in any case.
     ///
     /// Default: true.
     pub fn echo(&mut self, echo: bool) -> &mut Self {
@@ -192,7 +193,8 @@ impl Config {
     }
 
     /// Sets how long a message may be, in bytes of payload. A client that sends a longer message is
-    /// closed with code 1009; a longer message of the host is [`Error::TooLarge`].
+    /// closed with code 1009, or told `refused` if it uses the JSON form; a longer message of the host is
+    /// [`Error::TooLarge`].
     ///
     /// Default: 1 MiB, or 4 KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
     pub fn max_message_size(&mut self, bytes: usize) -> &mut Self {
@@ -285,7 +287,8 @@ impl Config {
         self
     }
 
-    /// Sets how many messages a room keeps for `?history=N` and for clients that reconnect. Zero: none.
+    /// Sets how many messages a room keeps: for clients that ask for the last ones (`?history=N`), that come back
+    /// (`?since=POSITION`), or that get them of the host ([`Handle::join_with_past`]). Zero: none.
     ///
     /// Default: 1,000. At most 1,000,000.
     pub fn history_messages(&mut self, count: usize) -> &mut Self {
@@ -325,8 +328,8 @@ impl Config {
     /// keep. After this time the call fails with [`Error::QueueFull`]; with zero, at once. It holds
     /// for [`broadcast`](Handle::broadcast), [`publish`](Handle::publish),
     /// [`publish_batch`](Handle::publish_batch) (the whole batch), [`send`](Handle::send),
-    /// [`join`](Handle::join), [`leave`](Handle::leave), [`set_echo`](Handle::set_echo) and
-    /// [`set_identity`](Handle::set_identity).
+    /// [`join`](Handle::join), [`join_with_past`](Handle::join_with_past), [`leave`](Handle::leave),
+    /// [`set_echo`](Handle::set_echo), [`set_identity`](Handle::set_identity) and [`set_name`](Handle::set_name).
     ///
     /// Default: 5 s. At most 1 day.
     pub fn publish_timeout(&mut self, timeout: Duration) -> &mut Self {

@@ -29,7 +29,7 @@ pub enum Error {
     },
     /// The name of a room breaks the rules: 1 to 128 bytes of UTF-8 without control characters, and not `.` or `..`.
     InvalidRoom(&'static str),
-    /// The name of a client is not valid.
+    /// The name of a client breaks the rules: at most 128 bytes of UTF-8 without control characters.
     InvalidName(&'static str),
     /// An endpoint must not send this close code (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013 or
     /// 3000 to 4999.
@@ -121,7 +121,9 @@ impl fmt::Display for Error {
                 write!(f, "cannot get {what}: {source}; raise the limits of the process")
             }
             Self::InvalidRoom(why) => write!(f, "not the name of a room: {why}"),
-            Self::InvalidName(why) => write!(f, "not the name of a client: {why}"),
+            Self::InvalidName(why) => {
+                write!(f, "not the name of a client: {why}; use up to 128 bytes without control characters")
+            }
             Self::InvalidCloseCode(code) => write!(
                 f,
                 "close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"

@@ -8,13 +8,23 @@ use crate::{json::Reason, position::Position, published::Published};
 /// The longest text of a position that a client may come back with, in bytes.
 const MAX_SINCE: usize = 64;
 
-/// How much of a room's past a client may have when it enters the room.
+/// How much of a room's past a client may have when it enters the room: of the messages that the room keeps from before
+/// ([`Config::history_messages`](crate::Config::history_messages) and what follows it).
+///
+/// The client receives the past first, and then what is published after it has entered: nothing is missing between them,
+/// and nothing comes twice. A client that comes back with a position lacks what was published after it. If all that is
+/// within the bound, the client gets exactly that; otherwise it gets as much as the bound allows.
+///
+/// A plain client receives the past as messages like all others. A client of the JSON form is also told where the past
+/// begins (`entered`) and that it is over (`live`), and if it came back, whether it recovers (`recovered`) or why not
+/// (`reason`: `trimmed` if it lacks more than the bound allows or the room keeps). Such a client may also ask for earlier
+/// messages (`history`), and gets none that this bound keeps from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Past {
-    /// Nothing.
+    /// Nothing: the client receives what is published after it has entered.
     #[default]
     None,
-    /// The last messages, up to a number.
+    /// The last messages, up to this number. With 0 it is nothing.
     Last(usize),
     /// Everything that the room keeps.
     All,

@@ -188,9 +188,9 @@ pub extern "C" fn chat_config_set_busy_poll(
     })
 }
 
-/// Sets whether `[::]` is every address of IPv6 alone, so that another program can have the port for
-/// IPv4. `ipv6_only` is 0 or 1. Default: 0, which lets it be every address of IPv4 too. Statuses:
-/// CHAT_ERR_INVALID_ARGUMENT for another number.
+/// Sets whether `[::]` is every address of IPv6 alone, so that another program can have the port
+/// for IPv4. `ipv6_only` is 0 or 1. Default: 0, which lets it be every address of IPv4 too.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for another number.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_ipv6_only(
     config: Option<&mut chat_config>,
@@ -202,9 +202,10 @@ pub extern "C" fn chat_config_set_ipv6_only(
     })
 }
 
-/// Sets whether a sender receives its own messages. A client overrides this for itself with
-/// `?echo=false` or `?echo=true`. `echo` is 0 or 1. Default: 1. Statuses: CHAT_ERR_INVALID_ARGUMENT
-/// for another number.
+/// Sets whether a sender receives its own messages when they are published. A client overrides this
+/// for itself with `?echo=false` or `?echo=true`, and the host with chat_server_set_echo. A client
+/// that gets a room's past gets its own messages in it in any case. `echo` is 0 or 1. Default: 1.
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT for another number.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_echo(config: Option<&mut chat_config>, echo: u32) -> chat_status {
     attempt(|| {
@@ -244,8 +245,9 @@ pub extern "C" fn chat_config_set_max_handshakes(
 }
 
 /// Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
-/// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of a
-/// request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1 day).
+/// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of
+/// a request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1
+/// day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_handshake_timeout(
     config: Option<&mut chat_config>,
@@ -328,8 +330,9 @@ pub extern "C" fn chat_config_set_overdue(
 }
 
 /// Sets how long a message may be, in bytes of payload. A client that sends a longer message is
-/// closed with code 1009; a longer message of the host is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4
-/// KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
+/// closed with code 1009, or told `refused` if it uses the JSON form; a longer message of the host
+/// is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4 KiB less than `outbox_size` if that is set and
+/// smaller. From 1 byte to 1 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_message_size(
     config: Option<&mut chat_config>,
@@ -417,8 +420,9 @@ pub extern "C" fn chat_config_set_tcp_keepalive(
     attempt(|| set(config, |config| _ = config.tcp_keepalive(millis(idle_ms))))
 }
 
-/// Sets how many messages a room keeps for `?history=N` and for clients that reconnect; 0: none.
-/// Default: 1,000. At most 1,000,000.
+/// Sets how many messages a room keeps: for clients that ask for the last ones (`?history=N`), that
+/// come back (`?since=POSITION`), or that get them of the host (chat_server_join_with_past); 0:
+/// none. Default: 1,000. At most 1,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_messages(
     config: Option<&mut chat_config>,
@@ -464,7 +468,8 @@ pub extern "C" fn chat_config_set_history_total(
 /// Sets how long a call of the host waits while more waits to be delivered than the server may
 /// keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
 /// holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
-/// _leave, _set_echo and _set_identity. Default: 5,000. At most 86,400,000 (1 day).
+/// _join_with_past, _leave, _set_echo, _set_identity and _set_name. Default: 5,000. At most
+/// 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_publish_timeout(
     config: Option<&mut chat_config>,

@@ -52,8 +52,8 @@
 //!
 //! Bytes. A text or a message is a pointer and a length in bytes. NUL is allowed inside; NULL with
 //! length 0 is empty. A function copies its texts and messages before it returns. Texts must be
-//! UTF-8, else CHAT_ERR_INVALID_UTF8. Addresses, origins, rooms, reasons, identities and header
-//! names have at most 65,535 bytes, else CHAT_ERR_TOO_LARGE. The pointers to texts and messages
+//! UTF-8, else CHAT_ERR_INVALID_UTF8. Addresses, origins, rooms, reasons, identities, names and
+//! headers have at most 65,535 bytes, else CHAT_ERR_TOO_LARGE. The pointers to texts and messages
 //! that the library hands out are never NULL. These texts are not NUL-terminated unless their
 //! comment says so: print them with `printf("%.*s", (int)len, text)`.
 //!
@@ -72,11 +72,12 @@
 //! | chat_server_start                 | any; the config is only read         | to look up names  |
 //! | chat_server_broadcast             | any, also in a handler               | up to             |
 //! | chat_server_publish, _batch       | any, also in a handler               | publish_timeout,  |
-//! | chat_server_send, join, leave,    | any, also in a handler               | if too much waits |
-//! | set_echo, set_identity            |                                      | to be delivered   |
+//! | chat_server_send, join,           | any, also in a handler               | if too much waits |
+//! | join_with_past, leave, set_echo,  |                                      | to be delivered   |
+//! | set_identity, set_name            |                                      |                   |
 //! | chat_server_disconnect, accept,   | any, also in a handler               | no                |
-//! | reject, allow, allow_changed,     |                                      |                   |
-//! | refuse                            |                                      |                   |
+//! | accept_with_past, reject, allow,  |                                      |                   |
+//! | allow_changed, refuse             |                                      |                   |
 //! | chat_server_local_addr, stats,    | any, also in a handler               | no                |
 //! | position                          |                                      |                   |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
@@ -145,7 +146,11 @@ mod server;
 
 mod publish;
 
+mod past;
+
 mod client;
+
+mod decisions;
 
 mod stats;
 

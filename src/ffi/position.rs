@@ -16,7 +16,8 @@ use crate::position::Position;
 /// are 0 where there is no position: what is published to a room without history, and the message
 /// of a client in no room. This struct never grows.
 ///
-/// Functions: chat_position_format, chat_position_parse, chat_server_position.
+/// Functions: chat_position_format, chat_position_parse, chat_server_position,
+/// chat_server_join_with_past.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct chat_position {
@@ -28,6 +29,12 @@ pub struct chat_position {
 
 impl From<Position> for chat_position {
     fn from(Position { epoch, offset }: Position) -> Self {
+        Self { epoch, offset }
+    }
+}
+
+impl From<chat_position> for Position {
+    fn from(chat_position { epoch, offset }: chat_position) -> Self {
         Self { epoch, offset }
     }
 }
@@ -51,8 +58,7 @@ pub unsafe extern "C" fn chat_position_format(
     len: Option<&mut MaybeUninit<usize>>,
 ) -> chat_status {
     attempt(|| {
-        let chat_position { epoch, offset } = *required(position)?;
-        let text = Position { epoch, offset }.to_string();
+        let text = Position::from(*required(position)?).to_string();
         // SAFETY: the header asks for `cap` writable bytes.
         unsafe { copy_text(&text, buf, cap)? };
         write(len, text.len());

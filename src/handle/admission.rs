@@ -32,10 +32,12 @@ const REQUIRED_HEADERS: [(u16, &str, &str); 4] = [
 
 impl Handle {
     /// Admits the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest). It receives what is
-    /// published to its room from here on. Make the other calls of the admission before this one:
-    /// [`set_identity`](Self::set_identity), [`join`](Self::join) and [`leave`](Self::leave) (also of the room
-    /// that it asks for), [`set_echo`](Self::set_echo), [`send`](Self::send). If the host has joined it to the
-    /// room that it asks for, the client gets no history of the room.
+    /// published to its room from here on, and first as much of the room's past as it asks for with `?history=` or
+    /// `?since=`; [`accept_with_past`](Self::accept_with_past) bounds that. Make the other calls of the admission before
+    /// this one: [`set_identity`](Self::set_identity), [`set_name`](Self::set_name), [`join`](Self::join) and
+    /// [`leave`](Self::leave) (also of the room that it asks for), [`set_echo`](Self::set_echo), [`send`](Self::send).
+    /// If the host has joined it to the room that it asks for, the client gets the past that the host gave there:
+    /// with `join`, none.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;
@@ -44,8 +46,11 @@ impl Handle {
         self.accept_with_past(client, Past::All)
     }
 
-    /// Admits a client as [`accept`](Self::accept) does, and says how much of its room's past it may have: it gets what
-    /// it asks for within that. A client that comes back recovers what it lacks if that is all within it.
+    /// Admits a client as [`accept`](Self::accept) does, which is this with [`Past::All`], and bounds what it may have
+    /// of the past of the room that it asks for. Within `past` the client gets what it asks for: with `?history=N` the
+    /// last N messages, with `?since=POSITION` what it lacks, and nothing if it asks for nothing. A client that lacks
+    /// more gets as much as `past` allows, or the last N if it also has `?history=N` and that is less. The bound does
+    /// not concern rooms that the host joins it to.
     ///
     /// # Errors
     /// Those of [`accept`](Self::accept).

@@ -64,6 +64,8 @@ impl Handle {
     /// this has returned goes there. The host gets [`Event::Joined`](crate::Event::Joined), unless the client
     /// is in the room already.
     ///
+    /// The client gets nothing of the room's past: [`join_with_past`](Self::join_with_past) gives it.
+    ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::TooManyRooms`] if it is in as many as it may
     /// ([`Config::max_rooms_per_client`](crate::Config::max_rooms_per_client)), [`Error::QueueFull`] as for
@@ -73,10 +75,17 @@ impl Handle {
         self.join_with_past(client, room, Past::None, None)
     }
 
-    /// Puts a client into a room as [`join`](Self::join) does, and gives it the room's past, as much as `past` says. A
-    /// client that comes back gets what it lacks, if that is all within `past`, and else as much as `past` says:
-    /// `since` is the position up to which it has everything; without one, what the client has said with
-    /// `?since.ROOM=POSITION` counts, once.
+    /// Puts a client into a room as [`join`](Self::join) does, which is this with [`Past::None`], and gives it the last
+    /// messages of the room, as many as `past` says. The client need not have asked for them.
+    ///
+    /// A client that comes back gets what it lacks, if that is all within `past`, and otherwise as much as `past` says.
+    /// `since` is the position up to which it has everything, such as that of the room when a page was rendered
+    /// ([`position`](Self::position)). If it is `None` or [`Position::NONE`], the position counts that the client has
+    /// itself sent for this room with `?since.ROOM=POSITION`. That counts when it enters the room for the first time,
+    /// whichever call puts it there. A position of another room or of a history that is gone is no error: the client
+    /// does not recover.
+    ///
+    /// A client that is in the room already gets nothing.
     ///
     /// # Errors
     /// Those of [`join`](Self::join).
@@ -91,7 +100,8 @@ impl Handle {
         let deadline = LazyDeadline::default();
         let shard = self.shard_with_space(client, &deadline)?;
         self.wait_for_event_space(&deadline)?;
-        let since = since.map(Since::Position).or_else(|| shard.since_in(client, room));
+        let since = since.filter(|since| !since.is_none()).map(Since::Position);
+        let since = since.or_else(|| shard.since_in(client, room));
         let wanted = PastWanted::of_host(past, since);
         self.shared.rooms.reserve(client.shard(), room, &wanted, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
@@ -124,7 +134,8 @@ impl Handle {
     }
 
     /// Sets whether a client receives its own messages, whatever the option or its query said. It counts for
-    /// everything that the client sends after this has returned.
+    /// everything that the client sends after this has returned, and as [`Config::echo`](crate::Config::echo) not for
+    /// a room's past.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
@@ -139,7 +150,7 @@ impl Handle {
 
     /// Sets what the host calls a client, such as the name of its user: all later events of the client carry
     /// it, those of everything that it sends after this has returned among them. At most 256 bytes; clients
-    /// do not see it.
+    /// do not see it. What they see is the name ([`set_name`](Self::set_name)).
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::TooLarge`], [`Error::QueueFull`] as for
@@ -152,14 +163,18 @@ impl Handle {
         self.push(self.shard_with_space(client, &LazyDeadline::default())?, command).map(drop)
     }
 
-    /// Sets what other clients are told that a client is called, in place of the name that it claims itself with
-    /// `?name=`; an empty name takes the host's back, and leaves none. It counts for everything that the client sends
-    /// after this has returned. At most 128 bytes, without control characters. Clients of the JSON form see names, and
-    /// whether the host has set them.
+    /// Sets the name under which other clients see a client's messages: all that it sends after this has returned. At
+    /// most 128 bytes of UTF-8 without control characters. By default a client has the name that it claims itself with
+    /// `?name=`, or none. The host's name replaces a claimed one. An empty name takes the name back, the host's and
+    /// the claimed one: the client then has none.
+    ///
+    /// Clients of the JSON form see names, and of claimed ones that they are claimed (`"claimed":true`); plain clients
+    /// see none. A message that a room keeps keeps its name. The name need not be the only one of its kind:
+    /// what the host knows the client by is the identity ([`set_identity`](Self::set_identity)), which is private.
     ///
     /// # Errors
-    /// [`Error::InvalidName`], [`Error::ClientNotFound`], [`Error::QueueFull`] as for [`send`](Self::send),
-    /// [`Error::Stopped`].
+    /// [`Error::InvalidName`] for a longer name or one with control characters, [`Error::ClientNotFound`],
+    /// [`Error::QueueFull`] as for [`send`](Self::send), [`Error::Stopped`]. In all cases nothing has changed.
     pub fn set_name(&self, client: ClientId, name: &str) -> Result<()> {
         let name = if name.is_empty() {
             None

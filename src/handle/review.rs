@@ -32,7 +32,8 @@ impl Handle {
         self.decide(decision, Verdict::Change(message))
     }
 
-    /// Drops a message. Its sender is not told: use [`send`](Self::send) for that.
+    /// Drops a message. A sender of the JSON form is told (`refused`), a plain one is not: use [`send`](Self::send)
+    /// for that.
     ///
     /// # Errors
     /// Those of [`allow`](Self::allow).

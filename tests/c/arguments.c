@@ -148,14 +148,17 @@ static void no_objects(void) {
   NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_disconnect(NULL, 1, 1000, NULL, 0));
   NO_SERVER(chat_server_accept(NULL, 1));
+  NO_SERVER(chat_server_accept_with_past(NULL, 1, 1));
   NO_SERVER(chat_server_allow(NULL, 1));
   NO_SERVER(chat_server_allow_changed(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_refuse(NULL, 1));
   NO_SERVER(chat_server_reject(NULL, 1, 403, NULL, 0, NULL, 0));
   NO_SERVER(chat_server_join(NULL, 1, TEXT("r")));
+  NO_SERVER(chat_server_join_with_past(NULL, 1, TEXT("r"), 1, NULL));
   NO_SERVER(chat_server_leave(NULL, 1, TEXT("r")));
   NO_SERVER(chat_server_set_echo(NULL, 1, 1));
   NO_SERVER(chat_server_set_identity(NULL, 1, TEXT("i")));
+  NO_SERVER(chat_server_set_name(NULL, 1, TEXT("n")));
   NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
   NO_SERVER(chat_server_next_events(NULL, 0, &events));
   NO_SERVER(chat_server_request_stop(NULL));
@@ -299,9 +302,18 @@ static void clients(chat_server *server) {
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_refuse(server, nobody[i]));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, nobody[i], 403, NULL, 0, NULL, 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_join(server, nobody[i], TEXT("r")));
+    const uint64_t pasts[] = {0, 1, UINT64_MAX - 1, CHAT_PAST_ALL};
+    const chat_position none = {0, 0}, half = {0, 1}, most = {UINT64_MAX, UINT64_MAX};
+    const chat_position *sinces[] = {NULL, &none, &half, &most};
+    for (size_t at = 0; at < 4; at++) {
+      CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_accept_with_past(server, nobody[i], pasts[at]));
+      CHECK_STATUS(CHAT_ERR_NOT_FOUND,
+                   chat_server_join_with_past(server, nobody[i], TEXT("r"), pasts[at], sinces[at]));
+    }
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_leave(server, nobody[i], TEXT("r")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_echo(server, nobody[i], 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, nobody[i], NULL, 0));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_name(server, nobody[i], NULL, 0));
   }
   /* The message is judged before it is looked whom it is for. */
   const struct { chat_status status; uint32_t kind; const uint8_t *data; size_t len; } said[] = {
@@ -338,6 +350,10 @@ static void clients(chat_server *server) {
   memset(longer, 'x', sizeof longer);
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_reject(server, 1, 403, longer, sizeof longer, NULL, 0));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_set_identity(server, 1, longer, 257));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_name(server, 1, longer, 128));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_set_name(server, 1, longer, 129));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_set_name(server, 1, TEXT("a\nb")));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_set_name(server, 1, TEXT("a\0b")));
   const struct { chat_status status; const char *text; size_t len; } bad[] = {
     {CHAT_ERR_NULL_ARGUMENT, NULL, 1},       {CHAT_ERR_INVALID_UTF8, TEXT(BAD_UTF8)},
     {CHAT_ERR_TOO_LARGE, "", HUGE_LEN},      {CHAT_ERR_TOO_LARGE, "", WRONG_LEN},
@@ -345,10 +361,13 @@ static void clients(chat_server *server) {
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     CHECK_STATUS(bad[i].status, chat_server_reject(server, 1, 403, bad[i].text, bad[i].len, NULL, 0));
     CHECK_STATUS(bad[i].status, chat_server_join(server, 1, bad[i].text, bad[i].len));
+    CHECK_STATUS(bad[i].status, chat_server_join_with_past(server, 1, bad[i].text, bad[i].len, 1, NULL));
     CHECK_STATUS(bad[i].status, chat_server_leave(server, 1, bad[i].text, bad[i].len));
     CHECK_STATUS(bad[i].status, chat_server_set_identity(server, 1, bad[i].text, bad[i].len));
+    CHECK_STATUS(bad[i].status, chat_server_set_name(server, 1, bad[i].text, bad[i].len));
   }
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_join(server, 1, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_join_with_past(server, 1, NULL, 0, 1, NULL));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_leave(server, 1, TEXT("a\nb")));
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_disconnect(server, 1, 1000, NULL, 1));
   CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_disconnect(server, 1, 1000, TEXT(BAD_UTF8)));
@@ -407,6 +426,8 @@ static void with_a_guarded_page(chat_server *server) {
   CHECK_OK(chat_server_publish(server, text, 10, CHAT_TEXT, last, 10, NULL));
   CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_send(server, 1, CHAT_TEXT, last, 10));
   CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, 1, text, 10));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_name(server, 1, text, 10));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_join_with_past(server, 1, text, 10, 1, NULL));
 
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
   chat_message message = {.room = text, .room_len = 10, .kind = CHAT_TEXT, .data = last};
@@ -424,8 +445,10 @@ static void with_a_guarded_page(chat_server *server) {
     OVER(chat_server_disconnect(server, 1, 1000, text, len));
     OVER(chat_server_reject(server, 1, 403, text, len, NULL, 0));
     OVER(chat_server_join(server, 1, text, len));
+    OVER(chat_server_join_with_past(server, 1, text, len, 1, NULL));
     OVER(chat_server_leave(server, 1, text, len));
     OVER(chat_server_set_identity(server, 1, text, len));
+    OVER(chat_server_set_name(server, 1, text, len));
     OVER(chat_config_add_listen(config, text, len));
     OVER(chat_config_add_origin(config, text, len));
   }

@@ -6,6 +6,7 @@
 
 pub(crate) mod frames;
 pub(crate) mod host;
+pub(crate) mod json;
 
 use std::{
     io::{self, ErrorKind, Read, Write},

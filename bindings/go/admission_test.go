@@ -64,6 +64,7 @@ func TestTheProgramDecidesWhoIsConnected(t *testing.T) {
 	id = asked.Client
 	for _, err := range []error{
 		server.SetIdentity(id, "ana"),
+		server.SetName(id, "Ana"),
 		server.SetEcho(id, false),
 		server.Leave(id, "wanted"),
 		server.Join(id, "given"),

@@ -30,10 +30,14 @@ static chat_status reject_packed(chat_server *server, chat_client_id client, uin
 #cgo nocallback reject_packed
 #cgo noescape chat_server_join
 #cgo nocallback chat_server_join
+#cgo noescape chat_server_join_with_past
+#cgo nocallback chat_server_join_with_past
 #cgo noescape chat_server_leave
 #cgo nocallback chat_server_leave
 #cgo noescape chat_server_set_identity
 #cgo nocallback chat_server_set_identity
+#cgo noescape chat_server_set_name
+#cgo nocallback chat_server_set_name
 */
 import "C"
 
@@ -46,16 +50,36 @@ import (
 )
 
 // Accept accepts the client of an EventConnectRequest: it completes the client's handshake. The
-// client receives what is published to its room from this call on. What else the host decides
-// about the client, it does before this call: SetIdentity, Join and Leave (also of the room that
-// the client asks for), SetEcho, Send. A client that the host has joined to the room that it
-// asks for gets no history of that room.
+// client receives what is published to its room from this call on, and first as much of the room's
+// past as it asks for with "?history=" or "?since="; AcceptWithPast bounds that.
+//
+// What else the host decides about the client, it does before this call: SetIdentity, SetName, Join
+// and Leave (also of the room that the client asks for), SetEcho, Send. A client that the host has
+// joined to the room that it asks for gets the past that the host gave there: with Join, none.
 //
 // The errors are ErrNotFound if the client has left, was decided on before, or its time is over,
 // and ErrStopped.
 func (s *Server) Accept(client ClientID) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_accept(server, C.chat_client_id(client))
+	})
+}
+
+// AcceptWithPast accepts a client as Accept does, which is this with PastAll, and bounds what the
+// client may have of the past of the room that it asks for. Within `past` the client gets what it
+// asks for: with "?history=N" the last N messages, with "?since=POSITION" what was published after
+// that position, and nothing if it asks for nothing. If it lacks more, it gets as many messages as
+// `past` says, or the last N if it also has "?history=N" and that is less. The bound does not concern
+// rooms that the host joins the client to.
+//
+// The errors are those of Accept, and ErrInvalidArgument for a negative `past`.
+func (s *Server) AcceptWithPast(client ClientID, past Past) error {
+	count, err := past.count()
+	if err != nil {
+		return err
+	}
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_accept_with_past(server, C.chat_client_id(client), count)
 	})
 }
 
@@ -90,7 +114,7 @@ func (s *Server) Reject(client ClientID, httpStatus int, reason string, header h
 // Join puts a client into a room, in addition to the rooms that it is in. The client receives what
 // is published to the room from this call on. What the client sends is published to one of its
 // rooms: the one that it joined first. EventJoined follows, unless the client is already in the
-// room.
+// room. The client gets nothing of the room's past: JoinWithPast gives it.
 //
 // Join waits up to Options.PublishTimeout while too much waits to be done. The errors are
 // ErrNotFound, ErrInvalidArgument for a name that no room can have, ErrTooManyRooms, ErrInvalidUTF8,
@@ -98,6 +122,32 @@ func (s *Server) Reject(client ClientID, httpStatus int, reason string, header h
 func (s *Server) Join(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_join(server, C.chat_client_id(client), chars(room), C.size_t(len(room)))
+	})
+}
+
+// JoinWithPast puts a client into a room as Join does, which is this with PastNone, and gives it the
+// last messages of the room, as many as `past` says. The client need not have asked for them. It
+// receives them first, and then what is published from this call on: nothing is missing between them,
+// and nothing comes twice.
+//
+// A client that comes back gets what it lacks, if that is at most as many messages as `past` says, and
+// otherwise the last of them. `since` is the position up to which it has everything, such as that of
+// the room when a page was rendered (Position). If it is zero, the position counts that the client has
+// itself sent for this room with "?since.ROOM=POSITION". That counts when it enters the room for the
+// first time, whichever call puts it there. A position of another room or of a history that is gone is
+// no error: the client does not recover. A client that is in the room already gets nothing.
+//
+// JoinWithPast may wait as Join does. The errors are those of Join, and ErrInvalidArgument for a
+// negative `past`.
+func (s *Server) JoinWithPast(client ClientID, room string, past Past, since Position) error {
+	count, err := past.count()
+	if err != nil {
+		return err
+	}
+	position := C.chat_position{C.uint64_t(since.Epoch), C.uint64_t(since.Offset)}
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_join_with_past(server, C.chat_client_id(client), chars(room), C.size_t(len(room)),
+			count, &position)
 	})
 }
 
@@ -112,8 +162,8 @@ func (s *Server) Leave(client ClientID, room string) error {
 }
 
 // SetEcho sets whether a client receives its own messages: those that it sends after the call has
-// returned. This overrides the option and the client's query. SetEcho may wait as Join does. The
-// errors are ErrNotFound, ErrQueueFull and ErrStopped.
+// returned. This overrides the option and the client's query. As Options.NoEcho, it does not count for
+// a room's past. SetEcho may wait as Join does. The errors are ErrNotFound, ErrQueueFull and ErrStopped.
 func (s *Server) SetEcho(client ClientID, echo bool) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_echo(server, C.chat_client_id(client), flag(echo))
@@ -122,12 +172,29 @@ func (s *Server) SetEcho(client ClientID, echo bool) error {
 
 // SetIdentity sets a client's identity: the host's name for it, such as the name of its user.
 // All later events of the client carry it, those of the messages that it sends after the call has
-// returned among them. At most 256 bytes of UTF-8. Clients do not see it.
-// SetIdentity may wait as Join does. The errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge,
+// returned among them. At most 256 bytes of UTF-8. Clients do not see it; what they see is the name
+// (SetName). SetIdentity may wait as Join does. The errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge,
 // ErrQueueFull and ErrStopped.
 func (s *Server) SetIdentity(client ClientID, identity string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_identity(server, C.chat_client_id(client), chars(identity), C.size_t(len(identity)))
+	})
+}
+
+// SetName sets the name under which other clients see a client's messages: all that it sends after the
+// call has returned. At most 128 bytes of UTF-8 without control characters. By default a client has the
+// name that it claims itself with "?name=", or none. The host's name replaces a claimed one. An empty
+// name takes the name back, the host's and the claimed one: the client then has none.
+//
+// Clients of the JSON form see names, and of claimed ones that they are claimed ("claimed":true); plain
+// clients see none. A message that a room keeps keeps its name. Several clients may have one name: what
+// the host knows a client by is the identity.
+//
+// SetName may wait as Join does. The errors are ErrNotFound, ErrInvalidArgument for a longer name or one
+// with control characters, ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and ErrStopped.
+func (s *Server) SetName(client ClientID, name string) error {
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_set_name(server, C.chat_client_id(client), chars(name), C.size_t(len(name)))
 	})
 }
 
@@ -155,8 +222,8 @@ func (s *Server) AllowChanged(decision DecisionID, kind Kind, data []byte) error
 	})
 }
 
-// Refuse refuses the message of an EventMessageRequest: it is not published. Its sender is not
-// told; use Send to tell it. The errors are those of Allow.
+// Refuse refuses the message of an EventMessageRequest: it is not published. A sender of the JSON form is
+// told ("refused"), a plain one is not: use Send to tell it. The errors are those of Allow.
 func (s *Server) Refuse(decision DecisionID) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_refuse(server, C.chat_decision_id(decision))

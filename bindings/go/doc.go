@@ -98,6 +98,14 @@
 // message before it is published (EventMessageRequest, Server.Allow, Server.AllowChanged,
 // Server.Refuse). Only that client waits for the decision.
 //
+// # The past
+//
+// Rooms keep their last messages, in memory (Options.HistoryMessages). A client that connects gets as
+// much of its room's past as it asks for; a host that decides on clients bounds that
+// (Server.AcceptWithPast). A client that the host puts into a room gets as much as the host gives
+// (Server.JoinWithPast): nothing by default. A page that is rendered first subscribes from
+// Server.Position, with "?since=POSITION": nothing falls between.
+//
 // # Log lines
 //
 // Options.Logger, a slog.Logger, gets the server's log lines. Without it, the server logs nothing.

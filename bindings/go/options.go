@@ -59,8 +59,10 @@ type Options struct {
 	// microseconds.
 	BusyPoll time.Duration
 
-	// NoEcho means that a sender does not receive its own messages. A client overrides this for itself
-	// with "?echo=true" or "?echo=false". False means that a sender receives them.
+	// NoEcho means that a sender does not receive its own messages when they are published. A client
+	// overrides this for itself with "?echo=true" or "?echo=false", and the host with Server.SetEcho. A
+	// client that gets a room's past gets its own messages in it in any case. False means that a sender
+	// receives them.
 	NoEcho bool
 
 	// Origins are the origins whose pages may connect:
@@ -134,8 +136,9 @@ type Options struct {
 	Overdue Overdue
 
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
-	// message is closed with code 1009; a longer message of the host is ErrTooLarge. Zero means 1
-	// MiB, or 4 KiB less than OutboxSize if that is set and smaller. At most 1 GiB.
+	// message is closed with code 1009, or told "refused" if it uses the JSON form; a longer message of
+	// the host is ErrTooLarge. Zero means 1 MiB, or 4 KiB less than OutboxSize if that is set and
+	// smaller. At most 1 GiB.
 	MaxMessageSize int
 
 	// OutboxSize is how many bytes may wait for one client that does not read them. Beyond this size
@@ -165,8 +168,9 @@ type Options struct {
 	// 1 s to 9 hours.
 	TCPKeepalive time.Duration
 
-	// HistoryMessages is how many messages a room keeps for "?history=N" and for clients that
-	// reconnect. Zero means 1,000, negative means none. At most 1,000,000.
+	// HistoryMessages is how many messages a room keeps: for clients that ask for the last ones
+	// ("?history=N"), that come back ("?since=POSITION"), or that get them of the host
+	// (Server.JoinWithPast). Zero means 1,000, negative means none. At most 1,000,000.
 	HistoryMessages int
 
 	// HistorySize is how many bytes of messages a room keeps. Each message counts with 128 bytes more,
@@ -186,8 +190,8 @@ type Options struct {
 
 	// PublishTimeout is how long a call waits while more waits to be delivered than the server may
 	// keep. After this time it fails with ErrQueueFull. It holds for Broadcast, Publish, PublishBatch
-	// (the whole batch), Send, Join, Leave, SetEcho and SetIdentity. Zero means 5 s, negative means
-	// that they fail at once. At most 1 day.
+	// (the whole batch), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity and SetName. Zero means
+	// 5 s, negative means that they fail at once. At most 1 day.
 	PublishTimeout time.Duration
 
 	// EventQueue is how many events may wait for Server.Events. Zero means that no events are

@@ -165,6 +165,11 @@ fn the_host_decides_who_comes_in_and_what_is_said() {
 }
 
 #[test]
+fn the_host_says_how_much_of_a_rooms_past_a_client_gets_and_what_it_is_called() {
+    passes("past");
+}
+
+#[test]
 fn a_stop_ends_in_time_whoever_is_stuck() {
     passes("stuck");
 }

@@ -122,7 +122,8 @@ func (s *Server) Publish(room string, kind Kind, data []byte) (Position, error) 
 }
 
 // Position tells where a room stands: the position of the last message that it has stored. What is
-// published later comes after it. There is no position if rooms have no history.
+// published later comes after it, and a client that connects with "?since=POSITION" gets all of that.
+// There is no position if rooms have no history.
 //
 // The room need not exist: it begins at this position, unless it comes into being more than a day
 // later, or 65,536 other rooms were forgotten meanwhile. The errors are ErrInvalidArgument for a name

@@ -142,7 +142,8 @@ impl Handle {
     }
 
     /// Returns where a room stands: the position of the last message that is stored. What is published later comes
-    /// after it. [`Position::NONE`] if rooms have no history.
+    /// after it, and a client that connects with `?since=POSITION` gets all of that: so a page can be rendered first.
+    /// [`Position::NONE`] if rooms have no history.
     ///
     /// The room need not exist: it begins at the position that this returns, unless it comes into being more than a
     /// day later, or 65,536 other rooms were forgotten meanwhile.

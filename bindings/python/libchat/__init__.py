@@ -46,12 +46,14 @@ from .events import (
     Stopped,
 )
 from .options import Options
+from .past import ALL
 from .position import Position
 from .server import Server, Stats
 
 __version__ = ".".join(str(_CONSTANTS[f"CHAT_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH"))
 
 __all__ = [
+    "ALL",
     "AcceptFailed",
     "AddressInUseError",
     "AddressUnavailableError",

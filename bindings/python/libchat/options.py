@@ -62,9 +62,10 @@ class Options(TypedDict, total=False):
             client gets HTTP 503) or "allow". Default: "refuse".
 
     Messages:
-        echo: whether a sender receives its own messages; a client overrides this for itself. Default: True.
+        echo: whether a sender receives its own messages when they are published; a client overrides this for
+            itself. A client that gets a room's past gets its own messages in it in any case. Default: True.
         max_message_size: how long a message may be, 1 byte to 1 GiB. A client that sends a longer one is closed
-            with code 1009. Default: 1 MiB, or 4 KiB less than outbox_size if that is smaller.
+            with code 1009, or told "refused" if it uses the JSON form. Default: 1 MiB, or 4 KiB less than outbox_size if that is smaller.
         publish_timeout: how long a call may wait while too much waits to be delivered, up to 1 day. After this
             time it raises QueueFullError; with 0, at once. Default: 5 s.
 
@@ -81,7 +82,9 @@ class Options(TypedDict, total=False):
             9 hours. 0: no probes. Default: 15 s.
 
     The history of rooms:
-        history_messages: how many messages a room keeps, up to 1,000,000. 0: none. Default: 1,000.
+        history_messages: how many messages a room keeps, up to 1,000,000: for clients that ask for the last ones
+            (?history=N), that come back (?since=POSITION), or that get them of the host (`Server.join`). 0: none.
+            Default: 1,000.
         history_size: how many bytes of messages a room keeps, up to 64 GiB; 0: none. Each message counts with 128
             bytes more. A room always keeps its last message, also one that is longer than this. Default:
             4 MiB, or 4 times max_message_size if that is more.

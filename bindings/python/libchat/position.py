@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ._abi import lib, new
 from .errors import InvalidArgumentError
+from .errors import of as error_of
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LIMIT = 1 << 64
@@ -52,6 +54,14 @@ class Position(NamedTuple):
             wrong = f"{text[:100]!r} is not a position: pass what str(position) returned, such as 1kx9w4c-42"
             raise InvalidArgumentError(wrong)
         return position
+
+
+def struct(position: Position) -> Any:
+    """Returns a position as a chat_position of its own."""
+    try:
+        return new("chat_position *", (position.epoch, position.offset))
+    except OverflowError as error:
+        raise error_of(lib.CHAT_ERR_INVALID_ARGUMENT, f"since: {error}") from error
 
 
 def of(struct: Any) -> Position:

@@ -17,6 +17,7 @@ from ._ender import stop
 from ._handle import Handle
 from ._queue import EventQueue
 from .options import Options
+from .past import ALL, checked_past
 from .position import Position
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ class Server:
     server at their end: as `stop()` does, or at once if an exception leaves them. The garbage collector stops a
     server that nothing refers to. At the end of the program, servers that still run are stopped at once.
 
-    `broadcast`, `publish`, `publish_batch`, `send`, `join`, `leave`, `set_echo` and `set_identity` wait while
-    more waits to be delivered than the server may keep, up to the option `publish_timeout`; then they raise
-    QueueFullError. In asyncio this blocks the loop: with `publish_timeout=0` they raise it at once.
+    `broadcast`, `publish`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity` and `set_name`
+    wait while more waits to be delivered than the server may keep, up to the option `publish_timeout`; then they
+    raise QueueFullError. In asyncio this blocks the loop: with `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, ForkedError in a fork of the
     server's process, and InHandlerError in a handler of `logger`. Each method lists the others that it raises.
@@ -163,7 +164,8 @@ class Server:
 
     def position(self, room: str) -> Position:
         """Tells where a room stands: the position of the last message that it has stored. What is published
-        later comes after it. The position is false if rooms have no history.
+        later comes after it, and a client that connects with ?since=POSITION gets all of that. The position is false
+        if rooms have no history.
 
         The room need not exist: it begins at this position, unless it comes into being more than a day later,
         or 65,536 other rooms were forgotten meanwhile.
@@ -219,13 +221,21 @@ class Server:
         data = encoded(reason)
         errors.call(lib.chat_server_disconnect, self._server, client, code, data, len(data))
 
-    def accept(self, client: int) -> None:
+    def accept(self, client: int, *, past: int = ALL) -> None:
         """Accepts the client of a ConnectRequest: completes its handshake. What else the host decides about the
-        client, it does before this call: `set_identity`, `join` and `leave`, `set_echo`, `send`.
+        client, it does before this call: `set_identity`, `set_name`, `join` and `leave`, `set_echo`, `send`.
 
-        Raises NotFoundError if the client has left, was decided on before, or its time is over; StoppedError.
+        `past` is how many of the last messages of the room that it asks for the client may have, at most: a number,
+        or libchat.ALL. By default it gets what it asks for: with ?history=N the last N messages, with
+        ?since=POSITION what was published after that position, and nothing if it asks for nothing. If it lacks more
+        than `past` messages, it gets the last `past`, or the last N if it also has ?history=N and that is less. The
+        bound does not concern rooms that the host joins it to: `join` gives their past, also that of the room that
+        the client asks for if the host has joined it there.
+
+        Raises NotFoundError if the client has left, was decided on before, or its time is over; InvalidArgumentError
+        for a negative `past`, TypeError for one that is no int; StoppedError.
         """
-        errors.call(lib.chat_server_accept, self._server, client)
+        errors.call(lib.chat_server_accept_with_past, self._server, client, checked_past(past))
 
     def reject(self, client: int, http_status: int, reason: str = "", headers: Optional[Headers] = None) -> None:
         """Rejects the client of a ConnectRequest, with an HTTP status of 400 to 599 and a text of at most 1,024
@@ -249,16 +259,30 @@ class Server:
             header.value, header.value_len = cast("const char *", value), len(value)
         errors.call(lib.chat_server_reject, self._server, client, http_status, data, len(data), array, len(kept))
 
-    def join(self, client: int, room: str) -> None:
+    def join(self, client: int, room: str, *, past: int = 0, since: Optional[Position] = None) -> None:
         """Puts a client into a room, in addition to the rooms that it is in. What the client sends is published to
-        one of its rooms: the one that it joined first.
+        one of its rooms: the one that it joined first. A client that is in the room already gets nothing.
 
-        Raises NotFoundError if it has left, InvalidArgumentError for a name that no room can have,
-        InvalidUtf8Error, TooLargeError, TooManyRoomsError if it is in max_rooms_per_client rooms,
-        QueueFullError, StoppedError.
+        `past` is how many of the last messages of the room the client gets: a number, or libchat.ALL; by default
+        none. The client need not have asked for them. It receives them first, and then what is published from this
+        call on: nothing is missing between them, and nothing comes twice.
+
+        A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise the last
+        `past`. `since` is the position up to which it has everything, such as that of the room when a page was
+        rendered (`position`). Without one, and with a false one, the position counts that the client has itself sent
+        for this room with ?since.ROOM=POSITION. That counts when it enters the room for the first time. A position
+        of another room or of a history that is gone is no error: the client does not recover.
+
+        Clients of the JSON form are told where the past begins (`entered`), whether they recover (`recovered`, and
+        the `reason` if not) and that the past is over (`live`). They get no earlier message either if they ask for
+        them (`history`).
+
+        Raises NotFoundError if it has left, InvalidArgumentError for a name that no room can have and for a negative
+        `past`, TypeError for one that is no int, InvalidUtf8Error, TooLargeError, TooManyRoomsError if it is in
+        max_rooms_per_client rooms, QueueFullError, StoppedError.
         """
-        name = encoded(room)
-        errors.call(lib.chat_server_join, self._server, client, name, len(name))
+        name, count, at = encoded(room), checked_past(past), position.struct(since or Position())
+        errors.call(lib.chat_server_join_with_past, self._server, client, name, len(name), count, at)
 
     def leave(self, client: int, room: str) -> None:
         """Takes a client out of a room. What it sends after this call does not go there. What a client in no room
@@ -271,7 +295,7 @@ class Server:
 
     def set_echo(self, client: int, echo: bool) -> None:
         """Sets whether a client receives its own messages: those that it sends after this call. This overrides the
-        option and the client's query.
+        option and the client's query. As the option, it does not count for a room's past.
 
         Raises NotFoundError if it has left, QueueFullError, StoppedError.
         """
@@ -279,12 +303,28 @@ class Server:
 
     def set_identity(self, client: int, identity: str) -> None:
         """Sets a client's identity, the host's name for it. Its later events carry it, those of what it sends after
-        this call among them. At most 256 bytes.
+        this call among them. At most 256 bytes. Clients do not see it; what they see is the name (`set_name`).
 
         Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
         data = encoded(identity)
         errors.call(lib.chat_server_set_identity, self._server, client, data, len(data))
+
+    def set_name(self, client: int, name: str) -> None:
+        """Sets the name under which other clients see a client's messages: all that it sends after this call. At most
+        128 bytes without control characters. By default a client has the name that it claims itself with ?name=, or
+        none. The host's name replaces a claimed one. An empty name takes the name back, the host's and the claimed
+        one: the client then has none.
+
+        Clients of the JSON form see names, and of claimed ones that they are claimed ("claimed":true); plain clients
+        see none. A message that a room keeps keeps its name. Several clients may have one name: what the host knows a
+        client by is the identity.
+
+        Raises NotFoundError if it has left, InvalidArgumentError for a longer name or one with control characters,
+        InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
+        """
+        data = encoded(name)
+        errors.call(lib.chat_server_set_name, self._server, client, data, len(data))
 
     def allow(self, decision: int) -> None:
         """Allows the message of a MessageRequest: publishes it to that event's room, as soon as the client's earlier
@@ -304,7 +344,8 @@ class Server:
         errors.call(lib.chat_server_allow_changed, self._server, decision, kind, payload, len(payload))
 
     def refuse(self, decision: int) -> None:
-        """Refuses the message of a MessageRequest: it is not published. Its sender is not told; use `send` to tell it.
+        """Refuses the message of a MessageRequest: it is not published. A sender of the JSON form is told (`refused`),
+        a plain one is not: use `send` to tell it.
 
         Raises what `allow` does.
         """

@@ -107,6 +107,47 @@ def test_an_answer_is_streamed_and_whoever_comes_late_misses_no_token() -> None:
         end(program)
 
 
+def test_nothing_falls_between_a_page_and_what_it_subscribes_to() -> None:
+    async def talk(chat: str) -> None:
+        """Says the numbers, in order."""
+        async with connect(f"ws://{chat}/?echo=false") as peer:
+            for number in range(100_000):
+                await peer.send(f"<{number}>")
+                await asyncio.sleep(0.001)  # The page's client, which is slower, keeps up.
+
+    def load(page: str) -> tuple[list[int], str]:
+        with urllib.request.urlopen(page, timeout=PATIENCE) as response:
+            text = response.read().decode()
+        since = re.search(r'since = "([0-9a-z]+-\d+)"', text)
+        assert since and "<script>" in text, text
+        return [int(number) for number in re.findall(r"<li>&lt;(\d+)&gt;</li>", text)], since[1]
+
+    async def check(page: str, chat: str) -> None:
+        empty = load(page)
+        assert empty[0] == []
+        talking = asyncio.create_task(talk(chat))
+        for wanted in [0, *[20] * 30]:
+            shown, since = empty if wanted == 0 else await asyncio.to_thread(load, page)
+            while len(shown) < wanted:  # The first pages come before there are enough messages.
+                shown, since = await asyncio.to_thread(load, page)
+            assert len(shown) == wanted
+            async with connect(f"ws://{chat}/?format=json&since={since}") as peer:
+                told = [json.loads(await asyncio.wait_for(peer.recv(), PATIENCE)) for _ in range(12)]
+            assert told[1]["type"] == "entered" and told[1]["position"] == since and told[1]["recovered"] is True
+            shown += [int(it["text"].strip("<>")) for it in told if it["type"] == "message"]
+            assert shown == list(range(shown[0], shown[0] + len(shown)))
+            assert len(shown) >= wanted + 9 and (wanted > 0 or shown[0] == 0)
+        talking.cancel()
+
+    with example("page.py", "--port", "0", "--chat", "127.0.0.1:0") as program:
+        line = program.line()
+        page = re.search(r"http://[\d.:]+/", line)
+        assert page, line
+        run(check(page[0], address(line)))
+        program.signal(signal.SIGINT)
+        assert program.end()[0] == 0
+
+
 def sign_in(page: str, name: str) -> str:
     """Signs in as a browser does. Returns the cookie."""
     jar = CookieJar()

@@ -1359,7 +1359,8 @@ chat_status chat_server_publish(chat_server *server,
 
 /**
  * Tells where a room stands: the position of the last message that it has stored. What is published
- * later comes after it. Both fields are 0 if rooms have no history.
+ * later comes after it, and a client that connects with `?since=POSITION` gets all of that. Both
+ * fields are 0 if rooms have no history.
  *
  * The room need not exist: it begins at this position, unless it comes into being more than a day
  * later, or 65,536 other rooms were forgotten meanwhile. Statuses: CHAT_ERR_INVALID_ARGUMENT for a

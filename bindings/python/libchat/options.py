@@ -65,7 +65,8 @@ class Options(TypedDict, total=False):
         echo: whether a sender receives its own messages when they are published; a client overrides this for
             itself. A client that gets a room's past gets its own messages in it in any case. Default: True.
         max_message_size: how long a message may be, 1 byte to 1 GiB. A client that sends a longer one is closed
-            with code 1009, or told "refused" if it uses the JSON form. Default: 1 MiB, or 4 KiB less than outbox_size if that is smaller.
+            with code 1009, or told "refused" if it uses the JSON form. Default: 1 MiB, or 4 KiB less than
+            outbox_size if that is smaller.
         publish_timeout: how long a call may wait while too much waits to be delivered, up to 1 day. After this
             time it raises QueueFullError; with 0, at once. Default: 5 s.
 

@@ -105,6 +105,30 @@ fn what_is_said_after_an_identity_is_set_carries_it() {
 }
 
 #[test]
+fn what_is_said_after_a_name_is_set_is_seen_under_it() {
+    for_each(&CONNECTED, |mut scene| {
+        let mut witness = scene.bystander("/rooms/own?format=json");
+        let mut client = scene.client();
+        scene.server.set_name(client.1, "old").unwrap();
+        scene.say_after(&mut client, |server, id| server.set_name(id, "new"));
+        scene.heard();
+        scene.server.publish("own", Kind::Text, b"end").unwrap();
+        let (mut late, mut named) = (0, 0);
+        loop {
+            let text = witness.text();
+            if text.contains(r#""text":"late""#) {
+                late += 1;
+                named += usize::from(text.contains(r#""name":"new""#));
+            }
+            if text.contains(r#""text":"end""#) {
+                break;
+            }
+        }
+        assert_eq!((late, named), (SAID, SAID), "({})", scene.name);
+    });
+}
+
+#[test]
 fn what_is_said_after_echo_is_turned_off_does_not_come_back() {
     for_each(&CONNECTED, |mut scene| {
         let mut client = scene.client();

@@ -15,3 +15,16 @@ pub(super) fn past(count: u64) -> Past {
         _ => Past::Last(count.try_into().unwrap_or(usize::MAX)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_messages_is_a_past() {
+        let numbers = [0, 1, CHAT_PAST_ALL - 1, CHAT_PAST_ALL];
+        let most = usize::try_from(CHAT_PAST_ALL - 1).unwrap();
+        let pasts = [Past::None, Past::Last(1), Past::Last(most), Past::All];
+        assert_eq!(numbers.map(past), pasts);
+    }
+}

@@ -196,7 +196,8 @@ impl Config {
     /// closed with code 1009, or told `refused` if it uses the JSON form; a longer message of the host is
     /// [`Error::TooLarge`].
     ///
-    /// Default: 1 MiB, or 4 KiB less than `outbox_size` if that is set and smaller. From 1 byte to 1 GiB.
+    /// Default: 1 MiB, or what `outbox_size` holds if that is set and less: 3/4 of (`outbox_size` - 4 KiB). From 1 byte
+    /// to 1 GiB.
     pub fn max_message_size(&mut self, bytes: usize) -> &mut Self {
         self.sizes.max_message = Some(bytes);
         self
@@ -207,7 +208,7 @@ impl Config {
     /// each write.
     ///
     /// Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more. At
-    /// least `max_message_size` + 4 KiB, at most 64 GiB.
+    /// least 4/3 of `max_message_size` + 4 KiB, so that it holds a message in base64, at most 64 GiB.
     pub fn outbox_size(&mut self, bytes: usize) -> &mut Self {
         self.sizes.outbox = Some(bytes);
         self
@@ -453,10 +454,11 @@ mod tests {
         assert_eq!(sizes(Some(5_000_000), None), Ok((5_000_000, 20_000_000)));
         assert_eq!(sizes(Some(1 << 30), None), Ok((1 << 30, 1 << 32)));
         assert_eq!(sizes(None, Some(64 * MIB)), Ok((MIB, 64 * MIB)));
-        assert_eq!(sizes(None, Some(65_536)), Ok((61_440, 65_536)));
-        assert_eq!(sizes(Some(61_440), Some(65_536)), Ok((61_440, 65_536)));
+        assert_eq!(sizes(None, Some(65_536)), Ok((46_080, 65_536)));
+        assert_eq!(sizes(Some(46_080), Some(65_536)), Ok((46_080, 65_536)));
+        assert!(sizes(Some(46_081), Some(65_536)).is_err());
         let text = sizes(Some(5_000_000), Some(4_194_304)).unwrap_err();
-        for named in ["outbox_size", "max_message_size", "5004096", "4190208"] {
+        for named in ["outbox_size", "max_message_size", "6670764", "3142656"] {
             assert!(text.contains(named), "{named} in {text}");
         }
         for (max_message, outbox, named) in [

@@ -7,6 +7,7 @@ use std::{fmt, time::Duration};
 use crate::{
     address::ListenAddr,
     error::Problem,
+    json,
     origin::{self, Pattern},
 };
 
@@ -16,7 +17,9 @@ pub enum SlowConsumer {
     /// Its connection is closed with code 1013 and a reason that says so.
     #[default]
     Disconnect,
-    /// The oldest whole messages in its outbox are dropped, and the host is told how many.
+    /// The oldest whole messages in its outbox are dropped, and the host is told how many. A client of the JSON form is
+    /// told too: in place of the messages of a room it gets one object `dropped`. Nothing but messages is dropped of it.
+    /// If more than `outbox_size` of answers and the like waits for it, it is closed as with `Disconnect`.
     DropOldest,
 }
 
@@ -68,9 +71,24 @@ const MAX_OUTBOX: usize = 64 * GIB;
 /// The largest history of a room.
 const MAX_HISTORY: usize = 64 * GIB;
 
-/// By how much an outbox, and the bound on all histories, must be larger than the longest message: for its header and
-/// the overhead of keeping it.
+/// By how much the bound on all histories must be larger than the longest message: for the overhead of keeping it.
 const MESSAGE_MARGIN: usize = 4 * KIB;
+
+/// By how much an outbox must be larger than 4/3 of the longest message, which is its length as base64: for what a
+/// message's object says beside the payload, and for the overhead of keeping it.
+const OUTBOX_MARGIN: usize = 4 * KIB;
+/// The part of it that the overhead may have.
+const OUTBOX_OVERHEAD: usize = 3 * KIB;
+
+/// Returns the least outbox, which holds the longest message in any wire form.
+fn least_outbox(message: usize) -> usize {
+    json::max_len(message.min(GIB)) + OUTBOX_OVERHEAD
+}
+
+/// Returns the longest message that an outbox holds in any wire form.
+fn longest_message(outbox: usize) -> usize {
+    outbox.saturating_sub(OUTBOX_MARGIN) / 4 * 3
+}
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -120,7 +138,7 @@ impl Options {
     /// room's history are four times as large as the longest message, unless the host says otherwise. All histories
     /// together hold that of one room.
     pub(crate) fn fit_sizes(&mut self, set: Sizes) {
-        let most = set.outbox.unwrap_or(usize::MAX).saturating_sub(MESSAGE_MARGIN);
+        let most = longest_message(set.outbox.unwrap_or(usize::MAX));
         self.max_message_size = set.max_message.unwrap_or(self.max_message_size.min(most).max(1));
         let four = self.max_message_size.saturating_mul(4);
         self.outbox_size = set.outbox.unwrap_or(self.outbox_size.max(four.min(MAX_OUTBOX)));
@@ -134,6 +152,7 @@ impl Options {
     pub(crate) fn has_history(&self) -> bool {
         self.history_messages > 0 && self.history_size > 0 && self.history_total > 0
     }
+
 
     /// Returns the least bound on all histories, which holds one message.
     fn least_history_total(&self) -> usize {
@@ -244,19 +263,17 @@ impl Check {
         }
         self.range("max_rooms_per_client", options.max_rooms_per_client, (1, 1_000_000));
         self.range("max_message_size", options.max_message_size, (1, GIB));
-        let least = options.max_message_size.saturating_add(MESSAGE_MARGIN);
-        if options.max_message_size <= GIB
-            && (MESSAGE_MARGIN + 1..least).contains(&options.outbox_size)
-        {
+        let (smallest, least) = (least_outbox(1), least_outbox(options.max_message_size));
+        if options.max_message_size <= GIB && (smallest..least).contains(&options.outbox_size) {
             let Options { outbox_size, max_message_size, .. } = options;
             let text = format!(
-                "{outbox_size} does not hold a message of max_message_size, {max_message_size}: set outbox_size to \
-                 {least} or more, or max_message_size to {} or less",
-                outbox_size - MESSAGE_MARGIN
+                "{outbox_size} does not hold a message of max_message_size, {max_message_size}, which clients of the \
+                 JSON form may get as base64: set outbox_size to {least} or more, or max_message_size to {} or less",
+                longest_message(*outbox_size)
             );
             self.problem("outbox_size", text);
         } else {
-            self.range("outbox_size", options.outbox_size, (MESSAGE_MARGIN + 1, MAX_OUTBOX));
+            self.range("outbox_size", options.outbox_size, (smallest, MAX_OUTBOX));
         }
         self.range("outbox_age", options.outbox_age, (short, DAY));
         if !options.ping_interval.is_zero() {
@@ -293,6 +310,19 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outbox_holds_the_longest_message_that_fits_it_and_none_longer() {
+        for outbox in (4_100..70_000).step_by(7).chain([4 * MIB, 64 * GIB / 48]) {
+            let longest = longest_message(outbox);
+            assert!(least_outbox(longest) <= outbox, "{outbox}");
+            assert!(least_outbox(longest + 1) > outbox, "{outbox}");
+        }
+        for message in [1, 2, 3, 1000, MIB, GIB] {
+            assert!((0..3).contains(&(longest_message(least_outbox(message)) - message)));
+            assert!(least_outbox(message) - message * 4 / 3 <= OUTBOX_MARGIN + 3);
+        }
+    }
 
     #[test]
     fn workers_busy_poll_unless_they_are_more_than_the_cores() {

@@ -1,7 +1,11 @@
 //! What of a room's past a client gets when it enters the room: a pure function of what it asks for and of what the
 //! room keeps.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    sync::{Arc, Weak},
+};
 
 use crate::{json::Reason, position::Position, published::Published};
 
@@ -72,10 +76,56 @@ impl Since {
     }
 }
 
+/// The last messages of a room. Clients that come at the same time share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastMessages {
+    // Absent if there are none, which is the usual case.
+    shared: Option<Arc<Vec<Published>>>,
+    /// How many of the shared ones come before.
+    skipped: usize,
+}
+
+impl Deref for LastMessages {
+    type Target = [Published];
+
+    fn deref(&self) -> &[Published] {
+        self.shared.as_ref().map_or(&[], |shared| &shared[self.skipped..])
+    }
+}
+
+/// The last messages that were given to a client of a room, while some client has them: the next gets the same.
+#[derive(Debug, Default)]
+pub(crate) struct LastGiven {
+    /// The offset of the last of them.
+    end: u64,
+    messages: Weak<Vec<Published>>,
+}
+
+impl LastGiven {
+    /// Returns the last `count` messages of a room that stands at the offset `end`; `collect` makes them.
+    pub(crate) fn get(
+        &mut self,
+        end: u64,
+        count: usize,
+        collect: impl FnOnce() -> Vec<Published>,
+    ) -> LastMessages {
+        if count == 0 {
+            return LastMessages::default();
+        }
+        let shared = self.messages.upgrade().filter(|_| self.end == end);
+        let shared = shared.filter(|shared| shared.len() >= count).unwrap_or_else(|| {
+            let made = Arc::new(collect());
+            *self = Self { end, messages: Arc::downgrade(&made) };
+            made
+        });
+        LastMessages { skipped: shared.len().saturating_sub(count), shared: Some(shared) }
+    }
+}
+
 /// What a client gets of a room's past.
 #[derive(Debug)]
 pub(crate) struct PastGiven {
-    pub(crate) messages: Vec<Published>,
+    pub(crate) messages: LastMessages,
     /// Where it stands before these messages.
     pub(crate) position: Position,
     /// It may read the messages after this offset.
@@ -126,6 +176,7 @@ impl PastGiven {
     }
 
     pub(crate) fn of(messages: Vec<Published>) -> Self {
+        let messages = LastMessages { shared: Some(Arc::new(messages)), skipped: 0 };
         Self { messages, position: Position::NONE, floor: 0, recovery: None }
     }
 }

@@ -47,7 +47,7 @@ stats! {
     messages_published,
     /// Messages that were handed to sockets or outboxes, counted once for each client.
     messages_delivered,
-    /// Bytes of frames that were handed to sockets or outboxes.
+    /// Bytes of the frames of these messages.
     bytes_delivered,
     /// Messages that were dropped for slow consumers.
     messages_dropped,

@@ -13,7 +13,9 @@ const (
 	// Disconnect closes the connection with code 1013 and a reason that says so.
 	Disconnect SlowConsumer = 1
 	// DropOldest drops the oldest whole messages that wait for the client, and reports how many with
-	// EventMessagesDropped.
+	// EventMessagesDropped. A client of the JSON form is told too: in place of the messages of a room
+	// it gets one object "dropped". Nothing but messages is dropped of it: if more than OutboxSize of
+	// answers and the like waits for it, its connection is closed with code 1013.
 	DropOldest SlowConsumer = 2
 )
 
@@ -137,14 +139,14 @@ type Options struct {
 
 	// MaxMessageSize is how long a message may be, in bytes of payload. A client that sends a longer
 	// message is closed with code 1009, or told "refused" if it uses the JSON form; a longer message of
-	// the host is ErrTooLarge. Zero means 1 MiB, or 4 KiB less than OutboxSize if that is set and
-	// smaller. At most 1 GiB.
+	// the host is ErrTooLarge. Zero means 1 MiB, or what OutboxSize holds if that is set and less: 3/4 of
+	// (OutboxSize - 4 KiB). At most 1 GiB.
 	MaxMessageSize int
 
 	// OutboxSize is how many bytes may wait for one client that does not read them. Beyond this size
 	// the client is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for
-	// each write. Zero means 4 MiB, or 4 times MaxMessageSize if that is more. At least MaxMessageSize
-	// + 4 KiB, at most 64 GiB.
+	// each write. Zero means 4 MiB, or 4 times MaxMessageSize if that is more. At least 4/3 of
+	// MaxMessageSize + 4 KiB, so that it holds a message in base64, at most 64 GiB.
 	OutboxSize int
 
 	// OutboxAge is how long the oldest byte may wait for a client that does not read it. After this

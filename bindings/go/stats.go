@@ -14,7 +14,7 @@ type Stats struct {
 	MessagesReceived  uint64 // Messages that clients sent.
 	MessagesPublished uint64 // Messages that clients or the host published, and broadcasts.
 	MessagesDelivered uint64 // Messages that were handed to sockets or outboxes, once for each client.
-	BytesDelivered    uint64 // Bytes of frames that were handed to sockets or outboxes.
+	BytesDelivered    uint64 // Bytes of the frames of these messages.
 	MessagesDropped   uint64 // Messages that were dropped for slow consumers.
 
 	SlowConsumers  uint64 // Clients that were closed as slow consumers.

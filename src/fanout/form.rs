@@ -101,11 +101,6 @@ impl Form {
         self == Self::Json
     }
 
-    /// Returns the longest frame of a message, in bytes.
-    pub(crate) fn max_frame_len(payload: usize) -> usize {
-        json::max_len(payload)
-    }
-
     /// Encodes the first thing that a client is told.
     pub(crate) fn welcome(self, client: ClientId, context: &Context) -> Option<Bytes> {
         let ping_ms = context.options.ping_interval.as_millis().try_into().unwrap_or(u64::MAX);

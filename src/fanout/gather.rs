@@ -66,7 +66,8 @@ struct Merged {
     /// The parts that are merged; empty if no other client can share the merge.
     parts: Vec<Part>,
     frames: Vec<u8>,
-    messages: u64,
+    /// What of it are messages.
+    messages: Delivered,
     kept: OnceCell<Bytes>,
 }
 
@@ -74,13 +75,13 @@ impl Merged {
     fn clear(&mut self) {
         self.parts.clear();
         self.frames.clear();
-        self.messages = 0;
+        self.messages = Delivered::default();
         self.kept = OnceCell::new();
     }
 
     fn append(&mut self, frame: &[u8], is_message: bool) {
         self.frames.extend_from_slice(frame);
-        self.messages += u64::from(is_message);
+        self.messages.add(delivered(frame, is_message));
     }
 
     /// Writes what is merged. Returns the cost.
@@ -137,7 +138,8 @@ impl Gather {
 
     fn write_run(&mut self, segments: &Segments, out: &Outbound, run: &Run) -> Cost {
         let frames = Frames::of(segments, run);
-        out.deliver_uncounted(&frames, run.messages(), &mut self.delivered);
+        let messages = Delivered { messages: run.messages(), bytes: frames.len() as u64 };
+        out.deliver_uncounted(&frames, messages, &mut self.delivered);
         write_cost(frames.len())
     }
 
@@ -193,7 +195,7 @@ impl Gather {
         match (parts, sends) {
             ([], []) => 0,
             ([], [PendingSend { frame, is_message, .. }]) => {
-                let messages = u64::from(*is_message);
+                let messages = delivered(frame, *is_message);
                 out.deliver_uncounted(&Frames::from(frame), messages, &mut self.delivered);
                 write_cost(frame.len())
             }
@@ -295,9 +297,16 @@ impl Gather {
             self.merged.append(frame, is_message);
             return cost;
         };
-        out.deliver_uncounted(&Frames::from(long), is_message.into(), &mut self.delivered);
+        let messages = delivered(long, is_message);
+        out.deliver_uncounted(&Frames::from(long), messages, &mut self.delivered);
         cost + write_cost(long.len())
     }
+}
+
+/// Returns what a frame counts as delivered.
+fn delivered(frame: &[u8], is_message: bool) -> Delivered {
+    let bytes = if is_message { frame.len() as u64 } else { 0 };
+    Delivered { messages: is_message.into(), bytes }
 }
 
 impl Part {

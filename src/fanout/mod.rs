@@ -19,6 +19,7 @@ pub(crate) mod load;
 mod memory;
 pub(crate) mod outbound;
 mod outbox;
+mod pages;
 pub(crate) mod replay;
 mod segments;
 pub(crate) mod sender_commands;

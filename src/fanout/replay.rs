@@ -3,17 +3,23 @@
 //! They are counted by reference: a client that reads slowly keeps them in memory though the room has forgotten
 //! them, and so it gets all of them.
 
-use std::{sync::Arc, vec};
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
     command::RoomHead,
     form::{Encoded, Form},
+    pages::Pages,
 };
-use crate::{past::PastGiven, published::Published};
+use crate::{
+    json,
+    past::{LastMessages, PastGiven},
+    position::Position,
+    published::Published,
+};
 
-/// About how much is encoded at once, in bytes. A longer message is a page of its own, and is not copied.
+/// How much is encoded at once, in bytes. A longer message is a page of its own.
 const PAGE: usize = 64 * 1024;
 
 /// Messages that are still to be written to one client.
@@ -23,12 +29,20 @@ pub(crate) struct Replay {
     form: Form,
     /// The offset of the next message.
     next: u64,
-    messages: vec::IntoIter<Published>,
+    messages: LastMessages,
+    /// How many of the messages were encoded.
+    done: usize,
     /// What is said before the first message; taken with the first page.
     entered: Vec<u8>,
     /// Whether it has been said that the past is over.
     is_over: bool,
+    /// The pages that other clients were written.
+    pages: Option<Rc<Pages>>,
 }
+
+/// What comes next of a replay: what is said before the first message, messages, and what is said behind the last.
+/// What does not come is empty.
+pub(super) type Page = [Bytes; 3];
 
 impl Replay {
     /// Makes a replay of a room's past, which ends before the offset `end`.
@@ -36,13 +50,22 @@ impl Replay {
         let mut entered = Vec::new();
         form.append_entered(&room, &past, &mut entered);
         let next = end - past.messages.len() as u64;
-        let messages = past.messages.into_iter();
-        Self { room, form, next, messages, entered, is_over: false }
+        let messages = past.messages;
+        Self { room, form, next, messages, done: 0, entered, is_over: false, pages: None }
+    }
+
+    /// Shares pages with other replays.
+    pub(super) fn share(&mut self, pages: &Rc<Pages>) {
+        self.pages = Some(Rc::clone(pages));
     }
 
     /// Returns how many messages are left.
     pub(crate) fn len(&self) -> usize {
-        self.messages.len()
+        self.left().len()
+    }
+
+    fn left(&self) -> &[Published] {
+        &self.messages[self.done..]
     }
 
     /// Whether nothing is left to say.
@@ -52,31 +75,80 @@ impl Replay {
 
     /// Returns how many bytes the plain frames of what is left have.
     pub(crate) fn bytes(&self) -> usize {
-        self.messages.as_slice().iter().map(|it| it.message.frame_len()).sum()
+        self.left().iter().map(|it| it.message.frame_len()).sum()
     }
 
-    /// Encodes the next messages. Returns `None` if none are left.
-    pub(super) fn next_page(&mut self) -> Option<Bytes> {
-        let mut page = std::mem::take(&mut self.entered);
-        while let Some(published) = self.messages.as_slice().first() {
+    /// Takes what is said before the first message, if it is not encoded yet.
+    pub(super) fn take_entered(&mut self) -> Option<Bytes> {
+        let entered = std::mem::take(&mut self.entered);
+        (!entered.is_empty()).then(|| entered.into())
+    }
+
+    /// Returns where the client stands before and behind what is left.
+    pub(super) fn positions(&self) -> (Position, Position) {
+        let end = self.next + self.len() as u64;
+        (Position::of(self.room.epoch, self.next - 1), Position::of(self.room.epoch, end))
+    }
+
+    /// Returns the room's name as raw JSON.
+    pub(super) fn room_token(&self) -> String {
+        json::room_token(&self.room.name)
+    }
+
+    /// Encodes that the past is over; empty in a form that does not say it.
+    pub(super) fn live(&self) -> Bytes {
+        let mut live = Vec::new();
+        self.form.append_live(&self.room, &mut live);
+        live.into()
+    }
+
+    /// Encodes what comes next: at most a page of messages.
+    pub(super) fn next_page(&mut self) -> Page {
+        let entered = self.take_entered().unwrap_or_default();
+        let messages = if self.left().is_empty() { Bytes::new() } else { self.next_messages() };
+        self.is_over = self.left().is_empty();
+        let live = if self.is_over { self.live() } else { Bytes::new() };
+        [entered, messages, live]
+    }
+
+    fn next_messages(&mut self) -> Bytes {
+        let (key, most) = ((self.room.id, self.form, self.next), self.len());
+        let shared = self.pages.as_ref().and_then(|pages| pages.get(key, most));
+        let (count, bytes) = shared.unwrap_or_else(|| {
+            let (count, bytes) = self.encode();
+            match &self.pages {
+                Some(pages) => (count, pages.add(key, (count, most), bytes)),
+                None => (count, bytes),
+            }
+        });
+        self.next += count as u64;
+        self.done += count;
+        bytes
+    }
+
+    /// Encodes a page. Returns how many messages it holds, and the page.
+    fn encode(&self) -> (usize, Bytes) {
+        let mut page = Vec::new();
+        for (count, published) in self.left().iter().enumerate() {
             let message = &published.message;
             let is_long = message.long_frame().is_some();
-            if !page.is_empty() && (is_long || page.len() + message.frame_len() > PAGE) {
-                break;
+            if count > 0 && (is_long || page.len() + message.frame_len() > PAGE) {
+                return (count, page.into());
             }
-            let encoded = self.form.encode(&self.room, self.next, published, &mut page);
-            self.next += 1;
-            self.messages.next();
-            if let Encoded::Whole(frame) = encoded {
-                self.is_over = self.messages.len() == 0 && !self.form.says_more();
-                return Some(frame);
+            let start = page.len();
+            let offset = self.next + count as u64;
+            if let Encoded::Whole(frame) =
+                self.form.encode(&self.room, offset, published, &mut page)
+            {
+                return (1, frame);
+            }
+            if page.len() > PAGE && count > 0 {
+                // What is said beside the message made it too long.
+                page.truncate(start);
+                return (count, page.into());
             }
         }
-        if self.messages.as_slice().is_empty() && !self.is_over {
-            self.is_over = true;
-            self.form.append_live(&self.room, &mut page);
-        }
-        Some(page).filter(|page| !page.is_empty()).map(Bytes::from)
+        (self.len(), page.into())
     }
 }
 
@@ -100,7 +172,8 @@ mod tests {
             Replay::new(RoomHead::of(1), Form::Plain, 12, PastGiven::of(messages.clone()));
         assert_eq!((replay.len(), replay.next), (11, 1));
         let (mut all, mut pages) = (Vec::new(), Vec::new());
-        while let Some(page) = replay.next_page() {
+        while !replay.is_over() {
+            let page = replay.next_page().concat();
             pages.push(page.len());
             all.extend_from_slice(&page);
         }
@@ -118,7 +191,7 @@ mod tests {
         let mut replay =
             Replay::new(RoomHead::of(1), Form::Plain, 2, PastGiven::of(vec![long.clone()]));
         assert_eq!(
-            replay.next_page().unwrap().as_ptr(),
+            replay.next_page()[1].as_ptr(),
             long.message.long_frame().unwrap().as_ptr()
         );
     }

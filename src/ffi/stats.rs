@@ -27,7 +27,7 @@ pub struct chat_stats {
     pub messages_published: u64,
     /// Messages that were handed to sockets or outboxes, counted once for each client.
     pub messages_delivered: u64,
-    /// Bytes of frames that were handed to sockets or outboxes.
+    /// Bytes of the frames of these messages.
     pub bytes_delivered: u64,
     /// Messages that were dropped for slow consumers.
     pub messages_dropped: u64,

@@ -19,11 +19,11 @@ mod random_tests;
 mod request_tests;
 
 pub(crate) use {
-    head::{MessageHead, parse_message},
+    head::{MessageHead, is_entered, parse_message},
     object::{
         MessageObject, Reason, append_broadcast, append_closing, append_direct, append_dropped,
-        append_entered, append_history, append_live, append_message, append_ping, append_refused,
-        append_removed, append_sent, append_welcome, max_len,
+        append_dropped_roomless, append_entered, append_history, append_live, append_message, append_ping, append_refused,
+        append_removed, append_sent, append_welcome, max_len, room_token,
     },
     refusal::Refusal,
     request::{Rejected, Request, parse},

@@ -219,6 +219,18 @@ pub(crate) fn append_refused(buffer: &mut Vec<u8>, id: Option<&str>, code: Refus
     });
 }
 
+/// Returns a room's name as raw JSON.
+pub(crate) fn room_token(name: &str) -> String {
+    let mut token = Vec::new();
+    text::append_string(&mut token, name);
+    String::from_utf8(token).unwrap_or_default()
+}
+
+/// Appends that broadcasts and direct messages were dropped.
+pub(crate) fn append_dropped_roomless(buffer: &mut Vec<u8>, count: u64) {
+    append_frame(buffer, "dropped", |object| object.number("count", count));
+}
+
 /// Appends that messages of a room were dropped: `count`, between the two positions; `room` is raw JSON.
 pub(crate) fn append_dropped(
     buffer: &mut Vec<u8>,

@@ -26,7 +26,7 @@ use crate::{
     history::History,
     json,
     message::Message,
-    past::{PastGiven, PastWanted},
+    past::{LastGiven, PastGiven, PastWanted},
     position::Position,
     published::{Author, Published},
     sys,
@@ -60,6 +60,7 @@ struct State {
     /// Whether somebody outside may know a position of the room.
     is_known: bool,
     history: History,
+    last_given: LastGiven,
     /// How many subscribers each shard has.
     subscribers: Box<[usize]>,
     /// The room's key among the directory's idle rooms, while it has no subscribers.
@@ -81,7 +82,8 @@ impl State {
         let position = Position::of(room.epoch, self.offset - count as u64);
         self.is_known |= wanted.is_told;
         let floor = self.offset.saturating_sub(wanted.most as u64);
-        PastGiven { messages: self.history.last(count), position, floor, recovery }
+        let messages = self.last_given.get(self.offset, count, || self.history.last(count));
+        PastGiven { messages, position, floor, recovery }
     }
 }
 
@@ -142,6 +144,7 @@ impl Room {
             offset: position.offset,
             is_known: position.offset > 0,
             history: History::default(),
+            last_given: LastGiven::default(),
             subscribers: vec![0; shards].into(),
             idle_key: None,
         };

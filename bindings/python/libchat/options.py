@@ -65,17 +65,19 @@ class Options(TypedDict, total=False):
         echo: whether a sender receives its own messages when they are published; a client overrides this for
             itself. A client that gets a room's past gets its own messages in it in any case. Default: True.
         max_message_size: how long a message may be, 1 byte to 1 GiB. A client that sends a longer one is closed
-            with code 1009, or told "refused" if it uses the JSON form. Default: 1 MiB, or 4 KiB less than
-            outbox_size if that is smaller.
+            with code 1009, or told "refused" if it uses the JSON form. Default: 1 MiB, or what outbox_size holds if
+            that is less: 3/4 of (outbox_size - 4 KiB).
         publish_timeout: how long a call may wait while too much waits to be delivered, up to 1 day. After this
             time it raises QueueFullError; with 0, at once. Default: 5 s.
 
     Slow and dead clients:
-        outbox_size: how many bytes may wait for one client, max_message_size + 4 KiB to 64 GiB. Default: 4 MiB, or
-            4 times max_message_size if that is more.
+        outbox_size: how many bytes may wait for one client, 4/3 of max_message_size + 4 KiB (a message in base64) to
+            64 GiB. Default: 4 MiB, or 4 times max_message_size if that is more.
         outbox_age: how long the oldest byte may wait for one client, 10 ms to 1 day. Default: 5 s.
         slow_consumer: what happens to a client beyond these two: "disconnect" (with code 1013) or "drop_oldest"
-            (with the event MessagesDropped). Default: "disconnect".
+            (with the event MessagesDropped). A client of the JSON form is told of dropped messages with an object
+            `dropped`; if more than outbox_size of answers and the like waits for it, it is closed with code 1013
+            all the same. Default: "disconnect".
         ping_interval: how often the server pings a client, 10 ms to 1 day. 0: never. Default: 25 s.
         ping_timeout: how long a client may take to answer a ping, 10 ms to 1 day. Then its connection is aborted.
             Default: 10 s.

@@ -46,7 +46,7 @@ class Stats:
     messages_received: int  #: Messages that clients sent.
     messages_published: int  #: Messages that clients or the host published, and broadcasts.
     messages_delivered: int  #: Messages that were handed to sockets or outboxes, once for each client.
-    bytes_delivered: int  #: Bytes of frames that were handed to sockets or outboxes.
+    bytes_delivered: int  #: Bytes of the frames of these messages.
     messages_dropped: int  #: Messages that were dropped for slow consumers.
     slow_consumers: int  #: Clients that were closed as slow consumers.
     ping_timeouts: int  #: Clients whose connection was aborted because they did not answer a ping.

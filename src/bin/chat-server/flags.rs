@@ -62,7 +62,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = "16KiB")]
     handshake_size: ByteSize,
 
-    /// Longest message [default: 1MiB, or 4KiB less than --outbox-size if that is smaller]
+    /// Longest message [default: 1MiB, or 3/4 of (--outbox-size - 4KiB) if that is less]
     #[arg(long, value_name = "SIZE")]
     max_message_size: Option<ByteSize>,
 

@@ -23,6 +23,7 @@ use super::{
     form::Form,
     lagging::Lagging,
     outbox::Outbox,
+    pages::Pages,
     sender_commands::SenderCommands,
     slot::{LaneKey, Slot},
 };
@@ -44,6 +45,7 @@ pub(crate) enum Phase {
 pub(crate) struct OutboundShared {
     pub(crate) context: Arc<Context>,
     pub(crate) lagging: Lagging,
+    pages: Rc<Pages>,
     pub(crate) sender_commands: SenderCommands,
     pub(crate) clock: Rc<Clock>,
 }
@@ -53,6 +55,7 @@ impl OutboundShared {
         Rc::new(Self {
             context,
             lagging: Lagging::default(),
+            pages: Rc::default(),
             sender_commands: SenderCommands::default(),
             clock,
         })
@@ -123,7 +126,7 @@ impl Outbound {
             has_check_time: Cell::new(false),
             broadcasts: Cell::new(None),
             // Holds everything back until the handshake's answer is written.
-            outbox: RefCell::new(Some(Box::default())),
+            outbox: RefCell::new(Some(Box::new(Outbox::new(form)))),
             first: Cell::default(),
             more: Cell::default(),
             shared,

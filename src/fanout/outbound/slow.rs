@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{Flushed, Outbound, Phase};
-use crate::{event::Event, fanout::command::CloseFrame, options::SlowConsumer};
+use crate::{
+    event::Event,
+    fanout::{command::CloseFrame, outbox::Outbox},
+    options::SlowConsumer,
+};
 
 /// Close code of a slow consumer: "try again later".
 const TRY_AGAIN_LATER: u16 = 1013;
@@ -29,7 +33,8 @@ impl Outbound {
         let close = CloseFrame::new(TRY_AGAIN_LATER, &format!("slow consumer: {why}"));
         let closing = self.closing(&close.disconnect);
         let mut slot = self.outbox.borrow_mut();
-        let (outbox, now) = (slot.get_or_insert_default(), self.shared.now());
+        let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
+        let now = self.shared.now();
         closing.inspect(|closing| outbox.push(closing, 0, true, now));
         outbox.push(&close.frame, 0, true, now);
         drop(slot);

@@ -33,14 +33,19 @@ const RETRIES_PER_MS: u64 = 5;
 /// How much of one client's outbox is written at once, in bytes: other clients of the shard lag too.
 const MAX_FLUSH: usize = 64 * 1024;
 
-/// What was delivered and is not counted yet.
-#[derive(Debug, Default)]
+/// What was delivered and is not counted yet: messages, and the bytes of their frames.
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Delivered {
-    messages: u64,
-    bytes: u64,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Delivered {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+
     /// Moves it to the counters.
     pub(crate) fn count(&mut self, context: &Context) {
         if self.messages > 0 {
@@ -63,39 +68,53 @@ pub(crate) enum Flushed {
 
 impl Outbound {
     /// Writes the last messages of a room, as the socket takes them. They wait beside the outbox's bound.
-    pub(crate) fn replay(&self, replay: Replay) {
+    pub(crate) fn replay(&self, mut replay: Replay) {
         let is_empty = replay.len() == 0 && !self.form.says_more();
         if !self.is_open() || is_empty {
             return;
         }
-        let mut delivered =
-            Delivered { messages: replay.len() as u64, bytes: replay.bytes() as u64 };
-        delivered.count(&self.shared.context);
+        let counters = &self.shared.context.counters;
+        counters.messages_delivered.add(replay.len() as u64);
+        if !self.form.says_more() {
+            // In any other form the bytes are known when they are encoded.
+            counters.bytes_delivered.add(replay.bytes() as u64);
+        }
+        replay.share(&self.shared.pages);
         let mut slot = self.outbox.borrow_mut();
         let is_lagging = slot.is_some();
-        slot.get_or_insert_default().push_replay(replay, self.shared.now());
+        let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
+        outbox.push_replay(replay, self.shared.now());
+        self.count_replayed(outbox);
         drop(slot);
         if !is_lagging {
             self.start_lagging();
         }
     }
 
-    /// Writes whole data frames, which hold `messages` messages. They are counted in `delivered`, which the caller
-    /// adds to the counters once for many clients.
+    /// Counts the messages of a replay that were encoded since this was last called.
+    fn count_replayed(&self, outbox: &mut Outbox) {
+        let bytes = outbox.take_replayed();
+        if bytes > 0 && self.form.says_more() {
+            self.shared.context.counters.bytes_delivered.add(bytes as u64);
+        }
+    }
+
+    /// Writes whole data frames, which hold `messages`. These are counted in `delivered`, which the caller adds to the
+    /// counters once for many clients.
     pub(crate) fn deliver_uncounted(
         &self,
         frames: &Frames<'_>,
-        messages: u64,
+        messages: Delivered,
         delivered: &mut Delivered,
     ) {
         if self.is_open() {
-            delivered.messages += messages;
-            delivered.bytes += frames.len() as u64;
+            delivered.add(messages);
             self.write(frames, false);
         }
     }
 
-    /// Tells the client something that is no message, if its wire form has it: it is never dropped.
+    /// Tells the client something that is no message, if its wire form has it: it is never dropped, but the client is
+    /// closed if it is more than fits.
     pub(crate) fn say(&self, frame: Option<Bytes>) {
         if let Some(frame) = frame.filter(|_| self.is_open()) {
             self.write(&Frames::from(&frame), false);
@@ -151,6 +170,10 @@ impl Outbound {
             return;
         }
         self.say(self.closing(&close.disconnect));
+        if !self.is_open() {
+            // That was more than fits.
+            return;
+        }
         self.write(&Frames::from(&close.frame), true);
         // The write may have found the connection broken.
         if self.is_open() {
@@ -228,7 +251,7 @@ impl Outbound {
     fn queue(&self, frames: &Frames<'_>, taken: usize, is_control: bool) {
         let options = &self.shared.context.options;
         let mut slot = self.outbox.borrow_mut();
-        let outbox = slot.get_or_insert_default();
+        let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
         // Queued before the bound is checked: the rest of a begun frame must not be dropped.
         let now = self.shared.now();
         frames.keep(taken, |bytes, taken| outbox.push(bytes, taken, is_control, now));
@@ -243,8 +266,14 @@ impl Outbound {
             SlowConsumer::DropOldest => {
                 let dropped =
                     outbox.trim(options.outbox_size.saturating_sub(self.transport.owed()));
+                // The rest of a begun message does not count against what stays.
+                let stays = outbox.size() - outbox.begun();
+                let is_over = self.form.says_more() && stays > options.outbox_size;
                 drop(slot);
                 self.note_dropped(dropped);
+                if is_over {
+                    self.close_slow("its outbox is full of answers");
+                }
             }
         }
     }
@@ -266,6 +295,7 @@ impl Outbound {
             match sent {
                 Ok(taken) => {
                     outbox.advance(taken, self.shared.now());
+                    self.count_replayed(outbox);
                     written += taken;
                     if outbox.is_empty() && self.transport.owed() == 0 {
                         *slot = None;

@@ -91,7 +91,7 @@ impl Case {
             rests: chance.pick(&[0, 2, 5, 10]),
             drops,
             max_message_size,
-            outbox_size: if is_small { max_message_size + (4 << 10) } else { 64 << 20 },
+            outbox_size: if is_small { max_message_size / 3 * 4 + (5 << 10) } else { 64 << 20 },
             outbox_age: if is_small { chance.pick(&ages) } else { Duration::from_secs(3600) },
             ping_interval: chance.pick(&[Duration::ZERO, Duration::from_millis(30)]),
             has_history,

@@ -1,7 +1,9 @@
-use super::*;
+use std::time::Duration;
+
+use super::{chunk::CHUNK_OVERHEAD, *};
 use crate::{
-    fanout::{command::RoomHead, form::Form},
-    frame::Kind,
+    fanout::command::RoomHead,
+    frame::{self, Kind},
     message::Message,
     past::PastGiven,
     published::Published,

@@ -485,7 +485,10 @@ enum chat_slow_consumer
   CHAT_SLOW_CONSUMER_DISCONNECT = 1,
   /**
    * The server drops the oldest whole messages that wait for the client, and reports how many
-   * with CHAT_EVENT_MESSAGES_DROPPED.
+   * with CHAT_EVENT_MESSAGES_DROPPED. A client of the JSON form is told too: in place of the
+   * messages of a room it gets one object `dropped`. Nothing but messages is dropped of it: if
+   * more than `outbox_size` of answers and the like waits for it, the server closes its
+   * connection with code 1013.
    */
   CHAT_SLOW_CONSUMER_DROP_OLDEST = 2,
 };
@@ -751,7 +754,7 @@ typedef struct {
    */
   uint64_t messages_delivered;
   /**
-   * Bytes of frames that were handed to sockets or outboxes.
+   * Bytes of the frames of these messages.
    */
   uint64_t bytes_delivered;
   /**
@@ -1078,16 +1081,18 @@ CHAT_API chat_status chat_config_set_overdue(chat_config *config, uint32_t outco
 /**
  * Sets how long a message may be, in bytes of payload. A client that sends a longer message is
  * closed with code 1009, or told `refused` if it uses the JSON form; a longer message of the host
- * is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or 4 KiB less than `outbox_size` if that is set and
- * smaller. From 1 byte to 1 GiB.
+ * is CHAT_ERR_TOO_LARGE. Default: 1 MiB, or what `outbox_size` holds if that is set and less: 3/4 of
+ * (`outbox_size` - 4 KiB). From 1 byte to 1 GiB.
  */
-CHAT_API chat_status chat_config_set_max_message_size(chat_config *config, size_t bytes);
+CHAT_API
+chat_status chat_config_set_max_message_size(chat_config *config,
+                                             size_t bytes);
 
 /**
  * Sets how many bytes may wait for one client that does not read them. Beyond this size the client
  * is a slow consumer. The memory that keeps the bytes counts too: about 130 bytes for each write.
  * Default: 4 MiB, a burst of 10,000 chat messages, or 4 times `max_message_size` if that is more.
- * At least `max_message_size` + 4 KiB, at most 64 GiB.
+ * At least 4/3 of `max_message_size` + 4 KiB, so that it holds a message in base64, at most 64 GiB.
  */
 CHAT_API chat_status chat_config_set_outbox_size(chat_config *config, size_t bytes);
 

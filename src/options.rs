@@ -153,7 +153,6 @@ impl Options {
         self.history_messages > 0 && self.history_size > 0 && self.history_total > 0
     }
 
-
     /// Returns the least bound on all histories, which holds one message.
     fn least_history_total(&self) -> usize {
         self.max_message_size.min(GIB) + MESSAGE_MARGIN

@@ -184,6 +184,7 @@ impl PastGiven {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{frame::Kind, message::Message};
 
     const TOP: Position = Position { epoch: 7, offset: 20 };
 
@@ -246,5 +247,29 @@ mod tests {
         assert_eq!(Since::parse("7-12"), at(7, 12).unwrap());
         assert_eq!(Since::parse(""), Since::Unreadable);
         assert_eq!(Since::parse(&format!("7-{:0>70}", 12)), Since::Unreadable);
+    }
+
+    #[test]
+    fn clients_that_come_at_the_same_time_share_a_rooms_last_messages() {
+        let message = |number: u8| Published::of(Message::new(Kind::Binary, &[number]).unwrap());
+        let made = |count: u8| move || (10 - count..10).map(message).collect::<Vec<_>>();
+        let mut given = LastGiven::default();
+        let get = |given: &mut LastGiven, end, count: u8| given.get(end, count.into(), made(count));
+        let five = get(&mut given, 10, 5);
+        // Fewer are the last of these, and more are made.
+        let three = get(&mut given, 10, 3);
+        assert_eq!((five.len(), three.len()), (5, 3));
+        assert!(std::ptr::eq(&five[2..], &*three));
+        let six = get(&mut given, 10, 6);
+        assert!(!std::ptr::eq(&six[1..], &*five));
+        assert_eq!(
+            six.iter().map(|it| it.message.data()[0]).collect::<Vec<_>>(),
+            [4, 5, 6, 7, 8, 9]
+        );
+        // Others are given of a room that has grown, and when nobody has these any more.
+        assert!(!std::ptr::eq(&*get(&mut given, 11, 6), &*six));
+        drop(get(&mut given, 12, 2));
+        assert_eq!(get(&mut given, 12, 1).len(), 1);
+        assert!(get(&mut given, 12, 0).is_empty());
     }
 }

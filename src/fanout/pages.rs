@@ -102,3 +102,48 @@ fn kept(pages: &VecDeque<Entry>) -> usize {
     });
     lens.sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_pages_stay_in_memory_and_a_long_one_for_as_long_as_somebody_has_it() {
+        let pages = Pages::default();
+        let key = |offset| (RoomId(1), Form::Json, offset);
+        let page = |len| Bytes::from(vec![7; len]);
+        for offset in 0..10 {
+            drop(pages.add(key(offset), (1, 2), page(60_000)));
+        }
+        let known: Vec<_> = (0..10).filter(|offset| pages.get(key(*offset), 2).is_some()).collect();
+        assert_eq!(known, [6, 7, 8, 9], "240,000 bytes");
+        for offset in 10..30 {
+            drop(pages.add(key(offset), (1, 2), page(10)));
+        }
+        assert_eq!((0..30).filter(|offset| pages.get(key(*offset), 2).is_some()).count(), 8);
+
+        let long = pages.add(key(50), (1, 1), page(100_000));
+        let (count, other) = pages.get(key(50), 1).unwrap();
+        assert_eq!((count, other.as_ptr()), (1, long.as_ptr()));
+        drop((long, other));
+        assert!(pages.get(key(50), 1).is_none());
+    }
+
+    #[test]
+    fn a_page_is_for_its_room_form_and_place_and_for_clients_that_lack_as_much() {
+        let pages = Pages::default();
+        let key = (RoomId(1), Form::Json, 5);
+        // One that was full, and one whose client lacked no more.
+        pages.add(key, (20, 40), Bytes::from_static(b"full").to_vec().into());
+        pages.add(key, (7, 7), Bytes::from_static(b"last").to_vec().into());
+        let get = |key, most| pages.get(key, most).map(|(count, _)| count);
+        for (most, expected) in
+            [(6, None), (7, Some(7)), (8, None), (19, None), (20, Some(20)), (90, Some(20))]
+        {
+            assert_eq!(get(key, most), expected, "{most}");
+        }
+        assert_eq!(get((RoomId(2), Form::Json, 5), 20), None);
+        assert_eq!(get((RoomId(1), Form::Plain, 5), 20), None);
+        assert_eq!(get((RoomId(1), Form::Json, 6), 20), None);
+    }
+}

@@ -156,6 +156,7 @@ impl Replay {
 mod tests {
     use super::*;
     use crate::{
+        fanout::command::RoomId,
         frame::{self, Kind},
         message::Message,
     };
@@ -186,13 +187,31 @@ mod tests {
     }
 
     #[test]
+    fn in_the_json_form_a_page_is_no_longer_though_names_are() {
+        let name: Arc<str> = "\"".repeat(128).into();
+        let room = Arc::new(RoomHead { id: RoomId(1), name, epoch: u64::MAX });
+        let messages: Vec<_> = (0..3000).map(|_| message(1)).chain([message(30_000)]).collect();
+        let mut replay = Replay::new(room, Form::Json, 3002, PastGiven::of(messages));
+        let mut count = 0;
+        while !replay.is_over() {
+            let [_, messages, _] = replay.next_page();
+            assert!(messages.len() <= PAGE, "{}", messages.len());
+            let is_last = replay.is_over();
+            assert!(is_last || messages.len() > PAGE - 45_000, "{}", messages.len());
+            let mut rest = &messages[..];
+            while !rest.is_empty() {
+                rest = &rest[frame::first_len(rest)..];
+                count += 1;
+            }
+        }
+        assert_eq!(count, 3001);
+    }
+
+    #[test]
     fn a_long_message_is_not_copied() {
         let long = message(100_000);
         let mut replay =
             Replay::new(RoomHead::of(1), Form::Plain, 2, PastGiven::of(vec![long.clone()]));
-        assert_eq!(
-            replay.next_page()[1].as_ptr(),
-            long.message.long_frame().unwrap().as_ptr()
-        );
+        assert_eq!(replay.next_page()[1].as_ptr(), long.message.long_frame().unwrap().as_ptr());
     }
 }

@@ -22,8 +22,9 @@ pub(crate) use {
     head::{MessageHead, is_entered, parse_message},
     object::{
         MessageObject, Reason, append_broadcast, append_closing, append_direct, append_dropped,
-        append_dropped_roomless, append_entered, append_history, append_live, append_message, append_ping, append_refused,
-        append_removed, append_sent, append_welcome, max_len, room_token,
+        append_dropped_roomless, append_entered, append_history, append_live, append_message,
+        append_ping, append_refused, append_removed, append_sent, append_welcome, max_len,
+        room_token,
     },
     refusal::Refusal,
     request::{Rejected, Request, parse},

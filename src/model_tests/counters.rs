@@ -3,11 +3,21 @@
 use std::rc::Rc;
 
 use super::{
+    random::Random,
     served::{Served, ask, received},
     setting::{KIB, connect, frames, options, read_all, world},
     world::World,
 };
-use crate::{event::ClientId, frame::Kind, options::Options, protocol::Protocol};
+use crate::{
+    event::ClientId,
+    fanout::form::Form,
+    frame::{Kind, first_len},
+    json,
+    options::Options,
+    past::PastWanted,
+    protocol::Protocol,
+    transport::scripted::Scripted,
+};
 
 /// A way by which messages reach a client in the rooms "a" and "b", and how many it makes.
 type Way = (&'static str, u64, fn(&mut World, ClientId));
@@ -76,6 +86,46 @@ fn every_message_and_byte_that_a_client_is_sent_is_counted_once() {
             assert_eq!(frames(&received).len() as u64, count, "{name}");
             assert_eq!(after, world.handle.stats(), "{name}: nothing is counted when it is read");
         }
+    }
+}
+
+#[test]
+fn in_the_json_form_messages_alone_are_counted_as_delivered() {
+    for room in [usize::MAX, 0] {
+        let options = Options { history_messages: 100, ..options() };
+        let mut world = World::with(options, Random::new(1));
+        (0..7).for_each(|_| publish(&world, "b", 30_000));
+        let past = PastWanted { since: None, last: Some(9), most: usize::MAX, is_told: true };
+        let script = Scripted::new(room);
+        let id = world.connect_wanting(0, script, Form::Json, true, ("b", &past));
+        world.peer(id).client.out().open();
+        let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
+        for text in
+            [r#"{"text":"a","id":1}"#, r#"{"text":"a"}"#, r#"{"type":"history","id":2}"#, "{}"]
+        {
+            Protocol::Json.message(&shard, &client, Kind::Text, text.as_bytes()).unwrap();
+            publish(&world, "b", 10);
+            world.handle.broadcast(Kind::Text, b"all").unwrap();
+            world.handle.send(id, Kind::Text, b"you").unwrap();
+            world.tick_once();
+            client.out().ping(1);
+        }
+        publish(&world, "b", 100 * KIB);
+        world.handle.leave(id, "b").unwrap();
+        world.tick_once();
+        let received = read_all(&mut world, id);
+        let (mut count, mut bytes) = (0, 0);
+        let mut rest = &received[..];
+        while !rest.is_empty() {
+            let (frame, behind) = rest.split_at(first_len(rest));
+            if json::parse_message(frame).is_some() {
+                (count, bytes) = (count + 1, bytes + frame.len() as u64);
+            }
+            rest = behind;
+        }
+        let stats = world.handle.stats();
+        assert_eq!(count, 7 + 2 + 3 * 4 + 1);
+        assert_eq!((stats.messages_delivered, stats.bytes_delivered), (count, bytes));
     }
 }
 

@@ -9,6 +9,7 @@ mod backlog;
 mod client_counters;
 mod controls;
 mod counters;
+mod dropped;
 mod expected;
 mod fairness;
 mod full_inbox;
@@ -21,8 +22,10 @@ mod reading;
 mod replays;
 mod served;
 mod setting;
+mod shared_pages;
 mod tables;
 mod times;
+mod told;
 mod world;
 
 use self::{random::Random, world::World};

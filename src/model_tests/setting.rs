@@ -2,6 +2,8 @@
 
 use std::{rc::Rc, time::Duration};
 
+use serde_json::Value;
+
 use super::{random::Random, world::World};
 use crate::{
     event::{ClientId, Event},
@@ -79,6 +81,12 @@ pub(super) fn texts(bytes: &[u8]) -> Vec<String> {
         String::from_utf8(payload).expect("text is UTF-8")
     };
     frames(bytes).into_iter().map(text).collect()
+}
+
+/// The objects of the JSON form. There is nothing else.
+pub(super) fn objects(bytes: &[u8]) -> Vec<Value> {
+    let parse = |text: &String| serde_json::from_str(text).expect("text is JSON");
+    texts(bytes).iter().map(parse).collect()
 }
 
 /// The events that wait for the host.

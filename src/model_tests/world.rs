@@ -378,14 +378,26 @@ impl World {
         echo: bool,
         (room, history): (&'static str, usize),
     ) -> ClientId {
+        let last = Some(history);
+        let past = PastWanted { since: None, last, most: usize::MAX, is_told: false };
+        self.connect_wanting(index, script, form, echo, (room, &past))
+    }
+
+    /// Connects a client that wants this of a room's past, and whose handshake is not answered yet.
+    pub(super) fn connect_wanting(
+        &mut self,
+        index: usize,
+        script: Rc<Scripted>,
+        form: Form,
+        echo: bool,
+        (room, past): (&'static str, &PastWanted),
+    ) -> ClientId {
         let shard = Rc::clone(&self.shards[index].0);
         let transport = Transport::Scripted(Rc::clone(&script));
         let shared = Rc::clone(&shard.shared);
         let out = Outbound::new(shard.next_client_id(), shared, transport, form);
         let client = Client::new(out, echo);
-        let past =
-            PastWanted { since: None, last: Some(history), most: usize::MAX, is_told: false };
-        shard.subscribe(&client, Some(room), &past).expect("the server runs");
+        shard.subscribe(&client, Some(room), past).expect("the server runs");
         shard.add_client(&client, None);
         let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
         let id = client.id();

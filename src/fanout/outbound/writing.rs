@@ -325,6 +325,14 @@ impl Outbound {
         }
     }
 
+    /// Returns where the bytes are that wait, and how many they are.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> Vec<(usize, usize)> {
+        let mut outbox = self.outbox.borrow_mut();
+        let Some(outbox) = outbox.as_mut() else { return Vec::new() };
+        outbox.front().iter().map(|slice| (slice.as_ptr().addr(), slice.len())).collect()
+    }
+
     /// Whether something waits until the socket takes it.
     pub(crate) fn has_outbox(&self) -> bool {
         self.outbox.borrow().is_some()

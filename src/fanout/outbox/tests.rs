@@ -6,6 +6,7 @@ use crate::{
     frame::{self, Kind},
     message::Message,
     past::PastGiven,
+    position::Position,
     published::Published,
 };
 
@@ -204,6 +205,121 @@ fn with_replays_too_everything_is_written_once_and_in_order_or_counted_as_droppe
             let number: u64 = std::str::from_utf8(frame::payload(first)).unwrap().parse().unwrap();
             assert!(Some(number) > last, "{number} behind {last:?}");
             (left, last) = (behind, Some(number));
+        }
+    }
+}
+
+/// Frames of the JSON form: a number is a message of the room `a` at that offset, a word another object.
+fn objects(said: &[&str]) -> Bytes {
+    let mut buffer = Vec::new();
+    for word in said {
+        let object = match (word.parse::<u64>(), *word) {
+            (Ok(offset), _) => {
+                let position = Position { epoch: 14, offset };
+                format!(r#"{{"type":"message","room":"a","position":"{position}","text":"x"}}"#)
+            }
+            (_, "broadcast") => r#"{"type":"broadcast","time":1,"text":"x"}"#.to_owned(),
+            _ => format!(r#"{{"type":"{word}","room":"a"}}"#),
+        };
+        frame::append_data(&mut buffer, Kind::Text, object.as_bytes());
+    }
+    buffer.into()
+}
+
+/// What the frames of the JSON form say, as `objects` takes it; what is told of dropped messages with its numbers.
+fn said(mut frames: &[u8]) -> Vec<String> {
+    let mut said = Vec::new();
+    while !frames.is_empty() {
+        let (first, rest) = frames.split_at(frame::first_len(frames));
+        let object: serde_json::Value = serde_json::from_slice(frame::payload(first)).unwrap();
+        let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
+        said.push(match &*text("type") {
+            "message" => text("position").replace("e-", ""),
+            "dropped" => format!("{}({}){}", text("after"), object["count"], text("before")),
+            other => other.to_owned(),
+        });
+        frames = rest;
+    }
+    said
+}
+
+fn json() -> Outbox {
+    Outbox::new(Form::Json)
+}
+
+#[test]
+fn drops_are_told_in_one_place_until_the_client_begins_to_receive_that() {
+    let (start, second) = (Instant::now(), Duration::from_secs(1));
+    let mut outbox = json();
+    let at = |seconds: u32| start + second * seconds;
+    let words = [["1", "sent"], ["2", "removed"], ["3", "ping"], ["4", "refused"], ["5", "6"]];
+    for (index, said) in (0..).zip(&words) {
+        outbox.push(&objects(said), 0, false, at(index));
+    }
+    assert_eq!(outbox.drop_older_than(second, at(1)), 1);
+    // A socket that takes nothing changes nothing.
+    assert!(outbox.front().len() > 3);
+    outbox.advance(0, at(1));
+    assert_eq!(outbox.drop_older_than(second, at(2)), 1);
+    let told = outbox.front()[0].to_vec();
+    assert_eq!(said(&told), ["e-0(2)e-3"]);
+    outbox.advance(1, at(2));
+    assert_eq!(outbox.drop_older_than(second, at(3)), 1);
+    assert_eq!(outbox.drop_older_than(second, at(4)), 1);
+    outbox.advance(0, at(4));
+    let all = [&told[..1], &rest(&mut outbox)].concat();
+    let expected = ["e-0(2)e-3", "sent", "removed", "e-2(2)e-5", "ping", "refused", "5", "6"];
+    assert_eq!(said(&all), expected);
+}
+
+#[test]
+fn what_is_kept_shares_memory_and_counts_for_the_bound() {
+    let now = Instant::now();
+    let mut outbox = json();
+    for offset in 0..2000 {
+        outbox.push(&objects(&[&offset.to_string(), "broadcast", "sent"]), 0, false, now);
+    }
+    assert_eq!(outbox.trim(0), 4000);
+    let bytes: usize = outbox.front().iter().map(|slice| slice.len()).sum();
+    assert_eq!(outbox.front().len(), 1 + (2000 * objects(&["sent"]).len()).div_ceil(4096 - 30));
+    assert!((bytes..bytes + 5000).contains(&outbox.size()), "{} for {bytes}", outbox.size());
+    let received = said(&rest(&mut outbox));
+    assert_eq!(received[..3], ["(2000)", "e-0(2000)e-2000", "sent"]);
+    assert_eq!(received.len(), 2002);
+}
+
+#[test]
+fn a_long_answer_is_not_copied_when_it_is_kept() {
+    let mut outbox = json();
+    let answer = objects(&[&"history".repeat(20_000)]);
+    let place = answer.as_ptr();
+    outbox.push(&objects(&["1"]), 0, false, Instant::now());
+    outbox.push(&answer, 0, false, Instant::now());
+    drop(answer);
+    assert_eq!(outbox.trim(0), 1);
+    assert_eq!(outbox.front()[1].as_ptr(), place);
+}
+
+#[test]
+fn a_client_that_is_closed_loses_everything_but_what_it_has_begun_to_receive() {
+    let all = objects(&["1", "sent", "2", "entered", "live", "broadcast"]);
+    for is_trimmed in [false, true] {
+        for taken in 0..all.len() {
+            let mut outbox = json();
+            outbox.push(&all, 0, false, Instant::now());
+            outbox.push(&Bytes::from_static(frame::PING), 0, true, Instant::now());
+            let mut begun =
+                outbox.front().iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>();
+            begun.truncate(taken);
+            outbox.advance(taken, Instant::now());
+            let trimmed = if is_trimmed { outbox.trim(0) } else { 0 };
+            let dropped = trimmed + outbox.drop_all();
+            begun.extend(rest(&mut outbox));
+            let begun = begun.strip_suffix(frame::PING).unwrap();
+            assert_eq!(begun.len(), frame_end(&all, taken));
+            let received =
+                said(begun).into_iter().filter(|it| ["1", "2", "broadcast"].contains(&&**it));
+            assert_eq!(received.count() as u64 + dropped, 3, "{taken} bytes taken");
         }
     }
 }

@@ -3,8 +3,9 @@ use serde_json::Value;
 
 use super::{
     MessageHead, MessageObject, Reason, Refusal, append_broadcast, append_closing, append_direct,
-    append_dropped, append_entered, append_history, append_live, append_message, append_ping,
-    append_refused, append_removed, append_sent, append_welcome, max_len, parse_message,
+    append_dropped, append_dropped_roomless, append_entered, append_history, append_live,
+    append_message, append_ping, append_refused, append_removed, append_sent, append_welcome,
+    max_len, parse_message,
 };
 use crate::{
     frame::{Kind, data_frame, text_payload},
@@ -151,7 +152,7 @@ fn a_string_has_no_escapes_but_those_that_json_requires() {
 fn the_other_objects_are_these_bytes() {
     let position = Position { epoch: 14, offset: 31 };
     type Append = fn(&mut Vec<u8>);
-    let objects: [(Append, &str); 15] = [
+    let objects: [(Append, &str); 16] = [
         (
             |b| append_broadcast(b, 7, Kind::Text, b"hi"),
             r#"{"type":"broadcast","time":7,"text":"hi"}"#,
@@ -199,6 +200,7 @@ fn the_other_objects_are_these_bytes() {
             |b| append_dropped(b, r#""lobby""#, Position::NONE, Position::NONE, 3),
             r#"{"type":"dropped","room":"lobby","count":3}"#,
         ),
+        (|b| append_dropped_roomless(b, 3), r#"{"type":"dropped","count":3}"#),
         (
             |b| append_history(b, "9", "lobby", [], false),
             r#"{"type":"history","id":9,"room":"lobby","messages":[],"more":false}"#,

@@ -73,11 +73,13 @@ impl Kept {
         self.chunks.push_front(chunk);
     }
 
-    /// Appends an object. If a room is entered with it, later drops are told of behind it.
-    pub(super) fn push_object(&mut self, frame: Bytes, since: Instant, is_entered: bool) {
-        if is_entered {
-            self.open = None;
-        }
+    /// Tells of later drops in another place: a room is entered here.
+    pub(super) fn close_gaps(&mut self) {
+        self.open = None;
+    }
+
+    /// Appends an object.
+    pub(super) fn push_object(&mut self, frame: Bytes, since: Instant) {
         if let Some(last) = self.chunks.back_mut()
             && last.kind == ChunkKind::Kept
             && last.bytes.len() + frame.len() <= MAX_SHARED

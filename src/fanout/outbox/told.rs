@@ -81,10 +81,8 @@ impl Outbox {
                     self.kept.push_gap(room, Gap::of(position), since);
                     dropped += 1;
                 }
-                None => {
-                    let is_entered = json::is_entered(&frame);
-                    self.kept.push_object(frame, since, is_entered);
-                }
+                // An encoded `entered` is no exception: nothing waits before it.
+                None => self.kept.push_object(frame, since),
             }
         }
         if !chunk.bytes.is_empty() {
@@ -98,14 +96,15 @@ impl Outbox {
     fn drop_replay(&mut self, since: Instant) -> u64 {
         let Some(mut replay) = self.replays.pop_front() else { return 0 };
         if let Some(entered) = replay.take_entered() {
-            self.kept.push_object(entered, since, true);
+            self.kept.push_object(entered, since);
+            self.kept.close_gaps();
         }
         let count = replay.len() as u64;
         if count > 0 {
             let (after, before) = replay.positions();
             self.kept.push_gap(&replay.room_token(), Gap { after, before, count }, since);
         }
-        self.kept.push_object(replay.live(), since, false);
+        self.kept.push_object(replay.live(), since);
         count
     }
 

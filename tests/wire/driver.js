@@ -1,0 +1,19 @@
+// Behind the JavaScript of docs/wire.md: prints what it shows, a line each, until a message says "end".
+// node FILE URL SPEED [waits]: waits are shorter by SPEED, and those until it comes back are printed in full.
+const [url, speed, waits] = process.argv.slice(2);
+const { setTimeout: wait } = globalThis;
+const print = (...fields) => console.log(fields.join(" "));
+globalThis.setTimeout = (act, ms, ...given) => {
+  if (waits && act.name === "connect") print("wait", ms);
+  return wait(act, ms / speed, ...given);
+};
+chat(url, {
+  message: ({ room, text }) => {
+    if (text === "end") return process.exit();
+    print("message", room, text.split(" ")[0]);
+  },
+  entered: ({ room, recovered, reason }) => recovered === false && print("missing", room, reason),
+  dropped: ({ room }) => print("missing", room, "dropped"),
+  closing: ({ code, retry }) => waits && print("closing", code, retry),
+  end: (code, reason) => print("end", code, reason),
+});

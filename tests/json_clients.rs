@@ -138,7 +138,7 @@ fn a_client_of_pythons_websockets_shows_every_message_once_and_in_order() {
 }
 
 #[test]
-fn the_javascript_of_the_document_comes_back_when_the_server_says_and_tells_what_is_gone() {
+fn the_javascript_of_the_document_comes_back_when_the_server_says_and_then_at_random_times() {
     let (server, next) = (server_with(|_| ()), server_with(|_| ()));
     for server in [&server, &next] {
         server.publish("r", Kind::Text, b"kept").unwrap();
@@ -146,23 +146,49 @@ fn the_javascript_of_the_document_comes_back_when_the_server_says_and_tells_what
     let relay = Relay::start(server.local_addr(), Random::new(), 0);
     let url = format!("ws://{}/rooms/r?history=1", relay.addr);
     let program = Program::start(javascript(&url, "10").arg("waits"));
+    let wait = || -> f64 {
+        let line = program.line();
+        let wait = line.strip_prefix("wait ").unwrap_or_else(|| panic!("{line}"));
+        wait.parse().unwrap()
+    };
     assert_eq!(program.line(), "message r kept");
-    relay.lead_to(next.local_addr());
     server.stop(PATIENCE).unwrap();
     let closing = program.line();
     let retry = closing.strip_prefix("closing 1001 ").unwrap_or_else(|| panic!("{closing}"));
-    assert!((500..1_500).contains(&retry.parse().unwrap()), "{retry} ms, for one client");
-    assert_eq!(program.line(), format!("wait {retry}"));
-    assert_eq!([program.line(), program.line()], ["missing r epoch", "message r kept"]);
+    let retry: f64 = retry.parse().unwrap();
+    assert!((500. ..1_500.).contains(&retry), "{retry} ms, for one client");
+    assert_eq!(wait(), retry);
+    // Nobody listens any more.
+    let waits: Vec<f64> = (0..7).map(|_| wait()).collect();
+    let is_short = |(tries, wait): (i32, &f64)| *wait < 1_000. * 2_f64.powi(tries).min(30.);
+    assert!((0..).zip(&waits).all(is_short), "{waits:?}");
+    assert!(waits.iter().any(|wait| *wait > 1_000.) && !waits.contains(&retry), "{waits:?}");
+    relay.lead_to(next.local_addr());
+    let rest = std::iter::repeat_with(|| program.line()).find(|line| !line.starts_with("wait "));
+    assert_eq!([rest.unwrap(), program.line()], ["missing r epoch", "message r kept"]);
+    relay.cut();
+    assert!(wait() < 1_000., "it begins anew");
 }
 
 #[test]
-fn the_javascript_of_the_document_ends_when_the_host_ends_it() {
-    let server = server_with(|config| _ = config.event_queue(10));
+fn the_javascript_of_the_document_stays_while_heartbeats_come_and_ends_when_it_is_told() {
+    // A line that is silent for 10.3 s is dead to it; here in 1.03 s.
+    let interval = Duration::from_millis(300);
+    let server = server_with(|config| _ = config.event_queue(100).ping_interval(interval));
     let url = format!("ws://{}/", server.local_addr());
-    let mut program = Program::start(javascript(&url, "1").arg("waits"));
-    let client = Events::of(&server).connected();
+    let start = || Program::start(javascript(&url, "10").arg("waits"));
+    let mut program = start();
+    let mut events = Events::of(&server);
+    let client = events.connected();
+    (0..6).for_each(|_| assert_eq!(program.line(), "ping"));
     server.disconnect(client, 4_000, "banned").unwrap();
-    assert_eq!(program.line(), "end 4000 banned");
+    let end = std::iter::repeat_with(|| program.line()).find(|line| line != "ping");
+    assert_eq!(end.unwrap(), "end 4000 banned");
     assert!(program.child.wait().unwrap().success(), "nothing keeps it");
+    program = start();
+    events.connected();
+    server.publish("lobby", Kind::Text, b"close").unwrap();
+    assert!(program.child.wait().unwrap().success(), "nothing keeps it");
+    let lines = program.lines.iter().filter(|line| line != "ping");
+    assert!(lines.eq(["end 1000 "]));
 }

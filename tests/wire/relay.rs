@@ -81,6 +81,13 @@ impl Relay {
         *self.state.server.lock().unwrap() = server;
     }
 
+    /// Cuts all connections.
+    pub(crate) fn cut(&self) {
+        for socket in self.state.sockets.lock().unwrap().drain(..) {
+            socket.upgrade().inspect(|socket| _ = socket.shutdown(Shutdown::Both));
+        }
+    }
+
     /// How many connections were cut so far.
     pub(crate) fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
@@ -93,16 +100,16 @@ impl Drop for Relay {
         // Wakes the listener.
         drop(TcpStream::connect(self.addr));
         _ = self.thread.take().map(JoinHandle::join);
-        for socket in self.state.sockets.lock().unwrap().drain(..) {
-            socket.upgrade().inspect(|socket| _ = socket.shutdown(Shutdown::Both));
-        }
+        self.cut();
     }
 }
 
 impl State {
     fn relay(&self, client: TcpStream, mut left: usize, cut: Cut) {
         let server = *self.server.lock().unwrap();
-        let (client, server) = (Arc::new(client), Arc::new(TcpStream::connect(server).unwrap()));
+        // A server that is gone is told to the client.
+        let Ok(server) = TcpStream::connect(server) else { return };
+        let (client, server) = (Arc::new(client), Arc::new(server));
         for socket in [&client, &server] {
             socket.set_nodelay(true).unwrap();
             self.sockets.lock().unwrap().push(Arc::downgrade(socket));
@@ -122,6 +129,8 @@ impl State {
         });
         self.cuts.fetch_add(1, Ordering::SeqCst);
         _ = match cut {
+            // The server has ended it.
+            _ if left > 0 => client.shutdown(Shutdown::Both),
             Cut::Closed => client.shutdown(Shutdown::Both),
             Cut::Reset => {
                 // The reset is sent when the last owner drops the socket.

@@ -10,9 +10,9 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chat::{Event, Handle, Kind, Past};
@@ -52,6 +52,20 @@ impl Program {
     fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("a line in time")
     }
+
+    /// Waits until it has ended by itself, without an error. Returns the lines that are left.
+    fn end(mut self) -> Vec<String> {
+        let (deadline, mut rest) = (Instant::now() + PATIENCE, Vec::new());
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {rest:?}"),
+            }
+        }
+        assert!(self.child.wait().unwrap().success(), "{rest:?}");
+        rest
+    }
 }
 
 impl Drop for Program {
@@ -84,7 +98,7 @@ fn shows_every_message_once_and_in_order(client: impl FnOnce(&str) -> Command) {
     let relay = Relay::start(server.local_addr(), random.fork(), 6_000);
     // Before the first position has come, a client asks for all that there is.
     let url = format!("ws://{}/rooms/first%20room?history=1000", relay.addr);
-    let mut program = Program::start(&mut client(&url));
+    let program = Program::start(&mut client(&url));
     let (mut published, mut shown) = ([0; 2], [0; 2]);
     while shown != [COUNT; 2] {
         for (room, name) in ROOMS.into_iter().enumerate() {
@@ -105,9 +119,7 @@ fn shows_every_message_once_and_in_order(client: impl FnOnce(&str) -> Command) {
     }
     assert!(relay.cuts() > 50, "{} cuts", relay.cuts());
     server.publish(ROOMS[0], Kind::Text, b"end").unwrap();
-    assert!(program.child.wait().unwrap().success());
-    let rest: Vec<_> = program.lines.iter().collect();
-    assert!(rest.is_empty(), "behind the last message: {rest:?}");
+    assert_eq!(program.end(), [""; 0], "behind the last message");
     drop(relay);
     server.stop(PATIENCE).unwrap();
     host.join().unwrap();
@@ -177,18 +189,17 @@ fn the_javascript_of_the_document_stays_while_heartbeats_come_and_ends_when_it_i
     let server = server_with(|config| _ = config.event_queue(100).ping_interval(interval));
     let url = format!("ws://{}/", server.local_addr());
     let start = || Program::start(javascript(&url, "10").arg("waits"));
-    let mut program = start();
+    let program = start();
     let mut events = Events::of(&server);
     let client = events.connected();
     (0..6).for_each(|_| assert_eq!(program.line(), "ping"));
     server.disconnect(client, 4_000, "banned").unwrap();
     let end = std::iter::repeat_with(|| program.line()).find(|line| line != "ping");
     assert_eq!(end.unwrap(), "end 4000 banned");
-    assert!(program.child.wait().unwrap().success(), "nothing keeps it");
-    program = start();
+    assert_eq!(program.end(), [""; 0]);
+    let program = start();
     events.connected();
     server.publish("lobby", Kind::Text, b"close").unwrap();
-    assert!(program.child.wait().unwrap().success(), "nothing keeps it");
-    let lines = program.lines.iter().filter(|line| line != "ping");
-    assert!(lines.eq(["end 1000 "]));
+    let lines = program.end();
+    assert!(lines.iter().filter(|line| *line != "ping").eq(["end 1000 "]), "{lines:?}");
 }

@@ -142,7 +142,7 @@ fn an_answer_holds_at_most_1000_earlier_messages_and_256_kib() {
     for len in [200_000, 100_000, 300_000] {
         server.publish("r", Kind::Binary, &vec![0; len]).unwrap();
         client.find("message");
-        assert_eq!(count(&client.ask(r#"{"type":"history","id":1}"#, "history")).1, true);
+        assert!(count(&client.ask(r#"{"type":"history","id":1}"#, "history")).1);
     }
     let last = client.ask(r#"{"type":"history","id":1}"#, "history");
     assert_eq!(count(&last), (1, true), "one that is longer comes alone");

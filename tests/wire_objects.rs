@@ -116,11 +116,11 @@ fn talk(seen: &Seen) {
     server.leave(id, "s").unwrap();
     ana.find("removed");
     ana.find("ping");
-    stop(server, ana);
+    stop(&server, ana);
 }
 
 /// Stops a server, whose client is told first.
-fn stop(server: Server, mut client: Client<'_>) {
+fn stop(server: &Server, mut client: Client<'_>) {
     server.request_stop();
     let closing = client.find("closing");
     let (code, reason) = client.peer.closed();

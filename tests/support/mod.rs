@@ -109,6 +109,7 @@ pub(crate) fn missing(command: &Command, error: &io::Error) -> String {
         "c++" | "g++" => ": install a C++ compiler (Debian: apt-get install g++)",
         "nm" => ": install the binary utilities (Debian: apt-get install binutils)",
         "go" => ": install Go 1.24 or later (https://go.dev/dl)",
+        "node" => ": install Node.js 20.10 or newer (https://nodejs.org)",
         "git" => ": install git (Debian: apt-get install git)",
         "python3" => {
             ": install Python 3.9 or later with venv (Debian: apt-get install python3-venv)"

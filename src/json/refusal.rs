@@ -13,16 +13,10 @@ pub(crate) enum Refusal {
     BadText,
     /// The client is not in that room.
     NotInRoom,
-    /// The client may not do that.
-    Forbidden,
     /// The host has refused the message.
     Refused,
     /// The host did not decide in time.
     Overdue,
-    /// The client sends too much.
-    RateLimited,
-    /// The key was used for another payload.
-    KeyReused,
     /// The server has too much to do.
     Busy,
     /// What keeps the messages cannot be reached.
@@ -40,11 +34,8 @@ impl Refusal {
             Self::TooLarge => "too_large",
             Self::BadText => "bad_text",
             Self::NotInRoom => "not_in_room",
-            Self::Forbidden => "forbidden",
             Self::Refused => "refused",
             Self::Overdue => "overdue",
-            Self::RateLimited => "rate_limited",
-            Self::KeyReused => "key_reused",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Stopping => "stopping",
@@ -59,11 +50,8 @@ impl Refusal {
             Self::TooLarge => "the message is too long",
             Self::BadText => "the text is not valid Unicode",
             Self::NotInRoom => "you are not in this room",
-            Self::Forbidden => "you may not do that",
             Self::Refused => "the host refused it",
             Self::Overdue => "the host did not decide in time",
-            Self::RateLimited => "you send too much",
-            Self::KeyReused => "the key was used for another message",
             Self::Busy => "the server has too much to do",
             Self::Unavailable => "the messages cannot be stored now",
             Self::Stopping => "the server is stopping",
@@ -72,9 +60,6 @@ impl Refusal {
 
     /// Whether the same may be accepted later.
     pub(crate) fn may_retry(self) -> bool {
-        matches!(
-            self,
-            Self::Overdue | Self::RateLimited | Self::Busy | Self::Unavailable | Self::Stopping
-        )
+        matches!(self, Self::Overdue | Self::Busy | Self::Unavailable | Self::Stopping)
     }
 }

@@ -37,10 +37,11 @@
  * }
  * ```
  *
- * Clients. Any WebSocket client can connect, and needs no library of libchat's. It should offer no
- * subprotocol: libchat speaks none, and a browser whose page offers some (`new WebSocket(url,
- * protocols)`) closes the connection. The log says so once. A page from another host or port needs
- * chat_config_add_origin.
+ * Clients. Any WebSocket client can connect, and needs no library of libchat's. By the subprotocol
+ * `libchat.json`, or `?format=json`, it speaks the JSON form: objects with positions, senders and
+ * times, answers to what it sends, and exact recovery (docs/wire.md). It should offer no other
+ * subprotocol: a browser closes a connection whose subprotocol is not taken. The log says so once. A
+ * page from another host or port needs chat_config_add_origin.
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
  * CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
@@ -1141,10 +1142,13 @@ CHAT_API chat_status chat_config_set_history_messages(chat_config *config, uint3
 
 /**
  * Sets how many bytes of messages a room keeps; 0: none. Each message counts with 128 bytes more,
- * for what keeps it. A room always keeps its last message, also one that is longer than this.
+ * for what keeps it, and a client that published it with about 90 bytes and its name, once for
+ * messages of it that follow each other. A room always keeps its last message, also one that is longer than this.
  * Default: 4 MiB, or 4 times `max_message_size` if that is more. At most 64 GiB.
  */
-CHAT_API chat_status chat_config_set_history_size(chat_config *config, size_t bytes);
+CHAT_API
+chat_status chat_config_set_history_size(chat_config *config,
+                                         size_t bytes);
 
 /**
  * Sets how long a room keeps a message, in milliseconds. Default: 3,600,000 (1 hour). From 10 to

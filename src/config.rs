@@ -298,7 +298,8 @@ impl Config {
     }
 
     /// Sets how many bytes of messages a room keeps. Each message counts with 128 bytes more, for what keeps
-    /// it. A room always keeps its last message, also one that is longer than this. Zero: no messages.
+    /// it, and a client that published it with about 90 bytes and its name, once for messages of it that follow
+    /// each other. A room always keeps its last message, also one that is longer than this. Zero: no messages.
     ///
     /// Default: 4 MiB, or 4 times `max_message_size` if that is more. At most 64 GiB.
     pub fn history_size(&mut self, bytes: usize) -> &mut Self {

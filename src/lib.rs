@@ -27,12 +27,14 @@
 //! | `/rooms/{room}` | any other: percent-decoded UTF-8, 1 to 128 bytes, no control characters, not `.` or `..` |
 //!
 //! A text or binary message *is* the chat message. `?echo=false` does not send a client its own
-//! messages, `?history=N` sends it the room's last N messages first. `GET /` without an upgrade says
-//! how to connect, `GET /health` answers 200.
+//! messages, `?history=N` sends it the room's last N messages first, `?since=POSITION` those that it
+//! lacks. `GET /` without an upgrade says how to connect, `GET /health` answers 200.
 //!
-//! A page from another host or port than the server's needs [`Config::origin`]. A client should offer no
-//! subprotocol: libchat speaks none, and a browser whose page offers some (`new WebSocket(url,
-//! protocols)`) closes the connection.
+//! By the subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with
+//! positions, senders and times, answers to what it sends, and exact recovery. `docs/wire.md` has them all.
+//! A client should offer no other subprotocol: a browser closes a connection whose subprotocol is not taken.
+//!
+//! A page from another host or port than the server's needs [`Config::origin`].
 //!
 //! # Publishing
 //!

@@ -66,9 +66,10 @@
 //
 // # Clients
 //
-// Any WebSocket client can connect. It should offer no subprotocol: libchat speaks none, and a browser
-// whose page offers some (new WebSocket(url, protocols)) closes the connection. The log says so once. A
-// page from another host or port needs Options.Origins.
+// Any WebSocket client can connect. By the subprotocol libchat.json, or ?format=json, it speaks the JSON
+// form: objects with positions, senders and times, answers to what it sends, and exact recovery
+// (docs/wire.md). It should offer no other subprotocol: a browser closes a connection whose subprotocol
+// is not taken. The log says so once. A page from another host or port needs Options.Origins.
 //
 // # Events
 //

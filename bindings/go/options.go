@@ -176,8 +176,9 @@ type Options struct {
 	HistoryMessages int
 
 	// HistorySize is how many bytes of messages a room keeps. Each message counts with 128 bytes more,
-	// for what keeps it. A room always keeps its last message, also one that is longer than this. Zero
-	// means 4 MiB, or 4 times MaxMessageSize if that is more; negative means none. At most 64 GiB.
+	// for what keeps it, and a client that published it with about 90 bytes and its name, once for
+	// messages of it that follow each other. A room always keeps its last message, also one that is longer
+	// than this. Zero means 4 MiB, or 4 times MaxMessageSize if that is more; negative means none. At most 64 GiB.
 	HistorySize int
 
 	// HistoryAge is how long a room keeps a message. Zero means 1 hour. From 10 ms to 10,000 days.

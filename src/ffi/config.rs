@@ -435,7 +435,8 @@ pub extern "C" fn chat_config_set_history_messages(
 }
 
 /// Sets how many bytes of messages a room keeps; 0: none. Each message counts with 128 bytes more,
-/// for what keeps it. A room always keeps its last message, also one that is longer than this.
+/// for what keeps it, and a client that published it with about 90 bytes and its name, once for
+/// messages of it that follow each other. A room always keeps its last message, also one that is longer than this.
 /// Default: 4 MiB, or 4 times `max_message_size` if that is more. At most 64 GiB.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_history_size(

@@ -89,7 +89,8 @@ class Options(TypedDict, total=False):
             (?history=N), that come back (?since=POSITION), or that get them of the host (`Server.join`). 0: none.
             Default: 1,000.
         history_size: how many bytes of messages a room keeps, up to 64 GiB; 0: none. Each message counts with 128
-            bytes more. A room always keeps its last message, also one that is longer than this. Default:
+            bytes more, and a client that published it with about 90 bytes and its name, once for messages of it
+            that follow each other. A room always keeps its last message, also one that is longer than this. Default:
             4 MiB, or 4 times max_message_size if that is more.
         history_age: how long a room keeps a message, 10 ms to 10,000 days. Default: 1 hour.
         history_total: how many bytes of messages all rooms together keep, max_message_size + 4 KiB to 1 TiB; 0:

@@ -15,6 +15,8 @@ Result = dict[str, Any]
 
 # The share of the time in which the server wanted its core and another process had it.
 DISTURBED = 0.05
+# How far frames that are to be equally long may differ: offsets and numbers of clients grow.
+AS_LONG_TO = 0.02
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,15 @@ def measure(server: Server, scenario: Scenario, changes: Arguments, seconds: flo
     return best
 
 
+def compare_frames(itself: Result, result: Result) -> None:
+    """Makes a figure void that stands beside frames of another length."""
+    if itself["void"] or result["void"]:
+        return
+    ours, theirs = result["bytes_per_delivery"], itself["bytes_per_delivery"]
+    if abs(ours - theirs) > AS_LONG_TO * theirs:
+        result["void"] = f"its frames are {ours:.0f} bytes long, those beside it {theirs:.0f}"
+
+
 def takes_part(server: Server, scenario: Scenario) -> bool:
     if scenario.only is not None:
         return server.name in scenario.only
@@ -105,8 +116,10 @@ def rounds(
                 runs: dict[str, Arguments] = {server.name: {}}
                 if scenario.baseline and server.name == "libchat":
                     runs = {"itself": scenario.baseline, **runs}
-                for name, changes in runs.items():
-                    result = measure(server, scenario, changes, seconds, settings)
+                found = {name: measure(server, scenario, changes, seconds, settings) for name, changes in runs.items()}
+                if scenario.is_as_long and len(found) > 1:
+                    compare_frames(found["itself"], found[server.name])
+                for name, result in found.items():
                     of_scenario.setdefault(name, []).append(result)
                     note(number, scenario, name, result)
     return results

@@ -44,6 +44,8 @@ class Scenario:
     only: list[str] | None = None
     # libchat is measured under other arguments as well, for a comparison with itself.
     baseline: Arguments = field(default_factory=dict)
+    # The frames of both must be equally long.
+    is_as_long: bool = False
     # A program of bench/embed that libchat runs in. It gets the arguments, and these.
     host: str = ""
     host_arguments: Arguments = field(default_factory=dict)
@@ -107,6 +109,34 @@ def fan_outs(by: str) -> list[Scenario]:
     ]
 
 
+# The payload of a plain message of which the frame is as long as that of 32 bytes in the JSON form, with an offset of
+# four digits.
+AS_LONG = 156
+
+
+def in_json(window: int) -> Scenario:
+    return Scenario(
+        f"fan-json-1000-32-w{window}",
+        f"1,000 subscribers in the JSON form, 32 B, {window} in flight",
+        {"subscribers": 1000, "size": 32, "window": window, "in-flight": SLOWEST, "form": "json"},
+        [Goal(EFFICIENCY, 0.9, of="itself")],
+        only=["libchat"],
+        baseline={"form": "plain", "size": AS_LONG},
+        is_as_long=True,
+    )
+
+
+def mixed(window: int) -> Scenario:
+    return Scenario(
+        f"fan-mixed-1000-32-w{window}",
+        f"500 plain subscribers and 500 in the JSON form, 32 B, {window} in flight",
+        {"subscribers": 1000, "size": 32, "window": window, "in-flight": SLOWEST, "form": "mixed"},
+        [Goal(EFFICIENCY, 0.9, of="itself")],
+        only=["libchat"],
+        baseline={"form": "plain"},
+    )
+
+
 def calls(mix: str, what: str, count: int = 10_000, size: int = 100) -> Scenario:
     room: Arguments = {"rooms": 1, "bridges": 0}
     alone: Arguments = {**room, "mix": "publish"}
@@ -129,6 +159,8 @@ def calls(mix: str, what: str, count: int = 10_000, size: int = 100) -> Scenario
 SCENARIOS: list[Scenario] = [
     *fan_outs(SLOWEST),
     *fan_outs(ECHO),
+    *(in_json(window) for window in (64, 16, 1)),
+    *(mixed(window) for window in (64, 16, 1)),
     Scenario(
         "talk",
         "200 clients all talking, 32 B, 4 in flight each",
@@ -197,6 +229,15 @@ SCENARIOS: list[Scenario] = [
         has_peers=True,
     ),
     Scenario(
+        "idle-json",
+        "10,000 idle connections in the JSON form",
+        {"mode": "idle", "subscribers": 10000, "form": "json"},
+        [Goal("bytes_per_connection", 620, False)],
+        # As long as idle: the server sends a heartbeat and a ping.
+        seconds=40,
+        only=["libchat"],
+    ),
+    Scenario(
         "held",
         "accepting 10,000 connections",
         {"mode": "accept", "subscribers": 10000},
@@ -235,6 +276,16 @@ SCENARIOS: list[Scenario] = [
         baseline={"sends": 0, "joins": 0, "disconnects": 0},
         host="beside",
         host_arguments={"joins": 100},
+    ),
+    Scenario(
+        "storm",
+        "1,000 clients are cut at once and come back at once, 100 messages of 100 B later",
+        {"mode": "storm", "subscribers": 1000, "cut": 1000, "messages": 100, "size": 100},
+        [Goal("whole_ms", 1000, False), Goal("peak_mb", 20, False), Goal("p99_us", 2, False, of="itself")],
+        seconds=6,
+        only=["libchat"],
+        # The same messages reach the same clients live.
+        baseline={"cut": 0},
     ),
     Scenario(
         "many-rooms",

@@ -33,6 +33,7 @@ static void on_pause(struct clients *clients) {
 
 void aside_start(struct clients *clients, struct client *client) {
   aside.client = client;
+  aside.is_stopping = false;
   clients->on_pause = on_pause;
   send_next(clients, now_ns());
 }

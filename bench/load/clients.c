@@ -37,6 +37,7 @@ bool clients_init(struct clients *clients, int count) {
     clients->all[i].fd = -1;
     clients->all[i].publisher = -1;
     clients->all[i].phase = GONE;
+    clients->all[i].is_json = clients->options->form == JSON || (clients->options->form == MIXED && i % 2 == 1);
   }
   return true;
 }
@@ -63,10 +64,11 @@ bool client_start(struct clients *clients, struct client *client) {
   struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002u + started++ % 200)};
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)clients->options->port),
                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  char request[256];
-  char path[64] = "/";
+  char request[384];
+  char path[160] = "/";
   if (clients->options->is_centrifuge) snprintf(path, sizeof path, "/connection/websocket");
   if (clients->options->rooms > 1) snprintf(path, sizeof path, "/rooms/r%d", client->room);
+  if (client->is_json) strcat(path, "?format=json");
   if (clients->path != NULL) clients->path(clients, client, path, sizeof path);
   int len = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -199,7 +201,10 @@ static size_t take(struct clients *clients, struct client *client, const uint8_t
     }
     if (head == 0 || len - used < (size_t)head + payload) break;
     const uint8_t *data = bytes + used + head;
-    if (first == 0x81 && clients->options->is_centrifuge) {
+    if (first == 0x81) clients->report->frame_bytes += (uint64_t)head + payload;
+    if (first == 0x81 && client->is_json) {
+      json_frame(clients, client, data, payload, now);
+    } else if (first == 0x81 && clients->options->is_centrifuge) {
       centrifuge_frame(clients, client, data, payload, now);
     } else if (first == 0x81) {
       clients->on_message(clients, client, data, payload, now);

@@ -1,5 +1,5 @@
-// The load generator's parts: wire.c (bytes), centrifuge.c (a protocol on top), clients.c (connections),
-// window.c (messages in flight), aside.c (a small room), traffic.c, hold.c, churn.c, beside.c and follow.c
+// The load generator's parts: wire.c (bytes), json.c and centrifuge.c (protocols on top), clients.c (connections),
+// window.c (messages in flight), aside.c (a small room), traffic.c, hold.c, churn.c, beside.c, storm.c and follow.c
 // (what is measured), agreed.c (what the hosts in ../embed know too), process.c (what it costs the server),
 // report.c (numbers to JSON).
 //
@@ -18,8 +18,11 @@
 // Marks a message that only asks whether everybody is in the room already.
 #define PROBE 0x80000000u
 
+// What clients speak: bare messages, objects, or every second client objects.
+enum form { PLAIN, JSON, MIXED };
+
 struct options {
-  const char *mode; // traffic, listen, accept, idle, churn, beside or follow
+  const char *mode; // traffic, listen, accept, idle, churn, beside, storm or follow
   pid_t pid;        // the server
   int port;
   int rooms, subscribers, publishers; // the last two for each room
@@ -29,13 +32,15 @@ struct options {
   int size;                           // bytes of a message
   double rate;                        // messages a second for each publisher; 0: as fast as they come back
   double seconds;
-  int messages; // listen: how many the host publishes for each publisher
+  int messages; // listen: how many the host publishes for each publisher; storm: how many those that are cut miss
   double churn;             // beside: clients that come and go, a second
   double sends, disconnects; // beside: that the host is to make, a second
   int joins;                // follow: rooms of each client
   int bridges;              // follow: clients that are in every room
   int aside;                // follow: 1: a small room is timed meanwhile
   int batch;                // follow: messages after which the host waits for the generator; 0: it does not wait
+  int cut;                  // storm: of the subscribers, that are cut at once
+  enum form form;     // traffic, accept and idle
   bool is_centrifuge; // speaks Centrifuge's protocol, in one channel
 };
 
@@ -61,6 +66,12 @@ size_t wire_control(uint8_t *out, uint8_t opcode, const uint8_t *payload, size_t
 int wire_head(const uint8_t *in, size_t available, uint8_t *first, size_t *payload);
 struct stamp wire_stamp(const uint8_t *payload);
 
+// --- json.c
+
+// As wire_message, in an object.
+size_t json_message(uint8_t *out, const struct stamp *stamp, size_t size);
+#define JSON_OVERHEAD 16
+
 // --- centrifuge.c
 
 // What a client says first.
@@ -68,6 +79,8 @@ size_t centrifuge_hello(uint8_t *out);
 // As wire_message.
 size_t centrifuge_message(uint8_t *out, const struct stamp *stamp, size_t size);
 #define CENTRIFUGE_OVERHEAD 80
+// The most that a protocol adds to a message.
+#define OVERHEAD CENTRIFUGE_OVERHEAD
 
 // --- agreed.c
 
@@ -103,6 +116,8 @@ struct usage {
 struct usage usage_of(pid_t pid);
 // As usage_of, with the processor time of only those threads whose names begin so.
 struct usage usage_of_threads(pid_t pid, const char *prefix);
+// Begins to note the peak anew. Tells whether that is possible.
+bool reset_peak(pid_t pid);
 uint64_t now_ns(void);
 
 // --- report.c
@@ -118,12 +133,16 @@ double histogram_percentile(const struct histogram *histogram, double part); // 
 
 struct report {
   uint64_t messages, deliveries, connections, reads;
+  uint64_t frame_bytes; // of messages, their heads included
   double seconds, connect_seconds;
   struct usage start, connected, begin, end; // before connecting, after it; before and after the load
   struct usage self_begin, self_end;
   struct histogram latency;
   int closed, stalled_closed;
   int passed; // clients that came and went, or were disconnected by the host and came back
+  int storms;
+  double whole_ms;     // until the last client had all: of the slowest storm
+  double quiet_p99_us; // of the small room, before the storms
   char void_because[256]; // empty: the figure counts
 };
 
@@ -138,6 +157,7 @@ enum phase { UPGRADING, OPEN, STALLED, CLOSING, GONE };
 struct client {
   int fd;
   enum phase phase;
+  bool is_json;
   int room;
   int publisher; // its number in the room; -1: it only listens
   int in_flight; // own messages that have not come back
@@ -170,6 +190,8 @@ struct clients {
   // Called for each message, and when all bytes that came with it are read.
   void (*on_message)(struct clients *, struct client *, const uint8_t *payload, size_t len, uint64_t now);
   void (*on_read)(struct clients *, struct client *);
+  // Called for each position of an object, before its message; may be NULL.
+  void (*on_position)(struct clients *, struct client *, const uint8_t *text, size_t len);
   void (*on_gone)(struct clients *, struct client *);
 };
 
@@ -186,6 +208,8 @@ void client_send(struct clients *clients, struct client *client, const uint8_t *
 // Sends a close frame: the server is to answer it and to end the stream.
 void client_leave(struct clients *clients, struct client *client);
 void client_close(struct clients *clients, struct client *client);
+// Takes an object (json.c).
+void json_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now);
 // Takes what a frame of Centrifuge's holds (centrifuge.c).
 void centrifuge_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now);
 bool is_void(const struct clients *clients);
@@ -201,7 +225,8 @@ bool window_received(struct window *window, uint32_t sequence);
 
 // --- aside.c
 
-// Makes the client of a small room send: every half millisecond, if its last message is back.
+// Makes the client of a small room send: every half millisecond, if its last message is back. May be called again
+// after aside_stop.
 void aside_start(struct clients *clients, struct client *client);
 // Times a message of the small room's client.
 void aside_message(struct clients *clients, const struct stamp *stamp, uint64_t now);
@@ -218,6 +243,8 @@ void run_idle(const struct options *options, struct report *report);
 void run_churn(const struct options *options, struct report *report);
 // Times a small room beside a large one.
 void run_beside(const struct options *options, struct report *report);
+// Cuts clients of a room at once, publishes, lets them come back at once, and times a small room meanwhile.
+void run_storm(const struct options *options, struct report *report);
 // Checks what the host publishes, broadcasts and sends to clients in several rooms, until it says that it is done.
 void run_follow(const struct options *options, struct report *report);
 

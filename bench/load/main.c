@@ -9,12 +9,23 @@
 #include <string.h>
 
 static const char USAGE[] =
-  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|follow]\n"
+  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|storm|follow]\n"
   "            [--rooms N] [--subscribers N]\n"
   "            [--publishers N] [--stalled N] [--window N] [--in-flight echo|all] [--size BYTES] [--rate PER_SECOND]\n"
-  "            [--seconds N] [--messages N] [--protocol plain|centrifuge]\n"
+  "            [--seconds N] [--messages N] [--protocol plain|centrifuge] [--form plain|json|mixed]\n"
   "            beside: [--churn PER_SECOND] [--sends PER_SECOND] [--disconnects PER_SECOND]\n"
+  "            storm: [--cut N]\n"
   "            follow: [--joins N] [--bridges N] [--aside 0|1] [--batch N]\n";
+
+static bool parse_form(const char *text, enum form *form) {
+  static const char *const names[] = {[PLAIN] = "plain", [JSON] = "json", [MIXED] = "mixed"};
+  for (int i = 0; i < 3; i++) {
+    if (strcmp(text, names[i]) != 0) continue;
+    *form = (enum form)i;
+    return true;
+  }
+  return false;
+}
 
 static bool parse(int argc, char **argv, struct options *options) {
   static const struct option names[] = {
@@ -24,7 +35,7 @@ static bool parse(int argc, char **argv, struct options *options) {
     {"messages", 1, NULL, 'M'},  {"protocol", 1, NULL, 'c'}, {"in-flight", 1, NULL, 'f'},
     {"churn", 1, NULL, 'C'},     {"sends", 1, NULL, 'd'},    {"disconnects", 1, NULL, 'D'},
     {"joins", 1, NULL, 'j'},     {"bridges", 1, NULL, 'B'},  {"aside", 1, NULL, 'a'},
-    {"batch", 1, NULL, 'n'},
+    {"batch", 1, NULL, 'n'},     {"form", 1, NULL, 'F'},     {"cut", 1, NULL, 'X'},
     {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -48,6 +59,10 @@ static bool parse(int argc, char **argv, struct options *options) {
     case 'B': options->bridges = atoi(optarg); break;
     case 'a': options->aside = atoi(optarg); break;
     case 'n': options->batch = atoi(optarg); break;
+    case 'X': options->cut = atoi(optarg); break;
+    case 'F':
+      if (!parse_form(optarg, &options->form)) return false;
+      break;
     case 'f':
       options->is_fair = strcmp(optarg, "all") == 0;
       if (!options->is_fair && strcmp(optarg, "echo") != 0) return false;
@@ -61,6 +76,9 @@ static bool parse(int argc, char **argv, struct options *options) {
   }
   // A paced publisher waits for nobody.
   if (options->is_fair && (options->rate > 0 || strcmp(options->mode, "traffic") != 0)) return false;
+  bool has_forms = strcmp(options->mode, "traffic") == 0 || strcmp(options->mode, "accept") == 0 ||
+                   strcmp(options->mode, "idle") == 0;
+  if (options->form != PLAIN && (options->is_centrifuge || !has_forms)) return false;
   return optind == argc && options->port > 0 && options->port < 65536 && options->rooms > 0 &&
          options->subscribers >= 0 && options->publishers > 0 && options->stalled >= 0 &&
          options->stalled <= options->subscribers && options->window > 0 && options->window <= 4096 &&
@@ -69,7 +87,7 @@ static bool parse(int argc, char **argv, struct options *options) {
          options->churn >= 0 && options->churn <= 10000 && options->sends >= 0 && options->disconnects >= 0 &&
          options->joins > 0 && options->joins <= options->rooms && options->bridges >= 0 &&
          options->bridges <= options->subscribers && (options->aside == 0 || options->aside == 1) &&
-         options->batch >= 0 && options->batch % options->rooms == 0;
+         options->cut >= 0 && options->cut <= options->subscribers && options->batch >= 0 && options->batch % options->rooms == 0;
 }
 
 int main(int argc, char **argv) {
@@ -90,6 +108,8 @@ int main(int argc, char **argv) {
     run_churn(&options, &report);
   } else if (strcmp(options.mode, "beside") == 0) {
     run_beside(&options, &report);
+  } else if (strcmp(options.mode, "storm") == 0) {
+    run_storm(&options, &report);
   } else if (strcmp(options.mode, "follow") == 0) {
     run_follow(&options, &report);
   } else {

@@ -78,6 +78,15 @@ static void read_memory(pid_t pid, struct usage *usage) {
   fclose(file);
 }
 
+bool reset_peak(pid_t pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/clear_refs", (int)pid);
+  FILE *file = fopen(path, "w");
+  if (file == NULL) return false;
+  bool is_written = fputs("5", file) >= 0;
+  return fclose(file) == 0 && is_written;
+}
+
 struct usage usage_of(pid_t pid) { return usage_of_threads(pid, ""); }
 
 struct usage usage_of_threads(pid_t pid, const char *prefix) {

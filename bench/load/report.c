@@ -70,7 +70,10 @@ void report_print(const struct report *report, const struct options *options) {
          (double)(end->system_ns - begin->system_ns) / 1e9, part(cpu, report->seconds * 1e9),
          part(end->wait_ns - begin->wait_ns, report->seconds * 1e9));
   // About what the server joined in a write.
-  printf("\"deliveries_per_read\":%.1f,", part(report->deliveries, (double)report->reads));
+  printf("\"deliveries_per_read\":%.1f,\"bytes_per_delivery\":%.1f,", part(report->deliveries, (double)report->reads),
+         part(report->frame_bytes, (double)report->deliveries));
+  printf("\"storms\":%d,\"whole_ms\":%.1f,\"quiet_p99_us\":%.1f,", report->storms, report->whole_ms,
+         report->quiet_p99_us);
   printf("\"load_cpu_share\":%.4f,\"load_wait_share\":%.4f,",
          part(report->self_end.cpu_ns - report->self_begin.cpu_ns, report->seconds * 1e9),
          part(report->self_end.wait_ns - report->self_begin.wait_ns, report->seconds * 1e9));

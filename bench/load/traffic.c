@@ -25,9 +25,11 @@ static struct {
   uint8_t *batch;
 } run;
 
-static size_t message(const struct options *options, uint8_t *out, const struct stamp *stamp) {
-  size_t (*write)(uint8_t *, const struct stamp *, size_t) = options->is_centrifuge ? centrifuge_message : wire_message;
-  return write(out, stamp, (size_t)options->size);
+static size_t message(const struct options *options, const struct client *from, uint8_t *out,
+                      const struct stamp *stamp) {
+  size_t size = (size_t)options->size;
+  if (from->is_json) return json_message(out, stamp, size);
+  return options->is_centrifuge ? centrifuge_message(out, stamp, size) : wire_message(out, stamp, size);
 }
 
 static void publish(struct clients *clients, struct client *client, int count) {
@@ -39,7 +41,7 @@ static void publish(struct clients *clients, struct client *client, int count) {
   size_t len = 0;
   for (int i = 0; i < count; i++) {
     stamp.sequence = client->next++;
-    len += message(options, run.batch + len, &stamp);
+    len += message(options, client, run.batch + len, &stamp);
   }
   client->in_flight += count;
   run.messages[client->room] += (uint64_t)count;
@@ -104,15 +106,16 @@ static void on_read(struct clients *clients, struct client *client) {
 // pass it by: probes go out until everybody has seen one.
 static void await_rooms(struct clients *clients) {
   const struct options *options = clients->options;
-  uint8_t frame[STAMP_SIZE + 14 + 65536 + CENTRIFUGE_OVERHEAD];
+  uint8_t frame[STAMP_SIZE + 14 + 65536 + OVERHEAD];
   uint64_t deadline = now_ns() + 20 * 1000000000ull;
   uint32_t sent = 0;
   run.probes_missing = (uint64_t)clients->count;
   while (run.probes_missing > 0 && !is_void(clients)) {
     struct stamp stamp = {.publisher = PROBE, .sequence = sent++};
-    size_t len = message(options, frame, &stamp);
-    for (int i = 0; i < clients->count; i++)
-      if (clients->all[i].publisher == 0) client_send(clients, &clients->all[i], frame, len);
+    for (int i = 0; i < clients->count; i++) {
+      struct client *client = &clients->all[i];
+      if (client->publisher == 0) client_send(clients, client, frame, message(options, client, frame, &stamp));
+    }
     uint64_t pause = now_ns() + 200000000ull;
     while (run.probes_missing > 0 && now_ns() < pause && !is_void(clients)) clients_turn(clients, pause);
     if (now_ns() > deadline) report_void(clients->report, "not everybody came into the room");
@@ -145,7 +148,7 @@ static bool assign(struct clients *clients, int speakers) {
   }
   run.due = calloc((size_t)clients->count, sizeof *run.due);
   run.messages = calloc((size_t)options->rooms, sizeof *run.messages);
-  run.batch = malloc((size_t)options->window * ((size_t)options->size + 14 + CENTRIFUGE_OVERHEAD));
+  run.batch = malloc((size_t)options->window * ((size_t)options->size + 14 + OVERHEAD));
   return run.messages != NULL && run.batch != NULL && run.due != NULL;
 }
 
@@ -232,7 +235,7 @@ void run_traffic(const struct options *options, struct report *report) {
   await_rooms(&clients);
   report->connected = usage_of(options->pid);
   clients.is_spinning = true;
-  report->reads = 0;
+  report->reads = report->frame_bytes = 0;
   stall(&clients);
   report->begin = usage_of(options->pid);
   report->self_begin = usage_of(getpid());
@@ -260,7 +263,7 @@ void run_listen(const struct options *options, struct report *report) {
   report->connect_seconds = (double)(now_ns() - time) / 1e9;
   report->connected = report->begin = usage_of(options->pid);
   clients.is_spinning = true;
-  report->reads = 0;
+  report->reads = report->frame_bytes = 0;
   report->self_begin = usage_of(getpid());
   time = now_ns();
   drain(&clients, (uint64_t)(options->seconds * 1e9));

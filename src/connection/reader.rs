@@ -9,7 +9,8 @@ use crate::frame::{self, Header, Kind};
 /// Reads one client's frames.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    limit: usize,
+    // Four bytes, since there are very many readers: a message has at most 1 GiB, and its object twice that.
+    limit: u32,
     // Present while half a frame or half a message is there. Boxed, since that is rare.
     parser: Option<Box<Parser>>,
     /// Whether a close frame came.
@@ -21,6 +22,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Makes a reader for messages of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         Self { limit, parser: None, is_closed: false, is_at_end: false }
     }
 
@@ -68,7 +70,7 @@ impl Reader {
         let key = header.key(input);
         let payload = &mut input[header.len..len];
         if let Some(kind) = header.whole_message() {
-            if payload.len() > self.limit {
+            if payload.len() > self.limit as usize {
                 return Err(Violation::TooLarge);
             }
             frame::unmask(key, payload);
@@ -99,7 +101,7 @@ impl Reader {
         input: &[u8],
         emit: &mut impl FnMut(Incoming<'_>),
     ) -> Result<usize, Violation> {
-        let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(self.limit)));
+        let parser = self.parser.get_or_insert_with(|| Box::new(Parser::new(self.limit as usize)));
         let used = parser.feed(input, &mut |incoming| {
             // RFC 6455, 5.5.1: data behind a close frame is ignored.
             self.is_closed |= matches!(incoming, Incoming::Close { .. });

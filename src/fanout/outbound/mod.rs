@@ -74,10 +74,11 @@ impl OutboundShared {
 pub(crate) struct Outbound {
     transport: Transport,
     id: ClientId,
-    form: Form,
     /// Everything before this position in the shard's sequence was written, or is not for the client.
     cursor: Cell<u64>,
     phase: Cell<Phase>,
+    // Here, since a larger field behind it would need padding.
+    form: Form,
     /// Whether `lagging` has a time at which its outbox is checked.
     has_check_time: Cell<bool>,
     /// Its slot in the broadcast room's lane.
@@ -120,9 +121,9 @@ impl Outbound {
         Rc::new(Self {
             transport,
             id,
-            form,
             cursor: Cell::new(0),
             phase: Cell::new(Phase::Open),
+            form,
             has_check_time: Cell::new(false),
             broadcasts: Cell::new(None),
             // Holds everything back until the handshake's answer is written.

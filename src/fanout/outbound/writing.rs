@@ -129,7 +129,10 @@ impl Outbound {
             // The client could not read any of it before, so its age begins now.
             outbox.restart(self.shared.now());
             drop(slot);
-            self.start_lagging();
+            // Nearly always the socket takes all of it. A time for each of many that come together would cost memory.
+            if self.flush() != Flushed::All {
+                self.start_lagging();
+            }
         }
     }
 

@@ -120,6 +120,8 @@ def in_json(window: int) -> Scenario:
         f"1,000 subscribers in the JSON form, 32 B, {window} in flight",
         {"subscribers": 1000, "size": 32, "window": window, "in-flight": SLOWEST, "form": "json"},
         [Goal(EFFICIENCY, 0.9, of="itself")],
+        seconds=1,
+        samples=3,
         only=["libchat"],
         baseline={"form": "plain", "size": AS_LONG},
         is_as_long=True,
@@ -132,6 +134,8 @@ def mixed(window: int) -> Scenario:
         f"500 plain subscribers and 500 in the JSON form, 32 B, {window} in flight",
         {"subscribers": 1000, "size": 32, "window": window, "in-flight": SLOWEST, "form": "mixed"},
         [Goal(EFFICIENCY, 0.9, of="itself")],
+        seconds=1,
+        samples=3,
         only=["libchat"],
         baseline={"form": "plain"},
     )

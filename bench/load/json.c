@@ -10,7 +10,8 @@
 #define STARTS(text, len, with) ((len) >= sizeof(with) - 1 && memcmp((text), (with), sizeof(with) - 1) == 0)
 
 static const char BEFORE[] = "{\"text\":\"";
-static const char MESSAGE[] = "{\"type\":\"message\",\"room\":\"";
+static const char TYPE[] = "{\"type\":\"";
+static const char MESSAGE[] = "message\"";
 static const char POSITION[] = "\",\"position\":\"";
 static const char TEXT[] = "\"text\":\"";
 static const char BEHIND[] = "\"}";
@@ -25,27 +26,27 @@ size_t json_message(uint8_t *out, const struct stamp *stamp, size_t size) {
 }
 
 static void position(struct clients *clients, struct client *client, const uint8_t *text, size_t len) {
-  const uint8_t *end = memchr(text, '"', len);
-  if (clients->on_position != NULL && end != NULL) clients->on_position(clients, client, text, (size_t)(end - text));
-}
-
-static void message(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now) {
-  size_t behind = sizeof BEHIND - 1, before = sizeof TEXT - 1, size = (size_t)clients->options->size;
-  const uint8_t *room = text + sizeof MESSAGE - 1, *end = text + len;
-  const uint8_t *rest = memchr(room, '"', (size_t)(end - room));
-  if (rest == NULL || !STARTS(rest, (size_t)(end - rest), POSITION)) {
-    report_void(clients->report, "a message without a position");
+  const uint8_t *end = text + len, *begin = memmem(text, len, POSITION, sizeof POSITION - 1);
+  if (begin != NULL) begin += sizeof POSITION - 1;
+  const uint8_t *quote = begin == NULL ? NULL : memchr(begin, '"', (size_t)(end - begin));
+  if (quote == NULL) {
+    report_void(clients->report, "an object without a position");
     return;
   }
-  rest += sizeof POSITION - 1;
-  // The text is the last field.
-  const uint8_t *payload = end - behind - size;
-  if ((size_t)(end - rest) < before + size + behind || memcmp(payload - before, TEXT, before) != 0 ||
+  clients->on_position(clients, client, begin, (size_t)(quote - begin));
+}
+
+// The text is the last field. Little more is looked at than of a plain message: how many of these a server joins
+// depends on how soon the generator is back.
+static void message(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now) {
+  size_t behind = sizeof BEHIND - 1, before = sizeof TEXT - 1, size = (size_t)clients->options->size;
+  const uint8_t *payload = text + len - behind - size;
+  if (len < sizeof TYPE + sizeof MESSAGE + before + size + behind || memcmp(payload - before, TEXT, before) != 0 ||
       memcmp(payload + size, BEHIND, behind) != 0) {
     report_void(clients->report, "an object of %zu bytes without a text of %zu", len, size);
     return;
   }
-  position(clients, client, rest, (size_t)(end - rest));
+  if (clients->on_position != NULL) position(clients, client, text, len);
   clients->on_message(clients, client, payload, size, now);
 }
 
@@ -56,22 +57,20 @@ static void entered(struct clients *clients, struct client *client, const uint8_
     report_void(clients->report, "a client could not recover");
     return;
   }
-  const uint8_t *found = memmem(text, len, POSITION, sizeof POSITION - 1);
-  if (found == NULL) return;
-  found += sizeof POSITION - 1;
-  position(clients, client, found, len - (size_t)(found - text));
+  if (clients->on_position != NULL) position(clients, client, text, len);
 }
 
 void json_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now) {
-  if (STARTS(text, len, MESSAGE)) {
+  size_t type = sizeof TYPE - 1;
+  if (len > type && STARTS(text + type, len - type, MESSAGE)) {
     message(clients, client, text, len, now);
   } else if (STARTS(text, len, "{\"type\":\"entered\",")) {
     entered(clients, client, text, len);
   } else if (!STARTS(text, len, "{\"type\":\"welcome\",") && !STARTS(text, len, "{\"type\":\"live\",") &&
              !STARTS(text, len, "{\"type\":\"ping\"}")) {
     // Its first letters: no quotation mark may get into a reason.
-    size_t from = sizeof "{\"type\":\"" - 1, letters = 0;
-    while (from + letters < len && text[from + letters] >= 'a' && text[from + letters] <= 'z') letters++;
-    report_void(clients->report, "an object that nobody asked for: %.*s", (int)letters, (const char *)text + from);
+    size_t letters = 0;
+    while (type + letters < len && text[type + letters] >= 'a' && text[type + letters] <= 'z') letters++;
+    report_void(clients->report, "an object that nobody asked for: %.*s", (int)letters, (const char *)text + type);
   }
 }

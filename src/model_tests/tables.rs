@@ -10,10 +10,12 @@ use super::{
 };
 use crate::{
     event::Event,
+    fanout::form::Form,
     frame::Kind,
     options::{Options, Overdue},
     protocol::Protocol,
     shard::Shard,
+    transport::scripted::Scripted,
 };
 
 /// The tables that are not empty.
@@ -66,6 +68,22 @@ fn a_client_that_lags_again_and_again_is_checked_once() {
     }
     let lagging = shard.table_sizes().into_iter().find(|(table, _)| *table == "outboxes to check");
     assert!(lagging.unwrap().1 <= 1, "{lagging:?}");
+}
+
+#[test]
+fn a_client_whose_socket_takes_what_is_said_first_is_not_among_those_that_are_checked() {
+    let mut world = World::with(options(), Random::new(1));
+    let shard = Rc::clone(&world.shards[0].0);
+    let checked = || {
+        let sizes = shard.table_sizes();
+        sizes.into_iter().find(|(table, _)| *table == "outboxes to check").unwrap().1
+    };
+    for room in [usize::MAX, 10] {
+        let id = world.connect_with(0, Scripted::new(room), Form::Json, true, "a");
+        let waits = room == 10;
+        assert_eq!(world.peer(id).client.out().has_outbox(), waits);
+        assert_eq!(checked(), usize::from(waits));
+    }
 }
 
 #[test]

@@ -115,6 +115,13 @@ bool clients_connect(struct clients *clients) {
   return !is_void(clients);
 }
 
+void clients_check_form(struct clients *clients) {
+  const int wanted[] = {[PLAIN] = 0, [JSON] = clients->count, [MIXED] = clients->count / 2};
+  int want = wanted[clients->options->form];
+  if (clients->welcomed != want)
+    report_void(clients->report, "%d clients in the JSON form, not %d", clients->welcomed, want);
+}
+
 static void keep(struct clients *clients, uint8_t **slot, uint32_t *len, const uint8_t *bytes, size_t count) {
   uint8_t *grown = realloc(*slot, *len + count);
   if (grown == NULL) {

@@ -24,6 +24,7 @@ void run_idle(const struct options *options, struct report *report) {
   report->connect_seconds = (double)(now_ns() - time) / 1e9;
   // What handshakes left behind is let go of before the connections are counted as idle.
   hold(&clients, 1);
+  clients_check_form(&clients);
   report->connected = report->begin = usage_of(options->pid);
   report->self_begin = usage_of(getpid());
   time = now_ns();

@@ -66,8 +66,9 @@ void json_frame(struct clients *clients, struct client *client, const uint8_t *t
     message(clients, client, text, len, now);
   } else if (STARTS(text, len, "{\"type\":\"entered\",")) {
     entered(clients, client, text, len);
-  } else if (!STARTS(text, len, "{\"type\":\"welcome\",") && !STARTS(text, len, "{\"type\":\"live\",") &&
-             !STARTS(text, len, "{\"type\":\"ping\"}")) {
+  } else if (STARTS(text, len, "{\"type\":\"welcome\",")) {
+    clients->welcomed++;
+  } else if (!STARTS(text, len, "{\"type\":\"live\",") && !STARTS(text, len, "{\"type\":\"ping\"}")) {
     // Its first letters: no quotation mark may get into a reason.
     size_t letters = 0;
     while (type + letters < len && text[type + letters] >= 'a' && text[type + letters] <= 'z') letters++;

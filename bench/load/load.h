@@ -180,6 +180,7 @@ struct clients {
   // the write, and how often depends on chance; clients on other machines cost it nothing.
   bool is_spinning;
   int count, upgraded;
+  int welcomed; // that the server speaks the JSON form to
   struct client *all;
   // Called between reading some clients and the next.
   void (*on_pause)(struct clients *);
@@ -198,6 +199,8 @@ struct clients {
 bool clients_init(struct clients *clients, int count);
 // Connects all clients, a bounded number at a time.
 bool clients_connect(struct clients *clients);
+// Checks that the server speaks the JSON form to as many clients as asked for it.
+void clients_check_form(struct clients *clients);
 // Starts one connection, and sends the upgrade request.
 bool client_start(struct clients *clients, struct client *client);
 // Handles what comes until `deadline`, or for one turn if something came earlier.

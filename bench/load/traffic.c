@@ -247,6 +247,7 @@ void run_traffic(const struct options *options, struct report *report) {
   report->self_end = usage_of(getpid());
   report->deliveries = run.got;
   if (!is_void(&clients)) check_end(&clients);
+  clients_check_form(&clients);
 }
 
 // The host publishes as soon as it counts all connections.

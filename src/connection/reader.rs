@@ -251,6 +251,8 @@ mod tests {
             }
         }
         let at_the_limit = client_frame(0x82, &[0; 300]);
-        assert_eq!(read(&at_the_limit, 100).0.len(), 1);
+        for piece in [100, at_the_limit.len()] {
+            assert_eq!(read(&at_the_limit, piece).0.len(), 1);
+        }
     }
 }

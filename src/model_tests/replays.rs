@@ -56,6 +56,19 @@ fn numbers(bytes: &[u8]) -> Vec<usize> {
 }
 
 #[test]
+fn what_one_write_leaves_of_a_replay_is_written_later() {
+    let (mut world, _) = replaying(SlowConsumer::Disconnect);
+    let id = world.connect_replaying(Scripted::new(usize::MAX), "a", REPLAYED);
+    world.peer(id).client.out().open();
+    assert!(world.peer(id).client.out().has_outbox(), "more than one write takes");
+    let sizes = world.shards[0].0.table_sizes();
+    let checked = sizes.into_iter().find(|(table, _)| *table == "outboxes to check");
+    assert_eq!(checked.unwrap().1, 2, "the other client reads nothing");
+    let received = read_all(&mut world, id);
+    assert!(numbers(&received).into_iter().eq(0..REPLAYED));
+}
+
+#[test]
 fn a_client_that_reads_slowly_gets_all_though_the_room_forgets_it_meanwhile() {
     for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest] {
         let (mut world, id) = replaying(policy);

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde_json::Value;
+
 use crate::{
     event::ClientId,
     frame::{Header, payload},
+    position::Position,
 };
 
 /// How a client's connection ends.
@@ -35,6 +38,8 @@ pub(super) struct Expected {
     messages: BTreeMap<u64, Vec<Line>>,
     /// Those that may come before a close frame that was asked for earlier: of other clients.
     allowed: BTreeMap<u64, Vec<Line>>,
+    /// The answers in their order: the number of the message, and whether the client receives that.
+    answers: Vec<(u64, bool)>,
     pub(super) end: End,
 }
 
@@ -42,6 +47,12 @@ pub(super) struct Expected {
 #[derive(Debug, Default)]
 struct Received {
     messages: Vec<u64>,
+    /// The numbers of the messages that were answered, and how many messages came before the answer.
+    answers: Vec<(u64, usize)>,
+    /// The last position in each room.
+    positions: HashMap<String, Position>,
+    /// What the last object `closing` says.
+    closing: Option<u16>,
     close: Option<u16>,
     /// Whether the last frame is not whole.
     is_cut: bool,
@@ -49,7 +60,13 @@ struct Received {
 
 impl Expected {
     pub(super) fn new() -> Self {
-        Self { messages: BTreeMap::new(), allowed: BTreeMap::new(), end: End::Open }
+        let (messages, allowed) = Default::default();
+        Self { messages, allowed, answers: Vec::new(), end: End::Open }
+    }
+
+    /// Promises the answer to a message, behind the message itself if the client receives that.
+    pub(super) fn push_answer(&mut self, number: u64, is_received: bool) {
+        self.answers.push((number, is_received));
     }
 
     /// Promises a message.
@@ -74,6 +91,7 @@ impl Expected {
     pub(super) fn check(&self, bytes: &[u8], dropped: u64, is_slow: bool, who: &str) {
         let received = Received::parse(bytes, who);
         let missing = self.missing(&received.messages, who);
+        self.check_answers(&received, is_slow, who);
         if is_slow && received.close == Some(1013) {
             return self.check_beginning(&received.messages, who);
         }
@@ -93,6 +111,20 @@ impl Expected {
                 let close = if let End::Closed(code) = self.end { Some(code) } else { None };
                 assert_eq!(received.close, close, "{who}: the close frame");
             }
+        }
+    }
+
+    /// Insists that each message was answered, in order, and behind the message itself.
+    fn check_answers(&self, received: &Received, is_slow: bool, who: &str) {
+        let is_whole = self.end != End::Broken && !(is_slow && received.close == Some(1013));
+        let count = received.answers.len();
+        assert!(count == self.answers.len() || (!is_whole && count < self.answers.len()), "{who}");
+        for ((number, is_received), (answered, before)) in
+            self.answers.iter().zip(&received.answers)
+        {
+            assert_eq!(number, answered, "{who}: answers in the order of the messages");
+            let is_behind = received.messages[..*before].contains(number);
+            assert_eq!(is_behind, *is_received, "{who}: {number} and its answer");
         }
     }
 
@@ -143,13 +175,50 @@ impl Received {
             assert_eq!(received.close, None, "{who}: something follows the close frame");
             let payload = payload(frame);
             match frame[0] & 0x0F {
-                8 => received.close = Some(u16::from_be_bytes([payload[0], payload[1]])),
+                8 => {
+                    let code = u16::from_be_bytes([payload[0], payload[1]]);
+                    assert!(received.closing.is_none_or(|closing| closing == code), "{who}");
+                    received.close = Some(code);
+                }
                 9 | 10 => {}
+                _ if payload.starts_with(b"{") => received.add_object(payload, who),
                 _ => received.messages.push(number_of(payload)),
             }
             bytes = rest;
         }
         received
+    }
+}
+
+impl Received {
+    fn add_object(&mut self, object: &[u8], who: &str) {
+        let object: Value = serde_json::from_slice(object).expect("JSON");
+        assert_eq!(self.closing, None, "{who}: something follows: {object}");
+        let room = object["room"].as_str().unwrap_or_default();
+        match object["type"].as_str().expect("a type") {
+            "message" => {
+                self.messages.push(number_of(object["text"].as_str().expect("text").as_bytes()));
+            }
+            "broadcast" | "direct" => {
+                assert!(object["position"].is_null() && room.is_empty(), "{who}: {object}");
+                self.messages.push(number_of(object["text"].as_str().expect("text").as_bytes()));
+            }
+            "sent" => {
+                let number = object["id"].as_u64().expect("its id");
+                self.answers.push((number, self.messages.len()));
+            }
+            "closing" => self.closing = object["code"].as_u64().map(|code| code as u16),
+            "welcome" | "entered" | "live" | "removed" | "ping" => {}
+            _ => panic!("{who}: {object}"),
+        }
+        if let Some(position) = object["position"].as_str() {
+            let position: Position = position.parse().expect("a position");
+            let before = self.positions.insert(room.into(), position);
+            let is_next = before.is_none_or(|before| {
+                before.epoch == position.epoch && before.offset <= position.offset
+            });
+            assert!(is_next, "{who}: {object} behind {before:?}");
+        }
     }
 }
 

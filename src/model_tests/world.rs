@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem::ManuallyDrop,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     batch::Publication,
+    connection::ClientGuard,
     context::Context,
     event::{ClientId, Event},
     fanout::{
@@ -27,7 +29,7 @@ use crate::{
     handle::{Handle, Shared},
     options::{Options, SlowConsumer},
     past::PastWanted,
-    protocol::Protocol,
+    protocol::{Asked, Protocol},
     reactor::{Clock, Next, Reactor},
     rooms::{Rooms, client::Client},
     shard::{Shard, Tick},
@@ -75,7 +77,8 @@ impl World {
             slow_consumer: policy,
             publish_timeout: Duration::ZERO,
             event_queue: 1 << 20,
-            history_messages: 0,
+            // Nothing is replayed, but messages have positions.
+            history_messages: random.pick(&[0, 3]),
             ..Options::default()
         };
         // With small budgets much is left over from tick to tick.
@@ -295,8 +298,15 @@ impl World {
         }
         for _ in 0..1 + self.random.below(5) {
             let (number, text) = self.next_message();
-            Protocol::Plain.message(&shard, &client, Kind::Text, text.as_bytes()).unwrap();
             let (room, echo) = (self.peer(id).rooms.first().copied(), self.peer(id).echo);
+            let text = if client.out().form() == Form::Json {
+                self.peer(id).expected.push_answer(number, echo && room.is_some());
+                format!(r#"{{"id":{number},"text":"{text}"}}"#)
+            } else {
+                text
+            };
+            let protocol = Protocol::of(client.out().form());
+            protocol.message(&shard, &client, Kind::Text, text.as_bytes()).unwrap();
             if let Some(room) = room {
                 self.promise(room, number, Line::Sender(id), (!echo).then_some(id));
             }
@@ -327,7 +337,13 @@ impl World {
         let script = Scripted::new(self.random.below(2000));
         script.most.set(self.random.pick(&[0, 0, 100, 1000]));
         script.owes.set(self.random.once_in(3));
-        let form = self.random.pick(&[Form::Plain, Form::Plain, Form::Numbered]);
+        let form = match self.policy {
+            SlowConsumer::Disconnect => {
+                self.random.pick(&[Form::Plain, Form::Json, Form::Json, Form::Numbered])
+            }
+            // Objects that are no messages are not counted among the dropped ones.
+            SlowConsumer::DropOldest => self.random.pick(&[Form::Plain, Form::Numbered]),
+        };
         let echo = self.random.once_in(2);
         let room = self.random.pick(&ROOMS);
         let id = self.connect_with(index, script, form, echo, room);
@@ -357,7 +373,8 @@ impl World {
         echo: bool,
         room: &'static str,
     ) -> ClientId {
-        self.connect_asking(index, script, form, echo, (room, 0))
+        let asked = Asked { echo: Some(echo), history: Some(0), ..Asked::new(room.into(), form) };
+        self.connect_asking(index, script, &asked)
     }
 
     /// Connects a client that asks for a replay, and whose handshake is not answered yet.
@@ -367,20 +384,31 @@ impl World {
         room: &'static str,
         history: usize,
     ) -> ClientId {
-        self.connect_asking(0, script, Form::Plain, true, (room, history))
+        let asked = Asked { history: Some(history), ..Asked::new(room.into(), Form::Plain) };
+        self.connect_asking(0, script, &asked)
     }
 
-    fn connect_asking(
+    /// Connects a client as its handshake does, whose request is not answered yet.
+    pub(super) fn connect_asking(
         &mut self,
         index: usize,
         script: Rc<Scripted>,
-        form: Form,
-        echo: bool,
-        (room, history): (&'static str, usize),
+        asked: &Asked,
     ) -> ClientId {
-        let last = Some(history);
-        let past = PastWanted { since: None, last, most: usize::MAX, is_told: false };
-        self.connect_wanting(index, script, form, echo, (room, &past))
+        let shard = Rc::clone(&self.shards[index].0);
+        let transport = Transport::Scripted(Rc::clone(&script));
+        let mut guard = ManuallyDrop::new(ClientGuard::new(&shard, &transport, asked));
+        guard.join(asked).expect("the server runs");
+        let (client, since_in) = (Rc::clone(&guard.client), guard.since_in.take());
+        shard.add_client(&client, since_in);
+        let (expected, bytes) = (Expected::new(), Vec::new());
+        let echo = asked.echo.unwrap_or(shard.context.options.echo);
+        let rooms = ROOMS.into_iter().filter(|room| *room == asked.room).collect();
+        let id = client.id();
+        let peer =
+            Peer { client, script, shard: index, expected, bytes, echo, rooms, is_reader: true };
+        self.clients.insert(id, peer);
+        id
     }
 
     /// Connects a client that wants this of a room's past, and whose handshake is not answered yet.

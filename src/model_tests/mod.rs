@@ -9,6 +9,7 @@ mod backlog;
 mod client_counters;
 mod controls;
 mod counters;
+mod cuts;
 mod dropped;
 mod expected;
 mod fairness;

@@ -7,6 +7,7 @@
 pub(crate) mod frames;
 pub(crate) mod host;
 pub(crate) mod json;
+pub(crate) mod objects;
 
 use std::{
     io::{self, ErrorKind, Read, Write},

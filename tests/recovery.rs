@@ -1,0 +1,256 @@
+//! Clients of the JSON form that are cut anywhere come back to exactly what they lack, or are told that it is gone.
+//!
+//! `RECOVERY_SEED` repeats the choices of a run, which prints its seed; `RECOVERY_CUTS` says how often clients are cut.
+
+#![allow(clippy::unwrap_used)] // A test reports by panicking.
+
+mod peer;
+#[path = "recovery/reader.rs"]
+mod reader;
+#[path = "recovery/told.rs"]
+mod told;
+
+use std::{
+    env,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use chat::{Config, Event, Kind, Past, Publication, Server};
+use peer::{
+    PATIENCE, Peer, eventually,
+    frames::{PING, PONG},
+    host::server_with,
+};
+use reader::{Chance, Reader};
+use told::Told;
+
+/// How often clients are cut, if nobody says otherwise.
+const CUTS: usize = 2_000;
+
+/// How many messages a room keeps.
+const KEPT: usize = 64;
+
+const ROOMS: [&str; 3] = ["a", "b", "c"];
+
+/// The rooms that the host puts each client into beside that of its path, and how much of their past it may have.
+const ADDED: [(&str, Past); 2] = [("b", Past::All), ("c", Past::Last(10))];
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
+}
+
+fn seed() -> u64 {
+    let seed = number("RECOVERY_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
+    println!("RECOVERY_SEED={seed}");
+    seed
+}
+
+fn configure(config: &mut Config) {
+    config.history_messages(KEPT).event_queue(100_000).workers(2);
+}
+
+/// Notes where clients' messages are, and puts clients into further rooms, until the server has stopped.
+fn host(server: &Server, told: &Told) {
+    loop {
+        let Ok(events) = server.next_events(PATIENCE) else { return };
+        for event in events {
+            match event {
+                Event::Message { room, position, message, .. } => {
+                    told.note(&room, position, message.as_text().unwrap());
+                }
+                Event::Connected { client, room, .. } => {
+                    for (added, past) in ADDED.iter().filter(|(added, _)| **added != *room) {
+                        // Fails if it has left.
+                        let _ = server.join_with_past(client, added, *past, None);
+                    }
+                }
+                Event::Stopped => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Publishes some messages for each token, as a thread of the host.
+fn publish(server: &Server, told: &Told, name: &str, tokens: &Mutex<Receiver<()>>, seed: u64) {
+    let mut chance = Chance::new(seed);
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        format!("{name}:{number} {}", "x".repeat(number % 50))
+    };
+    while tokens.lock().unwrap().recv().is_ok() {
+        let room = chance.pick(&ROOMS);
+        let texts: Vec<_> = (0..chance.below(6)).map(|_| next()).collect();
+        if chance.below(3) == 0 {
+            let of = |text: &String| text.clone().into_bytes();
+            let bytes: Vec<_> = texts.iter().map(of).collect();
+            let batch: Vec<_> =
+                bytes.iter().map(|data| Publication { room, kind: Kind::Text, data }).collect();
+            let positions = server.publish_batch(&batch).expect("the server runs");
+            for (text, position) in texts.iter().zip(positions) {
+                told.note(room, position, text);
+            }
+        } else {
+            for text in &texts {
+                let position = server.publish(room, Kind::Text, text.as_bytes()).unwrap();
+                told.note(room, position, text);
+            }
+        }
+    }
+}
+
+/// Publishes some messages for each token, as a client: plain, or in the JSON form.
+fn say(server: &Server, name: &str, is_json: bool, tokens: &Mutex<Receiver<()>>, seed: u64) {
+    let mut chance = Chance::new(seed);
+    let path = format!("/rooms/{}?echo=false", chance.pick(&ROOMS));
+    let addr = server.local_addr();
+    let mut peer = if is_json { Peer::join_json(addr, &path) } else { Peer::join(addr, &path) };
+    peer.stream.set_nonblocking(true).unwrap();
+    let mut number = 0;
+    while tokens.lock().unwrap().recv().is_ok() {
+        for _ in 0..chance.below(4) {
+            number += 1;
+            let text = format!("{name}:{number}");
+            peer.say(&if is_json { format!(r#"{{"text":"{text}"}}"#) } else { text });
+        }
+        while peer.try_frame().is_some() {}
+    }
+    peer.stream.set_nonblocking(false).unwrap();
+    // The answer comes behind what it has said.
+    peer.send(PING, b"");
+    while peer.frame().head != PONG {}
+}
+
+/// Has a client come and be cut, until there were enough cuts.
+fn cut(
+    server: &Server,
+    told: &Told,
+    cuts: &AtomicUsize,
+    tokens: &SyncSender<()>,
+    name: usize,
+    seed: u64,
+) -> Reader {
+    let mut chance = Chance::new(seed);
+    let mut reader = Reader::new(chance.pick(&ROOMS), format!("reader {name}"), KEPT);
+    while cuts.fetch_sub(1, Ordering::Relaxed) as isize > 0 {
+        let most = chance.pick(&[300, 1000, 5_000, 40_000]);
+        reader.come(server.local_addr(), chance.below(most), &mut chance);
+        for _ in 0..chance.below(4) {
+            tokens.send(()).expect("there are publishers");
+        }
+        if chance.below(20) == 0 {
+            // While it is away more comes than the room keeps.
+            let room = chance.pick(&ROOMS);
+            for number in 0..KEPT + chance.below(20) {
+                let text = format!("{name} is away {number}");
+                let position = server.publish(room, Kind::Text, text.as_bytes()).unwrap();
+                told.note(room, position, &text);
+            }
+        }
+    }
+    reader
+}
+
+#[test]
+fn a_client_that_is_cut_at_any_byte_gets_every_message_once_and_in_order_or_is_told_why_not() {
+    const READERS: usize = 4;
+    let seed = seed();
+    let server = server_with(configure);
+    let told = Told::default();
+    let all = number("RECOVERY_CUTS").map_or(CUTS, |cuts| cuts as usize);
+    let cuts = AtomicUsize::new(all);
+    let (sender, receiver) = sync_channel(64);
+    let receiver = Mutex::new(receiver);
+    let (server, told, receiver, cuts) = (&server, &told, &receiver, &cuts);
+    thread::scope(|scope| {
+        let host = scope.spawn(|| host(server, told));
+        let mut publishers: Vec<_> = (0..4)
+            .map(|number| {
+                let name = format!("host {number}");
+                let seed = seed ^ (number << 32);
+                scope.spawn(move || publish(server, told, &name, receiver, seed))
+            })
+            .collect();
+        publishers.extend((4..8).map(|number| {
+            let name = format!("client {number}");
+            let seed = seed ^ (number << 32);
+            scope.spawn(move || say(server, &name, number % 2 == 0, receiver, seed))
+        }));
+        let readers: Vec<_> = (0..READERS)
+            .map(|number| {
+                let (tokens, seed) = (sender.clone(), seed.wrapping_add(number as u64));
+                scope.spawn(move || cut(server, told, cuts, &tokens, number, seed))
+            })
+            .collect();
+        let mut readers: Vec<_> =
+            readers.into_iter().map(|reader| reader.join().expect("it found no fault")).collect();
+        drop(sender);
+        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        eventually("what was said is published", || server.stats().connections == 0);
+        // Whoever comes now comes to the end.
+        for reader in &mut readers {
+            reader.catch_up(server.local_addr());
+        }
+        server.request_stop();
+        host.join().unwrap();
+        for reader in &mut readers {
+            for room in ["b", "c", reader.room] {
+                assert_eq!(reader.top(room), told.top(room), "{room}: it has come to the end");
+            }
+        }
+        let counts = readers.iter().map(|reader| reader.counts());
+        let counts = counts.fold([0; 6], |sum, counts| std::array::from_fn(|i| sum[i] + counts[i]));
+        let [entered, recovered, lost, received, sent, replayed] = counts;
+        println!(
+            "{all} cuts: {entered} rooms entered, {recovered} recovered, {lost} with a loss that was told, \
+             {received} messages, {replayed} of them in replays, {sent} acknowledged"
+        );
+        assert!(recovered > entered / 2 && lost > 0 && sent > 0, "it tests what it says");
+        for reader in readers {
+            told.check(&reader.received);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_was_started_again_says_so_and_replays_what_it_keeps() {
+    let seed = seed();
+    let mut chance = Chance::new(seed);
+    let mut reader = Reader::new("a", "reader".into(), KEPT);
+    for round in 0..20 {
+        let server = server_with(configure);
+        let told = Told::default();
+        reader.forget_received();
+        thread::scope(|scope| {
+            scope.spawn(|| host(&server, &told));
+            for number in 0..=chance.below(2 * KEPT) {
+                let text = format!("{round} {number}");
+                for room in ROOMS {
+                    let position = server.publish(room, Kind::Text, text.as_bytes()).unwrap();
+                    told.note(room, position, &text);
+                }
+                if number % 10 == 0 {
+                    reader.come(server.local_addr(), chance.below(4_000), &mut chance);
+                }
+            }
+            eventually("what was said is published", || server.stats().connections == 0);
+            reader.catch_up(server.local_addr());
+            server.stop(PATIENCE).unwrap();
+        });
+        told.check(&reader.received);
+        assert!(ROOMS.iter().all(|room| reader.top(room) == told.top(room)));
+    }
+    assert!(reader.restarts > 20, "{} rooms had another epoch", reader.restarts);
+}
+
+/// How long a reader waits for more before it is cut.
+const PAUSE: Duration = Duration::from_millis(2);

@@ -5,6 +5,7 @@
 //!
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
+mod answers;
 mod backlog;
 mod client_counters;
 mod controls;

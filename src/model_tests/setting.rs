@@ -47,7 +47,7 @@ pub(super) fn pass(world: &World, time: Duration) {
 pub(super) fn read(world: &mut World, id: ClientId, bytes: usize) -> Vec<u8> {
     let script = Rc::clone(&world.peer(id).script);
     script.add_room(bytes);
-    world.shards[0].0.note_writable(id);
+    world.shards[id.shard()].0.note_writable(id);
     world.tick_once();
     script.received()
 }

@@ -22,7 +22,6 @@ use crate::{
     fanout::{
         command::{AcceptedStream, CloseFrame},
         form::Form,
-        outbound::Outbound,
         shard_handle::ShardHandle,
     },
     frame::Kind,

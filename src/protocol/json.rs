@@ -8,7 +8,7 @@ use std::{rc::Rc, sync::Arc};
 
 use super::Fault;
 use crate::{
-    fanout::command::HistoryRequest,
+    fanout::command::{Answer, Command, HistoryRequest},
     frame::Kind,
     json::{self, Refusal, Rejected, Request},
     message::Message,
@@ -60,7 +60,8 @@ pub(super) fn message(
     if let Err(Refused { id, code, reason }) = outcome {
         let mut frame = Vec::new();
         json::append_refused(&mut frame, id, code, reason);
-        client.answer(&shard.rooms, frame.into());
+        let answer = Answer { client: client.id(), frame: frame.into() };
+        shard.reviews.answer(shard, client, Command::Answer(answer));
     }
     Ok(())
 }
@@ -120,6 +121,7 @@ fn history(
     }
     let before = before.map(|before| before.offset);
     let (room, limit) = (room.id(), limit as usize);
-    client.answer_history(&shard.rooms, HistoryRequest { id: id.into(), room, before, limit });
+    let request = Box::new(HistoryRequest { id: id.into(), room, before, limit });
+    shard.reviews.answer(shard, client, Command::History(client.id(), request));
     Ok(())
 }

@@ -22,7 +22,7 @@ use crate::{
     event::ClientId,
     fanout::{
         Fanout,
-        command::{Answer, Command, HistoryRequest, RoomId},
+        command::{Answer, Command, RoomId},
         inbox::QueueKind,
         outbound::Outbound,
     },
@@ -201,13 +201,11 @@ impl Client {
 
     /// Tells the client something, behind what its earlier messages have become.
     pub(crate) fn answer(&self, rooms: &Rooms, frame: Bytes) {
-        let command = Command::Answer(Answer { client: self.id(), frame });
-        rooms.answer(self.id(), &self.out.shared().sender_commands, command);
+        self.push_answer(rooms, Command::Answer(Answer { client: self.id(), frame }));
     }
 
-    /// Answers a request for earlier messages, behind what the client's earlier messages have become.
-    pub(crate) fn answer_history(&self, rooms: &Rooms, request: HistoryRequest) {
-        let command = Command::History(self.id(), Box::new(request));
+    /// Pushes a command that answers the client, behind what its earlier messages have become.
+    pub(crate) fn push_answer(&self, rooms: &Rooms, command: Command) {
         rooms.answer(self.id(), &self.out.shared().sender_commands, command);
     }
 

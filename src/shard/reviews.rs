@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::Shard;
 use crate::{
     event::{ClientId, DecisionId, Event},
-    fanout::command::{RoomId, Verdict},
+    fanout::command::{Command, RoomId, Verdict},
     json::Refusal,
     message::Message,
     options::Overdue,
@@ -71,6 +71,8 @@ struct Waiting {
     /// What the client calls it, as raw JSON, if it wants an answer.
     id: Option<Box<str>>,
     verdict: Option<Verdict>,
+    /// What answers what the client has sent behind it, which is not reviewed.
+    answers: Vec<Command>,
 }
 
 impl Reviews {
@@ -109,6 +111,7 @@ impl Reviews {
             message,
             id: id.map(Into::into),
             verdict: None,
+            answers: Vec::new(),
         });
         let at = shard.shared.clock.update() + shard.context.options.review_timeout;
         state.due.push_back((at, client.id(), decision));
@@ -144,7 +147,7 @@ impl Reviews {
         let client = Rc::clone(&queue.client);
         let mut decided = Vec::new();
         while let Some(first) = queue.waiting.pop_front_if(|it| it.verdict.is_some()) {
-            queue.bytes -= first.message.data().len();
+            queue.bytes -= first.bytes();
             decided.push(first);
         }
         if let Some(ending) = queue.ending.take() {
@@ -156,7 +159,8 @@ impl Reviews {
             state.clients.remove(&client.id());
         }
         drop(state);
-        for waiting in decided {
+        for mut waiting in decided {
+            let answers = std::mem::take(&mut waiting.answers);
             let id = waiting.id.clone();
             if let Err(code) = waiting.publish(shard, &client) {
                 shard.context.counters.messages_refused.add(1);
@@ -164,7 +168,20 @@ impl Reviews {
                     client.answer(&shard.rooms, frame.clone());
                 });
             }
+            answers.into_iter().for_each(|answer| client.push_answer(&shard.rooms, answer));
         }
+    }
+
+    /// Pushes a command that answers a client, behind what answers its earlier messages.
+    pub(crate) fn answer(&self, shard: &Shard, client: &Client, command: Command) {
+        if let Some(queue) = self.state.borrow_mut().clients.get_mut(&client.id())
+            && let Some(last) = queue.waiting.back_mut()
+        {
+            queue.bytes += answer_bytes(&command);
+            last.answers.push(command);
+            return;
+        }
+        client.push_answer(&shard.rooms, command);
     }
 
     /// Whether a client has so many undecided messages that it is not read.
@@ -211,6 +228,11 @@ impl Reviews {
 }
 
 impl Waiting {
+    /// Returns what it counts for the bound of its queue.
+    fn bytes(&self) -> usize {
+        self.message.data().len() + self.answers.iter().map(answer_bytes).sum::<usize>()
+    }
+
     /// Publishes a message that is decided, if the host has allowed it.
     ///
     /// # Errors
@@ -225,6 +247,11 @@ impl Waiting {
         let ack = self.id.as_deref().map(|id| Ack { id, is_changed });
         client.publish_in(&shard.rooms, self.room, message, ack)
     }
+}
+
+/// Returns what an answer that waits counts for the bound of its queue.
+fn answer_bytes(command: &Command) -> usize {
+    size_of::<Command>() + command.bytes()
 }
 
 impl Queue {

@@ -106,7 +106,10 @@ fn asked(room: String, head: &Head<'_, '_>) -> Result<Asked, Answer> {
             "name" => asked.name = Some(claimed_name(&value)?),
             "since" => asked.since = Some(Since::parse(&value)),
             key => {
-                if let Some(room) = key.strip_prefix("since.") {
+                // What no room can be called is not kept with the client.
+                if let Some(room) = key.strip_prefix("since.")
+                    && rooms::check_name(room).is_ok()
+                {
                     asked.note_since(room, Since::parse(&value));
                 }
             }
@@ -204,6 +207,21 @@ mod tests {
         for bad in ["/?echo=maybe", "/?history=-1", "/?history=", "/?echo"] {
             assert_eq!(asked(bad), Err(400), "{bad}");
         }
+    }
+
+    #[test]
+    fn positions_of_256_rooms_are_kept_and_of_none_that_cannot_be() {
+        let since = |name: &str| format!("since.{name}=7-{}&", name.len());
+        let names: Vec<_> = (0..1000).map(|name| name.to_string()).collect();
+        let query: String = names.iter().map(|name| since(name)).collect();
+        let all = asked(&format!("/?since=7-1&{query}")).unwrap().since_in;
+        assert_eq!(all.len(), 256);
+        assert!(names[..256].iter().all(|name| all.contains_key(name.as_str())));
+        let bad = ["", ".", "..", "%0A", &"x".repeat(129)].map(since).concat();
+        let some = asked(&format!("/?{bad}{}{}", since("a%2Fb"), since(&"y".repeat(128)))).unwrap();
+        let mut kept: Vec<_> = some.since_in.keys().map(|name| name.len()).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [3, 128]);
     }
 
     #[test]

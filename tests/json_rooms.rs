@@ -329,6 +329,60 @@ fn a_client_that_had_everything_recovers_though_its_room_was_forgotten_meanwhile
 }
 
 #[test]
+fn a_client_recovers_in_a_room_in_which_nobody_has_said_anything_though_it_was_forgotten() {
+    let server = server_with(|config| _ = config.event_queue(100));
+    let mut events = Events::of(&server);
+    let mut client = Peer::join_json(server.local_addr(), "/rooms/a");
+    server.join(events.connected(), "b").unwrap();
+    let at = |objects: &[Value]| field(&objects[objects.len() - 2], "position").to_owned();
+    let (a, b) = (at(&client.until("live")), at(&client.until("live")));
+    client.leave();
+    eventually("the rooms are forgotten", || server.stats().rooms == 0);
+    publish(&server, "a", "missed");
+    let path = format!("/rooms/b?since={b}&since.a={a}");
+    let mut client = Peer::join_json(server.local_addr(), &path);
+    assert_eq!(client.until("live")[1]["recovered"], true);
+    server.join_with_past(events.connected(), "a", Past::All, None).unwrap();
+    let entered = client.until("live");
+    assert_eq!((&entered[0]["recovered"], entered.len()), (&true.into(), 3), "{entered:?}");
+}
+
+#[test]
+fn where_a_client_was_in_the_room_of_its_path_counts_once_also_if_the_host_puts_it_there() {
+    let server = server_with(|config| {
+        config.event_queue(100).admission_timeout(PATIENCE);
+    });
+    let mut events = Events::of(&server);
+    let old = publish(&server, "a", "old");
+    publish(&server, "a", "new");
+    for key in ["since", "since.a"] {
+        for joins_first in [false, true] {
+            let mut client = Peer::connect(server.local_addr());
+            let path = format!("/rooms/a?{key}={old}");
+            let head = peer::upgrade_head(server.local_addr(), &path, &[SUBPROTOCOL]);
+            client.write(head.as_bytes());
+            let id = events.find("ConnectRequest", |event| match event {
+                Event::ConnectRequest { client, .. } => Some(client),
+                _ => None,
+            });
+            if joins_first {
+                server.join_with_past(id, "a", Past::All, None).unwrap();
+            }
+            server.accept(id).unwrap();
+            assert_eq!(client.response().status, 101);
+            let gists: Vec<_> = client.until("live").iter().map(gist).collect();
+            assert_eq!(gists, ["welcome null", "entered a", "message new", "live a"]);
+            server.leave(id, "a").unwrap();
+            server.join(id, "a").unwrap();
+            let objects = client.until("live");
+            let gists: Vec<_> = objects.iter().map(gist).collect();
+            assert_eq!(gists, ["removed a", "entered a", "live a"]);
+            assert!(objects[1]["recovered"].is_null(), "{objects:?}");
+        }
+    }
+}
+
+#[test]
 fn a_client_is_told_why_it_does_not_recover() {
     let server = server();
     let top = publish(&server, "a", "one");

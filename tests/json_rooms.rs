@@ -349,36 +349,43 @@ fn a_client_recovers_in_a_room_in_which_nobody_has_said_anything_though_it_was_f
 
 #[test]
 fn where_a_client_was_in_the_room_of_its_path_counts_once_also_if_the_host_puts_it_there() {
-    let server = server_with(|config| {
-        config.event_queue(100).admission_timeout(PATIENCE);
-    });
-    let mut events = Events::of(&server);
-    let old = publish(&server, "a", "old");
-    publish(&server, "a", "new");
-    for key in ["since", "since.a"] {
-        for joins_first in [false, true] {
-            let mut client = Peer::connect(server.local_addr());
-            let path = format!("/rooms/a?{key}={old}");
-            let head = peer::upgrade_head(server.local_addr(), &path, &[SUBPROTOCOL]);
-            client.write(head.as_bytes());
-            let id = events.find("ConnectRequest", |event| match event {
-                Event::ConnectRequest { client, .. } => Some(client),
-                _ => None,
-            });
-            if joins_first {
-                server.join_with_past(id, "a", Past::All, None).unwrap();
-            }
-            server.accept(id).unwrap();
-            assert_eq!(client.response().status, 101);
-            let gists: Vec<_> = client.until("live").iter().map(gist).collect();
-            assert_eq!(gists, ["welcome null", "entered a", "message new", "live a"]);
-            server.leave(id, "a").unwrap();
-            server.join(id, "a").unwrap();
-            let objects = client.until("live");
-            let gists: Vec<_> = objects.iter().map(gist).collect();
-            assert_eq!(gists, ["removed a", "entered a", "live a"]);
-            assert!(objects[1]["recovered"].is_null(), "{objects:?}");
+    for (key, is_asked, joins_first) in [
+        ("since", false, false),
+        ("since.a", false, false),
+        ("since", true, false),
+        ("since.a", true, false),
+        ("since", true, true),
+        ("since.a", true, true),
+    ] {
+        let server = server_with(|config| {
+            config.event_queue(100).admission_timeout(PATIENCE * u32::from(is_asked));
+        });
+        let mut events = Events::of(&server);
+        let old = publish(&server, "a", "old");
+        publish(&server, "a", "new");
+        let mut client = Peer::connect(server.local_addr());
+        let path = format!("/rooms/a?{key}={old}");
+        let head = peer::upgrade_head(server.local_addr(), &path, &[SUBPROTOCOL]);
+        client.write(head.as_bytes());
+        let id = events.find("ConnectRequest or Connected", |event| match event {
+            Event::ConnectRequest { client, .. } | Event::Connected { client, .. } => Some(client),
+            _ => None,
+        });
+        if joins_first {
+            server.join_with_past(id, "a", Past::All, None).unwrap();
         }
+        if is_asked {
+            server.accept(id).unwrap();
+        }
+        assert_eq!(client.response().status, 101);
+        let gists: Vec<_> = client.until("live").iter().map(gist).collect();
+        assert_eq!(gists, ["welcome null", "entered a", "message new", "live a"]);
+        server.leave(id, "a").unwrap();
+        server.join(id, "a").unwrap();
+        let objects = client.until("live");
+        let gists: Vec<_> = objects.iter().map(gist).collect();
+        assert_eq!(gists, ["removed a", "entered a", "live a"]);
+        assert!(objects[1]["recovered"].is_null(), "{objects:?}");
     }
 }
 

@@ -210,7 +210,7 @@ impl Run {
             assert_eq!((&message["room"], &message["client"]), (&answer["room"], client));
             let is_changed = answer["changed"] == true;
             let text = message["text"].as_str().unwrap();
-            let is_own = text == answer["id"].to_string();
+            let is_own = text.parse().ok() == answer["id"].as_u64();
             assert_eq!(
                 (is_own, text.starts_with("changed")),
                 (!is_changed, is_changed),

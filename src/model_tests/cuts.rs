@@ -41,9 +41,11 @@ fn objects(mut bytes: &[u8]) -> Vec<Value> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     stored: BTreeMap<String, Position>,
-    /// In the rooms that it has entered, whether it has recovered, or why not, and the messages since then.
-    rooms: BTreeMap<String, (Option<Result<(), String>>, Vec<u64>)>,
+    rooms: BTreeMap<String, Entered>,
 }
+
+/// Of a room that a client has entered: whether it has recovered, or why not, and the messages since then.
+type Entered = (Option<Result<(), String>>, Vec<u64>);
 
 /// Sees objects, and insists that no position comes before everything up to it.
 fn see(objects: &[Value]) -> Seen {

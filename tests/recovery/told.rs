@@ -12,7 +12,9 @@ pub(crate) type Received = (String, Position, String);
 
 /// Every message by room and offset.
 #[derive(Default)]
-pub(crate) struct Told(Mutex<HashMap<String, BTreeMap<u64, (Position, String)>>>);
+pub(crate) struct Told(Mutex<HashMap<String, Messages>>);
+
+type Messages = BTreeMap<u64, (Position, String)>;
 
 impl Told {
     /// Notes a message that was published.

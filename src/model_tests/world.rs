@@ -22,6 +22,7 @@ use crate::{
     fanout::{
         command::{AcceptedStream, CloseFrame},
         form::Form,
+        outbound::Outbound,
         shard_handle::ShardHandle,
     },
     frame::Kind,

@@ -22,6 +22,8 @@ NOT_BOUND = {
     "chat_version_number": "the header that was read says it",
     "chat_version_string": "the header that was read says it",
     "chat_error_status": "chat_server_start returns it",
+    "chat_server_accept": "accept gives all of the past by default",
+    "chat_server_join": "join gives nothing of the past by default",
     "chat_position_format": "str(position)",
     "chat_position_parse": "Position.parse",
 }

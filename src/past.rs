@@ -45,8 +45,39 @@ impl Past {
     }
 }
 
-/// Where a client has everything up to, by the room's name.
-pub(crate) type SinceIn = HashMap<Box<str>, Since>;
+/// For how many rooms beside the one of its path a client may say where it was.
+const MAX_ROOMS: usize = 256;
+
+/// By room: the position up to which a client has everything, in rooms that it has not entered yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SinceIn {
+    rooms: HashMap<Box<str>, Since>,
+    /// Whether the client has named more rooms than are kept: those count as unreadable.
+    has_more: bool,
+}
+
+impl SinceIn {
+    pub(crate) fn insert(&mut self, room: &str, since: Since) {
+        if self.rooms.len() < MAX_ROOMS || self.rooms.contains_key(room) {
+            self.rooms.insert(room.into(), since);
+        } else {
+            self.has_more = true;
+        }
+    }
+
+    pub(crate) fn get(&self, room: &str) -> Option<Since> {
+        let known = self.rooms.get(room).copied();
+        known.or_else(|| self.has_more.then_some(Since::Unreadable))
+    }
+
+    pub(crate) fn remove(&mut self, room: &str) {
+        self.rooms.remove(room);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && !self.has_more
+    }
+}
 
 /// What a client wants of a room's past, and how much of it the client may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

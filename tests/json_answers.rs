@@ -17,6 +17,14 @@ use peer::{
 use serde_json::{Value, json};
 
 #[test]
+fn a_client_that_closes_with_1001_itself_is_not_told_to_come_back() {
+    let server = server_with(|_| ());
+    let mut peer = Peer::enter_json(server.local_addr(), "/");
+    peer.send(CLOSE, &1001_u16.to_be_bytes());
+    assert_eq!(peer.objects_until_closed(), (Vec::new(), 1001));
+}
+
+#[test]
 fn a_client_that_may_come_back_is_told_when_before_it_is_closed() {
     const CLIENTS: usize = 100;
     let server = server_with(|config| _ = config.event_queue(1000));

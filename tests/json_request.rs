@@ -119,10 +119,13 @@ fn many_positions_and_long_ones_are_read_within_bounds() {
     for room in positions.iter().take(300) {
         server.join(id, room).unwrap();
     }
-    let recovered: Vec<_> =
-        (0..300).map(|_| client.until("live").remove(0)["recovered"].clone()).collect();
-    assert!(recovered[..256].iter().all(|it| *it == true), "{recovered:?}");
-    assert!(recovered[256..].iter().all(Value::is_null), "{recovered:?}");
+    let reasons: Vec<_> = (0..300)
+        .map(|_| client.until("live").remove(0))
+        .map(|entered| (entered["recovered"].clone(), entered["reason"].clone()))
+        .collect();
+    assert!(reasons[..256].iter().all(|it| it.0 == true), "{reasons:?}");
+    // The others are not left in silence.
+    assert!(reasons[256..].iter().all(|it| it.0 == false && it.1 == "invalid"), "{reasons:?}");
 
     let objects =
         Peer::join_json(addr, &format!("/?since={}", "1".repeat(1_000_000))).until("live");

@@ -222,7 +222,10 @@ impl Connection {
                 Incoming::Ping(answer) => out.pong(&answer),
                 Incoming::Close { code, reason, answer } => {
                     let disconnect = Disconnect { code, reason };
-                    shard.queue_close(client, CloseFrame { frame: answer, disconnect });
+                    shard.queue_close(
+                        client,
+                        CloseFrame { is_answer: true, frame: answer, disconnect },
+                    );
                     self.is_client_done.set(true);
                 }
             }

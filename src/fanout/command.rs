@@ -111,6 +111,8 @@ pub(crate) struct AcceptedStream {
 /// A close frame, and how the host is told.
 #[derive(Debug)]
 pub(crate) struct CloseFrame {
+    /// Whether it answers the client's own, so that nothing else is said.
+    pub(crate) is_answer: bool,
     pub(crate) frame: Bytes,
     pub(crate) disconnect: Disconnect,
 }
@@ -118,7 +120,7 @@ pub(crate) struct CloseFrame {
 impl CloseFrame {
     pub(crate) fn new(code: u16, reason: &str) -> Self {
         let frame = frame::close_frame(code, reason);
-        Self { frame, disconnect: Disconnect { code, reason: reason.into() } }
+        Self { is_answer: false, frame, disconnect: Disconnect { code, reason: reason.into() } }
     }
 }
 

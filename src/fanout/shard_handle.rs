@@ -127,7 +127,7 @@ impl ShardHandle {
 
     /// Returns where a client was in a room, if it has said so and has not entered the room since.
     pub(crate) fn since_in(&self, client: ClientId, room: &str) -> Option<Since> {
-        self.roster().get(&client)?.since_in.as_ref()?.get(room).copied()
+        self.roster().get(&client)?.since_in.as_ref()?.get(room)
     }
 
     /// Removes a client from the roster: the host cannot reach it any more.

@@ -101,7 +101,7 @@ fn say(world: &mut World, id: ClientId, text: &str) {
 fn come(world: &mut World, stored: &BTreeMap<String, Position>, bytes: usize) -> ClientId {
     let mut asked = Asked::new("a".into(), Form::Json);
     for (room, position) in stored {
-        asked.note_since(room, Since::Position(*position));
+        asked.since_in.insert(room, Since::Position(*position));
     }
     let id = world.connect_asking(0, Scripted::new(bytes), &asked);
     world.peer(id).client.out().open();

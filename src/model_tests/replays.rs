@@ -14,6 +14,7 @@ use crate::{
     message::Message,
     options::{Options, SlowConsumer},
     past::PastGiven,
+    protocol::Asked,
     published::Published,
     transport::scripted::Scripted,
 };
@@ -167,4 +168,31 @@ fn a_replay_to_an_open_client_is_written_at_the_next_tick() {
     ));
     assert!(script.wants_write.get() && out.has_outbox());
     assert_eq!(texts(&read_all(&mut world, id)), ["again"]);
+}
+
+#[test]
+fn with_drop_oldest_a_begun_message_of_a_replay_that_is_longer_than_what_stays_closes_nobody() {
+    for form in [Form::Plain, Form::Json] {
+        let options = Options {
+            workers: 1,
+            max_message_size: 45 * KIB,
+            outbox_size: 64 * KIB,
+            slow_consumer: SlowConsumer::DropOldest,
+            ..Options::default()
+        };
+        let mut world = World::with(options, Random::new(1));
+        let publish = |world: &mut World, len: usize| {
+            world.handle.publish("a", Kind::Binary, &vec![0; len]).unwrap();
+            world.tick_once();
+        };
+        publish(&mut world, 40 * KIB);
+        let id = {
+            let asked = Asked { history: Some(1), ..Asked::new("a".into(), form) };
+            world.connect_asking(0, Scripted::new(0), &asked)
+        };
+        world.peer(id).client.out().open();
+        read(&mut world, id, 200);
+        (0..3).for_each(|_| publish(&mut world, 33 * KIB));
+        assert!(world.peer(id).client.out().is_open(), "{form:?}");
+    }
 }

@@ -6,9 +6,6 @@ use crate::{
     published::Name,
 };
 
-/// For how many rooms beside the one of its path a client may say where it was. Further ones are ignored.
-const MAX_SINCE: usize = 256;
-
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
@@ -35,28 +32,21 @@ impl Asked {
             name: None,
             history: None,
             since: None,
-            since_in: SinceIn::new(),
-        }
-    }
-
-    /// Notes where the client was in a room, unless it has said so of too many.
-    pub(crate) fn note_since(&mut self, room: &str, since: Since) {
-        if self.since_in.len() < MAX_SINCE {
-            self.since_in.insert(room.into(), since);
+            since_in: SinceIn::default(),
         }
     }
 
     /// Returns where it was in the room of its path.
     fn since(&self) -> Option<Since> {
-        self.since.or_else(|| self.since_in.get(&*self.room).copied())
+        self.since.or_else(|| self.since_in.get(&self.room))
     }
 
     /// Returns where it was in the rooms that it has not entered yet.
     pub(crate) fn since_in(&self, has_entered: bool) -> Option<Box<SinceIn>> {
         let mut since_in = self.since_in.clone();
         match self.since() {
-            Some(since) if !has_entered => _ = since_in.insert(self.room.as_str().into(), since),
-            _ => _ = since_in.remove(&*self.room),
+            Some(since) if !has_entered => since_in.insert(&self.room, since),
+            _ => since_in.remove(&self.room),
         }
         (!since_in.is_empty()).then(|| Box::new(since_in))
     }

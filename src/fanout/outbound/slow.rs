@@ -31,7 +31,7 @@ impl Outbound {
             tracing::info!(client = %self.id, why, others, "slow consumer disconnected");
         }
         let close = CloseFrame::new(TRY_AGAIN_LATER, &format!("slow consumer: {why}"));
-        let closing = self.closing(&close.disconnect);
+        let closing = self.closing(&close);
         let mut slot = self.outbox.borrow_mut();
         let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
         let now = self.shared.now();

@@ -172,7 +172,7 @@ impl Outbound {
         if !self.is_open() {
             return;
         }
-        self.say(self.closing(&close.disconnect));
+        self.say(self.closing(&close));
         if !self.is_open() {
             // That was more than fits.
             return;
@@ -185,9 +185,9 @@ impl Outbound {
     }
 
     /// Encodes that the client may come back, if the close code says so.
-    pub(super) fn closing(&self, disconnect: &Disconnect) -> Option<Bytes> {
-        let Disconnect { code, reason } = disconnect;
-        let may_come_back = matches!(code, 1001 | 1012 | 1013);
+    pub(super) fn closing(&self, close: &CloseFrame) -> Option<Bytes> {
+        let Disconnect { code, reason } = &close.disconnect;
+        let may_come_back = !close.is_answer && matches!(code, 1001 | 1012 | 1013);
         may_come_back.then(|| self.form.closing(*code, reason, self.retry_ms()))?
     }
 

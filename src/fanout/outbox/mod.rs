@@ -179,9 +179,9 @@ impl Outbox {
         self.size + self.kept.size()
     }
 
-    /// Returns how many bytes of the first frame wait, if the client has received a part of it.
+    /// Returns how many of the bytes that count belong to a frame of which the client has received a part.
     pub(crate) fn begun(&self) -> usize {
-        self.first().map_or(0, |first| first.begun)
+        self.first().filter(|first| first.size() > 0).map_or(0, |first| first.begun)
     }
 
     /// Takes how many bytes of replayed messages were encoded since this was last asked for.

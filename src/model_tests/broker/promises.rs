@@ -1,0 +1,599 @@
+//! Promises that random fleets meet too rarely, or do not see.
+
+use std::{
+    rc::Rc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::{
+        random::Random,
+        setting::{options, texts},
+        world::World,
+    },
+    fleet::{Fleet, WINDOW},
+    store::{Behaviour, Store},
+};
+use crate::{
+    broker::Sink,
+    error::Error,
+    fanout::form::Form,
+    frame::Kind,
+    message::Message,
+    options::Options,
+    past::{Past, PastWanted},
+    position::Position,
+    protocol::Protocol,
+    transport::scripted::Scripted,
+};
+
+fn fleet(nodes: usize) -> Fleet {
+    Fleet::new(nodes, Behaviour::default(), 1)
+}
+
+fn publish(fleet: &mut Fleet, room: &'static str, count: usize) {
+    for _ in 0..count {
+        let text = fleet.next_text();
+        fleet.publish(0, room, &text);
+    }
+    fleet.settle();
+}
+
+#[test]
+fn a_client_recovers_exactly_on_another_server_also_where_that_has_not_come_as_far() {
+    let mut fleet = fleet(2);
+    publish(&mut fleet, "a", 10);
+    let index = fleet.connect(0, "a", None, None, true);
+    // It keeps the other server interested.
+    fleet.connect(1, "a", None, None, true);
+    fleet.settle();
+    publish(&mut fleet, "a", 3);
+    let known = fleet.cut(index).rooms.remove("a").unwrap();
+    publish(&mut fleet, "a", 2);
+    let index = fleet.connect(1, "a", known.at, None, true);
+    fleet.settle();
+    let known = &fleet.peers[index].rooms["a"];
+    assert_eq!((known.told, known.texts.len()), (0, 2));
+    // Its position is ahead of what was delivered there: it gets nothing twice, and nothing less.
+    let at = known.at;
+    let top = fleet.store.top("a");
+    assert_eq!(at, Some(top));
+    for _ in 0..5 {
+        let text = fleet.next_text();
+        fleet.publish(0, "a", &text);
+    }
+    while fleet.store.step(0) {}
+    let ahead = Position { offset: top.offset + 3, ..top };
+    let index = fleet.connect(1, "a", Some(ahead), None, true);
+    fleet.finish();
+    let known = &fleet.peers[index].rooms["a"];
+    assert_eq!((known.told, known.texts.len()), (0, 3), "the rest, and the last one of `finish`");
+}
+
+#[test]
+fn a_client_that_comes_from_where_the_room_never_was_is_told_and_gets_all() {
+    for others in [0, 1] {
+        let mut fleet = fleet(1);
+        (0..others).for_each(|_| _ = fleet.connect(0, "a", None, None, true));
+        publish(&mut fleet, "a", 10);
+        let top = fleet.store.top("a");
+        let ahead = Position { offset: top.offset + 5, ..top };
+        let index = fleet.connect(0, "a", Some(ahead), None, true);
+        let far = fleet.connect(0, "a", Some(Position { offset: u64::MAX, ..top }), None, true);
+        fleet.settle();
+        publish(&mut fleet, "a", 20);
+        for index in [index, far] {
+            let known = &fleet.peers[index].rooms["a"];
+            assert_eq!((known.told, &*known.reason), (1, "ahead"));
+            assert_eq!(known.texts.len(), 30);
+        }
+        fleet.finish();
+    }
+}
+
+#[test]
+fn who_comes_too_late_is_told_that_what_it_lacks_is_not_kept() {
+    let mut fleet = fleet(1);
+    publish(&mut fleet, "a", 1);
+    let first = fleet.store.top("a");
+    publish(&mut fleet, "a", WINDOW + 10);
+    let late = fleet.connect(0, "a", Some(first), None, true);
+    let other = fleet.connect(0, "a", Some(Position { epoch: 7, offset: 3 }), Some(4), true);
+    let last = fleet.connect(0, "a", None, Some(5), true);
+    fleet.settle();
+    let told = |index: usize| {
+        let known = &fleet.peers[index].rooms["a"];
+        (known.told, &*known.reason, known.texts.len())
+    };
+    assert_eq!(told(late), (1, "trimmed", WINDOW));
+    assert_eq!(told(other), (1, "epoch", 4));
+    assert_eq!(told(last), (0, "", 5));
+    fleet.finish();
+}
+
+#[test]
+fn what_a_hundred_clients_lack_is_read_together() {
+    let mut fleet = fleet(1);
+    fleet.connect(0, "a", None, None, true);
+    publish(&mut fleet, "a", WINDOW);
+    let top = fleet.store.top("a");
+    let before = fleet.store.reads();
+    for count in 0..100 {
+        let since = Position { offset: top.offset - 1 - count % 40, ..top };
+        fleet.connect(0, "a", Some(since), None, true);
+    }
+    fleet.settle();
+    assert!(fleet.store.reads() - before <= 2, "{} reads", fleet.store.reads() - before);
+    assert!(fleet.peers.iter().skip(1).all(|peer| peer.rooms["a"].told == 0));
+    fleet.finish();
+}
+
+#[test]
+fn a_past_that_cannot_be_read_is_given_up_after_five_seconds_and_nobody_waits_longer() {
+    let mut fleet = fleet(1);
+    publish(&mut fleet, "a", 5);
+    let top = fleet.store.top("a");
+    // Nothing is answered any more.
+    let index = fleet.connect(0, "a", Some(Position { offset: 2, ..top }), None, true);
+    for second in 0..6 {
+        (0..20).for_each(|_| fleet.tick());
+        fleet.check();
+        let known = &fleet.peers[index].rooms["a"];
+        assert_eq!((known.is_live, known.told), (false, 0), "after {second} seconds");
+        fleet.pass_second();
+    }
+    (0..20).for_each(|_| fleet.tick());
+    fleet.check();
+    let known = &fleet.peers[index].rooms["a"];
+    assert_eq!((known.is_live, known.told, &*known.reason), (true, 1, "unavailable"));
+    assert_eq!(known.at, None, "nobody knows where it stands");
+    // It is told when that is known.
+    fleet.settle();
+    let known = &fleet.peers[index].rooms["a"];
+    assert_eq!((known.told, known.at), (2, Some(top)));
+    fleet.finish();
+}
+
+#[test]
+fn live_messages_wait_behind_a_past_that_is_being_read_within_the_bound() {
+    let store = Store::new(Behaviour::default(), 1);
+    let options = Options { workers: 1, history_messages: WINDOW, ..options() };
+    let bound = options.outbox_size;
+    let mut world = World::with_broker(options, Random::new(1), Some(store.node()));
+    let script = Scripted::new(usize::MAX / 4);
+    let wanted = PastWanted { since: None, last: Some(5), most: usize::MAX, is_told: false };
+    let publish = |world: &mut World, text: &str| {
+        let message = Message::new(Kind::Text, text.as_bytes()).unwrap();
+        drop(world.handle.shared.rooms.begin_publish("a", [message]).unwrap());
+        while store.step_but_reads(0) {}
+        (0..5).for_each(|_| world.tick_once());
+    };
+    publish(&mut world, "past");
+    let first = world.connect_wanting(
+        0,
+        Scripted::new(usize::MAX / 4),
+        Form::Plain,
+        true,
+        ("a", &PastWanted::NONE),
+    );
+    world.peer(first).client.out().open();
+    store.settle();
+    let id = world.connect_wanting(0, Rc::clone(&script), Form::Plain, true, ("a", &wanted));
+    let out = Rc::clone(world.peer(id).client.out());
+    out.open();
+    publish(&mut world, "live");
+    world.shards[0].0.shared.clock.advance(Duration::from_secs(60));
+    world.shards[0].0.check_due_outboxes();
+    assert!(out.is_open() && script.received().is_empty(), "the time of the past does not count");
+    store.settle();
+    (0..5).for_each(|_| world.tick_once());
+    while out.has_outbox() {
+        out.flush();
+    }
+    assert_eq!(texts(&script.received()), ["past", "live"]);
+    // Another one, with too much behind it.
+    let id = world.connect_wanting(0, Rc::clone(&script), Form::Plain, true, ("a", &wanted));
+    let out = Rc::clone(world.peer(id).client.out());
+    out.open();
+    let long = "x".repeat(1000);
+    for _ in 0..bound / 1000 + 2 {
+        publish(&mut world, &long);
+    }
+    assert_eq!(out.disconnect().map(|it| it.code), Some(1013));
+}
+
+#[test]
+fn a_client_that_is_closed_does_not_wait_for_its_past() {
+    let mut fleet = fleet(1);
+    let index = fleet.connect(0, "a", None, Some(5), true);
+    let id = fleet.peers[index].id;
+    fleet.nodes[0].handle.disconnect(id, 4000, "enough").unwrap();
+    (0..5).for_each(|_| fleet.tick());
+    fleet.check();
+    assert!(fleet.peers[index].closed);
+    let known = &fleet.peers[index].rooms["a"];
+    assert_eq!((known.is_live, &*known.reason), (true, "unavailable"));
+}
+
+#[test]
+fn earlier_messages_are_answered_in_the_order_of_what_the_client_sends() {
+    let mut fleet = fleet(1);
+    publish(&mut fleet, "a", 10);
+    let index = fleet.connect(0, "a", None, None, true);
+    fleet.settle();
+    let id = fleet.peers[index].id;
+    let top = fleet.store.top("a");
+    let shard = Rc::clone(&fleet.nodes[0].shards[id.shard()].0);
+    let client = Rc::clone(&fleet.nodes[0].peer(id).client);
+    let say = |text: &str| {
+        Protocol::Json.message(&shard, &client, Kind::Text, text.as_bytes()).unwrap();
+    };
+    say(r#"{"id":1,"text":"one"}"#);
+    say(&format!(r#"{{"type":"history","id":2,"before":"{top}","limit":3}}"#));
+    say(r#"{"id":3,"room":"elsewhere","text":"three"}"#);
+    say(r#"{"type":"history","id":4,"before":"7-7","limit":3}"#);
+    say(r#"{"id":5,"text":"five"}"#);
+    for _ in 0..3 {
+        fleet.store.settle();
+        (0..5).for_each(|_| fleet.tick());
+    }
+    let bytes = fleet.peers[index].script.received();
+    let objects = super::super::setting::frames(&bytes).into_iter();
+    let objects = objects.map(|(_, payload)| -> serde_json::Value {
+        serde_json::from_slice(&payload).expect("JSON")
+    });
+    let answers: Vec<_> = objects.filter(|object| object["id"].is_u64()).collect();
+    let of = |object: &serde_json::Value| {
+        (object["id"].as_u64().unwrap(), object["type"].as_str().unwrap().to_owned())
+    };
+    let kinds = ["sent", "history", "refused", "refused", "sent"];
+    assert!(answers.iter().map(of).eq((1..).zip(kinds.map(str::to_owned))), "{answers:?}");
+    let messages = answers[1]["messages"].as_array().unwrap();
+    let positions: Vec<_> = messages.iter().map(|it| it["position"].as_str().unwrap()).collect();
+    let expected = [3, 2, 1].map(|back| Position { offset: top.offset - back, ..top }.to_string());
+    assert_eq!(positions, expected);
+    assert_eq!(answers[1]["more"], true);
+}
+
+#[test]
+fn the_host_may_say_how_much_of_the_past_a_client_gets() {
+    let mut fleet = fleet(1);
+    publish(&mut fleet, "b", 10);
+    for (past, count) in [(Past::None, 0), (Past::Last(3), 3), (Past::All, 10)] {
+        let index = fleet.connect(0, "a", None, None, true);
+        fleet.settle();
+        fleet.move_client(index, "b", past);
+        fleet.settle();
+        let known = &fleet.peers[index].rooms["b"];
+        assert_eq!((known.is_live, known.texts.len()), (true, count), "{past:?}");
+    }
+    fleet.finish();
+}
+
+#[test]
+fn the_host_is_told_of_messages_in_the_order_of_the_room() {
+    for seed in 0..20 {
+        let behaviour = Behaviour { reorders: 3, doubles: 3, ..Behaviour::default() };
+        let mut fleet = Fleet::new(2, behaviour, seed);
+        let clients: Vec<_> =
+            (0..6).map(|index| fleet.connect(index % 2, "a", None, None, true)).collect();
+        fleet.settle();
+        for step in 0..200 {
+            let text = fleet.next_text();
+            fleet.send(clients[step % 6], "a", &text);
+            (0..10).for_each(|_| _ = fleet.store.step(fleet.random.below(2)));
+            fleet.tick();
+        }
+        fleet.settle();
+        let mut all = 0;
+        for node in 0..2 {
+            let told = fleet.events_of(node, "a");
+            assert!(told.is_sorted_by_key(|position| position.offset), "{told:?}");
+            all += told.len();
+        }
+        assert_eq!(all, 200);
+        // Each was answered, and told where.
+        for peer in &fleet.peers {
+            assert!(peer.answered > 30 && peer.answered_with_position == peer.answered);
+        }
+        fleet.finish();
+    }
+}
+
+#[test]
+fn while_too_much_is_on_its_way_clients_are_not_read_and_the_hosts_calls_fail() {
+    let mut fleet = fleet(1);
+    let index = fleet.connect(0, "a", None, None, true);
+    fleet.settle();
+    let mut count = 0;
+    while !fleet.nodes[0].handle.shared.rooms.is_full() {
+        let text = fleet.next_text();
+        fleet.publish(0, "a", &text);
+        count += 1;
+    }
+    assert_eq!(count, 4096, "as documented");
+    assert!(!fleet.send(index, "a", "not read"));
+    let refused = fleet.nodes[0].handle.publish("a", Kind::Text, b"refused");
+    assert!(matches!(refused, Err(Error::QueueFull)));
+    fleet.settle();
+    assert!(fleet.send(index, "a", "read"));
+    fleet.settle();
+    // By bytes too.
+    let long = "x".repeat(1 << 20);
+    (0..8).for_each(|_| fleet.publish(0, "b", &long));
+    assert!(fleet.nodes[0].handle.shared.rooms.is_full());
+    fleet.settle();
+    // Nothing is answered: all is given up, and there is space again.
+    (0..4096).for_each(|_| fleet.publish(0, "a", "lost"));
+    assert!(fleet.nodes[0].handle.shared.rooms.is_full());
+    (0..9).for_each(|_| fleet.pass_second());
+    assert!(fleet.nodes[0].handle.shared.rooms.is_full());
+    fleet.pass_second();
+    assert!(!fleet.nodes[0].handle.shared.rooms.is_full());
+    fleet.finish();
+}
+
+#[test]
+fn a_client_that_awaits_much_is_not_read() {
+    let mut fleet = fleet(1);
+    let index = fleet.connect(0, "a", None, None, true);
+    fleet.settle();
+    let read = (0..1000).filter(|_| {
+        let text = fleet.next_text();
+        fleet.send(index, "a", &text)
+    });
+    assert_eq!(read.count(), 64);
+    fleet.finish();
+}
+
+#[test]
+fn a_call_of_the_host_waits_until_its_message_is_stored_or_nobody_knows() {
+    let store = Store::new(Behaviour::default(), 1);
+    let options =
+        Options { publish_timeout: Duration::from_secs(20), history_messages: WINDOW, ..options() };
+    let world = World::with_broker(options, Random::new(1), Some(store.node()));
+    let handle = world.handle.clone();
+    let calls = thread::spawn(move || {
+        let first = handle.publish("a", Kind::Text, b"one").unwrap();
+        let second = handle.publish("a", Kind::Text, b"two").unwrap();
+        assert_eq!(handle.position("a").unwrap(), second);
+        assert_eq!((first.epoch, first.offset + 1), (second.epoch, second.offset));
+        let failed = handle.publish("a", Kind::Text, b"three");
+        let unknown = handle.publish("a", Kind::Text, b"four");
+        (failed, unknown)
+    });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !calls.is_finished() {
+        assert!(Instant::now() < deadline, "the calls do not end");
+        let fails = usize::from(store.awaits("three"));
+        let is_unsure = usize::from(store.awaits("four"));
+        store.set_behaviour(Behaviour { fails, is_unsure, ..Behaviour::default() });
+        store.step(0);
+        thread::yield_now();
+    }
+    let (failed, unknown) = calls.join().unwrap();
+    assert!(matches!(failed, Err(Error::QueueFull)), "{failed:?}");
+    assert!(matches!(unknown, Err(Error::TimedOut)), "{unknown:?}");
+    assert_eq!(store.count("a", "three"), 0);
+}
+
+#[test]
+fn a_call_of_the_host_ends_when_its_time_is_over() {
+    let store = Store::new(Behaviour::default(), 1);
+    let options = Options {
+        publish_timeout: Duration::from_millis(5),
+        history_messages: WINDOW,
+        ..options()
+    };
+    let world = World::with_broker(options, Random::new(1), Some(store.node()));
+    let unknown = world.handle.publish("a", Kind::Text, b"one");
+    assert!(matches!(unknown, Err(Error::TimedOut)), "it may be stored yet: {unknown:?}");
+    assert!(matches!(world.handle.position("a"), Err(Error::QueueFull)));
+}
+
+#[test]
+fn a_client_that_leaves_is_told_of_its_message_that_was_stored_before() {
+    let mut fleet = fleet(1);
+    let index = fleet.connect(0, "a", None, None, true);
+    fleet.move_client(index, "b", Past::None);
+    fleet.settle();
+    fleet.send(index, "a", "before it leaves");
+    (0..2).for_each(|_| fleet.store.step_but_deliveries(0));
+    assert_eq!(fleet.store.count("a", "before it leaves"), 1);
+    fleet.tick();
+    fleet.check();
+    assert_eq!(fleet.peers[index].answered, 0, "its own message comes first");
+    fleet.move_client(index, "a", Past::None);
+    (0..5).for_each(|_| fleet.tick());
+    fleet.check();
+    let peer = &fleet.peers[index];
+    assert_eq!((peer.answered, peer.answered_with_position), (1, 0));
+    assert_eq!(fleet.events_of(0, "a"), [fleet.store.top("a")]);
+    fleet.finish();
+}
+
+#[test]
+fn the_answer_to_an_older_read_is_not_taken_for_what_a_client_lacks() {
+    let behaviour = Behaviour { is_unreliable: true, ..Behaviour::default() };
+    let mut fleet = Fleet::new(1, behaviour, 1);
+    fleet.connect(0, "a", None, None, true);
+    publish(&mut fleet, "a", 10);
+    let top = fleet.store.top("a");
+    // It asks where the room stands, and nothing is behind that.
+    fleet.pass_second();
+    fleet.store.step(0);
+    let text = fleet.next_text();
+    fleet.publish(0, "a", &text);
+    while fleet.store.step_but_reads(0) {}
+    let index = fleet.connect(0, "a", Some(top), None, true);
+    fleet.settle();
+    let known = &fleet.peers[index].rooms["a"];
+    assert_eq!((known.told, &known.texts), (0, &vec![text]));
+    fleet.finish();
+}
+
+#[test]
+fn the_answer_to_an_older_read_does_not_hide_another_epoch() {
+    let mut fleet = fleet(1);
+    let first = fleet.connect(0, "a", None, None, true);
+    publish(&mut fleet, "a", 10);
+    let top = fleet.store.top("a");
+    fleet.connect(0, "a", Some(Position { offset: 5, ..top }), None, true);
+    // The answer is on its way, and is of the old epoch.
+    fleet.store.step(0);
+    fleet.store.lose_tail("a", 2);
+    let text = fleet.next_text();
+    fleet.publish(0, "a", &text);
+    while fleet.store.step_but_reads(0) {}
+    fleet.settle();
+    for peer in &fleet.peers {
+        assert_eq!(peer.rooms["a"].at, Some(fleet.store.top("a")));
+    }
+    let known = &fleet.peers[first].rooms["a"];
+    assert_eq!((known.told, &*known.reason, known.texts.last()), (1, "epoch", Some(&text)));
+    fleet.finish();
+}
+
+#[test]
+fn a_client_that_is_ahead_gets_nothing_twice_where_its_server_has_missed_what_is_not_kept() {
+    let mut fleet = fleet(2);
+    fleet.connect(1, "a", None, None, true);
+    publish(&mut fleet, "a", 10);
+    // All that follows is lost on its way to the other server, and much is not kept.
+    let behaviour = Behaviour { loses: 1, is_unreliable: true, ..Behaviour::default() };
+    fleet.store.set_behaviour(behaviour);
+    publish(&mut fleet, "a", WINDOW + 30);
+    fleet.store.set_behaviour(Behaviour { is_unreliable: true, ..Behaviour::default() });
+    let top = fleet.store.top("a");
+    for lacking in [10, 0] {
+        let since = Position { offset: top.offset - lacking, ..top };
+        let index = fleet.connect(1, "a", Some(since), None, true);
+        fleet.settle();
+        let known = &fleet.peers[index].rooms["a"];
+        assert_eq!((known.told, known.texts.len() as u64), (0, lacking));
+    }
+    assert_eq!(&*fleet.peers[0].rooms["a"].reason, "trimmed");
+    fleet.finish();
+}
+
+#[test]
+fn a_stop_waits_for_what_is_on_its_way_and_tells_what_became_of_it() {
+    for answers in [true, false] {
+        let mut fleet = fleet(1);
+        let index = fleet.connect(0, "a", None, None, true);
+        fleet.settle();
+        fleet.send(index, "a", "last words");
+        fleet.publish(0, "a", "of the host");
+        let handle = fleet.nodes[0].handle.clone();
+        handle.stop_by(Instant::now());
+        assert!(matches!(handle.publish("a", Kind::Text, b"late"), Err(Error::Stopped)));
+        let has_stopped =
+            |fleet: &Fleet| fleet.nodes[0].handle.shared.shards[0].inbox.push(none()).is_err();
+        assert!(!has_stopped(&fleet));
+        if answers {
+            while fleet.nodes[0].handle.shared.rooms.pending_sizes().0 > 0 {
+                assert!(!has_stopped(&fleet));
+                assert!(fleet.store.step(0));
+            }
+        } else {
+            for _ in 0..10 {
+                assert!(!has_stopped(&fleet));
+                fleet.pass_second();
+            }
+        }
+        assert!(has_stopped(&fleet));
+        (0..50).for_each(|_| fleet.tick());
+        fleet.check();
+        let peer = &fleet.peers[index];
+        assert_eq!((peer.answered, peer.awaited.len()), (1, 0));
+        assert_eq!(peer.answered_with_position, usize::from(answers));
+        assert_eq!(fleet.store.count("a", "last words"), usize::from(answers));
+    }
+}
+
+#[test]
+fn a_stop_waits_until_what_the_host_has_published_is_delivered() {
+    let mut fleet = fleet(1);
+    let index = fleet.connect(0, "a", None, None, true);
+    fleet.settle();
+    let handle = fleet.nodes[0].handle.clone();
+    let messages = ["one", "two"].map(|text| Message::new(Kind::Text, text.as_bytes()).unwrap());
+    let awaited = handle.shared.rooms.begin_publish("a", messages).unwrap();
+    let position = loop {
+        fleet.store.step_but_deliveries(0);
+        if let Some(outcome) = awaited.poll() {
+            break outcome.unwrap();
+        }
+    };
+    assert_eq!(position, fleet.store.top("a"), "that of the last");
+    handle.stop_by(Instant::now());
+    assert!(handle.shared.shards[0].inbox.push(none()).is_ok());
+    fleet.store.settle();
+    assert!(handle.shared.shards[0].inbox.push(none()).is_err());
+    (0..50).for_each(|_| fleet.tick());
+    fleet.check();
+    assert_eq!(fleet.peers[index].rooms["a"].texts, ["one", "two"]);
+}
+
+/// A command that does nothing.
+fn none() -> crate::fanout::command::Command {
+    let client = crate::event::ClientId::new(1 << 20, 0);
+    crate::fanout::command::Command::SetEcho(client, true)
+}
+
+#[test]
+fn many_threads_publish_and_each_room_has_one_order() {
+    let store = Store::new(Behaviour { is_immediate: true, ..Behaviour::default() }, 1);
+    let options = Options { workers: 2, history_messages: 10_000, ..options() };
+    let mut world = World::with_broker(options, Random::new(1), Some(store.node()));
+    let script = Scripted::new(usize::MAX / 4);
+    let id =
+        world.connect_wanting(0, Rc::clone(&script), Form::Plain, true, ("a", &PastWanted::NONE));
+    world.peer(id).client.out().open();
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let handle = world.handle.clone();
+            thread::spawn(move || {
+                for number in 0..500 {
+                    let text = format!("{thread} {number}");
+                    let published = handle.publish("a", Kind::Text, text.as_bytes());
+                    if !matches!(published, Ok(_) | Err(Error::QueueFull)) {
+                        panic!("{published:?}");
+                    }
+                }
+            })
+        })
+        .collect();
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        world.tick_once();
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for _ in 0..2 {
+        world.handle.shared.rooms.check_broker();
+        (0..100).for_each(|_| world.tick_once());
+    }
+    let top = store.top("a");
+    let stored = (1..=top.offset).map(|offset| store.text("a", Position { offset, ..top }));
+    let stored: Vec<_> = stored.map(Option::unwrap).collect();
+    assert_eq!(texts(&script.received()), stored);
+}
+
+#[test]
+fn a_broker_can_wait_until_the_shards_have_taken_what_it_delivered() {
+    let store = Store::new(Behaviour { is_immediate: true, ..Behaviour::default() }, 1);
+    let mut world = World::with_broker(options(), Random::new(1), Some(store.node()));
+    let script = Scripted::new(usize::MAX / 4);
+    world.connect_with(0, script, Form::Plain, true, "a");
+    let rooms = Rc::clone(&world.shards[0].0).rooms.clone();
+    let mut count = 0;
+    while Sink::wait_for_space(&*rooms, Duration::ZERO) {
+        world.handle.publish("a", Kind::Text, b"x").unwrap();
+        count += 1;
+        assert!(count < 20_000);
+    }
+    while rooms.is_full() {
+        world.tick_once();
+    }
+    assert!(Sink::wait_for_space(&*rooms, Duration::ZERO));
+}

@@ -21,7 +21,7 @@ use crate::{
     fanout::form::Form,
     frame::Kind,
     message::Message,
-    options::Options,
+    options::{Options, SlowConsumer},
     past::{Past, PastWanted},
     position::Position,
     protocol::Protocol,
@@ -201,6 +201,49 @@ fn live_messages_wait_behind_a_past_that_is_being_read_within_the_bound() {
         publish(&mut world, &long);
     }
     assert_eq!(out.disconnect().map(|it| it.code), Some(1013));
+}
+
+#[test]
+fn a_past_that_is_being_read_is_not_dropped_with_what_is_too_old_before_it() {
+    for form in [Form::Plain, Form::Json] {
+        let store = Store::new(Behaviour::default(), 1);
+        let slow_consumer = SlowConsumer::DropOldest;
+        let options = Options { workers: 1, history_messages: WINDOW, slow_consumer, ..options() };
+        let mut world = World::with_broker(options, Random::new(1), Some(store.node()));
+        let message = Message::new(Kind::Text, b"past").unwrap();
+        drop(world.handle.shared.rooms.begin_publish("b", [message]).unwrap());
+        let script = Scripted::new(usize::MAX / 4);
+        let nothing = ("a", &PastWanted::NONE);
+        let id = world.connect_wanting(0, Rc::clone(&script), form, true, nothing);
+        let out = Rc::clone(world.peer(id).client.out());
+        out.open();
+        store.settle();
+        (0..5).for_each(|_| world.tick_once());
+        while out.has_outbox() {
+            out.flush();
+        }
+        drop(script.received());
+        script.fill();
+        world.handle.broadcast(Kind::Text, b"front").unwrap();
+        world.tick_once();
+        world.handle.join_with_past(id, "b", Past::Last(5), None).unwrap();
+        world.tick_once();
+        world.shards[0].0.shared.clock.advance(Duration::from_secs(60));
+        world.shards[0].0.check_due_outboxes();
+        assert_eq!(world.handle.stats().messages_dropped, 1, "the one before it");
+        store.settle();
+        (0..5).for_each(|_| world.tick_once());
+        script.add_room(usize::MAX / 4);
+        while out.has_outbox() {
+            out.flush();
+        }
+        let texts = texts(&script.received());
+        assert!(
+            texts.last().is_some_and(|last| last == "past" || last.contains("live")),
+            "{texts:?}"
+        );
+        assert!(texts.iter().any(|text| text.contains("past")), "{texts:?}");
+    }
 }
 
 #[test]

@@ -247,6 +247,50 @@ fn a_past_that_is_being_read_is_not_dropped_with_what_is_too_old_before_it() {
 }
 
 #[test]
+fn what_is_dropped_is_told_before_and_behind_the_change_of_an_epoch() {
+    let store = Store::new(Behaviour::default(), 1);
+    let slow_consumer = SlowConsumer::DropOldest;
+    let options = Options { workers: 1, history_messages: WINDOW, slow_consumer, ..options() };
+    let mut world = World::with_broker(options, Random::new(1), Some(store.node()));
+    let script = Scripted::new(usize::MAX / 4);
+    let wanted = PastWanted { is_told: true, ..PastWanted::NONE };
+    let id = world.connect_wanting(0, Rc::clone(&script), Form::Json, true, ("a", &wanted));
+    let out = Rc::clone(world.peer(id).client.out());
+    out.open();
+    let publish = |world: &mut World, text: &str| {
+        let message = Message::new(Kind::Text, text.as_bytes()).unwrap();
+        drop(world.handle.shared.rooms.begin_publish("a", [message]).unwrap());
+        store.settle();
+        (0..5).for_each(|_| world.tick_once());
+    };
+    publish(&mut world, "read");
+    while out.has_outbox() {
+        out.flush();
+    }
+    script.fill();
+    drop(script.received());
+    (0..3).for_each(|_| publish(&mut world, "old"));
+    store.lose_tail("a", 2);
+    (0..3).for_each(|_| publish(&mut world, "new"));
+    world.shards[0].0.shared.clock.advance(Duration::from_secs(60));
+    world.shards[0].0.check_due_outboxes();
+    script.add_room(usize::MAX / 4);
+    while out.has_outbox() {
+        out.flush();
+    }
+    let objects = texts(&script.received()).into_iter();
+    let told: Vec<_> = objects
+        .map(|text| {
+            let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let count = object["count"].as_u64().unwrap_or(0);
+            (object["type"].as_str().unwrap().to_owned(), count)
+        })
+        .collect();
+    let of = |kind: &str, count| (kind.to_owned(), count);
+    assert_eq!(told, [of("dropped", 3), of("entered", 0), of("dropped", 3)]);
+}
+
+#[test]
 fn a_client_that_is_closed_does_not_wait_for_its_past() {
     let mut fleet = fleet(1);
     let index = fleet.connect(0, "a", None, Some(5), true);

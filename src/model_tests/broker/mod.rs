@@ -4,6 +4,7 @@
 mod fleet;
 mod peer;
 mod promises;
+mod publishing;
 mod store;
 
 use self::{fleet::Fleet, store::Behaviour};

@@ -31,6 +31,9 @@ pub(super) struct Behaviour {
     /// Calls that fail: nothing was done, or nobody knows.
     pub(super) fails: usize,
     pub(super) is_unsure: usize,
+    /// A text that is not stored, and one of which nobody knows.
+    pub(super) refuses: Option<&'static str>,
+    pub(super) forgets: Option<&'static str>,
 }
 
 /// What all servers share.
@@ -176,16 +179,6 @@ impl Store {
         is_something
     }
 
-    /// Whether a text is to be stored.
-    pub(super) fn awaits(&self, wanted: &str) -> bool {
-        let state = self.lock();
-        let mut asked = state.nodes.iter().flat_map(|node| &node.asked);
-        asked.any(|asked| match asked {
-            Asked::Append(append) => append.messages.iter().any(|stored| text(stored) == wanted),
-            Asked::Read(_) => false,
-        })
-    }
-
     /// Returns how many reads there were.
     pub(super) fn reads(&self) -> usize {
         self.lock().reads
@@ -316,11 +309,15 @@ impl State {
         match asked {
             Asked::Append(append) => {
                 let number = append.number;
-                if self.happens(self.behaviour.fails) {
+                let has = |wanted: Option<&str>| {
+                    wanted.is_some_and(|it| append.messages.iter().any(|stored| text(stored) == it))
+                };
+                let (refuses, forgets) = (has(self.behaviour.refuses), has(self.behaviour.forgets));
+                if refuses || self.happens(self.behaviour.fails) {
                     let told = Told::Appended(number, Err(AppendError::Unavailable));
                     return self.nodes[node].told.push_back(told);
                 }
-                let is_unsure = self.happens(self.behaviour.is_unsure);
+                let is_unsure = forgets || self.happens(self.behaviour.is_unsure);
                 let is_stored = !is_unsure || self.random.once_in(2);
                 let mut position = Position::NONE;
                 if is_stored {

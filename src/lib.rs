@@ -120,6 +120,9 @@ mod end;
 mod history;
 mod past;
 
+#[cfg_attr(not(test), allow(dead_code, reason = "a file and a service are to be brokers"))]
+mod broker;
+
 mod reactor;
 
 mod transport;

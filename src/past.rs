@@ -116,6 +116,14 @@ pub(crate) struct LastMessages {
     skipped: usize,
 }
 
+impl LastMessages {
+    /// Makes messages that no other client shares yet.
+    pub(crate) fn of(messages: Vec<Published>) -> Self {
+        let shared = (!messages.is_empty()).then(|| Arc::new(messages));
+        Self { shared, skipped: 0 }
+    }
+}
+
 impl Deref for LastMessages {
     type Target = [Published];
 
@@ -163,6 +171,31 @@ pub(crate) struct PastGiven {
     pub(crate) floor: u64,
     /// Whether it recovers what it lacks, if it came back with a position.
     pub(crate) recovery: Option<Result<(), Reason>>,
+    /// The number under which all of this is being read, if it is not known yet.
+    pub(crate) load: Option<u64>,
+}
+
+impl PastGiven {
+    /// Whether it is written at once, or has a place in what is.
+    pub(crate) fn is_replayed(&self) -> bool {
+        !self.messages.is_empty() || self.load.is_some()
+    }
+
+    /// Nothing, and the client stands at a position.
+    pub(crate) fn nothing(position: Position, floor: u64) -> Self {
+        Self { messages: LastMessages::default(), position, floor, recovery: None, load: None }
+    }
+
+    /// What is still being read under a number.
+    pub(crate) fn loading(load: u64) -> Self {
+        // It may read nothing until that is known.
+        Self { load: Some(load), ..Self::nothing(Position::NONE, u64::MAX) }
+    }
+
+    /// What a client gets whose past could not be read: it is told so, if its form says more than messages.
+    pub(crate) fn unavailable(position: Position, floor: u64) -> Self {
+        Self { recovery: Some(Err(Reason::Unavailable)), ..Self::nothing(position, floor) }
+    }
 }
 
 impl PastWanted {
@@ -207,8 +240,7 @@ impl PastGiven {
     }
 
     pub(crate) fn of(messages: Vec<Published>) -> Self {
-        let messages = LastMessages { shared: Some(Arc::new(messages)), skipped: 0 };
-        Self { messages, position: Position::NONE, floor: 0, recovery: None }
+        Self { messages: LastMessages::of(messages), ..Self::nothing(Position::NONE, 0) }
     }
 }
 

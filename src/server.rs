@@ -84,7 +84,7 @@ impl Server {
             (0..options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
         let context = Context::new(options, origins);
         let shared = Arc::new(Shared {
-            rooms: Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&shards))),
+            rooms: Rooms::new(Arc::clone(&context), Arc::clone(&shards), None),
             context,
             shards,
             addrs,
@@ -376,7 +376,7 @@ mod tests {
         let reactor = Reactor::new(Duration::ZERO).unwrap();
         let context = Context::new(Options { workers: 1, ..Options::default() }, Vec::new());
         let shards: Arc<[_]> = Arc::new([Arc::<ShardHandle>::default()]);
-        let rooms = Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&shards)));
+        let rooms = Rooms::new(Arc::clone(&context), Arc::clone(&shards), None);
         let timer = Timer::new(&reactor).unwrap();
         let shard = Shard::new(0, context, Arc::clone(&shards[0]), rooms, Rc::clone(&reactor));
         let mut tasks = LocalSet::new();

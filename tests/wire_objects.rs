@@ -18,7 +18,7 @@ use support::ROOT;
 use wire::{Client, Seen, blocks, check, check_none};
 
 /// What is not seen here: `dropped`, codes that are reserved, and one that comes only if a message meets a stop.
-const UNSEEN: [&str; 11] = [
+const UNSEEN: [&str; 13] = [
     "dropped",
     "dropped.after",
     "dropped.before",
@@ -30,6 +30,8 @@ const UNSEEN: [&str; 11] = [
     "refused.code=rate_limited",
     "refused.code=stopping",
     "refused.code=unavailable",
+    "refused.code=unknown",
+    "entered.reason=unavailable",
 ];
 
 /// All that the schema names of the server's objects, as `check` returns it.

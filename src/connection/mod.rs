@@ -143,6 +143,10 @@ impl Connection {
             // The host's next decision reschedules it.
             return;
         }
+        if shard.shared.answers.is_full(client.id()) {
+            // The next answer reschedules it.
+            return;
+        }
         // Backpressure: while an inbox is full, publishers are not read, and TCP's window stops them.
         let queue = client.queue(&shard.rooms);
         if shard.rooms.is_queue_full(queue) {

@@ -10,12 +10,14 @@ use bytes::Bytes;
 
 use super::load::LoadGuard;
 use crate::{
+    broker::Page,
     context::Permit,
     event::{ClientId, DecisionId},
     frame,
-    json::Refusal,
+    json::{Reason, Refusal},
     message::Message,
     past::PastGiven,
+    position::Position,
     published::{Name, Published},
 };
 
@@ -29,12 +31,15 @@ impl RoomId {
 }
 
 /// A room, as its subscribers know it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RoomHead {
     pub(crate) id: RoomId,
     pub(crate) name: Arc<str>,
     /// Which history; 0 if the room has none, and so no positions.
     pub(crate) epoch: u64,
+    /// The number that lanes have for the offset 0. Theirs go on where the room's epoch changes: less than the epoch's
+    /// first offset, it wraps.
+    pub(crate) base: u64,
 }
 
 impl RoomHead {
@@ -48,7 +53,7 @@ impl RoomHead {
 impl RoomHead {
     /// Makes the head of a room without positions.
     pub(crate) fn of(id: u64) -> Arc<Self> {
-        Arc::new(Self { id: RoomId(id), name: format!("room {id}").into(), epoch: 0 })
+        Arc::new(Self { id: RoomId(id), name: format!("room {id}").into(), epoch: 0, base: 0 })
     }
 }
 
@@ -56,7 +61,7 @@ impl RoomHead {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) room: RoomId,
-    /// The message's position in the room's order.
+    /// The message's number in the room's lanes: its offset, from the base of the room's head on.
     pub(crate) offset: u64,
     pub(crate) message: Published,
     /// The sender, if it does not receive its own message.
@@ -168,7 +173,44 @@ pub(crate) struct HistoryRequest {
     pub(crate) room: RoomId,
     /// The offset before which the messages are.
     pub(crate) before: Option<u64>,
+    /// Which history.
+    pub(crate) epoch: u64,
     pub(crate) limit: usize,
+}
+
+/// That a room's subscribers stand somewhere else than behind the last message that they got.
+#[derive(Debug, Clone)]
+pub(crate) struct Reentry {
+    /// The room from here on.
+    pub(crate) room: Arc<RoomHead>,
+    /// Its place among the numbers of the room's lanes. Who has subscribed later is not concerned.
+    pub(crate) number: u64,
+    /// Where the subscribers stand.
+    pub(crate) position: Position,
+    /// Why they have missed messages, if they have.
+    pub(crate) reason: Option<Reason>,
+}
+
+/// What of a room's past a client gets that has entered the room before.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The number under which it was read.
+    pub(crate) load: u64,
+    /// The room as it was when the client entered, with the base 0.
+    pub(crate) room: Arc<RoomHead>,
+    /// The offset before which the past ends.
+    pub(crate) end: u64,
+    pub(crate) past: PastGiven,
+}
+
+/// What has become of what a client sent.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// It is stored, and on its way to the client too. There is no position if the client was told of a later one.
+    Sent(Position),
+    Refused(Refusal),
+    /// What was asked for.
+    Page(Page),
 }
 
 /// What a shard is told to do.
@@ -190,6 +232,14 @@ pub(crate) enum Command {
     Join(ClientId, Box<Reservation>),
     /// Takes a client out of a room.
     Leave(ClientId, RoomId),
+    /// Begins a replay whose past has been read.
+    Loaded(ClientId, Box<Loaded>),
+    /// Delivers a room's messages to a subscriber from another number on.
+    Resume(ClientId, RoomId, u64),
+    /// Has a room's subscribers stand somewhere else, and tells them if they have missed messages.
+    Reenter(Box<Reentry>),
+    /// Tells a client what has become of what it sent, by the number under which that is awaited.
+    Settle(ClientId, u64, Box<Settled>),
     SetEcho(ClientId, bool),
     SetIdentity(ClientId, Arc<str>),
     SetName(ClientId, Option<Name>),
@@ -229,11 +279,12 @@ impl Command {
     /// written to it. No other client needs a flush, since its order does not change.
     ///
     /// - `Deliver`: a broadcast's room is a lane like any other, and lanes are merged in their order.
-    /// - `Send`, `Answer`, `History`: it has a position in the shard's sequence, as a delivery has.
+    /// - `Send`, `Answer`, `History`, `Settle`, `Reenter`: it has a position in the shard's sequence, as a delivery has.
     /// - `Close`, `Disconnect`: nothing follows the close frame.
     /// - `Leave`: the client gets what was published before.
     /// - `Join`, `Admit`: a history is written at once, so what was published before comes first. Without a
     ///   history nothing need be written: the first offset was fixed under the room's lock.
+    /// - `Loaded`: the place of the history has been there since the client entered the room.
     /// - `SetEcho`, `SetIdentity`, `SetName`: they affect what the client publishes, not what it receives.
     pub(crate) fn flushes(&self) -> Option<ClientId> {
         match self {
@@ -241,7 +292,7 @@ impl Command {
                 Some(*client)
             }
             Self::Join(client, reservation) | Self::Admit(client, Some(reservation), _) => {
-                (!reservation.past.messages.is_empty()).then_some(*client)
+                reservation.past.is_replayed().then_some(*client)
             }
             _ => None,
         }
@@ -271,9 +322,11 @@ impl Command {
             Self::Answer(answer) => 1 + write_cost(answer.frame.len()) / 64,
             Self::History(..) => 4 * WRITE,
             Self::Close(..) | Self::Disconnect(..) | Self::Reject(..) => WRITE,
-            Self::Join(_, reservation) if reservation.past.messages.is_empty() => WRITE / 4,
+            Self::Join(_, reservation) if !reservation.past.is_replayed() => WRITE / 4,
             Self::Join(..) | Self::Admit(..) => WRITE,
             Self::Leave(..) => WRITE / 4,
+            Self::Loaded(..) | Self::Reenter(_) => WRITE,
+            Self::Resume(..) | Self::Settle(..) => WRITE / 16,
             Self::SetEcho(..) | Self::SetIdentity(..) | Self::SetName(..) => WRITE / 16,
             // It may publish a message that waits behind other decided ones.
             Self::Decide(..) => WRITE / 4,

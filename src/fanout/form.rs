@@ -6,7 +6,7 @@ use super::command::RoomHead;
 use crate::{
     context::Context,
     event::ClientId,
-    json::{self, MessageObject, Refusal},
+    json::{self, MessageObject, Reason, Refusal},
     message::Message,
     past::PastGiven,
     position::Position,
@@ -62,6 +62,7 @@ impl Form {
                 if room.is_everyone() {
                     json::append_broadcast(buffer, *time, message.kind(), message.data());
                 } else {
+                    let offset = offset.wrapping_sub(room.base);
                     json::append_message(buffer, &message_object(room, offset, published));
                 }
             }),
@@ -112,6 +113,16 @@ impl Form {
         if self.says_more() {
             json::append_entered(buffer, &room.name, past.position, past.recovery);
         }
+    }
+
+    /// Encodes that a client has missed messages of a room, and where it stands now.
+    pub(crate) fn entered_anew(
+        self,
+        room: &str,
+        position: Position,
+        reason: Reason,
+    ) -> Option<Bytes> {
+        self.say(|buffer| json::append_entered(buffer, room, position, Some(Err(reason))))
     }
 
     /// Appends that a room's past is over.

@@ -44,6 +44,20 @@ impl Lane {
         number
     }
 
+    /// Has a subscriber receive the messages from another number on.
+    pub(super) fn resume(&mut self, number: usize, from: u64) {
+        if let Some(subscriber) = self.subscribers.get_mut(number) {
+            subscriber.from = from;
+        }
+    }
+
+    /// Returns those who have subscribed before a number was given to something.
+    pub(super) fn subscribed_before(&self, number: u64) -> Vec<Rc<Outbound>> {
+        let all = self.subscribers.iter().map(|(_, subscriber)| subscriber);
+        let before = all.filter(|subscriber| subscriber.from <= number);
+        before.map(|subscriber| Rc::clone(&subscriber.out)).collect()
+    }
+
     pub(super) fn unsubscribe(&mut self, number: usize) {
         self.subscribers.try_remove(number);
         // A round visits the empty numbers below `end` too.

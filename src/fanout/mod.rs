@@ -8,6 +8,7 @@
 //! [`ShardHandle`](shard_handle::ShardHandle). [`Fanout`] has no interior mutability, so that nothing can
 //! change a lane during a round over it.
 
+pub(crate) mod answers;
 pub(crate) mod command;
 pub(crate) mod form;
 mod frames;
@@ -34,7 +35,7 @@ use slab::Slab;
 
 pub(crate) use self::slot::Slot;
 use self::{
-    command::{Cost, Delivery, RoomHead, RoomId},
+    command::{Cost, Delivery, Reentry, RoomHead, RoomId},
     form::Form,
     gather::{Gather, PendingSend},
     lane::Lane,
@@ -76,7 +77,12 @@ impl Fanout {
         Self {
             lanes: Slab::new(),
             by_room: FxHashMap::default(),
-            everyone: Arc::new(RoomHead { id: RoomId::EVERYONE, name: "".into(), epoch: 0 }),
+            everyone: Arc::new(RoomHead {
+                id: RoomId::EVERYONE,
+                name: "".into(),
+                epoch: 0,
+                base: 0,
+            }),
             dirty: VecDeque::new(),
             // Above the cursor of a client that has received nothing.
             tail: 1,
@@ -97,6 +103,30 @@ impl Fanout {
         let slot = self.add(room, out, from);
         out.add_slot(slot);
         slot
+    }
+
+    /// Delivers a room's messages to a subscriber from another number on.
+    pub(crate) fn resume(&mut self, slot: Slot, from: u64) {
+        if let Some(lane) = self.lanes.get_mut(slot.lane.index()) {
+            lane.resume(slot.number(), from);
+        }
+    }
+
+    /// Replaces what is known of a room, and tells those of its subscribers, whose form has it, that they have missed
+    /// messages: behind what was delivered before.
+    pub(crate) fn reenter(&mut self, reentry: &Reentry) {
+        for form in Form::ALL {
+            let Some(key) = self.by_room.get(&(reentry.room.id, *form)) else { continue };
+            let lane = &mut self.lanes[key.index()];
+            lane.room = Arc::clone(&reentry.room);
+            let name = &reentry.room.name;
+            let told =
+                reentry.reason.and_then(|why| form.entered_anew(name, reentry.position, why));
+            let Some(frame) = told else { continue };
+            for out in lane.subscribed_before(reentry.number) {
+                self.send(&out, frame.clone(), false);
+            }
+        }
     }
 
     /// Removes a client from a room's subscribers. What it lacks of the room is not written any more.

@@ -38,6 +38,8 @@ pub(crate) struct Replay {
     is_over: bool,
     /// The pages that other clients were written.
     pages: Option<Rc<Pages>>,
+    /// The number under which the past is being read; then nothing is known of it.
+    load: Option<u64>,
 }
 
 /// What comes next of a replay: what is said before the first message, messages, and what is said behind the last.
@@ -48,15 +50,34 @@ impl Replay {
     /// Makes a replay of a room's past, which ends before the offset `end`.
     pub(crate) fn new(room: Arc<RoomHead>, form: Form, end: u64, past: PastGiven) -> Self {
         let mut entered = Vec::new();
-        form.append_entered(&room, &past, &mut entered);
-        let next = end - past.messages.len() as u64;
-        let messages = past.messages;
-        Self { room, form, next, messages, done: 0, entered, is_over: false, pages: None }
+        if past.load.is_none() {
+            form.append_entered(&room, &past, &mut entered);
+        }
+        // Numbers of a lane may wrap.
+        let next = end.wrapping_sub(past.messages.len() as u64);
+        let PastGiven { messages, load, .. } = past;
+        Self { room, form, next, messages, done: 0, entered, is_over: false, pages: None, load }
     }
 
     /// Shares pages with other replays.
     pub(super) fn share(&mut self, pages: &Rc<Pages>) {
         self.pages = Some(Rc::clone(pages));
+    }
+
+    /// Whether its past is being read.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.load.is_some()
+    }
+
+    /// Whether its past is being read under a number.
+    pub(super) fn awaits(&self, load: u64) -> bool {
+        self.load == Some(load)
+    }
+
+    /// Takes the place of a replay whose past could not be read.
+    pub(super) fn give_up(&mut self) {
+        let (room, past) = (Arc::clone(&self.room), PastGiven::unavailable(Position::NONE, 0));
+        *self = Self::new(room, self.form, 0, past);
     }
 
     /// Returns how many messages are left.
@@ -189,7 +210,7 @@ mod tests {
     #[test]
     fn in_the_json_form_a_page_is_no_longer_though_names_are() {
         let name: Arc<str> = "\"".repeat(128).into();
-        let room = Arc::new(RoomHead { id: RoomId(1), name, epoch: u64::MAX });
+        let room = Arc::new(RoomHead { id: RoomId(1), name, epoch: u64::MAX, base: 0 });
         let messages: Vec<_> = (0..3000).map(|_| message(1)).chain([message(30_000)]).collect();
         let mut replay = Replay::new(room, Form::Json, 3002, PastGiven::of(messages));
         let mut count = 0;

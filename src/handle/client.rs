@@ -14,7 +14,7 @@ use crate::{
     past::{Past, PastWanted, Since},
     position::Position,
     published::{self, Name},
-    rooms::{self, LazyDeadline},
+    rooms::{self, HostCall},
 };
 
 /// The longest identity of a client, in bytes.
@@ -30,7 +30,7 @@ impl Handle {
     pub fn send(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
         let message = self.message(kind, data)?;
         self.push(
-            self.shard_with_space(client, &LazyDeadline::default())?,
+            self.shard_with_space(client, &HostCall::of(self))?,
             Command::Send(client, message),
         )
         .map(drop)
@@ -97,13 +97,13 @@ impl Handle {
         since: Option<Position>,
     ) -> Result<()> {
         rooms::check_name(room)?;
-        let deadline = LazyDeadline::default();
+        let deadline = HostCall::of(self);
         let shard = self.shard_with_space(client, &deadline)?;
         self.wait_for_event_space(&deadline)?;
         let since = since.filter(|since| !since.is_none()).map(Since::Position);
         let since = since.or_else(|| shard.since_in(client, room));
         let wanted = PastWanted::of_host(past, since);
-        self.shared.rooms.reserve(client.shard(), room, &wanted, |room, reservation| {
+        self.shared.rooms.reserve(client, room, &wanted, |room, reservation| {
             let number = self.push(shard, Command::Join(client, Box::new(reservation)))?;
             room.note_command(client.shard(), number);
             Ok(())
@@ -120,7 +120,7 @@ impl Handle {
     /// [`join`](Self::join), [`Error::Stopped`].
     pub fn leave(&self, client: ClientId, room: &str) -> Result<()> {
         rooms::check_name(room)?;
-        let deadline = LazyDeadline::default();
+        let deadline = HostCall::of(self);
         let shard = self.shard_with_space(client, &deadline)?;
         self.wait_for_event_space(&deadline)?;
         if shard.undecided.admissions.leave(client, room) {
@@ -142,7 +142,7 @@ impl Handle {
     /// [`Error::Stopped`].
     pub fn set_echo(&self, client: ClientId, echo: bool) -> Result<()> {
         self.push(
-            self.shard_with_space(client, &LazyDeadline::default())?,
+            self.shard_with_space(client, &HostCall::of(self))?,
             Command::SetEcho(client, echo),
         )
         .map(drop)
@@ -160,7 +160,7 @@ impl Handle {
             return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
         }
         let command = Command::SetIdentity(client, identity.into());
-        self.push(self.shard_with_space(client, &LazyDeadline::default())?, command).map(drop)
+        self.push(self.shard_with_space(client, &HostCall::of(self))?, command).map(drop)
     }
 
     /// Sets the name under which other clients see a client's messages: all that it sends after this has returned. At
@@ -183,16 +183,12 @@ impl Handle {
             Some(Name { text: name.into(), is_claimed: false })
         };
         let command = Command::SetName(client, name);
-        self.push(self.shard_with_space(client, &LazyDeadline::default())?, command).map(drop)
+        self.push(self.shard_with_space(client, &HostCall::of(self))?, command).map(drop)
     }
 
     /// Returns the shard of a client, once its inbox has space: a host can push commands faster than the shard
     /// applies them.
-    fn shard_with_space(
-        &self,
-        client: ClientId,
-        deadline: &LazyDeadline,
-    ) -> Result<&Arc<ShardHandle>> {
+    fn shard_with_space(&self, client: ClientId, deadline: &HostCall) -> Result<&Arc<ShardHandle>> {
         let shard = self.shard_of(client)?;
         if shard.inbox.is_full() {
             let timeout = self.shared.context.options.publish_timeout;
@@ -202,7 +198,7 @@ impl Handle {
     }
 
     /// Waits while far too many events wait for the host. In its event handler, which takes them, it does not wait.
-    fn wait_for_event_space(&self, deadline: &LazyDeadline) -> Result<()> {
+    fn wait_for_event_space(&self, deadline: &HostCall) -> Result<()> {
         let timeout = self.shared.context.options.publish_timeout;
         let at = if self.is_in_handler() { Instant::now() } else { deadline.get(timeout) };
         self.shared.context.events.wait_for_space(at)

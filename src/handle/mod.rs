@@ -24,7 +24,7 @@ use crate::{
     frame::Kind,
     message::Message,
     position::Position,
-    rooms::{self, LazyDeadline, Rooms},
+    rooms::{self, HostCall, HostSide, Rooms},
     stats::Stats,
 };
 
@@ -62,6 +62,8 @@ pub struct Handle {
     pub(crate) shared: Arc<Shared>,
 }
 
+impl HostSide for Handle {}
+
 impl Handle {
     /// Returns the address of the first listener, with the port that it really has.
     #[must_use]
@@ -83,7 +85,7 @@ impl Handle {
     /// [`Config::publish_timeout`](crate::Config::publish_timeout)), [`Error::Stopped`]. In all
     /// cases nothing was sent.
     pub fn broadcast(&self, kind: Kind, data: &[u8]) -> Result<()> {
-        self.shared.rooms.broadcast(self.message(kind, data)?)
+        self.shared.rooms.broadcast(self.message(kind, data)?, &HostCall::of(self))
     }
 
     /// Publishes a message to a room, whether or not anyone is in it. Returns the message's position in the
@@ -95,7 +97,7 @@ impl Handle {
     /// [`Error::QueueFull`] (see [`Config::publish_timeout`](crate::Config::publish_timeout)),
     /// [`Error::Stopped`]. In all cases nothing was published.
     pub fn publish(&self, room: &str, kind: Kind, data: &[u8]) -> Result<Position> {
-        self.shared.rooms.publish(room, [self.message(kind, data)?], &LazyDeadline::default())
+        self.shared.rooms.publish(room, [self.message(kind, data)?], &HostCall::of(self))
     }
 
     /// Publishes many messages, in their order, as [`publish`](Self::publish) does each; cheaper,
@@ -132,7 +134,7 @@ impl Handle {
                 runs.push((run[0].room, batch::messages(run, limit, shared_memory)?));
             }
         }
-        let deadline = LazyDeadline::default();
+        let deadline = HostCall::of(self);
         for (room, messages) in runs {
             let count = messages.len();
             let last = self.shared.rooms.publish(room, messages, &deadline)?;
@@ -151,7 +153,7 @@ impl Handle {
     /// # Errors
     /// [`Error::InvalidRoom`], [`Error::Stopped`].
     pub fn position(&self, room: &str) -> Result<Position> {
-        self.shared.rooms.position(room)
+        self.shared.rooms.position(room, &HostCall::of(self))
     }
 
     /// Returns what the server has counted since its start, also after it has stopped.
@@ -202,11 +204,13 @@ impl Handle {
         if is_first {
             self.shared.context.events.close();
             // First the rooms, then the inboxes: so a published message is in every inbox before it closes.
-            self.shared.rooms.stop();
-            for shard in self.shared.shards.iter() {
-                // Cannot fail: this push alone closes the inbox, and it happens once.
-                let _ = shard.inbox.push(Command::Stop);
-            }
+            let shards = Arc::clone(&self.shared.shards);
+            self.shared.rooms.stop(move || {
+                for shard in shards.iter() {
+                    // Cannot fail: this push alone closes the inbox, and it happens once.
+                    let _ = shard.inbox.push(Command::Stop);
+                }
+            });
         }
     }
 

@@ -34,6 +34,12 @@ pub(crate) fn parse_message(frame: &[u8]) -> Option<MessageHead<'_>> {
     Some(MessageHead::Room { token: str::from_utf8(token).ok()?, position })
 }
 
+/// Whether one of the server's own whole frames says that the client is in a room.
+pub(crate) fn is_entered(frame: &[u8]) -> bool {
+    let object = frame::text_payload(frame);
+    object.is_some_and(|object| object.starts_with(br#"{"type":"entered","#))
+}
+
 /// Returns the length of the string that JSON begins with, with its quotes.
 fn string_len(json: &[u8]) -> Option<usize> {
     let mut at = json.starts_with(b"\"").then_some(1)?;

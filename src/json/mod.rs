@@ -19,7 +19,7 @@ mod random_tests;
 mod request_tests;
 
 pub(crate) use {
-    head::{MessageHead, parse_message},
+    head::{MessageHead, is_entered, parse_message},
     object::{
         MessageObject, Reason, append_broadcast, append_closing, append_direct, append_dropped,
         append_dropped_roomless, append_entered, append_history, append_live, append_message,

@@ -44,6 +44,8 @@ pub(crate) enum Reason {
     NoHistory,
     /// It is no position.
     Invalid,
+    /// What keeps the messages could not be reached.
+    Unavailable,
 }
 
 impl Reason {
@@ -54,6 +56,7 @@ impl Reason {
             Self::Ahead => "ahead",
             Self::NoHistory => "no_history",
             Self::Invalid => "invalid",
+            Self::Unavailable => "unavailable",
         }
     }
 }

@@ -262,6 +262,7 @@ fn a_refusal_says_whether_to_try_again() {
         (Refusal::Overdue, "overdue", true),
         (Refusal::Busy, "busy", true),
         (Refusal::Unavailable, "unavailable", true),
+        (Refusal::Unknown, "unknown", false),
         (Refusal::Stopping, "stopping", true),
     ] {
         assert_eq!(

@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     Busy,
     /// What keeps the messages cannot be reached.
     Unavailable,
+    /// It is not known whether the message was stored.
+    Unknown,
     /// The server is stopping.
     Stopping,
 }
@@ -38,6 +40,7 @@ impl Refusal {
             Self::Overdue => "overdue",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
             Self::Stopping => "stopping",
         }
     }
@@ -54,6 +57,9 @@ impl Refusal {
             Self::Overdue => "the host did not decide in time",
             Self::Busy => "the server has too much to do",
             Self::Unavailable => "the messages cannot be stored now",
+            Self::Unknown => {
+                "nobody knows whether it is stored: look for it before you send it again"
+            }
             Self::Stopping => "the server is stopping",
         }
     }

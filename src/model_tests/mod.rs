@@ -7,6 +7,7 @@
 
 mod answers;
 mod backlog;
+mod broker;
 mod client_counters;
 mod controls;
 mod counters;

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     batch::Publication,
+    broker::Broker,
     connection::ClientGuard,
     context::Context,
     event::{ClientId, Event},
@@ -92,11 +93,20 @@ impl World {
 
     /// Makes a server with these options.
     pub(super) fn with(options: Options, random: Random) -> Self {
+        Self::with_broker(options, random, None)
+    }
+
+    /// Makes a server whose rooms a broker keeps.
+    pub(super) fn with_broker(
+        options: Options,
+        random: Random,
+        broker: Option<Arc<dyn Broker>>,
+    ) -> Self {
         let policy = options.slow_consumer;
         let context = Context::new(options, Vec::new());
         let handles: Arc<[_]> =
             (0..context.options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
-        let rooms = Arc::new(Rooms::new(Arc::clone(&context), Arc::clone(&handles)));
+        let rooms = Rooms::new(Arc::clone(&context), Arc::clone(&handles), broker);
         let shards = handles.iter().enumerate().map(|(index, handle)| {
             let reactor = Reactor::with_clock(Duration::ZERO, Clock::scripted());
             let reactor = reactor.expect("an event loop");

@@ -116,12 +116,13 @@ fn history(
     let before: Option<Position> = before.map(str::parse).transpose().map_err(|_| {
         (Refusal::Malformed, "before is no position: send one as it came from the server")
     })?;
-    if before.is_some_and(|before| before.epoch != room.head().epoch) {
+    let epoch = room.epoch();
+    if before.is_some_and(|before| before.epoch != epoch) {
         return Err((Refusal::Malformed, "before is a position of another history"));
     }
     let before = before.map(|before| before.offset);
     let (room, limit) = (room.id(), limit as usize);
-    let request = Box::new(HistoryRequest { id: id.into(), room, before, limit });
+    let request = Box::new(HistoryRequest { id: id.into(), room, before, epoch, limit });
     shard.reviews.answer(shard, client, Command::History(client.id(), request));
     Ok(())
 }

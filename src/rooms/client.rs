@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Rooms,
+    Publishing, Rooms,
     memberships::{Membership, Memberships},
     profile::Profile,
     room::{Ack, Room, Sender, report_message},
@@ -22,9 +22,11 @@ use crate::{
     event::ClientId,
     fanout::{
         Fanout,
-        command::{Answer, Command, RoomId},
+        answers::Awaited,
+        command::{Answer, Command, Loaded, RoomHead, RoomId},
         inbox::QueueKind,
         outbound::Outbound,
+        replay::Replay,
     },
     json::Refusal,
     message::Message,
@@ -109,9 +111,29 @@ impl Client {
 
     /// Adds a membership in a room that has counted the client as a subscriber already, and that it is not in
     /// yet. It receives the room's messages from an offset on, and may read those after the offset `floor`.
-    pub(crate) fn join(&self, fanout: &mut Fanout, room: Arc<Room>, from: u64, floor: u64) {
-        let slot = fanout.subscribe(room.head(), &self.out, from);
+    pub(crate) fn join(
+        &self,
+        fanout: &mut Fanout,
+        (room, head): (Arc<Room>, &Arc<RoomHead>),
+        from: u64,
+        floor: u64,
+    ) {
+        let slot = fanout.subscribe(head, &self.out, from);
         self.memberships.borrow_mut().add(Membership { room, slot, floor });
+    }
+
+    /// Receives a room's messages from another number of its lane on.
+    pub(crate) fn resume(&self, fanout: &mut Fanout, room: RoomId, from: u64) {
+        if let Some(membership) = self.memberships.borrow().get(room) {
+            fanout.resume(membership.slot, from);
+        }
+    }
+
+    /// Takes what of a room's past was read for it under a number.
+    pub(crate) fn load(&self, loaded: Loaded) {
+        let Loaded { load, room, end, past } = loaded;
+        self.memberships.borrow_mut().set_floor(room.id, past.floor);
+        self.out.load(load, Replay::new(room, self.out.form(), end, past));
     }
 
     /// Removes the membership in a room. Returns the room, which still counts the client as a subscriber;
@@ -157,6 +179,7 @@ impl Client {
             identity: None,
             author: None,
             commands,
+            is_answered: false,
             ack: None,
         };
         rooms.queue_of(&sender, self.memberships.borrow().first().map(|first| &*first.room))
@@ -195,8 +218,21 @@ impl Client {
         };
         let memberships = self.memberships.borrow();
         let membership = memberships.get(room).ok_or(Refusal::NotInRoom)?;
-        let published = rooms.publish_from(&sender, &membership.room, message);
-        published.map(drop).map_err(|_| Refusal::Stopping)
+        let room = &membership.room;
+        match rooms.publish_from(&sender, room, message).map_err(|_| Refusal::Stopping)? {
+            Publishing::Later(number) if sender.is_answered => {
+                let (id, room) = (ack.map(|ack| ack.id.into()), Arc::clone(room.name()));
+                let is_changed = ack.is_some_and(|ack| ack.is_changed);
+                self.expect(number, Awaited::Sent { id, room, is_changed });
+            }
+            Publishing::Later(_) | Publishing::Now => {}
+        }
+        Ok(())
+    }
+
+    /// Notes that an answer is awaited under a number: what the client is told later waits behind it.
+    pub(crate) fn expect(&self, number: u64, awaited: Awaited) {
+        self.out.shared().answers.expect(self.id(), number, awaited);
     }
 
     /// Tells the client something, behind what its earlier messages have become.
@@ -206,6 +242,25 @@ impl Client {
 
     /// Pushes a command that answers the client, behind what its earlier messages have become.
     pub(crate) fn push_answer(&self, rooms: &Rooms, command: Command) {
+        let command = match (command, rooms.link.as_deref()) {
+            (Command::Answer(Answer { client, frame }), Some(_)) => {
+                // It may wait behind an answer that a broker has to give.
+                let Some(frame) = self.out.shared().answers.pass(client, frame) else { return };
+                Command::Answer(Answer { client, frame })
+            }
+            (Command::History(client, request), Some(link)) => match self.readable(request.room) {
+                Some((room, floor)) => {
+                    let room = Arc::clone(room.name());
+                    let number = rooms.read_for(link, client, &room, &request);
+                    return self.expect(number, Awaited::History { request, room, floor });
+                }
+                None => {
+                    let refused = self.out.form().refused(Some(&request.id), Refusal::NotInRoom);
+                    return refused.into_iter().for_each(|frame| self.answer(rooms, frame));
+                }
+            },
+            (command, _) => command,
+        };
         rooms.answer(self.id(), &self.out.shared().sender_commands, command);
     }
 
@@ -216,6 +271,7 @@ impl Client {
             identity: if context.events.is_enabled() { self.identity() } else { None },
             author: Some(self.profile.author(self.id(), context)),
             commands: &self.out.shared().sender_commands,
+            is_answered: self.out.form().says_more(),
             ack,
         }
     }

@@ -24,7 +24,7 @@ impl Rooms {
     /// has no history.
     pub(crate) fn remove_subscriber(&self, room: &Arc<Room>, shard: usize) {
         let mut directory = self.lock();
-        if !room.unsubscribe(shard) || room.id() == RoomId::EVERYONE {
+        if !room.unsubscribe(shard, self.reach()) || room.id() == RoomId::EVERYONE {
             return;
         }
         match room.history_left(&self.context, &self.kept) {

@@ -85,6 +85,17 @@ impl Memberships {
         self.more.as_ref()?.by_room.get(&room).map(|(_, membership)| membership)
     }
 
+    /// Sets after which offset the client may read a room's messages.
+    pub(crate) fn set_floor(&mut self, room: RoomId, floor: u64) {
+        if let Some(first) = self.first.as_mut().filter(|first| first.room.id() == room) {
+            first.floor = floor;
+        } else if let Some(more) = &mut self.more
+            && let Some((_, membership)) = more.by_room.get_mut(&room)
+        {
+            membership.floor = floor;
+        }
+    }
+
     /// Returns the membership in the room that the client publishes to.
     pub(crate) fn first(&self) -> Option<&Membership> {
         self.first.as_ref()

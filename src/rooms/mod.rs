@@ -1,13 +1,21 @@
 //! All rooms of a server, by name: looked up, created, and forgotten when they are empty.
 //!
-//! Lock order: directory, room, the broadcast room, a shard's roster, inbox or event queue.
+//! Lock order: directory, room, the broadcast room, a shard's roster, inbox or event queue. What is pending at a broker
+//! (`pending.rs`) comes last, and a broker's own locks too.
 
+mod brokered;
 pub(crate) mod client;
 mod directory;
 mod eviction;
 mod forgotten;
+mod held;
+mod load;
 mod memberships;
+mod outcome;
+mod pending;
 mod profile;
+mod reach;
+mod remote;
 pub(crate) mod room;
 
 use std::{
@@ -21,11 +29,17 @@ use std::{
 use once_cell::unsync::OnceCell;
 use tokio::sync::Notify;
 
+#[cfg(test)]
+pub(crate) use self::brokered::AwaitedAppend;
+pub(crate) use self::brokered::{CHECK_INTERVAL, MAX_HISTORY};
 use self::{
     directory::Directory,
+    pending::Link,
+    reach::Reach,
     room::{Messages, ROOM_OVERHEAD, Room, RoomClosed, Sender},
 };
 use crate::{
+    broker::Broker,
     context::Context,
     decisions::Applicant,
     error::{Error, Result},
@@ -53,21 +67,41 @@ pub(crate) struct Rooms {
     /// The room that every client is in: broadcasts go there. The directory does not list it.
     everyone: Arc<Room>,
     directory: Mutex<Directory>,
+    /// What keeps the rooms, if they are not in memory.
+    link: Option<Arc<Link>>,
     /// Bytes that all rooms' histories keep, with their overhead.
     kept: AtomicUsize,
     /// Wakes the task that forgets rooms, when the first is to be forgotten earlier.
     earlier_expiry: Notify,
 }
 
-/// The deadline of one call of the host. The clock is read only when the call must wait for the first time.
-#[derive(Debug, Default)]
-pub(crate) struct LazyDeadline(OnceCell<Instant>);
+/// One call of the host, and its deadline: what may wait takes it. The clock is read only when the call must wait for the
+/// first time.
+#[derive(Debug)]
+pub(crate) struct HostCall(OnceCell<Instant>);
 
-impl LazyDeadline {
+/// The host's side: implemented by its handle, which no shard has. So a shard's thread cannot make a `HostCall`, and
+/// nothing that it calls waits.
+pub(crate) trait HostSide {}
+
+impl HostCall {
+    pub(crate) fn of(_: &impl HostSide) -> Self {
+        Self(OnceCell::new())
+    }
+
     /// Returns the deadline: `timeout` after the first call of this.
     pub(crate) fn get(&self, timeout: Duration) -> Instant {
         *self.0.get_or_init(|| Instant::now() + timeout)
     }
+}
+
+/// What becomes of a client's message.
+#[derive(Debug)]
+pub(crate) enum Publishing {
+    /// It has a position, and is in every inbox.
+    Now,
+    /// A broker stores it: the outcome comes to the client's shard under this number.
+    Later(u64),
 }
 
 /// Checks a room's name: 1 to 128 bytes, no control characters, and not `.` or `..`, which clients take for steps in
@@ -87,21 +121,32 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 impl Rooms {
-    pub(crate) fn new(context: Arc<Context>, shards: Arc<[Arc<ShardHandle>]>) -> Self {
+    /// Makes the rooms of a server. Without a broker they are in memory.
+    pub(crate) fn new(
+        context: Arc<Context>,
+        shards: Arc<[Arc<ShardHandle>]>,
+        broker: Option<Arc<dyn Broker>>,
+    ) -> Arc<Self> {
         let everyone =
             Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len(), Position::NONE));
         let directory = Mutex::default();
-        Self {
+        let rooms = Arc::new(Self {
             context,
             shards,
             everyone,
             directory,
+            link: broker.map(Link::new),
             kept: AtomicUsize::new(0),
             earlier_expiry: Notify::new(),
+        });
+        if let Some(link) = &rooms.link {
+            rooms.start_broker(&*link.broker, Arc::downgrade(&rooms));
         }
+        rooms
     }
 
-    /// Publishes a client's message to a room that it is in. Returns the message's position.
+    /// Publishes a client's message to a room that it is in. Returns its position, or the number under which its outcome
+    /// comes to the client's shard.
     ///
     /// # Errors
     /// `Stopped`.
@@ -110,12 +155,15 @@ impl Rooms {
         sender: &Sender<'_>,
         room: &Arc<Room>,
         message: Message,
-    ) -> Result<Position> {
+    ) -> Result<Publishing> {
+        if let Some(link) = &self.link {
+            return self.append_from(link, sender, room, message).map(Publishing::Later);
+        }
         let (context, shards) = (&self.context, &self.shards);
         let published = room.publish(context, shards, [message], Some(sender), &self.kept);
         self.bound_history(room);
         // A room with a subscriber is not retired.
-        published.map_err(|_| Error::Stopped)
+        published.map(|_| Publishing::Now).map_err(|_| Error::Stopped)
     }
 
     /// Pushes a command that answers a client, behind what its earlier messages have become.
@@ -142,16 +190,20 @@ impl Rooms {
     /// full. Returns the position of the last.
     ///
     /// # Errors
-    /// `InvalidRoom`, `QueueFull`, `Stopped`; then none of them was published.
+    /// `InvalidRoom`, `QueueFull`, `Stopped`; then none of them was published. `TimedOut` if a broker does not say in time
+    /// whether they were.
     pub(crate) fn publish(
         &self,
         name: &str,
         mut messages: impl Messages,
-        deadline: &LazyDeadline,
+        call: &HostCall,
     ) -> Result<Position> {
         if self.is_full() {
             check_name(name)?;
-            self.wait_for_space(deadline)?;
+            self.wait_for_space(call)?;
+        }
+        if let Some(link) = &self.link {
+            return self.publish_to_broker(link, name, messages, call);
         }
         loop {
             let room = self.room_for_host(name)?;
@@ -170,8 +222,8 @@ impl Rooms {
     /// Returns where a room stands, also one that does not exist now: it goes on from there when it comes.
     ///
     /// # Errors
-    /// `InvalidRoom`, `Stopped`.
-    pub(crate) fn position(&self, name: &str) -> Result<Position> {
+    /// `InvalidRoom`, `Stopped`; `QueueFull` if a broker does not say it in time.
+    pub(crate) fn position(&self, name: &str, call: &HostCall) -> Result<Position> {
         check_name(name)?;
         let mut directory = self.lock();
         if directory.stopped {
@@ -179,6 +231,10 @@ impl Rooms {
         }
         if !self.context.options.has_history() {
             return Ok(Position::NONE);
+        }
+        if let Some(link) = &self.link {
+            drop(directory);
+            return self.read_position(link, name, call);
         }
         if let Some(room) = directory.get(name) {
             return Ok(room.position());
@@ -193,8 +249,8 @@ impl Rooms {
     ///
     /// # Errors
     /// `QueueFull`, `Stopped`.
-    pub(crate) fn broadcast(&self, message: Message) -> Result<()> {
-        self.wait_for_space(&LazyDeadline::default())?;
+    pub(crate) fn broadcast(&self, message: Message, call: &HostCall) -> Result<()> {
+        self.wait_for_space(call)?;
         let published =
             self.everyone.publish(&self.context, &self.shards, [message], None, &self.kept);
         published.map(drop).map_err(|_| Error::Stopped)
@@ -202,7 +258,12 @@ impl Rooms {
 
     /// Whether an inbox is so full that the host must wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.shards.iter().any(|shard| shard.inbox.is_full())
+        self.has_too_much_pending() || self.shards.iter().any(|shard| shard.inbox.is_full())
+    }
+
+    /// Whether a broker has so much to store that nobody may publish.
+    fn has_too_much_pending(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.pending.is_full())
     }
 
     /// Admits a client to the room that it asks for and to broadcasts.
@@ -214,13 +275,13 @@ impl Rooms {
         // One command for both, under both rooms' locks: the client misses neither a message nor a broadcast
         // that is published from here on.
         let admit = |reservation| {
-            self.reserve_broadcasts(client.shard(), |from| {
+            self.reserve_broadcasts(client, |from| {
                 // The room that it asks for is counted already: no limit applies.
                 shard.push(Command::Admit(client, reservation, from), usize::MAX)
             })
         };
         let Some(room) = applicant.room else { return admit(None).map(drop) };
-        self.reserve(client.shard(), &room, &applicant.past, |room, reservation| {
+        self.reserve(client, &room, &applicant.past, |room, reservation| {
             let number = admit(Some(Box::new(reservation)))?;
             room.note_command(client.shard(), number);
             Ok(())
@@ -229,15 +290,19 @@ impl Rooms {
 
     /// Whether a queue of an inbox is full, so that clients whose messages go there are not read.
     pub(crate) fn is_queue_full(&self, queue: QueueKind) -> bool {
-        self.shards.iter().any(|shard| {
-            let inbox = &shard.inbox;
-            inbox.is_express_full() || (queue == QueueKind::Commands && inbox.is_full())
-        })
+        self.has_too_much_pending()
+            || self.shards.iter().any(|shard| {
+                let inbox = &shard.inbox;
+                inbox.is_express_full() || (queue == QueueKind::Commands && inbox.is_full())
+            })
     }
 
     /// The queue that a client's messages to a room go to: that of the commands, if one is pending on a shard
     /// that concerns the room, or that is a message of the same client.
     pub(crate) fn queue_of(&self, sender: &Sender<'_>, room: Option<&Room>) -> QueueKind {
+        if self.has_broker() {
+            return QueueKind::Commands;
+        }
         let is_behind = self.shards.iter().enumerate().any(|(index, shard)| {
             room.is_some_and(|room| room.has_pending_command(index, shard))
                 || sender.commands.has_pending(sender.id, index, shard)
@@ -246,11 +311,14 @@ impl Rooms {
     }
 
     /// Waits on a thread of the host until every inbox has space.
-    fn wait_for_space(&self, deadline: &LazyDeadline) -> Result<()> {
+    fn wait_for_space(&self, call: &HostCall) -> Result<()> {
         if !self.is_full() {
             return Ok(());
         }
-        let at = deadline.get(self.context.options.publish_timeout);
+        let at = call.get(self.context.options.publish_timeout);
+        if self.link.as_ref().is_some_and(|link| !link.pending.wait_for_space(at)) {
+            return Err(Error::QueueFull);
+        }
         self.shards.iter().try_for_each(|shard| shard.inbox.wait_for_space(at))
     }
 
@@ -258,6 +326,9 @@ impl Rooms {
     pub(crate) async fn space(&self, queue: QueueKind) {
         for shard in self.shards.iter() {
             shard.inbox.space(queue).await;
+        }
+        if let Some(link) = &self.link {
+            link.pending.space().await;
         }
     }
 
@@ -269,16 +340,15 @@ impl Rooms {
     /// `Stopped`, and those of `send`.
     pub(crate) fn reserve<T>(
         &self,
-        shard: usize,
+        client: ClientId,
         name: &str,
         wanted: &PastWanted,
         send: impl FnOnce(&Arc<Room>, Reservation) -> Result<T>,
     ) -> Result<T> {
         let mut directory = self.lock();
         let room = self.look_up(&mut directory, name)?;
-        let then =
-            |from, past| send(&room, Reservation { room: Arc::clone(room.head()), from, past });
-        let (sent, idle_key) = room.subscribe(shard, wanted, &self.context, &self.kept, then)?;
+        let then = |reservation| send(&room, reservation);
+        let (sent, idle_key) = room.subscribe(client, wanted, self.reach(), &self.kept, then)?;
         if let Some(key) = idle_key
             && directory.idle.remove(key).is_some()
         {
@@ -286,7 +356,7 @@ impl Rooms {
         }
         drop(directory);
         if sent.is_err() {
-            self.remove_subscriber(&room, shard);
+            self.remove_subscriber(&room, client.shard());
         }
         sent
     }
@@ -298,21 +368,21 @@ impl Rooms {
     /// `Stopped`, and those of `send`.
     pub(crate) fn reserve_broadcasts<T>(
         &self,
-        shard: usize,
+        client: ClientId,
         send: impl FnOnce(u64) -> Result<T>,
     ) -> Result<T> {
-        let then = |from, _| send(from);
-        let (sent, _) =
-            self.everyone.subscribe(shard, &PastWanted::NONE, &self.context, &self.kept, then)?;
+        let then = |reservation: Reservation| send(reservation.from);
+        let (wanted, reach) = (PastWanted::NONE, self.reach());
+        let (sent, _) = self.everyone.subscribe(client, &wanted, reach, &self.kept, then)?;
         if sent.is_err() {
-            self.remove_broadcast_subscriber(shard);
+            self.remove_broadcast_subscriber(client.shard());
         }
         sent
     }
 
     /// Counts one subscriber of broadcasts less on a shard.
     pub(crate) fn remove_broadcast_subscriber(&self, shard: usize) {
-        self.everyone.unsubscribe(shard);
+        self.everyone.unsubscribe(shard, self.reach());
     }
 
     /// Returns a room by its id. One with a reserved membership is always found.
@@ -329,14 +399,29 @@ impl Rooms {
         &self.context
     }
 
-    /// Closes all rooms: every message that was published is in the inboxes when this returns.
-    pub(crate) fn stop(&self) {
+    /// Closes all rooms, and calls `then` when every message that was published is in the inboxes: at once, unless a broker
+    /// has still to store some.
+    pub(crate) fn stop(&self, then: impl FnOnce() + Send + 'static) {
         let mut directory = self.lock();
         directory.stopped = true;
         for (_, room) in &directory.rooms {
             room.stop();
         }
         self.everyone.stop();
+        drop(directory);
+        match &self.link {
+            Some(link) => self.flush_broker(link, then),
+            None => then(),
+        }
+    }
+
+    /// Returns all rooms that are listed.
+    fn all_rooms(&self) -> Vec<Arc<Room>> {
+        self.lock().rooms.iter().map(|(_, room)| Arc::clone(room)).collect()
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach { context: &self.context, shards: &self.shards }
     }
 
     /// Returns the room for a message of the host. A new one is idle, since it has no subscribers.
@@ -368,13 +453,15 @@ impl Rooms {
         if let Some(room) = directory.get(name) {
             return Ok(Arc::clone(room));
         }
-        let id = RoomId(directory.next_number());
-        let position = if self.context.options.has_history() {
-            directory.first_position(name, Instant::now())
-        } else {
-            Position::NONE
-        };
-        let room = Arc::new(Room::new(id, name.into(), self.shards.len(), position));
+        let (id, shards) = (RoomId(directory.next_number()), self.shards.len());
+        let room = Arc::new(match &self.link {
+            Some(link) => Room::remote(id, name.into(), shards, Arc::clone(link)),
+            None if self.context.options.has_history() => {
+                let position = directory.first_position(name, Instant::now());
+                Room::new(id, name.into(), shards, position)
+            }
+            None => Room::new(id, name.into(), shards, Position::NONE),
+        });
         directory.insert(&room);
         self.context.counters.rooms.add(1);
         Ok(room)

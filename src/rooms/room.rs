@@ -3,6 +3,8 @@
 //! Invariant: under the room's lock a message gets the next position, goes into the inbox of every shard that
 //! has subscribers, and into the history, all or nothing. So all subscribers see one order, and a new
 //! subscriber gets the history up to an offset and every message after it.
+//!
+//! Where a broker gives the order and keeps the history, what it delivers goes through `remote.rs`, under the same lock.
 
 use std::{
     sync::{
@@ -14,12 +16,17 @@ use std::{
 
 use bytes::Bytes;
 
+use super::{
+    pending::Link,
+    reach::{Reach, RoomReach},
+    remote::Remote,
+};
 use crate::{
     context::Context,
     error::{Error, Result},
     event::{ClientId, Event},
     fanout::{
-        command::{Answer, Delivery, RoomHead, RoomId},
+        command::{Answer, Delivery, Reservation, RoomHead, RoomId},
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
@@ -55,16 +62,40 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// The offset of the last message; 0 before the first. Lanes need it without a history too.
-    offset: u64,
+    order: Order,
     /// Whether somebody outside may know a position of the room.
     is_known: bool,
-    history: History,
-    last_given: LastGiven,
     /// How many subscribers each shard has.
     subscribers: Box<[usize]>,
     /// The room's key among the directory's idle rooms, while it has no subscribers.
     idle_key: Option<u64>,
+}
+
+/// Where a room's messages get their order, and are stored.
+#[derive(Debug)]
+enum Order {
+    /// Here, under the room's lock.
+    Memory(Memory),
+    /// By a broker.
+    Remote { remote: Box<Remote>, link: Arc<Link> },
+}
+
+#[derive(Debug)]
+struct Memory {
+    /// The offset of the last message; 0 before the first. Lanes need it without a history too.
+    offset: u64,
+    history: History,
+    last_given: LastGiven,
+}
+
+impl Order {
+    /// Returns the order in memory. A room with a broker keeps nothing here.
+    fn memory(&mut self) -> Option<&mut Memory> {
+        match self {
+            Self::Memory(memory) => Some(memory),
+            Self::Remote { .. } => None,
+        }
+    }
 }
 
 impl State {
@@ -73,17 +104,29 @@ impl State {
     }
 
     fn position(&self, room: &RoomHead) -> Position {
-        Position::of(room.epoch, self.offset)
+        match &self.order {
+            Order::Memory(memory) => Position::of(room.epoch, memory.offset),
+            Order::Remote { remote, .. } => remote.position(),
+        }
     }
+}
 
+impl Memory {
     /// Returns what a client gets of the past.
     fn past(&mut self, room: &RoomHead, wanted: &PastWanted) -> PastGiven {
-        let (count, recovery) = wanted.of(self.position(room), self.history.len());
+        let (count, recovery) =
+            wanted.of(Position::of(room.epoch, self.offset), self.history.len());
         let position = Position::of(room.epoch, self.offset - count as u64);
-        self.is_known |= wanted.is_told;
         let floor = self.offset.saturating_sub(wanted.most as u64);
         let messages = self.last_given.get(self.offset, count, || self.history.last(count));
-        PastGiven { messages, position, floor, recovery }
+        PastGiven { messages, recovery, ..PastGiven::nothing(position, floor) }
+    }
+
+    /// Forgets messages that are too old, and notes that in what all rooms keep.
+    fn forget_old(&mut self, context: &Context, kept: &AtomicUsize) {
+        let before = self.history.bytes();
+        self.history.forget_older_than(context.options.history_age, sys::coarse_now());
+        note_kept(kept, before, self.history.bytes());
     }
 }
 
@@ -106,6 +149,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) identity: Option<Arc<str>>,
     /// What other clients are told of it.
     pub(crate) author: Option<Arc<Author>>,
+    /// Whether it is told what becomes of a message that a broker stores.
+    pub(crate) is_answered: bool,
     /// What it is told when its message is published, if it wants that.
     pub(crate) ack: Option<Ack<'a>>,
     /// What it has published behind the host's commands.
@@ -139,17 +184,27 @@ pub(crate) enum RoomClosed {
 impl Room {
     /// Makes a room that stands at a position: 0 of a new epoch, or where it stood when it was forgotten.
     pub(crate) fn new(id: RoomId, name: Arc<str>, shards: usize, position: Position) -> Self {
+        let (history, last_given) = Default::default();
+        let memory = Memory { offset: position.offset, history, last_given };
+        Self::with(id, name, shards, position, Order::Memory(memory))
+    }
+
+    /// Makes a room that a broker keeps.
+    pub(super) fn remote(id: RoomId, name: Arc<str>, shards: usize, link: Arc<Link>) -> Self {
+        let order = Order::Remote { remote: Box::default(), link };
+        Self::with(id, name, shards, Position::NONE, order)
+    }
+
+    fn with(id: RoomId, name: Arc<str>, shards: usize, position: Position, order: Order) -> Self {
         let state = State {
             phase: Phase::Open,
-            offset: position.offset,
+            order,
             is_known: position.offset > 0,
-            history: History::default(),
-            last_given: LastGiven::default(),
             subscribers: vec![0; shards].into(),
             idle_key: None,
         };
         let last_commands = (0..shards).map(|_| AtomicU64::new(0)).collect();
-        let head = Arc::new(RoomHead { id, name, epoch: position.epoch });
+        let head = Arc::new(RoomHead { id, name, epoch: position.epoch, base: 0 });
         Self { head, state: Mutex::new(state), last_commands }
     }
 
@@ -157,8 +212,14 @@ impl Room {
         self.head.id
     }
 
+    /// Returns the room as its subscribers know it; without an epoch if a broker keeps it.
     pub(crate) fn head(&self) -> &Arc<RoomHead> {
         &self.head
+    }
+
+    /// Returns which history the room has: 0 if it has none, or that is not known yet.
+    pub(crate) fn epoch(&self) -> u64 {
+        if self.head.epoch != 0 { self.head.epoch } else { self.lock().position(&self.head).epoch }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -180,16 +241,21 @@ impl Room {
         kept: &AtomicUsize,
     ) -> Result<Position, (RoomClosed, M)> {
         let mut state = self.lock();
-        match state.phase {
+        let State { phase, order, subscribers, .. } = &mut *state;
+        match phase {
             Phase::Open => {}
             Phase::Retired => return Err((RoomClosed::Retired, messages)),
             Phase::Stopped => return Err((RoomClosed::Stopped, messages)),
         }
-        let first = state.offset + 1;
+        let Some(memory) = order.memory() else {
+            debug_assert!(false, "what a broker keeps is appended there");
+            return Err((RoomClosed::Stopped, messages));
+        };
+        let first = memory.offset + 1;
         let numbered = || (first..).zip(messages.as_ref());
         let count = messages.as_ref().len() as u64;
-        state.offset += count;
-        let last = state.position(&self.head);
+        memory.offset += count;
+        let last = Position::of(self.head.epoch, memory.offset);
         let time = sys::coarse_unix_ms();
         let author = sender.and_then(|sender| sender.author.as_ref());
         let publish = |message| Published { message, author: author.cloned(), time };
@@ -200,7 +266,7 @@ impl Room {
         });
         let exclude = sender.filter(|sender| sender.is_excluded).map(|sender| sender.id);
         for (shard, handle) in shards.iter().enumerate() {
-            if state.subscribers[shard] == 0 {
+            if subscribers[shard] == 0 {
                 continue;
             }
             let deliveries = numbered().map(|(offset, message)| Delivery {
@@ -237,39 +303,75 @@ impl Room {
             }
         }
         if self.head.epoch != 0 {
-            let before = state.history.bytes();
+            let before = memory.history.bytes();
             let now = sys::coarse_now();
-            state.history.append(messages.into_iter().map(publish), now, &context.options);
-            note_kept(kept, before, state.history.bytes());
+            memory.history.append(messages.into_iter().map(publish), now, &context.options);
+            note_kept(kept, before, memory.history.bytes());
         }
         Ok(last)
     }
 
-    /// Counts a subscriber on a shard. Calls `then` under the room's lock, with the offset of the first message
-    /// that the subscriber receives and what it gets of the past. Returns what `then` returned,
-    /// and the room's key among the directory's idle rooms, if it was idle.
+    /// Counts a client among the subscribers. Calls `then` under the room's lock, with the client's reservation.
+    /// Returns what `then` returned, and the room's key among the directory's idle rooms, if it was idle.
     ///
     /// # Errors
     /// `Stopped`.
-    pub(crate) fn subscribe<T>(
+    pub(super) fn subscribe<T>(
         &self,
-        shard: usize,
+        client: ClientId,
         wanted: &PastWanted,
-        context: &Context,
+        reach: Reach<'_>,
         kept: &AtomicUsize,
-        then: impl FnOnce(u64, PastGiven) -> T,
+        then: impl FnOnce(Reservation) -> T,
     ) -> Result<(T, Option<u64>)> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(Error::Stopped);
         }
-        state.subscribers[shard] += 1;
-        let before = state.history.bytes();
-        state.history.forget_older_than(context.options.history_age, sys::coarse_now());
-        note_kept(kept, before, state.history.bytes());
-        let past = state.past(&self.head, wanted);
-        let outcome = then(state.offset + 1, past);
+        state.subscribers[client.shard()] += 1;
+        state.is_known |= wanted.is_told;
+        let State { order, subscribers, .. } = &mut *state;
+        let outcome = match order {
+            Order::Memory(memory) => {
+                memory.forget_old(reach.context, kept);
+                let past = memory.past(&self.head, wanted);
+                let room = Arc::clone(&self.head);
+                then(Reservation { room, from: memory.offset + 1, past })
+            }
+            Order::Remote { remote, link } => {
+                let reach = self.reach(reach, link, subscribers);
+                let outcome = then(remote.enter(reach, client, wanted));
+                // What is pushed to its shard now comes behind what `then` has pushed.
+                remote.proceed(reach);
+                outcome
+            }
+        };
         Ok((outcome, state.idle_key.take()))
+    }
+
+    /// Does something with the order of a room that a broker keeps.
+    pub(super) fn with_remote<T>(
+        &self,
+        reach: Reach<'_>,
+        act: impl FnOnce(&mut Remote, RoomReach<'_>) -> T,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        let State { order, subscribers, .. } = &mut *state;
+        match order {
+            Order::Memory(_) => None,
+            Order::Remote { remote, link } => {
+                Some(act(remote, self.reach(reach, link, subscribers)))
+            }
+        }
+    }
+
+    fn reach<'a>(
+        &'a self,
+        all: Reach<'a>,
+        link: &'a Link,
+        subscribers: &'a [usize],
+    ) -> RoomReach<'a> {
+        RoomReach { all, link, room: &self.head, subscribers, last_commands: &self.last_commands }
     }
 
     /// Returns up to `count` of the messages after the offset `floor` and before another one, with their offsets, and
@@ -283,15 +385,14 @@ impl Room {
         kept: &AtomicUsize,
     ) -> (Vec<(u64, Published)>, bool) {
         let mut state = self.lock();
-        let before = state.history.bytes();
-        state.history.forget_older_than(context.options.history_age, sys::coarse_now());
-        note_kept(kept, before, state.history.bytes());
-        let next = state.offset + 1;
+        let Some(memory) = state.order.memory() else { return (Vec::new(), false) };
+        memory.forget_old(context, kept);
+        let next = memory.offset + 1;
         let end = end.unwrap_or(next).min(next);
         let mut offset = next;
         let mut left = size;
         let mut found = Vec::new();
-        for published in state.history.newest_first() {
+        for published in memory.history.newest_first() {
             offset -= 1;
             if offset >= end {
                 continue;
@@ -311,10 +412,17 @@ impl Room {
     }
 
     /// Counts one subscriber less on a shard. Returns whether it was the room's last.
-    pub(crate) fn unsubscribe(&self, shard: usize) -> bool {
+    pub(super) fn unsubscribe(&self, shard: usize, reach: Reach<'_>) -> bool {
         let mut state = self.lock();
         state.subscribers[shard] -= 1;
-        !state.has_subscribers()
+        let is_last = !state.has_subscribers();
+        let State { order, subscribers, .. } = &mut *state;
+        if let Order::Remote { remote, link } = order
+            && is_last
+        {
+            remote.leave(self.reach(reach, link, subscribers));
+        }
+        is_last
     }
 
     /// Notes the number of a command on a shard that concerns the room: later messages of clients stay behind
@@ -348,15 +456,14 @@ impl Room {
     /// Returns after what time the room's last message is too old; `None` if the room has none that is not.
     pub(crate) fn history_left(&self, context: &Context, kept: &AtomicUsize) -> Option<Duration> {
         let mut state = self.lock();
-        let (before, now) = (state.history.bytes(), sys::coarse_now());
-        state.history.forget_older_than(context.options.history_age, now);
-        note_kept(kept, before, state.history.bytes());
-        state.history.left(context.options.history_age, now)
+        let memory = state.order.memory()?;
+        memory.forget_old(context, kept);
+        memory.history.left(context.options.history_age, sys::coarse_now())
     }
 
     /// Returns what the room's history costs, in bytes.
     pub(crate) fn history_bytes(&self) -> usize {
-        self.lock().history.bytes()
+        self.lock().order.memory().map_or(0, |memory| memory.history.bytes())
     }
 
     /// Closes the room to messages and drops its history: the directory forgets it. Returns where it stood, if
@@ -366,11 +473,12 @@ impl Room {
         if state.phase == Phase::Open {
             state.phase = Phase::Retired;
         }
-        let before = state.history.bytes();
-        state.history = History::default();
-        note_kept(kept, before, 0);
-        let is_known = state.is_known || state.offset > 0;
-        Some(state.position(&self.head)).filter(|position| is_known && !position.is_none())
+        let is_known = state.is_known;
+        let memory = state.order.memory()?;
+        note_kept(kept, memory.history.bytes(), 0);
+        memory.history = History::default();
+        let position = Position::of(self.head.epoch, memory.offset);
+        Some(position).filter(|position| (is_known || position.offset > 0) && !position.is_none())
     }
 
     /// Closes the room to messages: the server stops.
@@ -382,10 +490,11 @@ impl Room {
     /// bound.
     pub(crate) fn shrink(&self, kept: &AtomicUsize, bound: usize, least: usize) {
         let mut state = self.lock();
-        while kept.load(Ordering::Relaxed) > bound && state.history.len() > least {
-            let before = state.history.bytes();
-            state.history.forget_oldest();
-            note_kept(kept, before, state.history.bytes());
+        let Some(memory) = state.order.memory() else { return };
+        while kept.load(Ordering::Relaxed) > bound && memory.history.len() > least {
+            let before = memory.history.bytes();
+            memory.history.forget_oldest();
+            note_kept(kept, before, memory.history.bytes());
         }
     }
 

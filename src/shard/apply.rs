@@ -1,16 +1,22 @@
 //! Applies commands about one client: the host's, and a client's own close.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
+
+use bytes::Bytes;
 
 use super::Shard;
 use crate::{
+    broker::Page,
     event::ClientId,
-    fanout::command::{Answer, Command, Cost, HistoryRequest},
+    fanout::{
+        answers::Awaited,
+        command::{Answer, Command, Cost, HistoryRequest, RoomHead, Settled},
+        form::Form,
+    },
     json::Refusal,
+    position::Position,
+    rooms::{MAX_HISTORY, room::Ack},
 };
-
-/// How many bytes of payloads an answer with earlier messages has at most, unless a single one is longer.
-const MAX_HISTORY: usize = 256 * 1024;
 
 impl Shard {
     /// Applies a command on a client, after the flush that it requires. Returns the cost of the flush.
@@ -35,6 +41,18 @@ impl Shard {
             }
             Command::Join(id, reservation) => self.apply_join(id, *reservation),
             Command::Leave(id, room) => self.apply_leave(id, room),
+            Command::Loaded(id, loaded) => {
+                if let Some(client) = self.client(id) {
+                    client.load(*loaded);
+                }
+            }
+            Command::Resume(id, room, from) => {
+                if let Some(client) = self.client(id) {
+                    client.resume(&mut self.fanout.borrow_mut(), room, from);
+                }
+            }
+            Command::Reenter(reentry) => self.fanout.borrow_mut().reenter(&reentry),
+            Command::Settle(id, number, settled) => self.settle(id, number, *settled),
             Command::SetEcho(id, echo) => {
                 if let Some(client) = self.client(id) {
                     client.set_echo(echo);
@@ -74,6 +92,36 @@ impl Shard {
         }
     }
 
+    /// Tells a client what has become of what it sent, and the answers that waited behind that.
+    fn settle(&self, id: ClientId, number: u64, settled: Settled) {
+        let Some(client) = self.client(id) else { return };
+        let form = client.out().form();
+        let make = |awaited, is_late| match (awaited, settled) {
+            (Awaited::Sent { id, room, is_changed }, Settled::Sent(position)) => {
+                let id = id?;
+                // Later messages of the room may have come before it.
+                let position = if is_late { Position::NONE } else { position };
+                Some(Ack { id: &id, is_changed }.encode(Some(&room), position))
+            }
+            (Awaited::Sent { id, .. }, Settled::Refused(code)) => form.refused(id.as_deref(), code),
+            (Awaited::History { request, room, floor }, Settled::Page(page)) => {
+                encode_page(form, &request, &room, floor, &page)
+            }
+            (Awaited::History { request, .. }, Settled::Refused(code)) => {
+                form.refused(Some(&request.id), code)
+            }
+            // Nothing else is awaited under its number.
+            (Awaited::Sent { .. }, Settled::Page(_))
+            | (Awaited::History { .. }, Settled::Sent(_)) => None,
+        };
+        let mut fanout = self.fanout.borrow_mut();
+        for frame in self.shared.answers.settle(id, number, make) {
+            fanout.send(client.out(), frame, false);
+        }
+        // It may not have been read because it awaited too much.
+        client.out().transport().reschedule();
+    }
+
     /// Sends earlier messages of a room to a client that is in it.
     fn answer_history(&self, client: ClientId, request: &HistoryRequest) {
         let Some(asking) = self.client(client) else { return };
@@ -98,4 +146,26 @@ impl Shard {
             client.out().transport().reschedule();
         }
     }
+}
+
+/// Encodes the answer to a request for earlier messages that a broker has read.
+fn encode_page(
+    form: Form,
+    request: &HistoryRequest,
+    room: &Arc<str>,
+    floor: u64,
+    page: &Page,
+) -> Option<Bytes> {
+    let epoch = page.top.epoch;
+    if request.before.is_some() && request.epoch != epoch {
+        // The room's history has become another one meanwhile.
+        return form.refused(Some(&request.id), Refusal::Unavailable);
+    }
+    let head = RoomHead { id: request.room, name: Arc::clone(room), epoch, base: 0 };
+    let readable = page.numbered().filter(|(offset, _)| *offset > floor);
+    let messages: Vec<_> =
+        readable.map(|(offset, stored)| (offset, stored.published.clone())).collect();
+    // Whether the earlier ones are kept is known when they are asked for.
+    let has_more = messages.first().is_some_and(|(offset, _)| *offset > floor + 1);
+    form.history(&request.id, &head, &messages, has_more)
 }

@@ -47,13 +47,13 @@ impl Shard {
         room: Option<&str>,
         wanted: &PastWanted,
     ) -> Result<()> {
-        self.rooms.reserve_broadcasts(self.index, |from| {
+        self.rooms.reserve_broadcasts(client.id(), |from| {
             self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), from);
             Ok(())
         })?;
         let Some(room) = room else { return Ok(()) };
         // The client joins after the locks are released: what is published meanwhile waits in the inbox.
-        let reserved = self.rooms.reserve(self.index, room, wanted, |room, reservation| {
+        let reserved = self.rooms.reserve(client.id(), room, wanted, |room, reservation| {
             Ok((Arc::clone(room), reservation))
         });
         let (room, reservation) = reserved?;
@@ -75,8 +75,8 @@ impl Shard {
             // It is told that it enters, behind what came before.
             self.fanout.borrow_mut().flush(out);
         }
-        out.replay(Replay::new(head, out.form(), from, past));
-        client.join(&mut self.fanout.borrow_mut(), room, from, floor);
+        out.replay(Replay::new(Arc::clone(&head), out.form(), from, past));
+        client.join(&mut self.fanout.borrow_mut(), (room, &head), from, floor);
         true
     }
 

@@ -144,6 +144,9 @@ impl Shard {
         self.spawn_watchers();
         if self.index == 0 {
             self.spawn_vital(expiry::run(Rc::clone(self)));
+            if self.rooms.has_broker() {
+                self.spawn_vital(expiry::check_broker(Rc::clone(self)));
+            }
         }
         let mut tick = Tick::new();
         self.reactor.run(tasks, || self.tick(&mut tick, &accept))?;
@@ -230,6 +233,7 @@ impl Shard {
 
     pub(crate) fn remove_client(&self, id: ClientId) {
         self.shared.sender_commands.remove(id);
+        self.shared.answers.remove(id);
         self.remove_from_roster(id);
         self.clients.borrow_mut().remove(&id);
         self.left.notify_waiters();
@@ -275,6 +279,7 @@ impl Shard {
             ("pings", self.pings.len()),
             ("outboxes to check", self.shared.lagging.len()),
             ("commands of senders", self.shared.sender_commands.len()),
+            ("answers that are awaited", self.shared.answers.len()),
         ];
         sizes.extend(self.fanout.borrow().table_sizes());
         sizes

@@ -19,6 +19,7 @@ use rustc_hash::FxHashMap;
 
 pub(crate) use self::writing::{Delivered, Flushed};
 use super::{
+    answers::{Answers, Awaited},
     command::Disconnect,
     form::Form,
     lagging::Lagging,
@@ -47,6 +48,7 @@ pub(crate) struct OutboundShared {
     pub(crate) lagging: Lagging,
     pages: Rc<Pages>,
     pub(crate) sender_commands: SenderCommands,
+    pub(crate) answers: Answers<Awaited>,
     pub(crate) clock: Rc<Clock>,
 }
 
@@ -57,6 +59,7 @@ impl OutboundShared {
             lagging: Lagging::default(),
             pages: Rc::default(),
             sender_commands: SenderCommands::default(),
+            answers: Answers::default(),
             clock,
         })
     }

@@ -69,17 +69,11 @@ pub(crate) enum Flushed {
 impl Outbound {
     /// Writes the last messages of a room, as the socket takes them. They wait beside the outbox's bound.
     pub(crate) fn replay(&self, mut replay: Replay) {
-        let is_empty = replay.len() == 0 && !self.form.says_more();
+        let is_empty = replay.len() == 0 && !self.form.says_more() && !replay.is_loading();
         if !self.is_open() || is_empty {
             return;
         }
-        let counters = &self.shared.context.counters;
-        counters.messages_delivered.add(replay.len() as u64);
-        if !self.form.says_more() {
-            // In any other form the bytes are known when they are encoded.
-            counters.bytes_delivered.add(replay.bytes() as u64);
-        }
-        replay.share(&self.shared.pages);
+        self.prepare(&mut replay);
         let mut slot = self.outbox.borrow_mut();
         let is_lagging = slot.is_some();
         let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
@@ -89,6 +83,28 @@ impl Outbound {
         if !is_lagging {
             self.start_lagging();
         }
+    }
+
+    /// Puts a replay in its place, whose past was read under a number.
+    pub(crate) fn load(&self, load: u64, mut replay: Replay) {
+        let mut slot = self.outbox.borrow_mut();
+        let Some(outbox) = slot.as_mut().filter(|outbox| outbox.awaits(load)) else { return };
+        self.prepare(&mut replay);
+        outbox.load(load, replay, self.shared.now());
+        self.count_replayed(outbox);
+        drop(slot);
+        self.start_lagging();
+    }
+
+    /// Counts a replay's messages, and has it share its pages.
+    fn prepare(&self, replay: &mut Replay) {
+        let counters = &self.shared.context.counters;
+        counters.messages_delivered.add(replay.len() as u64);
+        if !self.form.says_more() {
+            // In any other form the bytes are known when they are encoded.
+            counters.bytes_delivered.add(replay.bytes() as u64);
+        }
+        replay.share(&self.shared.pages);
     }
 
     /// Counts the messages of a replay that were encoded since this was last called.
@@ -171,6 +187,10 @@ impl Outbound {
     pub(crate) fn close(&self, close: CloseFrame) {
         if !self.is_open() {
             return;
+        }
+        if let Some(outbox) = self.outbox.borrow_mut().as_mut() {
+            // It need not wait for a past that may never come.
+            outbox.give_up_loading(self.shared.now());
         }
         self.say(self.closing(&close));
         if !self.is_open() {
@@ -292,6 +312,8 @@ impl Outbound {
             }
             let sent = match self.transport.flush() {
                 Ok(()) if outbox.is_empty() => Ok(0),
+                // It is flushed when the past has been read.
+                Ok(()) if outbox.is_loading() => return Flushed::Blocked,
                 Ok(()) => self.transport.send_slices(&outbox.front()),
                 Err(error) => Err(error),
             };

@@ -28,6 +28,7 @@ impl Outbox {
 
     /// Drops the messages that have waited for longer than `age`, and returns how many.
     pub(crate) fn drop_older_than(&mut self, age: Duration, now: Instant) -> u64 {
+        self.restart_loading(now);
         self.drop_oldest(false, |since, _| now.saturating_duration_since(since) >= age)
     }
 

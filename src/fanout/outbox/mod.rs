@@ -90,11 +90,52 @@ impl Outbox {
         self.fill(now);
     }
 
+    /// Whether what waits must wait until a past is read.
+    pub(crate) fn is_loading(&self) -> bool {
+        let is_first = self.first().is_some_and(|chunk| chunk.kind == ChunkKind::Replay);
+        is_first && self.replays.front().is_some_and(Replay::is_loading)
+    }
+
+    /// Whether a past waits that is being read under a number.
+    pub(crate) fn awaits(&self, load: u64) -> bool {
+        self.replays.iter().any(|replay| replay.awaits(load))
+    }
+
+    /// Puts a replay in the place of the one whose past was read under a number.
+    pub(crate) fn load(&mut self, load: u64, replay: Replay, now: Instant) {
+        if let Some(place) = self.replays.iter_mut().find(|it| it.awaits(load)) {
+            *place = replay;
+            // The client could not read what is behind it before, so its age begins now.
+            self.restart(now);
+            self.fill(now);
+        }
+    }
+
+    /// Ends the wait for pasts that are being read: they could not be.
+    pub(crate) fn give_up_loading(&mut self, now: Instant) {
+        self.replays.iter_mut().filter(|it| it.is_loading()).for_each(Replay::give_up);
+        self.fill(now);
+    }
+
+    /// Resets the age of the places of pasts that are being read: the client can read neither them nor what is behind.
+    fn restart_loading(&mut self, now: Instant) {
+        let chunks = self.kept.chunks_mut().chain(&mut self.chunks);
+        let places = chunks.filter(|chunk| chunk.kind == ChunkKind::Replay);
+        for (place, replay) in places.zip(&self.replays) {
+            if replay.is_loading() {
+                place.since = now;
+            }
+        }
+    }
+
     /// Encodes the next page, if it is a replay's turn.
     fn fill(&mut self, now: Instant) {
         while self.first().is_some_and(|chunk| chunk.kind == ChunkKind::Replay)
             && let Some(replay) = self.replays.front_mut()
         {
+            if replay.is_loading() {
+                break;
+            }
             let page = replay.next_page();
             if replay.is_over() {
                 self.replays.pop_front();
@@ -189,9 +230,9 @@ impl Outbox {
         std::mem::take(&mut self.replayed)
     }
 
-    /// Returns since when the oldest byte waits.
+    /// Returns since when the oldest byte waits that the client could read.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.first().map(|chunk| chunk.since)
+        self.first().filter(|_| !self.is_loading()).map(|chunk| chunk.since)
     }
 
     /// Returns the bytes that are written next, in one call: a client that lags in a busy room has a chunk for

@@ -81,8 +81,14 @@ impl Outbox {
                     self.kept.push_gap(room, Gap::of(position), since);
                     dropped += 1;
                 }
-                // An encoded `entered` is no exception: nothing waits before it.
-                None => self.kept.push_object(frame, since),
+                None => {
+                    // Positions before and behind it may be of two histories.
+                    let is_entered = json::is_entered(&frame);
+                    self.kept.push_object(frame, since);
+                    if is_entered {
+                        self.kept.close_gaps();
+                    }
+                }
             }
         }
         if !chunk.bytes.is_empty() {

@@ -120,6 +120,9 @@ fn history(
     if before.is_some_and(|before| before.epoch != epoch) {
         return Err((Refusal::Malformed, "before is a position of another history"));
     }
+    if !client.begin_history(&shard.rooms) {
+        return Err((Refusal::Busy, "wait for the answers to what you asked for before"));
+    }
     let before = before.map(|before| before.offset);
     let (room, limit) = (room.id(), limit as usize);
     let request = Box::new(HistoryRequest { id: id.into(), room, before, epoch, limit });

@@ -31,9 +31,6 @@ use crate::{
 /// How often `check` is called.
 pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many bytes of payloads an answer with earlier messages has at most, unless a single one is longer.
-pub(crate) const MAX_HISTORY: usize = 256 * 1024;
-
 impl Rooms {
     /// Begins to speak with the broker.
     pub(super) fn start_broker(&self, broker: &dyn Broker, sink: Weak<Self>) {
@@ -174,8 +171,8 @@ impl Rooms {
     ) -> u64 {
         let number = link.pending.begin_read(Reader::Client(client));
         let range = Range::Before(request.before.unwrap_or(u64::MAX));
-        let (room, max_count) = (Arc::clone(room), request.limit);
-        self.read_from(link, Read { number, room, range, max_count, max_bytes: MAX_HISTORY });
+        let (room, (max_count, max_bytes)) = (Arc::clone(room), self.history_bounds(request.limit));
+        self.read_from(link, Read { number, room, range, max_count, max_bytes });
         number
     }
 

@@ -39,6 +39,9 @@ use crate::{
 const SMALL_READ: usize = 8 * 1024;
 const SHORT_FRAME: usize = 128;
 
+/// How many of a client's requests for earlier messages may be open.
+const MAX_HISTORIES: u8 = 2;
+
 /// One client. There may be very many, most of them idle: fields that are rarely set are behind a pointer.
 pub(crate) struct Client {
     out: Rc<Outbound>,
@@ -46,6 +49,8 @@ pub(crate) struct Client {
     echo: Cell<bool>,
     /// Whether the last read held short frames.
     has_short_frames: Cell<bool>,
+    /// How many of its requests for earlier messages are not answered yet.
+    open_histories: Cell<u8>,
     memberships: RefCell<Memberships>,
     profile: Profile,
 }
@@ -62,6 +67,7 @@ impl Client {
             out,
             echo: Cell::new(echo),
             has_short_frames: Cell::new(false),
+            open_histories: Cell::new(0),
             memberships: RefCell::default(),
             profile: Profile::default(),
         })
@@ -240,6 +246,24 @@ impl Client {
         self.push_answer(rooms, Command::Answer(Answer { client: self.id(), frame }));
     }
 
+    /// Counts a request for earlier messages. Returns false if it cannot be answered now, because too many are open or
+    /// the client has not read what came before: the answers are long, the host's calls would wait behind them, and
+    /// the client would be closed for what it asked for.
+    pub(crate) fn begin_history(&self, rooms: &Rooms) -> bool {
+        let open = self.open_histories.get();
+        let has_space = self.out.waiting_bytes() <= rooms.context().options.outbox_size / 4;
+        let may_ask = open < MAX_HISTORIES && has_space;
+        if may_ask {
+            self.open_histories.set(open + 1);
+        }
+        may_ask
+    }
+
+    /// Counts an answer to such a request.
+    pub(crate) fn end_history(&self) {
+        self.open_histories.update(|open| open.saturating_sub(1));
+    }
+
     /// Pushes a command that answers the client, behind what its earlier messages have become.
     pub(crate) fn push_answer(&self, rooms: &Rooms, command: Command) {
         let command = match (command, rooms.link.as_deref()) {
@@ -255,6 +279,7 @@ impl Client {
                     return self.expect(number, Awaited::History { request, room, floor });
                 }
                 None => {
+                    self.end_history();
                     let refused = self.out.form().refused(Some(&request.id), Refusal::NotInRoom);
                     return refused.into_iter().for_each(|frame| self.answer(rooms, frame));
                 }

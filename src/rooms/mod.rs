@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 
 #[cfg(test)]
 pub(crate) use self::brokered::AwaitedAppend;
-pub(crate) use self::brokered::{CHECK_INTERVAL, MAX_HISTORY};
+pub(crate) use self::brokered::CHECK_INTERVAL;
 use self::{
     directory::Directory,
     pending::Link,
@@ -55,6 +55,9 @@ use crate::{
     position::Position,
     published::Published,
 };
+
+/// How many bytes of payloads an answer with earlier messages has at most.
+const MAX_HISTORY: usize = 256 * 1024;
 
 /// The longest name of a room, in bytes.
 const MAX_NAME: usize = 128;
@@ -184,6 +187,13 @@ impl Rooms {
         bounds: (usize, usize),
     ) -> (Vec<(u64, Published)>, bool) {
         room.before(end, floor, bounds, &self.context, &self.kept)
+    }
+
+    /// Returns how many messages an answer with earlier ones has at most, and how many bytes of payloads, unless a single
+    /// one is longer: about a third of an outbox, with what objects have beside payloads.
+    pub(crate) fn history_bounds(&self, limit: usize) -> (usize, usize) {
+        let outbox = self.context.options.outbox_size;
+        (limit.min((outbox / 4096).max(1)), MAX_HISTORY.min(outbox / 8))
     }
 
     /// Publishes messages of the host to a room, which need not have subscribers. Waits while an inbox is

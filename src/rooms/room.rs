@@ -389,14 +389,11 @@ impl Room {
         memory.forget_old(context, kept);
         let next = memory.offset + 1;
         let end = end.unwrap_or(next).min(next);
-        let mut offset = next;
+        let mut offset = end;
         let mut left = size;
         let mut found = Vec::new();
-        for published in memory.history.newest_first() {
+        for published in memory.history.newest_first().skip((next - end) as usize) {
             offset -= 1;
-            if offset >= end {
-                continue;
-            }
             let len = published.message.data().len();
             let is_enough = found.len() == count || (len > left && !found.is_empty());
             if offset <= floor || is_enough {

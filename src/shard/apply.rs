@@ -10,12 +10,12 @@ use crate::{
     event::ClientId,
     fanout::{
         answers::Awaited,
-        command::{Answer, Command, Cost, HistoryRequest, RoomHead, Settled},
+        command::{Answer, Command, Cost, HistoryRequest, RoomHead, Settled, WRITE},
         form::Form,
     },
     json::Refusal,
     position::Position,
-    rooms::{MAX_HISTORY, room::Ack},
+    rooms::{client::Client, room::Ack},
 };
 
 impl Shard {
@@ -23,8 +23,12 @@ impl Shard {
     #[cold] // Keeps the code that handles messages together in the instruction cache.
     pub(super) fn apply(self: &Rc<Self>, command: Command) -> Cost {
         let held = command.holds_input_of();
-        let flushed = command.flushes().and_then(|id| self.client(id));
-        let cost = flushed.map_or(0, |client| self.fanout.borrow_mut().flush(client.out()));
+        let told = self.told_of(&command);
+        let flushed = command.flushes().and_then(|id| self.client(id)).or(told.clone());
+        let mut cost = flushed.map_or(0, |client| self.fanout.borrow_mut().flush(client.out()));
+        if told.is_some() {
+            cost += WRITE;
+        }
         match command {
             Command::Send(id, message) => {
                 if let Some(client) = self.client(id) {
@@ -85,6 +89,15 @@ impl Shard {
         cost
     }
 
+    /// Returns the client of a command if it is told of that: what came before is written first.
+    fn told_of(&self, command: &Command) -> Option<Rc<Client>> {
+        let (Command::Join(id, _) | Command::Admit(id, ..) | Command::Leave(id, _)) = command
+        else {
+            return None;
+        };
+        self.client(*id).filter(|client| client.out().form().says_more())
+    }
+
     /// Tells a client something, behind everything that was delivered before.
     pub(super) fn answer(&self, answer: Answer) {
         if let Some(client) = self.client(answer.client) {
@@ -105,9 +118,11 @@ impl Shard {
             }
             (Awaited::Sent { id, .. }, Settled::Refused(code)) => form.refused(id.as_deref(), code),
             (Awaited::History { request, room, floor }, Settled::Page(page)) => {
+                client.end_history();
                 encode_page(form, &request, &room, floor, &page)
             }
             (Awaited::History { request, .. }, Settled::Refused(code)) => {
+                client.end_history();
                 form.refused(Some(&request.id), code)
             }
             // Nothing else is awaited under its number.
@@ -125,10 +140,11 @@ impl Shard {
     /// Sends earlier messages of a room to a client that is in it.
     fn answer_history(&self, client: ClientId, request: &HistoryRequest) {
         let Some(asking) = self.client(client) else { return };
+        asking.end_history();
         let form = asking.out().form();
         let frame = match asking.readable(request.room) {
             Some((room, floor)) => {
-                let bounds = (request.limit, MAX_HISTORY);
+                let bounds = self.rooms.history_bounds(request.limit);
                 let (messages, has_more) = self.rooms.before(&room, request.before, floor, bounds);
                 form.history(&request.id, room.head(), &messages, has_more)
             }

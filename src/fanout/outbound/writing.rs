@@ -265,6 +265,11 @@ impl Outbound {
         }
     }
 
+    /// Returns how many bytes wait in the outbox, with the overhead of keeping them.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.outbox.borrow().as_ref().map_or(0, |outbox| self.outbox_len(outbox))
+    }
+
     /// What the outbox counts as: what waits, and what the transport owes.
     fn outbox_len(&self, outbox: &Outbox) -> usize {
         outbox.size() + self.transport.owed()

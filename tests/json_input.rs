@@ -193,6 +193,6 @@ fn of_the_requests_for_history_at_once_the_first_two_are_answered_and_the_others
 /// How much memory this process uses, in bytes.
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
     line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
 }

@@ -155,7 +155,7 @@ fn the_form_is_that_of_the_subprotocol_or_of_the_query() {
     assert!(asked.text().starts_with(r#"{"type":"welcome""#));
     let mut both = seen.join(server.local_addr(), "/?format=plain");
     assert_eq!(both.object()["type"], "welcome", "a browser needs what it has offered");
-    for bad in ["/?format=xml", "/?name=", "/?name=a%0Ab", &format!("/?name={:x<129}", "")] {
+    for bad in ["/?format=xml", "/?name=a%0Ab", &format!("/?name={:x<129}", "")] {
         assert_eq!(Peer::connect(server.local_addr()).upgrade(bad, &[]).status, 400, "{bad}");
     }
     let mut plain = Peer::join(server.local_addr(), "/?format=plain&name=ana&since=x");

@@ -134,6 +134,12 @@ impl Answer {
         Self::new(400, text)
     }
 
+    /// What a request for a room asks for with its path or query is not valid: the log says so, since a browser tells its
+    /// page nothing.
+    pub(crate) fn bad_target(text: impl Into<String>) -> Self {
+        Self { concern: Concern::Path, ..Self::bad_request(text) }
+    }
+
     pub(crate) fn malformed() -> Self {
         Self::bad_request("this is not an HTTP/1.1 request")
     }

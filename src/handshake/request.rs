@@ -70,14 +70,14 @@ fn room_name(encoded: &str) -> Result<String, Answer> {
     // address would lead to several rooms. A slash that is encoded makes no step.
     let is_step = |part| percent_decode_str(part).eq(*b".") || percent_decode_str(part).eq(*b"..");
     if encoded.split('/').any(is_step) {
-        return Err(Answer::bad_request(
+        return Err(Answer::bad_target(
             "clients take . and .. for steps in a path; write / as %2F",
         ));
     }
     let name = percent_decode_str(encoded)
         .decode_utf8()
-        .map_err(|_| Answer::bad_request("the name of the room is not UTF-8"))?;
-    rooms::check_name(&name).map_err(|error| Answer::bad_request(error.to_string()))?;
+        .map_err(|_| Answer::bad_target("the name of the room is not UTF-8"))?;
+    rooms::check_name(&name).map_err(|error| Answer::bad_target(error.to_string()))?;
     Ok(name.into_owned())
 }
 
@@ -89,20 +89,21 @@ fn asked(room: String, head: &Head<'_, '_>) -> Result<Asked, Answer> {
         match key.as_ref() {
             "echo" => {
                 let echo = value.parse();
-                asked.echo = Some(echo.map_err(|_| Answer::bad_request("echo is true or false"))?);
+                asked.echo = Some(echo.map_err(|_| Answer::bad_target("echo is true or false"))?);
             }
             "history" => {
                 let count = value.parse();
-                asked.history = Some(
-                    count.map_err(|_| Answer::bad_request("history is a number of messages"))?,
-                );
+                asked.history =
+                    Some(count.map_err(|_| Answer::bad_target("history is a number of messages"))?);
             }
             "format" => match value.as_ref() {
                 "json" => asked.form = Form::Json,
                 // The subprotocol counts for more: a browser would close the connection without it.
                 "plain" => {}
-                _ => return Err(Answer::bad_request("format is plain or json")),
+                _ => return Err(Answer::bad_target("format is plain or json")),
             },
+            // A form whose field is empty sends an empty name.
+            "name" if value.is_empty() => {}
             "name" => asked.name = Some(claimed_name(&value)?),
             "since" => asked.since = Some(Since::parse(&value)),
             key => {
@@ -120,7 +121,7 @@ fn asked(room: String, head: &Head<'_, '_>) -> Result<Asked, Answer> {
 
 fn claimed_name(text: &str) -> Result<Name, Answer> {
     published::check_name(text)
-        .map_err(|why| Answer::bad_request(format!("not the name of a client: {why}")))?;
+        .map_err(|why| Answer::bad_target(format!("not the name of a client: {why}")))?;
     Ok(Name { text: text.into(), is_claimed: true })
 }
 

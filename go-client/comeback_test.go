@@ -1,7 +1,10 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,6 +85,36 @@ func TestAnnouncedWaitIsOfOneConnection(t *testing.T) {
 	if n := strings.Count(c.stderr.String(), "again in 120ms\n"); n != 1 {
 		t.Fatalf("120 ms were waited %d times:\n%s", n, c.stderr)
 	}
+}
+
+func TestAnnouncedWaitIsNotThatOfAPlainServerThatFollows(t *testing.T) {
+	inJSON, plain := startJSONHub(t), startHub(t)
+	var isPlain atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isPlain.Load() {
+			plain.ServeHTTP(w, r)
+			return
+		}
+		inJSON.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		inJSON.cut()
+		plain.cut()
+		server.Close()
+	})
+	c := startClient(t, quick(), "-id=x", "-url=ws"+strings.TrimPrefix(server.URL, "http")+"/")
+	joinAndShow(t, inJSON, c)
+	isPlain.Store(true)
+	inJSON.closeAll(websocket.CloseGoingAway, fields{"retry": 120})
+	for n := range 2 {
+		receive(t, plain.joined)
+		plain.cut()
+		c.stderr.awaitCount(t, "connected again\n", n+2)
+	}
+	if n := strings.Count(c.stderr.String(), "again in 120ms\n"); n != 1 {
+		t.Fatalf("120 ms were waited %d times:\n%s", n, c.stderr)
+	}
+	c.stderr.await(t, "attempt 2 to connect again")
 }
 
 // A script waits as long as the server asks, and only then counts the time without progress.

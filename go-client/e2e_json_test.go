@@ -200,8 +200,19 @@ func (s *slowOutput) Write(p []byte) (int, error) {
 }
 
 func TestServerThatClosesASlowClientIsAskedForTheRest(t *testing.T) {
+	testSlowClient(t, "disconnect", "because this client was too slow (")
+}
+
+func TestServerThatDropsMessagesOfASlowClientIsAskedForThem(t *testing.T) {
+	testSlowClient(t, "drop-oldest", `of the room "lobby", because this client was too slow`+"\n")
+}
+
+// testSlowClient expects that a client which has not read for a while shows everything in the end, and
+// says why it connected again.
+func testSlowClient(t *testing.T, policy, said string) {
+	t.Helper()
 	const messages = 4_000
-	s := startServer(t, "--listen", "127.0.0.1:0", "--slow-consumer", "disconnect",
+	s := startServer(t, "--listen", "127.0.0.1:0", "--slow-consumer", policy,
 		"--history-messages", "10000", "--history-size", "64MiB", "--history-total", "64MiB")
 	o := s.observe(t)
 	stdout := &slowOutput{newOutput(), make(chan struct{})}
@@ -215,8 +226,10 @@ func TestServerThatClosesASlowClientIsAskedForTheRest(t *testing.T) {
 	filling := strings.Repeat("z", 4<<10)
 	for i := range messages {
 		o.send(t, fmt.Sprintf("[y] %d %s", i, filling))
+		if i%200 == 199 { // the observer itself must not be too slow
+			o.seen.await(t, fmt.Sprintf("[y] %d %s\n", i, filling))
+		}
 	}
-	o.seen.await(t, fmt.Sprintf("[y] %d ", messages-1))
 	close(stdout.released)
 	stdout.await(t, fmt.Sprintf("[y] %d %s\n", messages-1, filling))
 	stdin.Close()
@@ -225,7 +238,7 @@ func TestServerThatClosesASlowClientIsAskedForTheRest(t *testing.T) {
 		t.Fatalf("the client has shown %d bytes, the room has %d; standard error:\n%s",
 			len(stdout.String()), len(o.seen.String()), stderr)
 	}
-	stderr.await(t, "because this client was too slow (")
+	stderr.await(t, said)
 }
 
 func TestPaperSequenceBetweenTheTwoForms(t *testing.T) {

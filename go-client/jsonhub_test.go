@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -36,6 +37,7 @@ type jsonHub struct {
 	budget  func() int                // bytes after which a new connection breaks, or nil
 	verdict func(text string) fields  // of a refusal, empty if nobody is to be told; nil: stored
 	onEnter func(entered fields) bool // changes "entered"; returns whether to replay everything
+	before  []fields                  // what a new client gets before it enters the room of its path
 
 	mu      sync.Mutex
 	epoch   string
@@ -151,12 +153,15 @@ func (m *jsonMember) join(r *http.Request) {
 		welcome["ping"] = h.ping
 	}
 	m.send(welcome)
+	for _, o := range h.before {
+		m.send(o)
+	}
 	from := len(h.history)
 	if n, err := strconv.Atoi(r.URL.Query().Get("history")); err == nil {
 		from = max(h.trimmed, from-n)
 	}
 	entered := fields{"type": "entered", "room": "lobby"}
-	if since := r.URL.Query().Get("since"); since != "" {
+	if since := cmp.Or(r.URL.Query().Get("since"), r.URL.Query().Get("since.lobby")); since != "" {
 		reason := ""
 		epoch, offset, _ := strings.Cut(since, "-")
 		at, err := strconv.Atoi(offset)
@@ -185,7 +190,7 @@ func (m *jsonMember) join(r *http.Request) {
 	for _, message := range h.history[from:] {
 		m.send(message)
 	}
-	m.send(fields{"type": "live", "room": "lobby"})
+	m.send(fields{"type": "live", "room": entered["room"]})
 	h.members[m] = true
 	h.joined <- m
 	if h.ping > 0 {

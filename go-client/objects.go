@@ -11,7 +11,7 @@ type recovery struct {
 	answers   answers
 	own       []string        // client ids of this session's connections, the last one last
 	entered   map[string]bool // rooms of this connection: whether the replay is over
-	closing   *object         // the server's announcement that it closes this connection
+	closing   *object         // the server's announcement that it closes the present connection
 	spoken    bool            // whether a connection was in the JSON form
 	warned    bool            // the user knows that the plain form recovers nothing
 }
@@ -19,7 +19,6 @@ type recovery struct {
 // begin resets what concerns one connection.
 func (r *recovery) begin() {
 	r.entered = map[string]bool{}
-	r.closing = nil
 	r.spoken, r.warned = true, false
 }
 
@@ -41,9 +40,19 @@ func (r *recovery) isReady() bool {
 	return len(r.entered) > 0
 }
 
-// target returns the room to name in a line, which only a client in several rooms must do.
+// isBack returns whether the client is again in every room whose position it keeps, and no replay goes on.
+func (r *recovery) isBack() bool {
+	isAway := func(p roomPosition) bool {
+		_, entered := r.entered[p.room]
+		return !entered
+	}
+	return r.isReady() && !slices.ContainsFunc(r.positions.rooms, isAway)
+}
+
+// target returns the room to name in a line, which only a client in several rooms must do. Without a name
+// the server takes the room that the client entered first.
 func (r *recovery) target() string {
-	if len(r.entered) < 2 {
+	if _, entered := r.entered[r.positions.home]; !entered || len(r.entered) < 2 {
 		return ""
 	}
 	return r.positions.home

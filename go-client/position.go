@@ -12,7 +12,7 @@ const maxRooms = 16
 // positions are the last positions that arrived, by room. The client hands them back when it
 // reconnects, and the server sends what was published behind them. A position is opaque.
 type positions struct {
-	home  string // the room of the URL's path, to which lines go; empty while it is not known
+	home  string // to which lines go: the room that the URL names, or else the first that was entered
 	rooms []roomPosition
 }
 
@@ -67,11 +67,8 @@ func (p *positions) forget(room string) {
 func (p *positions) query() string {
 	var parameters []string
 	for _, r := range p.rooms {
-		switch {
-		case r.position == "":
-		case r.room == p.home:
-			parameters = append(parameters, "since="+queryEscape(r.position))
-		default:
+		// "since" alone would be a position of the path's room, which home need not be.
+		if r.position != "" {
 			parameters = append(parameters, "since."+queryEscape(r.room)+"="+queryEscape(r.position))
 		}
 	}

@@ -7,9 +7,9 @@ import (
 
 func TestPositionsReplaceThoseOfTheURL(t *testing.T) {
 	for _, row := range []struct{ url, want string }{
-		{"ws://h/", "ws://h/?name=x%20y&since=e-1&since.tea%20%26=f-2"},
-		{"ws://h/rooms/tea%20%26", "ws://h/rooms/tea%20%26?name=x%20y&since.lobby=e-1&since=f-2"},
-		{"ws://h/?name=&since=a&since.tea=b&echo=false&sincere=1", "ws://h/?name=&echo=false&sincere=1&since=e-1&since.tea%20%26=f-2"},
+		{"ws://h/", "ws://h/?name=x%20y&since.lobby=e-1&since.tea%20%26=f-2"},
+		{"ws://h/rooms/tea%20%26", "ws://h/rooms/tea%20%26?name=x%20y&since.lobby=e-1&since.tea%20%26=f-2"},
+		{"ws://h/?name=&since=a&since.tea=b&echo=false&sincere=1", "ws://h/?name=&echo=false&sincere=1&since.lobby=e-1&since.tea%20%26=f-2"},
 	} {
 		opts, err := parseOptions([]string{"-id=x y", "-url=" + row.url})
 		if err != nil {

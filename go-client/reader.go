@@ -45,7 +45,7 @@ func (c *connection) readMessages() error {
 	}
 }
 
-// decode returns the event of a message, or nil if it is to be ignored.
+// decode returns the event of a message, or nil if the client ignores the message.
 func (c *connection) decode(kind int, data []byte) (*event, error) {
 	switch {
 	case !c.json && kind == websocket.BinaryMessage:

@@ -17,6 +17,7 @@ func (s *session) lost(err error) {
 		// RFC 6455, 5.5.1: the answer to our close. The server has read all lines before it.
 		s.delivery.confirm(s.delivery.sent)
 	}
+	announced := s.announcedRetry()
 	s.drop()
 	if s.deadline != nil {
 		if !byPeer {
@@ -34,7 +35,6 @@ func (s *session) lost(err error) {
 		s.end(!done)
 		return
 	}
-	announced := s.announcedRetry()
 	if announced > 0 || byPeer && asksToComeBack(closed.Code) || time.Since(s.connected) >= s.timing.settled {
 		s.backoff.reset()
 	}
@@ -51,7 +51,7 @@ func asksToComeBack(code int) bool {
 	return false
 }
 
-// announcedRetry returns the wait that the server asked for when it closed the last connection, or 0.
+// announcedRetry returns the wait that the server asked for before it closed the connection, or 0.
 func (s *session) announcedRetry() time.Duration {
 	if s.recovery.closing == nil {
 		return 0
@@ -63,6 +63,7 @@ func (s *session) announcedRetry() time.Duration {
 func (s *session) drop() {
 	s.conn.abandon()
 	s.conn = nil
+	s.recovery.closing = nil
 	s.unconfirmed()
 	s.delivery = delivery{}
 }

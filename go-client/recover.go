@@ -38,7 +38,8 @@ func (s *session) live(o *object) {
 		s.recovery.entered[o.Room] = true
 	}
 	s.ready = s.recovery.isReady()
-	if o.Room == s.recovery.positions.home {
+	// A client that is not in home has no replay of it to wait for, unless it was there before.
+	if o.Room == s.recovery.positions.home || s.recovery.isBack() {
 		s.settle()
 	}
 }
@@ -77,6 +78,10 @@ func (s *session) reportUnanswered(except string) {
 // still have what is missing: a new connection gets it, in its place in the order.
 func (s *session) takeDropped(o *object) {
 	messages := count(o.Count, "message")
+	if o.Room == "" {
+		s.say("%s missing here, sent to all clients or to this one: this client was too slow", isMissing(o.Count))
+		return
+	}
 	if o.After == "" || !s.opts.reconnect || s.leaving || s.deadline != nil || s.inputEnded && !s.piped {
 		s.say("%s missing here in the room %s: this client was too slow", isMissing(o.Count), excerpt(o.Room))
 		return

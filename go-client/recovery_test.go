@@ -22,17 +22,17 @@ func TestClientComesBackWithTheLastPositionItHasSeen(t *testing.T) {
 	expect(t, h.queries, "echo=true&name=x")
 	h.cut() // nothing has come but "entered"
 	receive(t, h.joined)
-	expect(t, h.queries, "echo=true&name=x&since=e-0")
+	expect(t, h.queries, "echo=true&name=x&since.lobby=e-0")
 	h.publish("a")
 	c.stdout.await(t, "a\n")
 	h.cut()
 	receive(t, h.joined)
-	expect(t, h.queries, "echo=true&name=x&since=e-1")
+	expect(t, h.queries, "echo=true&name=x&since.lobby=e-1")
 	h.tell(fields{"type": "broadcast", "text": "to all"})
 	c.stdout.await(t, "to all\n")
 	h.cut()
 	receive(t, h.joined)
-	expect(t, h.queries, "echo=true&name=x&since=e-1")
+	expect(t, h.queries, "echo=true&name=x&since.lobby=e-1")
 }
 
 // Without an echo the answer alone says how far the client has come.
@@ -47,7 +47,7 @@ func TestAnswerMovesThePositionOn(t *testing.T) {
 	c.stdout.await(t, "to all\n")
 	h.cut()
 	receive(t, h.joined)
-	expect(t, h.queries, "echo=false&name=x&since=e-2")
+	expect(t, h.queries, "echo=false&name=x&since.lobby=e-2")
 }
 
 func TestWhatCannotBeRecoveredIsSaidWithItsReason(t *testing.T) {
@@ -173,6 +173,18 @@ func TestDroppedMessagesThatCannotBeFetchedAreSaid(t *testing.T) {
 	c.expectOneErrorLine(t, `1 message is missing here in the room "lobby": this client was too slow`)
 }
 
+func TestDroppedBroadcastsAreSaidToBelongToNoRoom(t *testing.T) {
+	h := startJSONHub(t)
+	c := startClient(t, quick(), "-id=x", h.url("/"))
+	joinAndShow(t, h, c)
+	h.tell(fields{"type": "dropped", "count": 2})
+	h.publish("d")
+	c.stdout.await(t, "d\n")
+	c.pipe(t, "")
+	c.expectExit(t, exitOK)
+	c.expectOneErrorLine(t, "2 messages are missing here, sent to all clients or to this one: this client was too slow\n")
+}
+
 func TestLineWaitsWhileTheClientIsInNoRoom(t *testing.T) {
 	h := startJSONHub(t)
 	timing := quick()
@@ -223,7 +235,7 @@ func TestEveryRoomIsRecoveredAndLinesNameTheirs(t *testing.T) {
 	c.stdout.await(t, "[x] a\n")
 	h.cut()
 	receive(t, h.joined)
-	expect(t, h.queries, "name=x&since=e-2&since.a%26b%20%C8%9B=g-8")
+	expect(t, h.queries, "name=x&since.lobby=e-2&since.a%26b%20%C8%9B=g-8")
 	c.say(t, "b")
 	if o := receive(t, h.received); o["room"] != nil {
 		t.Fatalf("the client sent %v", o)

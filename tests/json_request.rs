@@ -11,7 +11,6 @@ use peer::{
     objects::{SUBPROTOCOL, field},
     upgrade_head,
 };
-use serde_json::Value;
 
 #[test]
 fn the_subprotocol_is_selected_wherever_it_is_offered_and_no_other_one_is() {

@@ -170,7 +170,7 @@ impl ShardHandle {
         };
         let number = self.inbox.push(command).map_err(|_| Error::Stopped)?;
         if let (Some(since_in), Some(room)) = (&mut entry.since_in, entered) {
-            since_in.remove(&*room.name);
+            since_in.remove(&room.name);
         }
         match room {
             Some((room, true)) => entry.rooms.insert(room),

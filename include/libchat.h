@@ -39,9 +39,9 @@
  *
  * Clients. Any WebSocket client can connect, and needs no library of libchat's. By the subprotocol
  * `libchat.json`, or `?format=json`, it speaks the JSON form: objects with positions, senders and
- * times, answers to what it sends, and exact recovery (docs/wire.md). It should offer no other
- * subprotocol: a browser closes a connection whose subprotocol is not taken. The log says so once. A
- * page from another host or port needs chat_config_add_origin.
+ * times, answers to what it sends, and exact recovery (docs/wire.md). A page that offers subprotocols
+ * must have `libchat.json` among them: a browser closes a connection of whose subprotocols none is
+ * taken. The log says so once. A page from another host or port needs chat_config_add_origin.
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
  * CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
@@ -1463,9 +1463,9 @@ chat_status chat_server_join(chat_server *server,
  * A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise
  * the last `past`. `*since` is the position up to which it has everything, such as that of the
  * room when a page was rendered (chat_server_position). If `since` is NULL, or both fields are 0,
- * the position counts that the client has itself sent for this room with `?since.ROOM=POSITION`.
- * That counts when it enters the room for the first time, whichever call puts it there. A position
- * of another room or of a history that is gone is no error: the client does not recover.
+ * the server uses the position that the client sent for this room (`?since.ROOM=POSITION`), once:
+ * when the client first enters it, whichever call puts it there. A position of another room or of a
+ * history that is gone is no error: the client does not recover.
  *
  * A plain client receives the past as messages like all others. A client of the JSON form is told
  * where the past begins (`entered`), whether it recovers (`recovered`, and the `reason` if not)

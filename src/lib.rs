@@ -32,7 +32,8 @@
 //!
 //! By the subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with
 //! positions, senders and times, answers to what it sends, and exact recovery. `docs/wire.md` has them all.
-//! A client should offer no other subprotocol: a browser closes a connection whose subprotocol is not taken.
+//! A page that offers subprotocols must have `libchat.json` among them: a browser closes a connection of whose
+//! subprotocols none is taken.
 //!
 //! A page from another host or port than the server's needs [`Config::origin`].
 //!

@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(of(at(7, 16), None, 4), (4, Some(Ok(()))));
         assert_eq!(of(at(7, 15), None, 4), (4, Some(Err(Reason::Trimmed))));
         assert_eq!(of(at(7, 15), Some(2), 4), (2, Some(Err(Reason::Trimmed))));
-        // Whoever lacks nothing recovers also where nothing of the past may be had.
+        // A client that lacks nothing recovers, even if it may have nothing of the past.
         assert_eq!(of(at(7, 20), None, 0), (0, Some(Ok(()))));
         assert_eq!(of(at(7, 19), None, 0), (0, Some(Err(Reason::Trimmed))));
         assert_eq!(of(None, Some(9), 0), (0, None));

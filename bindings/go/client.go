@@ -132,10 +132,10 @@ func (s *Server) Join(client ClientID, room string) error {
 //
 // A client that comes back gets what it lacks, if that is at most as many messages as `past` says, and
 // otherwise the last of them. `since` is the position up to which it has everything, such as that of
-// the room when a page was rendered (Position). If it is zero, the position counts that the client has
-// itself sent for this room with "?since.ROOM=POSITION". That counts when it enters the room for the
-// first time, whichever call puts it there. A position of another room or of a history that is gone is
-// no error: the client does not recover. A client that is in the room already gets nothing.
+// the room when a page was rendered (Position). If it is zero, the server uses the position that the
+// client sent for this room ("?since.ROOM=POSITION"), once: when the client first enters it, whichever
+// call puts it there. A position of another room or of a history that is gone is no error: the client
+// does not recover. A client that is in the room already gets nothing.
 //
 // JoinWithPast may wait as Join does. The errors are those of Join, and ErrInvalidArgument for a
 // negative `past`.

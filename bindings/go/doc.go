@@ -68,8 +68,9 @@
 //
 // Any WebSocket client can connect. By the subprotocol libchat.json, or ?format=json, it speaks the JSON
 // form: objects with positions, senders and times, answers to what it sends, and exact recovery
-// (docs/wire.md). It should offer no other subprotocol: a browser closes a connection whose subprotocol
-// is not taken. The log says so once. A page from another host or port needs Options.Origins.
+// (docs/wire.md). A page that offers subprotocols must have libchat.json among them: a browser closes a
+// connection of whose subprotocols none is taken. The log says so once. A page from another host or port
+// needs Options.Origins.
 //
 // # Events
 //

@@ -93,9 +93,9 @@ pub unsafe extern "C" fn chat_server_join(
 /// A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise
 /// the last `past`. `*since` is the position up to which it has everything, such as that of the
 /// room when a page was rendered (chat_server_position). If `since` is NULL, or both fields are 0,
-/// the position counts that the client has itself sent for this room with `?since.ROOM=POSITION`.
-/// That counts when it enters the room for the first time, whichever call puts it there. A position
-/// of another room or of a history that is gone is no error: the client does not recover.
+/// the server uses the position that the client sent for this room (`?since.ROOM=POSITION`), once:
+/// when the client first enters it, whichever call puts it there. A position of another room or of a
+/// history that is gone is no error: the client does not recover.
 ///
 /// A plain client receives the past as messages like all others. A client of the JSON form is told
 /// where the past begins (`entered`), whether it recovers (`recovered`, and the `reason` if not)

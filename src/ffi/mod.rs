@@ -38,9 +38,9 @@
 //!
 //! Clients. Any WebSocket client can connect, and needs no library of libchat's. By the subprotocol
 //! `libchat.json`, or `?format=json`, it speaks the JSON form: objects with positions, senders and
-//! times, answers to what it sends, and exact recovery (docs/wire.md). It should offer no other
-//! subprotocol: a browser closes a connection whose subprotocol is not taken. The log says so once. A
-//! page from another host or port needs chat_config_add_origin.
+//! times, answers to what it sends, and exact recovery (docs/wire.md). A page that offers subprotocols
+//! must have `libchat.json` among them: a browser closes a connection of whose subprotocols none is
+//! taken. The log says so once. A page from another host or port needs chat_config_add_origin.
 //!
 //! Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
 //! CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a

@@ -80,10 +80,9 @@ impl Handle {
     ///
     /// A client that comes back gets what it lacks, if that is all within `past`, and otherwise as much as `past` says.
     /// `since` is the position up to which it has everything, such as that of the room when a page was rendered
-    /// ([`position`](Self::position)). If it is `None` or [`Position::NONE`], the position counts that the client has
-    /// itself sent for this room with `?since.ROOM=POSITION`. That counts when it enters the room for the first time,
-    /// whichever call puts it there. A position of another room or of a history that is gone is no error: the client
-    /// does not recover.
+    /// ([`position`](Self::position)). If it is `None` or [`Position::NONE`], the server uses the position that the
+    /// client sent for this room (`?since.ROOM=POSITION`), once: when the client first enters it, whichever call puts
+    /// it there. A position of another room or of a history that is gone is no error: the client does not recover.
     ///
     /// A client that is in the room already gets nothing.
     ///

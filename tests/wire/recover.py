@@ -3,6 +3,7 @@
 recover.py URL
 """
 
+import base64
 import json
 import random
 import sys
@@ -23,6 +24,8 @@ def listen(url):
         while True:
             thing = json.loads(socket.recv(timeout=silence))
             silence = 2 * thing["ping"] if thing["type"] == "welcome" else silence
+            if thing.get("kind") == "text":
+                thing["text"] = base64.b64decode(thing["base64"]).decode()
             yield thing
             if "position" in thing:
                 positions[thing["room"]] = thing["position"]

@@ -269,9 +269,9 @@ class Server:
 
         A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise the last
         `past`. `since` is the position up to which it has everything, such as that of the room when a page was
-        rendered (`position`). Without one, and with a false one, the position counts that the client has itself sent
-        for this room with ?since.ROOM=POSITION. That counts when it enters the room for the first time. A position
-        of another room or of a history that is gone is no error: the client does not recover.
+        rendered (`position`). Without one, and with a false one, the server uses the position that the client sent for
+        this room (?since.ROOM=POSITION), once: when the client first enters it. A position of another room or of a
+        history that is gone is no error: the client does not recover.
 
         Clients of the JSON form are told where the past begins (`entered`), whether they recover (`recovered`, and
         the `reason` if not) and that the past is over (`live`). They get no earlier message either if they ask for

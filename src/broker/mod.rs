@@ -51,6 +51,22 @@ pub(crate) trait Broker: Send + Sync + Debug {
     fn flush(&self);
 }
 
+/// Stands for a broker that a server has. Only tests have one yet: in the library there is no value of this, so that the
+/// compiler leaves out all code that needs one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HasBroker(Proof);
+
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    #[cfg(test)]
+    Test,
+}
+
+#[cfg(test)]
+impl HasBroker {
+    pub(crate) const TEST: Self = Self(Proof::Test);
+}
+
 /// What a broker tells: implemented by the rooms of a server. No call fails, and calls about what is not awaited any more
 /// have no effect.
 pub(crate) trait Sink: Send + Sync + Debug {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     batch::Publication,
-    broker::Broker,
+    broker::{Broker, HasBroker},
     connection::ClientGuard,
     context::Context,
     event::{ClientId, Event},
@@ -106,6 +106,7 @@ impl World {
         let context = Context::new(options, Vec::new());
         let handles: Arc<[_]> =
             (0..context.options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
+        let broker = broker.map(|broker| (broker, HasBroker::TEST));
         let rooms = Rooms::new(Arc::clone(&context), Arc::clone(&handles), broker);
         let shards = handles.iter().enumerate().map(|(index, handle)| {
             let reactor = Reactor::with_clock(Duration::ZERO, Clock::scripted());

@@ -34,12 +34,12 @@ pub(crate) use self::brokered::AwaitedAppend;
 pub(crate) use self::brokered::CHECK_INTERVAL;
 use self::{
     directory::Directory,
-    pending::Link,
+    pending::Linked,
     reach::Reach,
     room::{Messages, ROOM_OVERHEAD, Room, RoomClosed, Sender},
 };
 use crate::{
-    broker::Broker,
+    broker::{Broker, HasBroker},
     context::Context,
     decisions::Applicant,
     error::{Error, Result},
@@ -71,7 +71,7 @@ pub(crate) struct Rooms {
     everyone: Arc<Room>,
     directory: Mutex<Directory>,
     /// What keeps the rooms, if they are not in memory.
-    link: Option<Arc<Link>>,
+    link: Option<Linked>,
     /// Bytes that all rooms' histories keep, with their overhead.
     kept: AtomicUsize,
     /// Wakes the task that forgets rooms, when the first is to be forgotten earlier.
@@ -128,7 +128,7 @@ impl Rooms {
     pub(crate) fn new(
         context: Arc<Context>,
         shards: Arc<[Arc<ShardHandle>]>,
-        broker: Option<Arc<dyn Broker>>,
+        broker: Option<(Arc<dyn Broker>, HasBroker)>,
     ) -> Arc<Self> {
         let everyone =
             Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len(), Position::NONE));
@@ -138,7 +138,7 @@ impl Rooms {
             shards,
             everyone,
             directory,
-            link: broker.map(Link::new),
+            link: broker.map(Linked::new),
             kept: AtomicUsize::new(0),
             earlier_expiry: Notify::new(),
         });
@@ -465,7 +465,7 @@ impl Rooms {
         }
         let (id, shards) = (RoomId(directory.next_number()), self.shards.len());
         let room = Arc::new(match &self.link {
-            Some(link) => Room::remote(id, name.into(), shards, Arc::clone(link)),
+            Some(link) => Room::remote(id, name.into(), shards, link.clone()),
             None if self.context.options.has_history() => {
                 let position = directory.first_position(name, Instant::now());
                 Room::new(id, name.into(), shards, position)

@@ -4,6 +4,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::outcome::Outcome;
 use crate::{
-    broker::{AppendError, Broker, Page, Unavailable},
+    broker::{AppendError, Broker, HasBroker, Page, Unavailable},
     event::ClientId,
     fanout::command::RoomId,
     message::Message,
@@ -38,9 +39,25 @@ pub(super) struct Link {
     pub(super) pending: Pending,
 }
 
-impl Link {
-    pub(super) fn new(broker: Arc<dyn Broker>) -> Arc<Self> {
-        Arc::new(Self { broker, pending: Pending::default() })
+/// A server's link to its broker.
+#[derive(Debug, Clone)]
+pub(super) struct Linked {
+    link: Arc<Link>,
+    _proof: HasBroker,
+}
+
+impl Linked {
+    pub(super) fn new((broker, proof): (Arc<dyn Broker>, HasBroker)) -> Self {
+        let link = Arc::new(Link { broker, pending: Pending::default() });
+        Self { link, _proof: proof }
+    }
+}
+
+impl Deref for Linked {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.link
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    pending::Link,
+    pending::{Link, Linked},
     reach::{Reach, RoomReach},
     remote::Remote,
 };
@@ -77,7 +77,7 @@ enum Order {
     /// Here, under the room's lock.
     Memory(Memory),
     /// By a broker.
-    Remote { remote: Box<Remote>, link: Arc<Link> },
+    Remote { remote: Box<Remote>, link: Linked },
 }
 
 #[derive(Debug)]
@@ -190,7 +190,7 @@ impl Room {
     }
 
     /// Makes a room that a broker keeps.
-    pub(super) fn remote(id: RoomId, name: Arc<str>, shards: usize, link: Arc<Link>) -> Self {
+    pub(super) fn remote(id: RoomId, name: Arc<str>, shards: usize, link: Linked) -> Self {
         let order = Order::Remote { remote: Box::default(), link };
         Self::with(id, name, shards, Position::NONE, order)
     }

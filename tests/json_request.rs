@@ -83,7 +83,7 @@ fn the_answer_that_selects_the_subprotocol_is_these_bytes() {
 fn a_name_that_cannot_be_is_refused_with_the_request() {
     let server = server();
     for (name, status) in [
-        ("", 400),
+        ("", 101),
         ("%0A", 400),
         (&*"x".repeat(129), 400),
         (&*"x".repeat(128), 101),

@@ -125,7 +125,8 @@ impl Client {
         floor: u64,
     ) {
         let slot = fanout.subscribe(head, &self.out, from);
-        self.memberships.borrow_mut().add(Membership { room, slot, floor });
+        self.profile.set_floor(room.id(), floor);
+        self.memberships.borrow_mut().add(Membership { room, slot });
     }
 
     /// Receives a room's messages from another number of its lane on.
@@ -138,7 +139,7 @@ impl Client {
     /// Takes what of a room's past was read for it under a number.
     pub(crate) fn load(&self, loaded: Loaded) {
         let Loaded { load, room, end, past } = loaded;
-        self.memberships.borrow_mut().set_floor(room.id, past.floor);
+        self.profile.set_floor(room.id, past.floor);
         self.out.load(load, Replay::new(room, self.out.form(), end, past));
     }
 
@@ -146,6 +147,7 @@ impl Client {
     /// `None` if the client is not in it.
     pub(crate) fn leave(&self, fanout: &mut Fanout, room: RoomId) -> Option<Arc<Room>> {
         let left = self.memberships.borrow_mut().remove(room)?;
+        self.profile.set_floor(room, 0);
         fanout.unsubscribe(&self.out, left.slot);
         Some(left.room)
     }
@@ -169,7 +171,7 @@ impl Client {
     pub(crate) fn readable(&self, room: RoomId) -> Option<(Arc<Room>, u64)> {
         let memberships = self.memberships.borrow();
         let membership = memberships.get(room)?;
-        Some((Arc::clone(&membership.room), membership.floor))
+        Some((Arc::clone(&membership.room), self.profile.floor(room)))
     }
 
     /// The queue of the inboxes that its messages go to.

@@ -12,8 +12,6 @@ use crate::fanout::{Slot, command::RoomId};
 pub(crate) struct Membership {
     pub(crate) room: Arc<Room>,
     pub(crate) slot: Slot,
-    /// The client may read the messages after this offset.
-    pub(crate) floor: u64,
 }
 
 /// A client's memberships. Nearly all clients have one: further ones are behind a pointer, in a map, so
@@ -85,17 +83,6 @@ impl Memberships {
         self.more.as_ref()?.by_room.get(&room).map(|(_, membership)| membership)
     }
 
-    /// Sets after which offset the client may read a room's messages.
-    pub(crate) fn set_floor(&mut self, room: RoomId, floor: u64) {
-        if let Some(first) = self.first.as_mut().filter(|first| first.room.id() == room) {
-            first.floor = floor;
-        } else if let Some(more) = &mut self.more
-            && let Some((_, membership)) = more.by_room.get_mut(&room)
-        {
-            membership.floor = floor;
-        }
-    }
-
     /// Returns the membership in the room that the client publishes to.
     pub(crate) fn first(&self) -> Option<&Membership> {
         self.first.as_ref()
@@ -159,7 +146,7 @@ mod tests {
                     let room =
                         Arc::new(Room::new(RoomId(id), id.to_string().into(), 1, Position::NONE));
                     let slot = fanout.subscribe(room.head(), &out, 1);
-                    memberships.add(Membership { room, slot, floor: 0 });
+                    memberships.add(Membership { room, slot });
                     model.push(id);
                 }
                 Some(index) => {

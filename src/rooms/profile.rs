@@ -2,9 +2,12 @@
 
 use std::{cell::Cell, sync::Arc};
 
+use rustc_hash::FxHashMap;
+
 use crate::{
     context::Context,
     event::ClientId,
+    fanout::command::RoomId,
     published::{Author, Name},
 };
 
@@ -18,6 +21,8 @@ struct Known {
     name: Option<Name>,
     /// Made when the client first publishes, and again when its name has changed.
     author: Option<Arc<Author>>,
+    /// In the rooms of which it may not read all: the offset after which it may.
+    floors: FxHashMap<RoomId, u64>,
 }
 
 impl Profile {
@@ -51,6 +56,24 @@ impl Profile {
             });
             Arc::clone(author)
         })
+    }
+
+    /// Sets after which offset the client may read a room's history; 0: all of it.
+    pub(super) fn set_floor(&self, room: RoomId, floor: u64) {
+        if floor > 0 {
+            self.change(|known| _ = known.floors.insert(room, floor));
+        } else if let Some(mut known) = self.0.take() {
+            known.floors.remove(&room);
+            self.0.set(Some(known));
+        }
+    }
+
+    /// Returns after which offset the client may read a room's history.
+    pub(super) fn floor(&self, room: RoomId) -> u64 {
+        let known = self.0.take();
+        let floor = known.as_ref().and_then(|known| known.floors.get(&room)).copied();
+        self.0.set(known);
+        floor.unwrap_or(0)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {

@@ -35,7 +35,7 @@ type jsonHub struct {
 	mute    atomic.Bool               // what clients send is stored, and nobody is told
 	refuses atomic.Bool               // upgrades get 503
 	budget  func() int                // bytes after which a new connection breaks, or nil
-	verdict func(text string) fields  // of a refusal, empty if nobody is to be told; nil: stored
+	verdict func(text string) fields  // the refusal; empty: refused without a word; nil: stored
 	onEnter func(entered fields) bool // changes "entered"; returns whether to replay everything
 	before  []fields                  // what a new client gets before it enters the room of its path
 

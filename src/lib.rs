@@ -121,7 +121,7 @@ mod end;
 mod history;
 mod past;
 
-#[cfg_attr(not(test), allow(dead_code, reason = "a file and a service are to be brokers"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "no broker is part of the library yet"))]
 mod broker;
 
 mod reactor;

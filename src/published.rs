@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::message::Message;
 
-/// The longest name of a client, in bytes.
+/// The longest name of a client or a room, in bytes.
 const MAX_NAME: usize = 128;
 
 /// What an allocation costs beside its bytes.
@@ -45,7 +45,7 @@ pub(crate) struct Name {
     pub(crate) is_claimed: bool,
 }
 
-/// Checks a client's name: 1 to 128 bytes, no control characters.
+/// Checks the name of a client or a room: 1 to 128 bytes, no control characters.
 ///
 /// # Errors
 /// What is wrong with it.

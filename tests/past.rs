@@ -107,7 +107,7 @@ fn a_client_that_the_host_joins_gets_as_much_of_the_past_as_the_host_says_and_no
     let (mut client, id) = connect(&server, &mut events, "");
     server.join(id, "a").unwrap();
     assert_eq!(got(&mut client), (Vec::new(), None), "join gives none");
-    // Whoever is in the room already gets nothing more.
+    // A client that is in the room already gets nothing more.
     server.join_with_past(id, "a", Past::All, None).unwrap();
     server.send(id, Kind::Text, b"after it").unwrap();
     assert_eq!(client.next()["type"], "direct");

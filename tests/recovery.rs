@@ -196,7 +196,7 @@ fn a_client_that_is_cut_at_any_byte_gets_every_message_once_and_in_order_or_is_t
         drop(sender);
         publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
         eventually("what was said is published", || server.stats().connections == 0);
-        // Whoever comes now comes to the end.
+        // A client that connects now reads to the end.
         for reader in &mut readers {
             reader.catch_up(server.local_addr());
         }

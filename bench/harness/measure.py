@@ -15,7 +15,7 @@ Result = dict[str, Any]
 
 # The share of the time in which the server wanted its core and another process had it.
 DISTURBED = 0.05
-# How far frames that are to be equally long may differ: offsets and numbers of clients grow.
+# By how much the lengths of frames that should be equal may differ: offsets and numbers of clients grow.
 AS_LONG_TO = 0.02
 
 

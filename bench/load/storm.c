@@ -14,7 +14,7 @@
 #define SECOND_NS 1000000000ull
 // How long a client may take to have everything.
 #define PATIENCE_NS (20 * SECOND_NS)
-// For how long the small room is timed at least, whoever is cut.
+// The small room is timed for at least this long, with and without a storm.
 #define WINDOW_NS (SECOND_NS / 10)
 // What the server has left behind of a storm is let go of before the next.
 #define CALM_NS (SECOND_NS / 5)

@@ -140,7 +140,7 @@ pub(crate) enum AppendError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable;
 
-/// What is to be read.
+/// A request to read a part of a room's messages.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) number: u64,

@@ -45,7 +45,7 @@ impl Random {
         self.below(times) == 0
     }
 
-    /// A text of at most so many bytes, in which what JSON escapes is frequent.
+    /// Makes a text of at most `max` bytes, with many characters that JSON escapes.
     fn text(&mut self, max: usize) -> String {
         let len = self.below(max + 1);
         let is_plain = self.once_in(2);

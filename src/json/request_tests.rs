@@ -270,7 +270,7 @@ fn a_text_without_escapes_is_not_copied() {
     assert!(!is_borrowed(r#"{"text":"a\n","room":"é"}"#.as_bytes()));
 }
 
-/// Values of about so many bytes that a parser could take too long for, or too much of its stack.
+/// Makes values of about `len` bytes on which a parser could spend too much time or stack.
 fn long_values(len: usize) -> Vec<String> {
     let digits = "7".repeat(len);
     vec![

@@ -30,7 +30,7 @@ pub(super) fn append_payload(buffer: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
     }
 }
 
-/// Returns the length of so many bytes in padded base64.
+/// Returns the length of the padded base64 of `len` bytes.
 pub(super) fn base64_len(len: usize) -> usize {
     len.div_ceil(3) * 4
 }
@@ -69,7 +69,7 @@ const ESCAPES: [u8; 256] = {
     escapes
 };
 
-/// Whether nothing is to be escaped. There is no early end, so that the compiler makes vector code of it.
+/// Whether a text needs no escapes. It looks at all bytes, so that the compiler makes vector code of the loop.
 fn is_clean(text: &[u8]) -> bool {
     let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
     !text.iter().fold(false, |found, &byte| found | is_special(byte))

@@ -20,7 +20,7 @@ pub(super) struct Load {
     wanted: PastWanted,
     /// The past ends with this offset: the client's first live message is the next one. Known with `plan`.
     pub(super) end: u64,
-    /// The offset that is to be read next.
+    /// The offset of the next message to read.
     pub(super) next: u64,
     collected: Vec<Published>,
     recovery: Option<Result<(), Reason>>,
@@ -48,7 +48,7 @@ impl Load {
         }
     }
 
-    /// Fixes what is to be read, for a client whose live messages begin behind the position `top`.
+    /// Fixes the range to read, for a client whose live messages begin behind the position `top`.
     pub(super) fn plan(&mut self, top: Position) {
         self.collected.clear();
         self.is_trimmed = false;

@@ -53,14 +53,11 @@ use crate::{
     message::Message,
     past::PastWanted,
     position::Position,
-    published::Published,
+    published::{self, Published},
 };
 
 /// How many bytes of payloads an answer with earlier messages has at most.
 const MAX_HISTORY: usize = 256 * 1024;
-
-/// The longest name of a room, in bytes.
-const MAX_NAME: usize = 128;
 
 /// The rooms of one server.
 #[derive(Debug)]
@@ -110,17 +107,10 @@ pub(crate) enum Publishing {
 /// Checks a room's name: 1 to 128 bytes, no control characters, and not `.` or `..`, which clients take for steps in
 /// a path.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    match name.len() {
-        0 => Err(Error::InvalidRoom("it is empty")),
-        1 | 2 if matches!(name, "." | "..") => {
-            Err(Error::InvalidRoom("clients take . and .. for steps in a path"))
-        }
-        1..=MAX_NAME if name.chars().any(char::is_control) => {
-            Err(Error::InvalidRoom("it has control characters"))
-        }
-        1..=MAX_NAME => Ok(()),
-        _ => Err(Error::InvalidRoom("it is longer than 128 bytes")),
+    if matches!(name, "." | "..") {
+        return Err(Error::InvalidRoom("clients take . and .. for steps in a path"));
     }
+    published::check_name(name).map_err(Error::InvalidRoom)
 }
 
 impl Rooms {

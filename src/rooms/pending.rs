@@ -178,7 +178,7 @@ impl Pending {
         number
     }
 
-    /// Returns a number for a past that is to be read: larger than those of the reads that are under way.
+    /// Returns a number for the read of a past: larger than those of the reads that are under way.
     pub(super) fn next_load(&self) -> u64 {
         self.lock().next_number()
     }

@@ -25,12 +25,12 @@ pub(super) const LOAD_CHECKS: u64 = OVERDUE / 2;
 /// How many reads one call makes whose answers are there at once. The next check continues.
 const MAX_READS: usize = 1024;
 
-/// A room's order, as far as it has come here.
+/// A room's order, up to what has arrived here.
 #[derive(Debug, Default)]
 pub(super) struct Remote {
     /// The last number that lanes were given. It goes on when the epoch changes.
     number: u64,
-    /// Whether messages are to be delivered: the room has subscribers.
+    /// Whether the room has subscribers, so that messages are delivered.
     is_wanted: bool,
     /// Where the room's subscribers are; `None` until the broker has said where the room stands.
     standing: Option<Standing>,
@@ -72,7 +72,7 @@ impl Remote {
         standing.map_or(Position::NONE, |it| Position::of(it.head.epoch, it.delivered))
     }
 
-    /// Begins a membership: messages are delivered from here on, and the past is to be read if the client wants any.
+    /// Begins a membership: messages are delivered from here on, and the past is read if the client wants any.
     /// `proceed` follows, when the client's shard has been told.
     pub(super) fn enter(
         &mut self,
@@ -220,7 +220,7 @@ impl Remote {
         self.has_failed = true;
     }
 
-    /// Returns what is to be read, if anything is.
+    /// Returns the next range to read, if there is one.
     fn missing(&self, reach: RoomReach<'_>) -> Option<(Range, usize)> {
         if !self.is_wanted {
             return None;

@@ -242,7 +242,7 @@ impl<'a> Visit<'a> {
         let most = match added {
             Some((_, chat::Past::Last(most))) => *most as u64,
             Some(_) => self.reader.kept as u64,
-            // Whoever comes for the first time asks for nothing.
+            // A client that connects for the first time asks for nothing.
             None if place.since.is_none() => 0,
             None => self.reader.kept as u64,
         };

@@ -1,6 +1,6 @@
 //! What all layers of one server share: its options, its counters, and its event queue.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     event::{ClientId, EventQueue},
@@ -11,6 +11,9 @@ use crate::{
     stats::{Counter, Counters},
     unique::UniqueNumbers,
 };
+
+/// After how many milliseconds the clients of event streams come back.
+const FIRST_RETRY: Range<u64> = 1_000..3_001;
 
 /// The shared state of one server. Nothing in libchat is global: two servers share nothing.
 #[derive(Debug)]
@@ -56,6 +59,18 @@ impl Context {
     /// Returns what other clients know a client by.
     pub(crate) fn tag(&self, client: ClientId) -> String {
         format!("{}.{}", Base36(self.instance), Base36(client.as_u64()))
+    }
+
+    /// Returns a number of milliseconds from a range that is another for most clients, however their ids follow each other.
+    pub(crate) fn spread_ms(&self, client: ClientId, range: Range<u64>) -> u64 {
+        let hash = client.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.instance;
+        let width = range.end.saturating_sub(range.start).max(1);
+        range.start + (hash >> 16) % width
+    }
+
+    /// Returns after how many milliseconds the client of an event stream comes back that ends without a word.
+    pub(crate) fn first_retry_ms(&self, client: ClientId) -> u64 {
+        self.spread_ms(client, FIRST_RETRY)
     }
 
     /// Logs that a client is closed because there is no memory for what it sends or asks for.

@@ -112,6 +112,8 @@ mod unique;
 
 mod json;
 
+mod event_stream;
+
 mod options;
 
 mod event;

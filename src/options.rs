@@ -90,6 +90,9 @@ fn longest_message(outbox: usize) -> usize {
     outbox.saturating_sub(OUTBOX_MARGIN) / 4 * 3
 }
 
+/// The time between the pings of an event stream, if the option is 0.
+const EVENT_PING_INTERVAL: Duration = Duration::from_secs(25);
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Default for Options {
@@ -134,6 +137,16 @@ pub(crate) struct Sizes {
 }
 
 impl Options {
+    /// Returns the time between the pings of a client; 0 if it gets none. A client of an event stream always gets them:
+    /// proxies end a stream that is silent.
+    pub(crate) fn ping_interval_of(&self, is_event_stream: bool) -> Duration {
+        if is_event_stream && self.ping_interval.is_zero() {
+            EVENT_PING_INTERVAL
+        } else {
+            self.ping_interval
+        }
+    }
+
     /// Sets the sizes that depend on each other: one that the host has not set follows the others. An outbox and a
     /// room's history are four times as large as the longest message, unless the host says otherwise. All histories
     /// together hold that of one room.

@@ -105,6 +105,14 @@ impl Since {
         let position = if text.len() <= MAX_SINCE { text.parse().ok() } else { None };
         position.map_or(Self::Unreadable, Self::Position)
     }
+
+    /// Returns the position, which is none if the text is none.
+    pub(crate) fn position(self) -> Position {
+        match self {
+            Self::Position(position) => position,
+            Self::Unreadable => Position::NONE,
+        }
+    }
 }
 
 /// The last messages of a room. Clients that come at the same time share them.
@@ -169,6 +177,8 @@ pub(crate) struct PastGiven {
     pub(crate) position: Position,
     /// It may read the messages after this offset.
     pub(crate) floor: u64,
+    /// The position that it came back with.
+    pub(crate) since: Option<Since>,
     /// Whether it recovers what it lacks, if it came back with a position.
     pub(crate) recovery: Option<Result<(), Reason>>,
     /// The number under which all of this is being read, if it is not known yet.
@@ -183,7 +193,8 @@ impl PastGiven {
 
     /// Nothing, and the client stands at a position.
     pub(crate) fn nothing(position: Position, floor: u64) -> Self {
-        Self { messages: LastMessages::default(), position, floor, recovery: None, load: None }
+        let messages = LastMessages::default();
+        Self { messages, position, floor, since: None, recovery: None, load: None }
     }
 
     /// What is still being read under a number.

@@ -105,7 +105,7 @@ impl Connection {
         });
         // From here on the connection removes the client again, whatever panics.
         shard.add_client(&client, since_in);
-        shard.start_pings(client.id());
+        shard.start_pings(&client);
         client.out().open();
         if shard.is_stopping() {
             // The shard has closed its clients, and this one was not among them.
@@ -121,7 +121,9 @@ impl Connection {
                 request,
             });
         }
-        if client.out().is_open() {
+        if protocol == Protocol::Events {
+            connection.ignore(leftover.len());
+        } else if client.out().is_open() {
             connection.feed(&mut leftover);
         } else {
             connection.look_for_close(&mut leftover);
@@ -135,6 +137,9 @@ impl Connection {
         let ticket = self.ticket.take();
         let ClientGuard { shard, client, .. } = &self.guard;
         let transport = client.out().transport();
+        if self.protocol == Protocol::Events {
+            return self.read_nothing();
+        }
         let has_held = self.has_held.get();
         if !(has_held || transport.is_readable()) || !shard.may_read(client, has_held) {
             return;
@@ -171,6 +176,31 @@ impl Connection {
         if self.is_reading() && transport.is_readable() {
             // More waits, or the end of the stream. A client that floods must not starve the others.
             transport.reschedule();
+        }
+    }
+
+    /// Reads what the client of an event stream sends, which is ignored, or the end of its side, which ends the stream.
+    fn read_nothing(&self) {
+        let ClientGuard { shard, client, .. } = &self.guard;
+        let transport = client.out().transport();
+        if !transport.is_readable() {
+            return;
+        }
+        if try_read(shard, client.out(), usize::MAX, |bytes| self.ignore(bytes.len())).is_err() {
+            client.out().abort(1006, "the client ended the event stream");
+        }
+        if self.is_reading() && transport.is_readable() {
+            transport.reschedule();
+        }
+    }
+
+    /// Ignores bytes of the client of an event stream; too many end it.
+    fn ignore(&self, len: usize) {
+        if !self.reader.borrow_mut().ignore(len) {
+            self.guard
+                .client
+                .out()
+                .abort(1006, "it sent more than the client of an event stream may");
         }
     }
 
@@ -305,8 +335,9 @@ impl Connection {
 
     async fn end(&self) {
         let mut reader = self.reader.take();
-        end(&self.guard.shard, self.guard.client.out(), &mut reader, self.is_client_done.get())
-            .await;
+        // The client of an event stream sends no close frame.
+        let is_done = self.is_client_done.get() || self.protocol == Protocol::Events;
+        end(&self.guard.shard, self.guard.client.out(), &mut reader, is_done).await;
     }
 }
 

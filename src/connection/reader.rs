@@ -31,6 +31,13 @@ impl Reader {
         self.is_at_end
     }
 
+    /// Counts bytes of a client that may send nothing against its limit. Returns whether they are within it.
+    pub(crate) fn ignore(&mut self, len: usize) -> bool {
+        let left = u32::try_from(len).ok().and_then(|len| self.limit.checked_sub(len));
+        self.limit = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// Reads bytes as they came, and calls `emit` with what needs an action, in order. Unmasks payloads in
     /// place.
     ///

@@ -6,9 +6,10 @@ use super::command::RoomHead;
 use crate::{
     context::Context,
     event::ClientId,
+    event_stream::{self, Fields},
+    frame,
     json::{self, MessageObject, Reason, Refusal},
     message::Message,
-    past::PastGiven,
     position::Position,
     published::Published,
     sys,
@@ -24,12 +25,16 @@ pub(crate) enum Form {
     Plain,
     /// A text frame with a JSON object.
     Json,
-    /// A WebSocket frame with the room, the offset and the payload.
+    /// A server-sent event with the message as its data.
+    Events,
+    /// A server-sent event with a JSON object as its data.
+    EventsJson,
+    /// Tests read from a frame which message it is: each has its room and its number in the lane.
     #[cfg(test)]
     Numbered,
 }
 
-/// Where the encoded message is.
+/// Where an encoded message is.
 #[derive(Debug)]
 pub(crate) enum Encoded {
     /// At the end of the buffer.
@@ -38,14 +43,27 @@ pub(crate) enum Encoded {
     Whole(Bytes),
 }
 
+/// Where a client stands that has entered a room, as it is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entered {
+    pub(crate) position: Position,
+    /// Whether it recovers, if it came back with a position.
+    pub(crate) recovery: Option<Result<(), Reason>>,
+    /// That position; none if it cannot be read.
+    pub(crate) requested: Position,
+}
+
+/// Why a connection ends, and after how many milliseconds its client may come back, if it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending<'a> {
+    pub(crate) code: u16,
+    pub(crate) reason: &'a str,
+    pub(crate) retry_ms: Option<u64>,
+}
+
 impl Form {
-    /// All forms that a room's subscribers may have.
-    pub(super) const ALL: &[Self] = &[
-        Self::Plain,
-        Self::Json,
-        #[cfg(test)]
-        Self::Numbered,
-    ];
+    /// How many there are.
+    pub(super) const COUNT: usize = if cfg!(test) { 5 } else { 4 };
 
     /// Encodes a message of a room, at the end of a buffer unless it is long.
     pub(crate) fn encode(
@@ -58,60 +76,149 @@ impl Form {
         let Published { message, time, .. } = published;
         match self {
             Self::Plain => plain(message, buffer),
-            Self::Json => json(message, buffer, |buffer| {
-                if room.is_everyone() {
-                    json::append_broadcast(buffer, *time, message.kind(), message.data());
-                } else {
-                    let offset = offset.wrapping_sub(room.base);
-                    json::append_message(buffer, &message_object(room, offset, published));
-                }
-            }),
             #[cfg(test)]
-            Self::Numbered => {
-                let mut text = format!("{}/{offset} ", room.id.0).into_bytes();
-                text.extend_from_slice(message.data());
-                crate::frame::append_data(buffer, message.kind(), &text);
-                Encoded::Appended
-            }
+            Self::Numbered => numbered(room, offset, message, buffer),
+            _ if room.is_everyone() => self.roomless(message, buffer, |buffer| {
+                json::append_broadcast(buffer, *time, message.kind(), message.data());
+            }),
+            Self::Json | Self::EventsJson => separate(message, buffer, |buffer| {
+                let object = message_object(room, offset.wrapping_sub(room.base), published);
+                self.append_object(buffer, object.position, |buffer| {
+                    json::append_message(buffer, &object);
+                });
+            }),
+            Self::Events => separate(message, buffer, |buffer| {
+                let position = Position::of(room.epoch, offset.wrapping_sub(room.base));
+                event_stream::append_message(buffer, position, message.kind(), message.data());
+            }),
         }
     }
 
     /// Encodes a message that the host sends to one client.
     pub(crate) fn encode_direct(self, message: &Message) -> Bytes {
         let mut buffer = Vec::new();
-        let encoded = match self {
-            Self::Plain => plain(message, &mut buffer),
-            Self::Json => json(message, &mut buffer, |buffer| {
-                let time = sys::coarse_unix_ms();
-                json::append_direct(buffer, time, message.kind(), message.data());
-            }),
-            #[cfg(test)]
-            Self::Numbered => {
-                let published = Published::of(message.clone());
-                self.encode(&RoomHead::of(0), 0, &published, &mut buffer)
-            }
-        };
+        let encoded = self.roomless(message, &mut buffer, |buffer| {
+            let time = sys::coarse_unix_ms();
+            json::append_direct(buffer, time, message.kind(), message.data());
+        });
         match encoded {
             Encoded::Appended => buffer.into(),
             Encoded::Whole(frame) => frame,
         }
     }
 
+    /// Encodes a message that has no position; `object` appends it as an object.
+    fn roomless(
+        self,
+        message: &Message,
+        buffer: &mut Vec<u8>,
+        object: impl FnOnce(&mut Vec<u8>),
+    ) -> Encoded {
+        match self {
+            #[cfg(test)]
+            Self::Numbered => numbered(&RoomHead::of(0), 0, message, buffer),
+            Self::Plain => plain(message, buffer),
+            Self::Events => separate(message, buffer, |buffer| {
+                event_stream::append_message(
+                    buffer,
+                    Position::NONE,
+                    message.kind(),
+                    message.data(),
+                );
+            }),
+            Self::Json | Self::EventsJson => separate(message, buffer, |buffer| {
+                self.append_object(buffer, Position::NONE, object)
+            }),
+        }
+    }
+
+    /// Appends an object; `id` is the position that a client of an event stream comes back with once it has it.
+    fn append_object(self, buffer: &mut Vec<u8>, id: Position, object: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_event_stream() {
+            event_stream::append_event(buffer, Fields { id, ..Fields::default() }, object);
+        } else {
+            frame::append_text_with(buffer, object);
+        }
+    }
+
     /// Whether it says more than messages.
     pub(crate) fn says_more(self) -> bool {
-        self == Self::Json
+        matches!(self, Self::Json | Self::Events | Self::EventsJson)
+    }
+
+    /// Whether what it says are objects.
+    fn has_objects(self) -> bool {
+        matches!(self, Self::Json | Self::EventsJson)
+    }
+
+    /// Whether it is a stream of server-sent events, and no WebSocket. Its client says nothing, cannot answer pings, and
+    /// comes back by itself.
+    pub(crate) fn is_event_stream(self) -> bool {
+        matches!(self, Self::Events | Self::EventsJson)
+    }
+
+    /// Returns the first end of a frame or event in whole ones at or after a place in them.
+    pub(super) fn end_at(self, bytes: &[u8], place: usize) -> usize {
+        if self.is_event_stream() {
+            return event_stream::end_at(bytes, place);
+        }
+        let mut end = 0;
+        while end < place {
+            end += frame::first_len(&bytes[end..]);
+        }
+        end
+    }
+
+    /// Returns how many messages whole frames or events hold, in a form that says more than messages.
+    pub(super) fn count_messages(self, mut bytes: &[u8]) -> u64 {
+        if self.is_event_stream() {
+            return event_stream::count_messages(bytes, self.has_objects());
+        }
+        let mut count = 0;
+        while !bytes.is_empty() {
+            let (first, rest) = bytes.split_at(frame::first_len(bytes));
+            count += u64::from(json::parse_message(first).is_some());
+            bytes = rest;
+        }
+        count
     }
 
     /// Encodes the first thing that a client is told.
     pub(crate) fn welcome(self, client: ClientId, context: &Context) -> Option<Bytes> {
-        let ping_ms = context.options.ping_interval.as_millis().try_into().unwrap_or(u64::MAX);
-        self.say(|buffer| json::append_welcome(buffer, &context.tag(client), ping_ms))
+        let interval = context.options.ping_interval_of(self.is_event_stream());
+        let ping_ms = interval.as_millis().try_into().unwrap_or(u64::MAX);
+        let object = |buffer: &mut _| json::append_welcome(buffer, &context.tag(client), ping_ms);
+        match self {
+            Self::EventsJson => {
+                let retry_ms = Some(context.first_retry_ms(client));
+                let fields = Fields { retry_ms, ..Fields::default() };
+                Some(bytes(|buffer| event_stream::append_event(buffer, fields, object)))
+            }
+            _ => self.say(object),
+        }
     }
 
-    /// Appends that a client is in a room, and what it gets of the past.
-    pub(crate) fn append_entered(self, room: &RoomHead, past: &PastGiven, buffer: &mut Vec<u8>) {
-        if self.says_more() {
-            json::append_entered(buffer, &room.name, past.position, past.recovery);
+    /// Appends that a client is in a room, where it stands, and whether it recovers. `retry_ms` is when the client of an
+    /// event stream comes back if that ends.
+    pub(crate) fn append_entered(
+        self,
+        room: &RoomHead,
+        entered: &Entered,
+        retry_ms: u64,
+        buffer: &mut Vec<u8>,
+    ) {
+        let Entered { position, recovery, requested } = *entered;
+        if self.has_objects() {
+            self.append_object(buffer, position, |buffer| {
+                json::append_entered(buffer, &room.name, position, recovery);
+            });
+        } else if self.is_event_stream() {
+            let retry_ms = Some(retry_ms);
+            let fields = Fields { id: position, retry_ms, ..Fields::default() };
+            event_stream::append_silent(buffer, fields);
+            if let Some(Err(reason)) = recovery {
+                append_gap(buffer, position, requested, reason);
+            }
         }
     }
 
@@ -122,19 +229,33 @@ impl Form {
         position: Position,
         reason: Reason,
     ) -> Option<Bytes> {
-        self.say(|buffer| json::append_entered(buffer, room, position, Some(Err(reason))))
+        match self {
+            Self::Events => {
+                Some(bytes(|buffer| append_gap(buffer, position, Position::NONE, reason)))
+            }
+            _ => self.say_at(position, |buffer| {
+                json::append_entered(buffer, room, position, Some(Err(reason)));
+            }),
+        }
     }
 
     /// Appends that a room's past is over.
     pub(crate) fn append_live(self, room: &RoomHead, buffer: &mut Vec<u8>) {
-        if self.says_more() {
-            json::append_live(buffer, &room.name);
+        if self.has_objects() {
+            self.append_object(buffer, Position::NONE, |buffer| {
+                json::append_live(buffer, &room.name);
+            });
         }
     }
 
     /// Encodes that the host has taken a client out of a room.
     pub(crate) fn removed(self, room: &str) -> Option<Bytes> {
-        self.say(|buffer| json::append_removed(buffer, room))
+        match self {
+            Self::Events => {
+                Some(named("removed", None, |data| json::append_removed_data(data, room)))
+            }
+            _ => self.say(|buffer| json::append_removed(buffer, room)),
+        }
     }
 
     /// Encodes why what a client sent is refused.
@@ -157,21 +278,69 @@ impl Form {
 
     /// Encodes a heartbeat.
     pub(crate) fn heartbeat(self) -> Option<Bytes> {
-        self.say(json::append_ping)
+        match self {
+            // An event without data is not dispatched.
+            Self::Events => Some(named("ping", None, |data| data.extend_from_slice(b"{}"))),
+            _ => self.say(json::append_ping),
+        }
     }
 
-    /// Encodes that a close frame follows behind which the client may come back.
-    pub(crate) fn closing(self, code: u16, reason: &str, retry_ms: u64) -> Option<Bytes> {
-        self.say(|buffer| json::append_closing(buffer, code, reason, retry_ms))
+    /// Encodes that the connection ends, in a WebSocket before its close frame, and there only if the client may come
+    /// back.
+    pub(crate) fn ending(self, ending: Ending<'_>) -> Option<Bytes> {
+        let Ending { code, reason, retry_ms } = ending;
+        match (self, retry_ms) {
+            (Self::Events | Self::EventsJson, _) => {
+                Some(bytes(|buffer| self.append_stream_end(buffer, ending)))
+            }
+            (_, Some(retry_ms)) => {
+                self.say(|buffer| json::append_closing(buffer, code, reason, retry_ms))
+            }
+            (_, None) => None,
+        }
     }
 
-    fn say(self, append: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
-        self.says_more().then(|| {
-            let mut buffer = Vec::new();
-            append(&mut buffer);
-            buffer.into()
-        })
+    /// Appends the last event of a stream.
+    pub(crate) fn append_stream_end(self, buffer: &mut Vec<u8>, ending: Ending<'_>) {
+        let Ending { code, reason, retry_ms } = ending;
+        let name = if retry_ms.is_some() { "closing" } else { "closed" };
+        let name = Some(name).filter(|_| !self.has_objects());
+        let fields = Fields { retry_ms, name, ..Fields::default() };
+        event_stream::append_event(buffer, fields, |data| match (name, retry_ms) {
+            (Some(_), _) => json::append_ending_data(data, code, reason, retry_ms),
+            (None, Some(retry_ms)) => json::append_closing(data, code, reason, retry_ms),
+            (None, None) => json::append_closed(data, code, reason),
+        });
     }
+
+    /// Encodes an object, in a form that has them.
+    fn say(self, object: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
+        self.say_at(Position::NONE, object)
+    }
+
+    fn say_at(self, id: Position, object: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
+        self.has_objects().then(|| bytes(|buffer| self.append_object(buffer, id, object)))
+    }
+}
+
+fn bytes(append: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut buffer = Vec::new();
+    append(&mut buffer);
+    buffer.into()
+}
+
+/// Encodes an event with a name.
+fn named(name: &str, retry_ms: Option<u64>, data: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let fields = Fields { retry_ms, name: Some(name), ..Fields::default() };
+    bytes(|buffer| event_stream::append_event(buffer, fields, data))
+}
+
+/// Appends that a client of the events form has missed messages.
+fn append_gap(buffer: &mut Vec<u8>, id: Position, requested: Position, reason: Reason) {
+    let fields = Fields { id, name: Some("gap"), ..Fields::default() };
+    event_stream::append_event(buffer, fields, |data| {
+        json::append_gap_data(data, requested, reason);
+    });
 }
 
 /// Returns what is said of a room's message.
@@ -204,13 +373,22 @@ fn plain(message: &Message, buffer: &mut Vec<u8>) -> Encoded {
     }
 }
 
-fn json(message: &Message, buffer: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> Encoded {
+/// Encodes what has no frame that was made before, in a buffer of its own if it is long.
+fn separate(message: &Message, buffer: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> Encoded {
     if message.data().len() < LONG {
         append(buffer);
         return Encoded::Appended;
     }
-    let mut frame = Vec::with_capacity(json::max_len(message.data().len()));
-    append(&mut frame);
-    frame.shrink_to_fit();
-    Encoded::Whole(frame.into())
+    let mut whole = Vec::with_capacity(json::max_len(message.data().len()));
+    append(&mut whole);
+    whole.shrink_to_fit();
+    Encoded::Whole(whole.into())
+}
+
+#[cfg(test)]
+fn numbered(room: &RoomHead, offset: u64, message: &Message, buffer: &mut Vec<u8>) -> Encoded {
+    let mut text = format!("{}/{offset} ", room.id.0).into_bytes();
+    text.extend_from_slice(message.data());
+    frame::append_data(buffer, message.kind(), &text);
+    Encoded::Appended
 }

@@ -52,7 +52,7 @@ const EMPTY: Cost = 1;
 #[derive(Debug)]
 pub(crate) struct Fanout {
     lanes: Slab<Lane>,
-    by_room: FxHashMap<(RoomId, Form), LaneKey>,
+    by_room: FxHashMap<RoomId, RoomLanes>,
     everyone: Arc<RoomHead>,
     /// The lanes in which something waits, the next to be written first. Each is there once.
     dirty: VecDeque<LaneKey>,
@@ -64,6 +64,9 @@ pub(crate) struct Fanout {
     memory: Memory,
     gather: Gather,
 }
+
+/// A room's lanes, by form: one look-up for each message.
+type RoomLanes = [Option<LaneKey>; Form::COUNT];
 
 /// What was sent to one client and waits to be written: later messages for it leave in the same write.
 #[derive(Debug)]
@@ -115,11 +118,10 @@ impl Fanout {
     /// Replaces what is known of a room, and tells those of its subscribers, whose form has it, that they have missed
     /// messages: behind what was delivered before.
     pub(crate) fn reenter(&mut self, reentry: &Reentry) {
-        for form in Form::ALL {
-            let Some(key) = self.by_room.get(&(reentry.room.id, *form)) else { continue };
+        for key in self.lanes_of(reentry.room.id) {
             let lane = &mut self.lanes[key.index()];
             lane.room = Arc::clone(&reentry.room);
-            let name = &reentry.room.name;
+            let (name, form) = (&reentry.room.name, lane.form);
             let told =
                 reentry.reason.and_then(|why| form.entered_anew(name, reentry.position, why));
             let Some(frame) = told else { continue };
@@ -137,10 +139,8 @@ impl Fanout {
 
     fn add(&mut self, room: &Arc<RoomHead>, out: &Rc<Outbound>, from: u64) -> Slot {
         let (lanes, form) = (&mut self.lanes, out.form());
-        let lane = *self
-            .by_room
-            .entry((room.id, form))
-            .or_insert_with(|| LaneKey::new(lanes.insert(Lane::new(Arc::clone(room), form))));
+        let lane = *self.by_room.entry(room.id).or_default()[form as usize]
+            .get_or_insert_with(|| LaneKey::new(lanes.insert(Lane::new(Arc::clone(room), form))));
         Slot::new(lane, lanes[lane.index()].subscribe(out, from))
     }
 
@@ -154,7 +154,12 @@ impl Fanout {
             self.memory.forget(&mut lane.segments, u64::MAX);
             self.dirty.retain(|dirty| *dirty != slot.lane);
         }
-        self.by_room.remove(&(lane.room.id, lane.form));
+        if let Some(of_room) = self.by_room.get_mut(&lane.room.id) {
+            of_room[lane.form as usize] = None;
+            if of_room.iter().all(Option::is_none) {
+                self.by_room.remove(&lane.room.id);
+            }
+        }
         self.lanes.remove(slot.lane.index());
     }
 
@@ -175,11 +180,10 @@ impl Fanout {
 
     /// Puts a message into the lanes of its room.
     pub(crate) fn push(&mut self, delivery: &Delivery) {
-        for form in Form::ALL {
-            let Some(key) = self.by_room.get(&(delivery.room, *form)) else { continue };
+        for key in self.lanes_of(delivery.room) {
             let lane = &mut self.lanes[key.index()];
-            if self.memory.push(&mut lane.segments, (*form, &lane.room), delivery, self.tail) {
-                self.dirty.push_back(*key);
+            if self.memory.push(&mut lane.segments, (lane.form, &lane.room), delivery, self.tail) {
+                self.dirty.push_back(key);
             }
         }
         self.tail += 1;
@@ -224,11 +228,13 @@ impl Fanout {
 
     /// Whether so much waits that not even an express delivery is added for a room.
     pub(crate) fn is_full_for(&self, room: RoomId) -> bool {
-        Form::ALL.iter().any(|form| {
-            let lane = self.by_room.get(&(room, *form));
-            let segments = lane.and_then(|lane| self.lanes[lane.index()].segments.as_deref());
-            self.memory.is_full_for(segments)
-        })
+        let is_full =
+            |lane: LaneKey| self.memory.is_full_for(self.lanes[lane.index()].segments.as_deref());
+        self.memory.is_full_for(None) || self.lanes_of(room).any(is_full)
+    }
+
+    fn lanes_of(&self, room: RoomId) -> impl Iterator<Item = LaneKey> + use<> {
+        self.by_room.get(&room).copied().unwrap_or_default().into_iter().flatten()
     }
 
     /// Whether nothing waits, and nothing is counted that does not.

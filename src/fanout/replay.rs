@@ -9,12 +9,12 @@ use bytes::Bytes;
 
 use super::{
     command::RoomHead,
-    form::{Encoded, Form},
+    form::{Encoded, Entered, Form},
     pages::Pages,
 };
 use crate::{
     json,
-    past::{LastMessages, PastGiven},
+    past::{LastMessages, PastGiven, Since},
     position::Position,
     published::Published,
 };
@@ -33,7 +33,9 @@ pub(crate) struct Replay {
     /// How many of the messages were encoded.
     done: usize,
     /// What is said before the first message; taken with the first page.
-    entered: Vec<u8>,
+    entered: Option<Entered>,
+    /// After how many milliseconds the client of an event stream comes back.
+    retry_ms: u64,
     /// Whether it has been said that the past is over.
     is_over: bool,
     /// The pages that other clients were written.
@@ -49,14 +51,20 @@ pub(super) type Page = [Bytes; 3];
 impl Replay {
     /// Makes a replay of a room's past, which ends before the offset `end`.
     pub(crate) fn new(room: Arc<RoomHead>, form: Form, end: u64, past: PastGiven) -> Self {
-        let mut entered = Vec::new();
-        if past.load.is_none() {
-            form.append_entered(&room, &past, &mut entered);
-        }
+        let PastGiven { position, recovery, since, .. } = past;
+        let requested = since.map_or(Position::NONE, Since::position);
+        let entered = Entered { position, recovery, requested };
+        let entered = past.load.is_none().then_some(entered);
         // Numbers of a lane may wrap.
         let next = end.wrapping_sub(past.messages.len() as u64);
         let PastGiven { messages, load, .. } = past;
-        Self { room, form, next, messages, done: 0, entered, is_over: false, pages: None, load }
+        let (done, is_over, pages, retry_ms) = (0, false, None, 0);
+        Self { room, form, next, messages, done, entered, retry_ms, is_over, pages, load }
+    }
+
+    /// Sets after how many milliseconds the client of an event stream comes back when the stream ends.
+    pub(super) fn set_retry(&mut self, retry_ms: u64) {
+        self.retry_ms = retry_ms;
     }
 
     /// Shares pages with other replays.
@@ -77,7 +85,7 @@ impl Replay {
     /// Takes the place of a replay whose past could not be read.
     pub(super) fn give_up(&mut self) {
         let (room, past) = (Arc::clone(&self.room), PastGiven::unavailable(Position::NONE, 0));
-        *self = Self::new(room, self.form, 0, past);
+        *self = Self { retry_ms: self.retry_ms, ..Self::new(room, self.form, 0, past) };
     }
 
     /// Returns how many messages are left.
@@ -101,8 +109,9 @@ impl Replay {
 
     /// Takes what is said before the first message, if it is not encoded yet.
     pub(super) fn take_entered(&mut self) -> Option<Bytes> {
-        let entered = std::mem::take(&mut self.entered);
-        (!entered.is_empty()).then(|| entered.into())
+        let mut buffer = Vec::new();
+        self.form.append_entered(&self.room, &self.entered.take()?, self.retry_ms, &mut buffer);
+        (!buffer.is_empty()).then(|| buffer.into())
     }
 
     /// Returns where the client stands before and behind what is left.

@@ -4,15 +4,16 @@ use std::num::NonZero;
 
 /// The number of a lane on its shard. It is reused when the lane is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct LaneKey(u32);
+// One more than its index, so that `Option<LaneKey>` is no larger.
+pub(crate) struct LaneKey(NonZero<u32>);
 
 impl LaneKey {
     pub(super) fn new(index: usize) -> Self {
-        Self(narrow(index))
+        Self(NonZero::<u32>::MIN.saturating_add(narrow(index)))
     }
 
     pub(super) fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 

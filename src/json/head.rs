@@ -18,11 +18,13 @@ pub(crate) enum MessageHead<'a> {
 
 /// Returns which message one of the server's own whole frames is; `None` if it is another object.
 pub(crate) fn parse_message(frame: &[u8]) -> Option<MessageHead<'_>> {
-    let object = frame::text_payload(frame)?.strip_prefix(br#"{"type":""#)?;
-    if object.starts_with(br#"broadcast","#) || object.starts_with(br#"direct","#) {
-        return Some(MessageHead::Other);
+    let object = frame::text_payload(frame)?;
+    if !is_message(object) {
+        return None;
     }
-    let room = object.strip_prefix(br#"message","room":"#)?;
+    let Some(room) = object.strip_prefix(br#"{"type":"message","room":"#) else {
+        return Some(MessageHead::Other);
+    };
     let (token, rest) = room.split_at(string_len(room)?);
     let position = match rest.strip_prefix(br#","position":""#) {
         Some(position) => {
@@ -32,6 +34,13 @@ pub(crate) fn parse_message(frame: &[u8]) -> Option<MessageHead<'_>> {
         None => Position::NONE,
     };
     Some(MessageHead::Room { token: str::from_utf8(token).ok()?, position })
+}
+
+/// Whether one of the server's own objects is a message: of a room, to everyone, or to this client.
+pub(crate) fn is_message(object: &[u8]) -> bool {
+    let kinds: [&[u8]; 3] = [br#"message","#, br#"broadcast","#, br#"direct","#];
+    let kind = object.strip_prefix(br#"{"type":""#);
+    kind.is_some_and(|kind| kinds.iter().any(|message| kind.starts_with(message)))
 }
 
 /// Whether one of the server's own whole frames says that the client is in a room.

@@ -1,8 +1,9 @@
-//! The JSON form of a WebSocket: the objects that the server sends and those that a client sends.
+//! The JSON form: the objects that the server sends and those that a client sends.
 //!
-//! Pure functions of bytes. One object is one text frame, without spaces, its fields in one order: the outbox reads
-//! the head of a message back from the frame (`head.rs`).
+//! Pure functions of bytes. One object is one text frame or the data of one server-sent event, without spaces, its fields
+//! in one order: the outbox reads the head of a message back from the frame (`head.rs`).
 
+mod event_data;
 mod fields;
 mod head;
 mod object;
@@ -19,13 +20,15 @@ mod random_tests;
 mod request_tests;
 
 pub(crate) use {
-    head::{MessageHead, is_entered, parse_message},
+    event_data::{append_ending_data, append_gap_data, append_removed_data},
+    head::{MessageHead, is_entered, is_message, parse_message},
     object::{
-        MessageObject, Reason, append_broadcast, append_closing, append_direct, append_dropped,
-        append_dropped_roomless, append_entered, append_history, append_live, append_message,
-        append_ping, append_refused, append_removed, append_sent, append_welcome, max_len,
-        room_token,
+        MessageObject, Reason, append_broadcast, append_closed, append_closing, append_direct,
+        append_dropped, append_dropped_roomless, append_entered, append_history, append_live,
+        append_message, append_ping, append_refused, append_removed, append_sent, append_welcome,
+        max_len, room_token,
     },
     refusal::Refusal,
     request::{Rejected, Request, parse},
+    text::append_base64,
 };

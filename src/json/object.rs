@@ -1,11 +1,12 @@
-//! What the server sends: each function appends one object, as a whole text frame that is not masked.
+//! What the server sends: each function appends one object. Whether it is the payload of a frame or the data of an event
+//! is the caller's to say.
 //!
 //! The order of the fields is fixed; `head.rs` relies on it.
 
 use super::{
     refusal::Refusal,
     text,
-    writer::{Writer, append_frame, append_object},
+    writer::{Writer, append_object},
 };
 use crate::{frame::Kind, position::Position};
 
@@ -49,7 +50,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    fn code(self) -> &'static str {
+    pub(super) fn code(self) -> &'static str {
         match self {
             Self::Epoch => "epoch",
             Self::Trimmed => "trimmed",
@@ -69,7 +70,7 @@ pub(crate) fn max_len(payload: usize) -> usize {
 
 /// Appends a message of a room.
 pub(crate) fn append_message(buffer: &mut Vec<u8>, message: &MessageObject<'_>) {
-    append_frame(buffer, "message", |object| write_message(object, message));
+    append_object(buffer, "message", |object| write_message(object, message));
 }
 
 fn write_message(object: &mut Writer<'_>, message: &MessageObject<'_>) {
@@ -109,7 +110,7 @@ pub(crate) fn append_direct(buffer: &mut Vec<u8>, time: u64, kind: Kind, payload
 }
 
 fn append_roomless(buffer: &mut Vec<u8>, object: &str, time: u64, kind: Kind, payload: &[u8]) {
-    append_frame(buffer, object, |object| {
+    append_object(buffer, object, |object| {
         object.number("time", time);
         object.payload(kind, payload);
     });
@@ -123,7 +124,7 @@ pub(crate) fn append_history<'a>(
     messages: impl IntoIterator<Item = MessageObject<'a>>,
     has_more: bool,
 ) {
-    append_frame(buffer, "history", |object| {
+    append_object(buffer, "history", |object| {
         object.raw("id", id);
         object.string("room", room);
         object.array("messages", |buffer| {
@@ -140,7 +141,7 @@ pub(crate) fn append_history<'a>(
 
 /// Appends the first object of a connection.
 pub(crate) fn append_welcome(buffer: &mut Vec<u8>, client: &str, ping_ms: u64) {
-    append_frame(buffer, "welcome", |object| {
+    append_object(buffer, "welcome", |object| {
         object.number("version", 1);
         object.string("client", client);
         object.seconds("ping", ping_ms);
@@ -154,7 +155,7 @@ pub(crate) fn append_entered(
     position: Position,
     recovered: Option<Result<(), Reason>>,
 ) {
-    append_frame(buffer, "entered", |object| {
+    append_object(buffer, "entered", |object| {
         object.string("room", room);
         object.position("position", position);
         if let Some(recovered) = recovered {
@@ -168,26 +169,42 @@ pub(crate) fn append_entered(
 
 /// Appends that the replay of a room is over.
 pub(crate) fn append_live(buffer: &mut Vec<u8>, room: &str) {
-    append_frame(buffer, "live", |object| object.string("room", room));
+    append_object(buffer, "live", |object| object.string("room", room));
 }
 
 /// Appends that the host has taken the client out of a room.
 pub(crate) fn append_removed(buffer: &mut Vec<u8>, room: &str) {
-    append_frame(buffer, "removed", |object| object.string("room", room));
+    append_object(buffer, "removed", |object| object.string("room", room));
 }
 
 /// Appends a heartbeat.
 pub(crate) fn append_ping(buffer: &mut Vec<u8>) {
-    append_frame(buffer, "ping", |_| {});
+    append_object(buffer, "ping", |_| {});
 }
 
-/// Appends that a close frame follows, and after how many milliseconds the client may come back.
+/// Appends that the connection ends, and after how many milliseconds the client may come back.
 pub(crate) fn append_closing(buffer: &mut Vec<u8>, code: u16, reason: &str, retry_ms: u64) {
-    append_frame(buffer, "closing", |object| {
-        object.number("code", code.into());
-        object.string("reason", reason);
-        object.number("retry", retry_ms);
+    append_object(buffer, "closing", |object| {
+        write_closing(object, code, reason, Some(retry_ms));
     });
+}
+
+/// Appends that the host ends a connection that has no close frame.
+pub(crate) fn append_closed(buffer: &mut Vec<u8>, code: u16, reason: &str) {
+    append_object(buffer, "closed", |object| write_closing(object, code, reason, None));
+}
+
+pub(super) fn write_closing(
+    object: &mut Writer<'_>,
+    code: u16,
+    reason: &str,
+    retry_ms: Option<u64>,
+) {
+    object.number("code", code.into());
+    object.string("reason", reason);
+    if let Some(retry_ms) = retry_ms {
+        object.number("retry", retry_ms);
+    }
 }
 
 /// Appends that a message is on its way to everyone; `id` is the client's, as raw JSON.
@@ -198,7 +215,7 @@ pub(crate) fn append_sent(
     position: Position,
     is_changed: bool,
 ) {
-    append_frame(buffer, "sent", |object| {
+    append_object(buffer, "sent", |object| {
         object.raw("id", id);
         if let Some(room) = room {
             object.string("room", room);
@@ -212,7 +229,7 @@ pub(crate) fn append_sent(
 
 /// Appends that what a client sent is refused; `id` is the client's, as raw JSON.
 pub(crate) fn append_refused(buffer: &mut Vec<u8>, id: Option<&str>, code: Refusal, reason: &str) {
-    append_frame(buffer, "refused", |object| {
+    append_object(buffer, "refused", |object| {
         if let Some(id) = id {
             object.raw("id", id);
         }
@@ -231,7 +248,7 @@ pub(crate) fn room_token(name: &str) -> String {
 
 /// Appends that broadcasts and direct messages were dropped.
 pub(crate) fn append_dropped_roomless(buffer: &mut Vec<u8>, count: u64) {
-    append_frame(buffer, "dropped", |object| object.number("count", count));
+    append_object(buffer, "dropped", |object| object.number("count", count));
 }
 
 /// Appends that messages of a room were dropped: `count`, between the two positions; `room` is raw JSON.
@@ -242,7 +259,7 @@ pub(crate) fn append_dropped(
     before: Position,
     count: u64,
 ) {
-    append_frame(buffer, "dropped", |object| {
+    append_object(buffer, "dropped", |object| {
         object.raw("room", room);
         object.position("after", after);
         object.position("before", before);

@@ -8,7 +8,7 @@ use super::{
     max_len, parse_message,
 };
 use crate::{
-    frame::{Kind, data_frame, text_payload},
+    frame::{Kind, append_text_with, data_frame, text_payload},
     position::Position,
 };
 
@@ -40,7 +40,7 @@ const ROOMS: [&str; 8] = [
 /// What is appended behind other bytes, as one frame.
 fn frame(append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut buffer = b"before".to_vec();
-    append(&mut buffer);
+    append_text_with(&mut buffer, append);
     buffer.split_off(6)
 }
 

@@ -12,7 +12,7 @@ use super::{
     parse_message, refusal::Refusal,
 };
 use crate::{
-    frame::{Kind, text_payload},
+    frame::{Kind, append_text_with, text_payload},
     position::Position,
 };
 
@@ -143,7 +143,7 @@ fn what_is_sent_says_what_was_to_be_said() {
             }
         }
         let mut frame = Vec::new();
-        append_message(&mut frame, &message);
+        append_text_with(&mut frame, |frame| append_message(frame, &message));
         assert!(frame.len() <= max_len(payload.len()));
         let sent = value(&frame);
         assert_eq!(sent, expected("message", fields, &sent, kind, &payload));
@@ -153,7 +153,9 @@ fn what_is_sent_says_what_was_to_be_said() {
 
         let count = random.below(5);
         let (mut history, has_more) = (Vec::new(), random.once_in(2));
-        append_history(&mut history, "7", &room, std::iter::repeat_n(message, count), has_more);
+        append_text_with(&mut history, |history| {
+            append_history(history, "7", &room, std::iter::repeat_n(message, count), has_more);
+        });
         let messages = vec![sent; count];
         let answer = json!({"type": "history", "id": 7, "room": room, "messages": messages, "more": has_more});
         assert_eq!(value(&history), answer);
@@ -164,7 +166,7 @@ fn what_is_sent_says_what_was_to_be_said() {
             ("direct", append_direct),
         ] {
             let mut frame = Vec::new();
-            append(&mut frame, message.time, kind, &payload);
+            append_text_with(&mut frame, |frame| append(frame, message.time, kind, &payload));
             assert!(frame.len() <= max_len(payload.len()));
             let sent = value(&frame);
             assert_eq!(sent, expected(name, json!({"time": message.time}), &sent, kind, &payload));
@@ -191,7 +193,7 @@ fn what_a_client_is_sent_it_can_send_back() {
             kind,
             payload: &payload,
         };
-        append_message(&mut frame, &message);
+        append_text_with(&mut frame, |frame| append_message(frame, &message));
         let object = text_payload(&frame).unwrap();
         let object = [&object[..object.len() - 1], b",\"id\":", id.as_bytes(), b"}"].concat();
         let request = Request::Publish {
@@ -231,12 +233,12 @@ fn check(text: &[u8]) {
     };
     // An id is JSON, whatever it is: the answers with it are, too.
     let mut answers = Vec::new();
-    append_refused(&mut answers, id, Refusal::Refused, "why");
+    append_text_with(&mut answers, |it| append_refused(it, id, Refusal::Refused, "why"));
     serde_json::from_slice::<&serde_json::value::RawValue>(text_payload(&answers).unwrap())
         .unwrap();
     if let Some(id) = id {
         let mut answers = Vec::new();
-        append_sent(&mut answers, id, None, Position::NONE, false);
+        append_text_with(&mut answers, |it| append_sent(it, id, None, Position::NONE, false));
         serde_json::from_slice::<&serde_json::value::RawValue>(text_payload(&answers).unwrap())
             .unwrap();
     }

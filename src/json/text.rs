@@ -35,7 +35,8 @@ pub(super) fn base64_len(len: usize) -> usize {
     len.div_ceil(3) * 4
 }
 
-fn append_base64(buffer: &mut Vec<u8>, payload: &[u8]) {
+/// Appends the padded base64 of bytes.
+pub(crate) fn append_base64(buffer: &mut Vec<u8>, payload: &[u8]) {
     let start = buffer.len();
     buffer.resize(start + base64_len(payload.len()), 0);
     let encoded = Base64::encode(payload, &mut buffer[start..]).map(str::len);

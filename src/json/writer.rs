@@ -3,22 +3,14 @@
 use std::io::Write;
 
 use super::text;
-use crate::{
-    frame::{self, Kind},
-    position::Position,
-};
+use crate::{frame::Kind, position::Position};
 
 /// An object that is being appended to a buffer.
 pub(super) struct Writer<'b> {
     buffer: &'b mut Vec<u8>,
 }
 
-/// Appends one object as a text frame.
-pub(super) fn append_frame(buffer: &mut Vec<u8>, kind: &str, fields: impl FnOnce(&mut Writer<'_>)) {
-    frame::append_text_with(buffer, |buffer| append_object(buffer, kind, fields));
-}
-
-/// Appends one object without a frame.
+/// Appends one object.
 pub(super) fn append_object(
     buffer: &mut Vec<u8>,
     kind: &str,
@@ -29,6 +21,15 @@ pub(super) fn append_object(
     buffer.push(b'"');
     fields(&mut Writer { buffer });
     buffer.push(b'}');
+}
+
+/// Appends one object that does not say what it is.
+pub(super) fn append_untyped(buffer: &mut Vec<u8>, fields: impl FnOnce(&mut Writer<'_>)) {
+    let start = buffer.len();
+    fields(&mut Writer { buffer });
+    buffer.push(b'}');
+    // In place of the comma before the first field.
+    buffer[start] = b'{';
 }
 
 impl Writer<'_> {

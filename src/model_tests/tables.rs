@@ -32,7 +32,7 @@ fn clients_that_come_and_go_leave_nothing_behind() {
     for round in 0..8000 {
         let id = connect(&mut world, "a", if round % 2 == 0 { 0 } else { usize::MAX });
         let client = Rc::clone(&world.peer(id).client);
-        shard.start_pings(id);
+        shard.start_pings(&client);
         // It speaks behind the host, in two rooms, is sent something, lags, and is gone.
         world.handle.join(id, "b").unwrap();
         world.handle.publish("a", Kind::Text, b"host").unwrap();

@@ -9,7 +9,7 @@ use std::{rc::Rc, sync::Arc};
 use super::Fault;
 use crate::{
     fanout::command::{Answer, Command, HistoryRequest},
-    frame::Kind,
+    frame::{self, Kind},
     json::{self, Refusal, Rejected, Request},
     message::Message,
     position::Position,
@@ -59,7 +59,7 @@ pub(super) fn message(
     };
     if let Err(Refused { id, code, reason }) = outcome {
         let mut frame = Vec::new();
-        json::append_refused(&mut frame, id, code, reason);
+        frame::append_text_with(&mut frame, |frame| json::append_refused(frame, id, code, reason));
         let answer = Answer { client: client.id(), frame: frame.into() };
         shard.reviews.answer(shard, client, Command::Answer(answer));
     }

@@ -11,6 +11,9 @@ use crate::{
     fanout::form::Form, frame::Kind, message::Message, rooms::client::Client, shard::Shard,
 };
 
+/// How many bytes that are ignored may come behind a request for an event stream.
+const MAX_IGNORED: usize = 64 * 1024;
+
 /// One connection's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -19,6 +22,8 @@ pub(crate) enum Protocol {
     Plain,
     /// A text message is an object that asks for something (`docs/wire.md`).
     Json,
+    /// A client of an event stream has nothing to say: what it sends is ignored.
+    Events,
 }
 
 /// Why a connection cannot go on.
@@ -34,14 +39,20 @@ pub(crate) enum Fault {
 
 impl Protocol {
     pub(crate) fn of(form: Form) -> Self {
-        if form == Form::Json { Self::Json } else { Self::Plain }
+        match form {
+            Form::Json => Self::Json,
+            Form::Events | Form::EventsJson => Self::Events,
+            _ => Self::Plain,
+        }
     }
 
-    /// Returns how long a client's message may be, in bytes, if the longest payload is `payload` bytes long.
+    /// Returns how long a client's message may be, in bytes, if the longest payload is `payload` bytes long. Of an event
+    /// stream, how much its client may send in all.
     pub(crate) fn max_message_len(self, payload: usize) -> usize {
         match self {
             Self::Plain => payload,
             Self::Json => json::max_message_len(payload),
+            Self::Events => MAX_IGNORED,
         }
     }
 
@@ -59,6 +70,7 @@ impl Protocol {
     ) -> Result<(), Fault> {
         match self {
             Self::Json => json::message(shard, client, kind, payload),
+            Self::Events => Ok(()),
             Self::Plain => {
                 let message = Message::new(kind, payload).map_err(|_| Fault::NoMemory)?;
                 if shard.context.options.review_timeout.is_zero() {

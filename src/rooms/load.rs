@@ -121,13 +121,14 @@ impl Load {
         }
         let position = Position::of(epoch, self.end - messages.len() as u64);
         let messages = LastMessages::of(messages);
-        PastGiven { messages, recovery, ..PastGiven::nothing(position, self.floor()) }
+        let since = self.wanted.since;
+        PastGiven { messages, since, recovery, ..PastGiven::nothing(position, self.floor()) }
     }
 
     /// Returns what the client gets if the past cannot be read.
     pub(super) fn give_up(&self, epoch: u64, reason: Reason) -> PastGiven {
         let past = PastGiven::nothing(Position::of(epoch, self.end), self.floor());
-        PastGiven { recovery: Some(Err(reason)), ..past }
+        PastGiven { since: self.wanted.since, recovery: Some(Err(reason)), ..past }
     }
 
     fn floor(&self) -> u64 {

@@ -30,6 +30,7 @@ use crate::{
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
+    frame,
     history::History,
     json,
     message::Message,
@@ -119,7 +120,8 @@ impl Memory {
         let position = Position::of(room.epoch, self.offset - count as u64);
         let floor = self.offset.saturating_sub(wanted.most as u64);
         let messages = self.last_given.get(self.offset, count, || self.history.last(count));
-        PastGiven { messages, recovery, ..PastGiven::nothing(position, floor) }
+        let since = wanted.since;
+        PastGiven { messages, since, recovery, ..PastGiven::nothing(position, floor) }
     }
 
     /// Forgets messages that are too old, and notes that in what all rooms keep.
@@ -169,7 +171,9 @@ pub(crate) struct Ack<'a> {
 impl Ack<'_> {
     pub(crate) fn encode(self, room: Option<&str>, position: Position) -> Bytes {
         let mut frame = Vec::new();
-        json::append_sent(&mut frame, self.id, room, position, self.is_changed);
+        frame::append_text_with(&mut frame, |frame| {
+            json::append_sent(frame, self.id, room, position, self.is_changed);
+        });
         frame.into()
     }
 }

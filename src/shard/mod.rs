@@ -101,7 +101,7 @@ impl Shard {
         let clock = Rc::clone(&reactor.clock);
         let shared = OutboundShared::new(Arc::clone(&context), Rc::clone(&clock));
         handle.inbox.set_waker(reactor.waker());
-        let pings = Pings::new(context.options.ping_interval, clock.now());
+        let pings = Pings::new(context.options.ping_interval_of(true), clock.now());
         Rc::new(Self {
             index,
             context,
@@ -222,8 +222,11 @@ impl Shard {
     }
 
     /// Starts to ping a client.
-    pub(crate) fn start_pings(&self, client: ClientId) {
-        self.pings.add(client, self.shared.now(), &self.clients.borrow());
+    pub(crate) fn start_pings(&self, client: &Client) {
+        let is_event_stream = client.out().form().is_event_stream();
+        if !self.context.options.ping_interval_of(is_event_stream).is_zero() {
+            self.pings.add(client.id(), self.shared.now(), &self.clients.borrow());
+        }
     }
 
     /// Makes a client unreachable for the host, since it is closing or gone.

@@ -24,7 +24,7 @@ use crate::{event::ClientId, rooms::client::Client};
 /// How many buckets the wheel has.
 const BUCKETS: usize = 100;
 
-/// A shard's clients, by the time of their next ping.
+/// A shard's clients, by the time of their next ping. If the option is 0, only those of event streams are among them.
 #[derive(Debug)]
 pub(super) struct Pings {
     wheel: RefCell<Wheel>,

@@ -20,6 +20,16 @@ impl Outbound {
         self.shared.context.options.outbox_age
     }
 
+    /// Returns what becomes of it if it is slow. A client of an event stream comes back by itself, and gets what it lacks:
+    /// it is never left without messages that it is not told of.
+    pub(super) fn slow_consumer(&self) -> SlowConsumer {
+        if self.form.is_event_stream() {
+            SlowConsumer::Disconnect
+        } else {
+            self.shared.context.options.slow_consumer
+        }
+    }
+
     /// Closes the client as a slow consumer. What it has not begun to receive is dropped, so that the close
     /// frame is what it reads next.
     pub(super) fn close_slow(&self, why: &str) {
@@ -31,12 +41,12 @@ impl Outbound {
             tracing::info!(client = %self.id, why, others, "slow consumer disconnected");
         }
         let close = CloseFrame::new(TRY_AGAIN_LATER, &format!("slow consumer: {why}"));
-        let closing = self.closing(&close);
+        let (said, last) = self.last_frames(&close);
         let mut slot = self.outbox.borrow_mut();
         let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
         let now = self.shared.now();
-        closing.inspect(|closing| outbox.push(closing, 0, true, now));
-        outbox.push(&close.frame, 0, true, now);
+        said.inspect(|said| outbox.push(said, 0, true, now));
+        outbox.push(&last, 0, true, now);
         drop(slot);
         self.enter(Phase::Closing, close.disconnect);
     }
@@ -73,7 +83,7 @@ impl Outbound {
         if !self.is_open() {
             return age;
         }
-        match self.shared.context.options.slow_consumer {
+        match self.slow_consumer() {
             SlowConsumer::Disconnect => {
                 self.close_slow("it did not read for too long");
                 age

@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     fanout::{
         command::{CloseFrame, Disconnect},
+        form::Ending,
         frames::Frames,
         outbox::Outbox,
         replay::Replay,
@@ -27,6 +28,7 @@ const MAX_WAITING_PINGS: usize = 64;
 /// After how many milliseconds a client may come back at the earliest, over how many all clients are spread at least,
 /// and how many come back in a millisecond at most.
 const MIN_RETRY: u64 = 500;
+const MIN_EVENTS_RETRY: u64 = 3_000;
 const MIN_RETRY_SPREAD: u64 = 1_000;
 const RETRIES_PER_MS: u64 = 5;
 
@@ -104,6 +106,7 @@ impl Outbound {
             // In any other form the bytes are known when they are encoded.
             counters.bytes_delivered.add(replay.bytes() as u64);
         }
+        replay.set_retry(self.shared.context.first_retry_ms(self.id));
         replay.share(&self.shared.pages);
     }
 
@@ -170,6 +173,13 @@ impl Outbound {
             // A closing client has a deadline of its own.
             return;
         }
+        if self.form.is_event_stream() {
+            // It cannot answer. What waits is a sign of life, and its age ends a client that is gone.
+            if !self.has_outbox() {
+                self.say(self.form.heartbeat());
+            }
+            return;
+        }
         if self.pinged.get() == 0 {
             self.pinged.set(round);
         }
@@ -192,23 +202,30 @@ impl Outbound {
             // It need not wait for a past that may never come.
             outbox.give_up_loading(self.shared.now());
         }
-        self.say(self.closing(&close));
+        let (said, last) = self.last_frames(&close);
+        self.say(said);
         if !self.is_open() {
             // That was more than fits.
             return;
         }
-        self.write(&Frames::from(&close.frame), true);
+        self.write(&Frames::from(&last), true);
         // The write may have found the connection broken.
         if self.is_open() {
             self.enter(Phase::Closing, close.disconnect);
         }
     }
 
-    /// Encodes that the client may come back, if the close code says so.
-    pub(super) fn closing(&self, close: &CloseFrame) -> Option<Bytes> {
+    /// Encodes what is said at the end, and what comes last: a close frame, or the last event of a stream.
+    pub(super) fn last_frames(&self, close: &CloseFrame) -> (Option<Bytes>, Bytes) {
         let Disconnect { code, reason } = &close.disconnect;
         let may_come_back = !close.is_answer && matches!(code, 1001 | 1012 | 1013);
-        may_come_back.then(|| self.form.closing(*code, reason, self.retry_ms()))?
+        let retry_ms = may_come_back.then(|| self.retry_ms());
+        let ending = self.form.ending(Ending { code: *code, reason, retry_ms });
+        if self.form.is_event_stream() {
+            (None, ending.unwrap_or_default())
+        } else {
+            (ending, close.frame.clone())
+        }
     }
 
     /// Returns after how many milliseconds the client may come back: those of a server come back over a time that
@@ -216,9 +233,9 @@ impl Outbound {
     fn retry_ms(&self) -> u64 {
         let context = &self.shared.context;
         let spread = MIN_RETRY_SPREAD + context.counters.connections.get() / RETRIES_PER_MS;
-        // Spreads ids that follow each other.
-        let hash = self.id.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ context.instance;
-        MIN_RETRY + (hash >> 16) % spread
+        // Of an event stream it is longer than that for an end without a word.
+        let least = if self.form.is_event_stream() { MIN_EVENTS_RETRY } else { MIN_RETRY };
+        context.spread_ms(self.id, least..least + spread)
     }
 
     /// Ends the connection without a close frame, or without waiting for the answer to it.
@@ -280,13 +297,19 @@ impl Outbound {
         let options = &self.shared.context.options;
         let mut slot = self.outbox.borrow_mut();
         let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
+        let is_first = outbox.is_empty();
         // Queued before the bound is checked: the rest of a begun frame must not be dropped.
         let now = self.shared.now();
         frames.keep(taken, |bytes, taken| outbox.push(bytes, taken, is_control, now));
         if is_control || self.outbox_len(outbox) <= options.outbox_size {
             return;
         }
-        match options.slow_consumer {
+        if is_first && self.form.is_event_stream() {
+            // Each line of a text costs seven bytes more there: a message of nothing else is longer than the bound allows
+            // for.
+            return;
+        }
+        match self.slow_consumer() {
             SlowConsumer::Disconnect => {
                 drop(slot);
                 self.close_slow("its outbox is full");

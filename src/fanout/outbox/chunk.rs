@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
-use crate::frame;
+use crate::fanout::form::Form;
 
 /// What a chunk costs beside its bytes: itself, and what the allocator and the reference count need, since no
 /// other client may share the bytes. Without it, many small chunks would pass the bound.
@@ -15,7 +15,7 @@ pub(super) const CHUNK_OVERHEAD: usize = size_of::<Chunk>() + 64;
 pub(super) struct Chunk {
     /// Reference-counted: all clients whose sockets did not take the same bytes share them.
     pub(super) bytes: Bytes,
-    /// How many bytes at the start are the rest of a frame that the client has begun to receive. They are
+    /// How many bytes at the start are the rest of a frame or an event that the client has begun to receive. They are
     /// never dropped: the client could not read what follows.
     pub(super) begun: usize,
     pub(super) since: Instant,
@@ -70,12 +70,12 @@ impl Chunk {
     }
 
     /// Notes that the socket took some of its first bytes, but not all.
-    pub(super) fn advance(&mut self, taken: usize) {
+    pub(super) fn advance(&mut self, taken: usize, form: Form) {
         let begun = self.begun;
         self.begun = if taken <= begun {
             begun - taken
         } else {
-            begun + frame_end(&self.bytes[begun..], taken - begun) - taken
+            begun + form.end_at(&self.bytes[begun..], taken - begun) - taken
         };
         self.bytes.advance(taken);
     }
@@ -93,13 +93,4 @@ impl Chunk {
         let begun = std::mem::take(&mut self.begun);
         Some(Self { bytes, begun, ..*self })
     }
-}
-
-/// Returns the first end of a frame in `frames` at or after `position`.
-pub(super) fn frame_end(frames: &[u8], position: usize) -> usize {
-    let mut end = 0;
-    while end < position {
-        end += frame::first_len(&frames[end..]);
-    }
-    end
 }

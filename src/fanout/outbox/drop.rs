@@ -17,7 +17,11 @@ impl Outbox {
     /// Drops everything of which the client has received nothing, but control frames. Returns how many messages that
     /// were.
     pub(crate) fn drop_all(&mut self) -> u64 {
-        if self.tells_drops { self.drop_objects() } else { self.drop_while(false, |_, _| true) }
+        if self.form.says_more() {
+            self.drop_objects()
+        } else {
+            self.drop_while(false, |_, _| true)
+        }
     }
 
     /// Drops the oldest messages until the rest fits into `bound`, and returns how many. Replays stay, since they do
@@ -38,7 +42,7 @@ impl Outbox {
         keeps_replays: bool,
         condition: impl Fn(Instant, usize) -> bool,
     ) -> u64 {
-        if self.tells_drops {
+        if self.form.says_more() {
             self.drop_told(keeps_replays, condition)
         } else {
             self.drop_while(keeps_replays, condition)

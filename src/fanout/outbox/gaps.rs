@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::{json, position::Position};
+use crate::{frame, json, position::Position};
 
 /// How long the object of one room is at most beside the room's name, and what keeping it costs, in bytes.
 const GAP_COST: usize = 256;
@@ -61,11 +61,13 @@ impl Gaps {
     pub(super) fn encode(&self) -> Bytes {
         let mut buffer = Vec::with_capacity(self.size);
         for (room, gap) in &self.by_room {
-            if room.is_empty() {
-                json::append_dropped_roomless(&mut buffer, gap.count);
-            } else {
-                json::append_dropped(&mut buffer, room, gap.after, gap.before, gap.count);
-            }
+            frame::append_text_with(&mut buffer, |buffer| {
+                if room.is_empty() {
+                    json::append_dropped_roomless(buffer, gap.count);
+                } else {
+                    json::append_dropped(buffer, room, gap.after, gap.before, gap.count);
+                }
+            });
         }
         buffer.into()
     }

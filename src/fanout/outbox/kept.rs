@@ -9,6 +9,7 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::Bytes;
 
 use super::{
+    super::form::Form,
     chunk::{CHUNK_OVERHEAD, Chunk, ChunkKind},
     gaps::{Gap, Gaps},
 };
@@ -147,7 +148,8 @@ impl Kept {
             self.gaps.pop_front();
             self.open = self.open.filter(|index| *index > 0);
         }
-        first.advance(taken);
+        // Nothing is kept in a form of another kind of frames.
+        first.advance(taken, Form::Json);
         self.size = self.size - before + first.size();
     }
 

@@ -21,16 +21,15 @@ use std::{collections::VecDeque, io::IoSlice, ops::Deref, time::Instant};
 use bytes::Bytes;
 
 use self::{
-    chunk::{Chunk, ChunkKind, frame_end},
+    chunk::{Chunk, ChunkKind},
     kept::Kept,
 };
 use super::{form::Form, replay::Replay};
 
 /// Frames that wait for one client, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
-    /// Whether the client is told of dropped messages, and only these are dropped.
-    tells_drops: bool,
+    form: Form,
     /// What comes before `chunks` since messages between were dropped; empty if the client is not told of them.
     kept: Kept,
     chunks: VecDeque<Chunk>,
@@ -69,7 +68,17 @@ impl<'a> Deref for Front<'a> {
 
 impl Outbox {
     pub(crate) fn new(form: Form) -> Self {
-        Self { tells_drops: form.says_more(), ..Self::default() }
+        Self {
+            form,
+            kept: Kept::default(),
+            chunks: VecDeque::new(),
+            replays: VecDeque::new(),
+            size: 0,
+            replayed: 0,
+            controls: 0,
+            pongs: 0,
+            last_pong: None,
+        }
     }
 
     /// Queues the rest of whole frames of which the socket took the first `taken` bytes.
@@ -77,7 +86,7 @@ impl Outbox {
         if is_control {
             self.push_last_pong(now);
         }
-        let begun = frame_end(frames, taken) - taken;
+        let begun = self.form.end_at(frames, taken) - taken;
         let bytes = frames.slice(taken..);
         let kind = if is_control { ChunkKind::Control } else { ChunkKind::Messages };
         self.push_chunk(Chunk { bytes, begun, since: now, kind });
@@ -273,7 +282,7 @@ impl Outbox {
             self.kept.advance(taken);
         } else if let Some(chunk) = self.chunks.front_mut() {
             let size = chunk.size();
-            chunk.advance(taken);
+            chunk.advance(taken, self.form);
             self.size -= size - chunk.size();
         }
     }

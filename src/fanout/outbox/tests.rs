@@ -43,10 +43,10 @@ fn rest(outbox: &mut Outbox) -> Vec<u8> {
 fn a_message_that_was_begun_is_never_dropped() {
     let all = frames(&["one", "two", "three", "four"]);
     for taken in 0..all.len() {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new(Form::Plain);
         outbox.push(&all, taken, false, Instant::now());
         let dropped = outbox.drop_all();
-        let end = frame_end(&all, taken);
+        let end = Form::Plain.end_at(&all, taken);
         assert_eq!(dropped, count_frames(&all[end..]), "{taken} bytes taken");
         assert_eq!(rest(&mut outbox), &all[taken..end], "{taken} bytes taken");
     }
@@ -55,7 +55,7 @@ fn a_message_that_was_begun_is_never_dropped() {
 #[test]
 fn what_is_dropped_is_not_kept_by_what_was_begun() {
     let all = frames(&["one", "two"]);
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::new(Form::Plain);
     outbox.push(&all, 1, false, Instant::now());
     assert!(!all.is_unique());
     assert_eq!(outbox.drop_all(), 1);
@@ -68,12 +68,12 @@ fn a_message_that_was_begun_later_is_never_dropped() {
     let all = frames(&["one", "two", "three", "four"]);
     for first in 0..all.len() {
         for second in 0..all.len() - first {
-            let mut outbox = Outbox::default();
+            let mut outbox = Outbox::new(Form::Plain);
             outbox.push(&all, first, false, Instant::now());
             outbox.advance(second, Instant::now());
             outbox.drop_all();
             let taken = first + second;
-            assert_eq!(rest(&mut outbox), &all[taken..frame_end(&all, taken)]);
+            assert_eq!(rest(&mut outbox), &all[taken..Form::Plain.end_at(&all, taken)]);
         }
     }
 }
@@ -84,19 +84,19 @@ fn a_write_of_many_chunks_may_be_cut_anywhere() {
     let chunks: Vec<_> = texts.iter().map(|text| frames(&[text, "and more"])).collect();
     let all = chunks.concat();
     for first in (0..all.len()).step_by(41) {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new(Form::Plain);
         for chunk in &chunks {
             outbox.push(chunk, 0, false, Instant::now());
         }
         outbox.advance(first, Instant::now());
         outbox.drop_all();
-        assert_eq!(rest(&mut outbox), &all[first..frame_end(&all, first)]);
+        assert_eq!(rest(&mut outbox), &all[first..Form::Plain.end_at(&all, first)]);
     }
 }
 
 #[test]
 fn the_oldest_messages_make_room_for_the_newest() {
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::new(Form::Plain);
     outbox.push(&frames(&["one", "two"]), 0, false, Instant::now());
     outbox.push(&Bytes::from_static(frame::PING), 0, true, Instant::now());
     outbox.push(&frames(&["three"]), 0, false, Instant::now());
@@ -112,7 +112,7 @@ fn the_oldest_messages_make_room_for_the_newest() {
 fn while_a_pong_waits_the_last_ping_alone_is_answered_behind_it() {
     let now = Instant::now();
     let pong = |outbox: &mut Outbox, text| outbox.push_pong(&frames(&[text]), now);
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::new(Form::Plain);
     outbox.push(&frames(&["message"]), 0, false, now);
     for text in ["1", "2", "3"] {
         pong(&mut outbox, text);
@@ -133,7 +133,7 @@ fn while_a_pong_waits_the_last_ping_alone_is_answered_behind_it() {
 fn only_what_is_too_old_is_dropped() {
     let start = Instant::now();
     let second = Duration::from_secs(1);
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::new(Form::Plain);
     outbox.push(&frames(&["old", "old"]), 0, false, start);
     outbox.push(&frames(&["new"]), 0, false, start + second);
     assert_eq!(outbox.drop_older_than(second, start + second), 2);
@@ -148,7 +148,7 @@ fn with_replays_too_everything_is_written_once_and_in_order_or_counted_as_droppe
         (state >> 33) % most
     };
     for _ in 0..300 {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new(Form::Plain);
         let (mut pushed, mut dropped, mut written) = (0, 0, Vec::new());
         let text = |number: u64| {
             let len = [8, 8, 100, 40_000][(number % 4) as usize];
@@ -319,7 +319,7 @@ fn a_client_that_is_closed_loses_everything_but_what_it_has_begun_to_receive() {
             let dropped = trimmed + outbox.drop_all();
             begun.extend(rest(&mut outbox));
             let begun = begun.strip_suffix(frame::PING).unwrap();
-            assert_eq!(begun.len(), frame_end(&all, taken));
+            assert_eq!(begun.len(), Form::Plain.end_at(&all, taken));
             let received =
                 said(begun).into_iter().filter(|it| ["1", "2", "broadcast"].contains(&&**it));
             assert_eq!(received.count() as u64 + dropped, 3, "{taken} bytes taken");

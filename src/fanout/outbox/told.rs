@@ -127,22 +127,11 @@ impl Outbox {
             }
             left.extend(chunk.split_begun());
             if matches!(chunk.kind, ChunkKind::Messages | ChunkKind::Page) {
-                dropped += count_messages(&chunk.bytes);
+                dropped += self.form.count_messages(&chunk.bytes);
             }
         }
         self.size = left.iter().map(Chunk::size).sum();
         self.chunks = left;
         dropped
     }
-}
-
-/// Returns how many messages whole frames hold.
-fn count_messages(mut frames: &[u8]) -> u64 {
-    let mut count = 0;
-    while !frames.is_empty() {
-        let (first, rest) = frames.split_at(frame::first_len(frames));
-        count += u64::from(json::parse_message(first).is_some());
-        frames = rest;
-    }
-    count
 }

@@ -18,8 +18,12 @@ pub(crate) struct Answer {
     /// Further headers, encoded: each line ends with CRLF.
     headers: Cow<'static, str>,
     concern: Concern,
+    /// Whether the client may come back soon, with the same request.
+    is_temporary: bool,
     /// Whether the method was HEAD: then the text is not sent.
     is_bare: bool,
+    /// The whole answer as it is written, if it is no text.
+    whole: Option<Vec<u8>>,
 }
 
 /// Whom an answer concerns, which says how it is logged.
@@ -74,8 +78,39 @@ const MAX_ORIGIN: usize = 253 + "https://".len() + ":65535".len();
 
 impl Answer {
     fn new(status: u16, text: impl Into<String>) -> Self {
-        let (text, concern) = (text.into(), Concern::Client);
-        Self { status, text, headers: "".into(), concern, is_bare: false }
+        let (text, headers, concern) = (text.into(), "".into(), Concern::Client);
+        let (is_temporary, is_bare) = (false, false);
+        Self { status, text, headers, concern, is_temporary, is_bare, whole: None }
+    }
+
+    /// Makes an answer of these bytes, which its status counts as.
+    pub(super) fn whole(status: u16, bytes: Vec<u8>) -> Self {
+        Self::new(status, "").in_bytes(bytes)
+    }
+
+    /// Answers with these bytes. It counts, and is logged, as it was.
+    pub(super) fn in_bytes(self, bytes: Vec<u8>) -> Self {
+        Self { whole: Some(bytes), ..self }
+    }
+
+    /// Adds encoded headers: each line ends with CRLF.
+    pub(super) fn with_headers(mut self, lines: &str) -> Self {
+        self.headers.to_mut().push_str(lines);
+        self
+    }
+
+    /// Whether the client may come back soon, with the same request.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.is_temporary
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the request got what it asked for.
+    pub(super) fn is_success(&self) -> bool {
+        self.status < 300
     }
 
     /// Makes the page that says how to connect. `host` is the server's name in the request.
@@ -204,12 +239,19 @@ impl Answer {
         Self { concern: Concern::Page, ..Self::new(403, text) }
     }
 
+    /// Makes the answer to a page of another site that does not say which.
+    pub(super) fn nameless_page() -> Self {
+        let text =
+            "pages of another site connect with the header Origin, as new EventSource(url) does";
+        Self { concern: Concern::Page, ..Self::new(403, text) }
+    }
+
     pub(crate) fn request_timeout() -> Self {
         Self::new(408, "the request took too long")
     }
 
     pub(crate) fn stopping() -> Self {
-        Self::new(503, "the server is stopping")
+        Self { is_temporary: true, ..Self::new(503, "the server is stopping") }
     }
 
     /// Makes the answer that the host has decided on.
@@ -218,14 +260,14 @@ impl Answer {
     }
 
     pub(crate) fn limit(text: &'static str) -> Self {
-        Self { concern: Concern::Limit, ..Self::new(503, text) }
+        Self { concern: Concern::Limit, is_temporary: true, ..Self::new(503, text) }
     }
 
     /// Logs the answer.
     pub(crate) fn log(&self, context: &Context, addr: SocketAddr) {
         let Self { status, text: why, .. } = self;
-        if *status == 200 {
-            tracing::debug!(%addr, "page requested");
+        if self.is_success() {
+            tracing::debug!(%addr, status, "answered");
             return;
         }
         let throttles = &context.throttles;
@@ -258,7 +300,10 @@ impl Answer {
 
     /// Encodes the answer (RFC 9112, 4).
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        let Self { status, text, headers, is_bare, .. } = self;
+        let Self { status, text, headers, is_bare, whole, .. } = self;
+        if let Some(whole) = whole {
+            return whole;
+        }
         let (reason, len) = (reason(status), text.len() + 1);
         // RFC 9110, 6.6.1.
         let date = httpdate::fmt_http_date(SystemTime::now());

@@ -1,4 +1,4 @@
-//! The HTTP side of a connection: one request, answered or upgraded.
+//! The HTTP side of a connection: one request, answered, upgraded, or answered with an event stream.
 //!
 //! httparse parses the request's head. There are no bodies and no second requests, so a library for HTTP would
 //! cost every connection and every program that links libchat, and add nothing.
@@ -9,8 +9,10 @@
 mod accept;
 mod admission;
 mod answer;
+mod events;
 mod excerpt;
 mod head;
+mod media_type;
 mod receive;
 mod request;
 mod subprotocol;
@@ -42,6 +44,7 @@ use crate::{
     context::Permit,
     event,
     fanout::command::AcceptedStream,
+    protocol::Asked,
     reactor::Stream,
     shard::{Decision, Shard},
     transport::Transport,
@@ -65,12 +68,37 @@ struct Handshake {
     addr: SocketAddr,
 }
 
-/// A valid request for an upgrade, whose client may wait for admission.
+/// The answer that begins a client's connection.
+enum Opening {
+    Upgrade(Upgrade),
+    Events(Box<events::Opening>),
+}
+
+impl Opening {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Upgrade(upgrade) => upgrade,
+            Self::Events(opening) => opening.bytes(),
+        }
+    }
+
+    /// Fits the answer to a client that is not let in to what it has asked for.
+    fn refusal(&self, answer: Answer, shard: &Shard) -> Answer {
+        match self {
+            Self::Upgrade(_) => answer,
+            Self::Events(opening) => {
+                opening.refusal(answer, shard.next_client_id(), &shard.context)
+            }
+        }
+    }
+}
+
+/// A valid request for a connection, whose client may wait for admission.
 ///
 /// The order of the fields matters: when this is dropped, the client first leaves its rooms, then the host is
 /// told that it has left, then its permit is released.
 struct Pending {
-    upgrade: Upgrade,
+    opening: Opening,
     /// Bytes that came behind the head.
     leftover: Vec<u8>,
     guard: ClientGuard,
@@ -81,7 +109,16 @@ struct Pending {
     permit: Permit,
 }
 
-/// Serves one HTTP request. Returns the connection if it is upgraded.
+/// A client that is in its room, or waits for admission. The order of the fields is that of [`Pending`].
+struct Admitted {
+    guard: ClientGuard,
+    admission: Option<PendingAdmission>,
+    decision: Option<oneshot::Receiver<Decision>>,
+    request: Option<Arc<event::Request>>,
+    permit: Permit,
+}
+
+/// Serves one HTTP request. Returns the connection if it is a client's.
 ///
 /// Nearly every client is admitted at once. The other cases are boxed futures of their own, so that this one
 /// stays small and cheap to allocate.
@@ -114,10 +151,10 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
             return None;
         }
     };
-    let pending = match handshake.transport.send(&pending.upgrade) {
-        Ok(taken) if taken == pending.upgrade.len() => pending,
+    let pending = match handshake.transport.send(pending.opening.bytes()) {
+        Ok(taken) if taken == pending.opening.bytes().len() => pending,
         // An empty socket takes all of it, unless the kernel is short of memory or the client is gone.
-        taken => Box::pin(handshake.finish_upgrade(pending, taken.unwrap_or_default())).await?,
+        taken => Box::pin(handshake.finish_opening(pending, taken.unwrap_or_default())).await?,
     };
     if let Some(admission) = &pending.admission {
         admission.set_connected();
@@ -150,16 +187,51 @@ impl Handshake {
     }
 
     fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Box<Pending>, Answer> {
-        let Self { shard, transport, addr } = self;
+        let Self { shard, addr, .. } = self;
         let context = &shard.context;
         let asked = match request::route(head)? {
             Route::Home => return Err(Answer::home(head.host)),
             Route::Health => return Err(Answer::health()),
+            Route::Preflight => {
+                request::check_origin(head, &context.origins)?;
+                return Err(events::preflight(head, &context.origins));
+            }
             Route::Connect(asked) => asked,
         };
-        let upgrade = accept::upgrade(head)?;
-        request::check_origin(head, &context.origins)?;
-        subprotocol::note_unknown(head, context, *addr);
+        let opening = if asked.form.is_event_stream() {
+            events::check_site(head)?;
+            request::check_origin(head, &context.origins)?;
+            Opening::Events(Box::new(events::open(head, asked.form, &context.origins)?))
+        } else {
+            let upgrade = accept::upgrade(head)?;
+            request::check_origin(head, &context.origins)?;
+            subprotocol::note_unknown(head, context, *addr);
+            Opening::Upgrade(upgrade)
+        };
+        match self.admit(&asked, head) {
+            Ok(Admitted { guard, admission, decision, request, permit }) => {
+                let leftover = rest.to_vec();
+                Ok(Box::new(Pending {
+                    opening,
+                    leftover,
+                    guard,
+                    admission,
+                    decision,
+                    request,
+                    permit,
+                }))
+            }
+            Err(answer) => Err(opening.refusal(answer, shard)),
+        }
+    }
+
+    /// Makes the client of a request, and asks the host whether to admit it, or puts it into its room.
+    ///
+    /// # Errors
+    /// What is answered to one that is not let in.
+    fn admit(&self, asked: &Asked, head: &Head<'_, '_>) -> Result<Admitted, Answer> {
+        let Self { shard, transport, addr } = self;
+        let context = &shard.context;
         if shard.is_stopping() {
             return Err(Answer::stopping());
         }
@@ -170,17 +242,15 @@ impl Handshake {
             .permit_connection()
             .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
         let request = context.events.is_enabled().then(|| request::describe(head, *addr));
-        let guard = ClientGuard::new(shard, transport, &asked);
+        let guard = ClientGuard::new(shard, transport, asked);
         let (mut admission, mut decision) = (None, None);
         if let (Some(request), false) = (&request, context.options.admission_timeout.is_zero()) {
-            let (begun, receiver) = PendingAdmission::begin(&guard, &asked, Arc::clone(request));
+            let (begun, receiver) = PendingAdmission::begin(&guard, asked, Arc::clone(request));
             (admission, decision) = (Some(begun), Some(receiver));
         } else {
-            guard.join(&asked).map_err(|_stopped| Answer::stopping())?;
+            guard.join(asked).map_err(|_stopped| Answer::stopping())?;
         }
-        let leftover = rest.to_vec();
-        let pending = Pending { upgrade, leftover, guard, admission, decision, request, permit };
-        Ok(Box::new(pending))
+        Ok(Admitted { guard, admission, decision, request, permit })
     }
 
     /// Waits for the host's decision. Refuses the client and returns `None` if it is not admitted.
@@ -195,32 +265,32 @@ impl Handshake {
         if let Some(Ok(())) = decided {
             return Some(pending);
         }
-        let Pending { permit: _permit, guard, admission, .. } = *pending;
+        let Pending { permit: _permit, guard, admission, opening, .. } = *pending;
         drop(guard);
         // The host is told before the answer is sent.
         drop(admission);
         match decided {
-            Some(Err(answer)) => self.refuse(answer).await,
+            Some(Err(answer)) => self.refuse(opening.refusal(answer, &self.shard)).await,
             _ => self.shard.context.counters.connections_refused.add(1),
         }
         None
     }
 
-    /// Writes the rest of the answer that upgrades, of which the socket took the first `taken` bytes. Returns
+    /// Writes the rest of the answer that begins the connection, of which the socket took the first `taken` bytes. Returns
     /// `None` if that fails.
-    async fn finish_upgrade(&self, pending: Box<Pending>, taken: usize) -> Option<Box<Pending>> {
-        let is_written = self.write(&pending.upgrade[taken..]).await;
+    async fn finish_opening(&self, pending: Box<Pending>, taken: usize) -> Option<Box<Pending>> {
+        let is_written = self.write(&pending.opening.bytes()[taken..]).await;
         if !is_written {
             self.shard.context.counters.connections_refused.add(1);
         }
         is_written.then_some(pending)
     }
 
-    /// Answers a request that is not upgraded, and waits until the client has had time to read the answer.
+    /// Answers a request that begins no connection, and waits until the client has had time to read the answer.
     async fn refuse(&self, answer: Answer) {
         let context = &self.shard.context;
         let counters = &context.counters;
-        let counter = if answer.status == 200 {
+        let counter = if answer.is_success() {
             &counters.requests_answered
         } else {
             &counters.connections_refused

@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     answer::{Answer, ProxyFault},
+    events,
     head::Head,
     subprotocol,
 };
@@ -29,6 +30,8 @@ pub(crate) enum Route {
     Home,
     /// The health check of a load balancer.
     Health,
+    /// What a browser asks before a page of another origin connects to a room.
+    Preflight,
     /// A connection to a room.
     Connect(Asked),
 }
@@ -41,18 +44,33 @@ pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
     let wants_upgrade = head.lists("Upgrade", "websocket");
     // Only a request for WebSocket has a key.
     let is_cut = !wants_upgrade && head.all("Sec-WebSocket-Key").next().is_some();
+    let wants_events = !wants_upgrade && !is_cut && events::is_wanted(head);
+    let is_preflight =
+        head.method == "OPTIONS" && head.all("Access-Control-Request-Method").next().is_some();
     let route = match head.path {
         "/health" => Route::Health,
-        "/" if !wants_upgrade && !is_cut => Route::Home,
-        "/" => Route::Connect(asked(LOBBY.to_owned(), head)?),
+        "/" if is_preflight => Route::Preflight,
+        "/" if !wants_upgrade && !is_cut && !wants_events => Route::Home,
+        "/" => Route::Connect(asked(LOBBY.to_owned(), head, wants_events)?),
         path => {
             let room = path
                 .strip_prefix("/rooms/")
                 .ok_or_else(|| Answer::not_found(path, wants_upgrade || is_cut))?;
-            Route::Connect(asked(room_name(room)?, head)?)
+            let room = room_name(room)?;
+            if head.method == "OPTIONS" {
+                Route::Preflight
+            } else {
+                Route::Connect(asked(room, head, wants_events)?)
+            }
         }
     };
+    if route == Route::Preflight {
+        return Ok(route);
+    }
     let is_room = matches!(route, Route::Connect(_));
+    if wants_events && is_room {
+        return Ok(route);
+    }
     if head.method != "GET" && (is_room || head.method != "HEAD") {
         return Err(Answer::method_not_allowed(!is_room));
     }
@@ -82,8 +100,12 @@ fn room_name(encoded: &str) -> Result<String, Answer> {
 }
 
 /// Reads what a request for a room asks for. Unknown keys of the query are ignored.
-fn asked(room: String, head: &Head<'_, '_>) -> Result<Asked, Answer> {
-    let form = if subprotocol::is_json(head) { Form::Json } else { Form::Plain };
+fn asked(room: String, head: &Head<'_, '_>, wants_events: bool) -> Result<Asked, Answer> {
+    let form = match (wants_events, subprotocol::is_json(head)) {
+        (true, _) => Form::Events,
+        (false, true) => Form::Json,
+        (false, false) => Form::Plain,
+    };
     let mut asked = Asked::new(room, form);
     for (key, value) in form_urlencoded::parse(head.query.as_bytes()) {
         match key.as_ref() {
@@ -97,10 +119,17 @@ fn asked(room: String, head: &Head<'_, '_>) -> Result<Asked, Answer> {
                     Some(count.map_err(|_| Answer::bad_target("history is a number of messages"))?);
             }
             "format" => match value.as_ref() {
+                "json" if wants_events => asked.form = Form::EventsJson,
                 "json" => asked.form = Form::Json,
                 // The subprotocol counts for more: a browser would close the connection without it.
                 "plain" => {}
-                _ => return Err(Answer::bad_target("format is plain or json")),
+                "events" if wants_events => {}
+                "events" => {
+                    return Err(Answer::bad_target(
+                        "format=events is for a request with GET and without an upgrade",
+                    ));
+                }
+                _ => return Err(Answer::bad_target("format is plain, json or events")),
             },
             // A form whose field is empty sends an empty name.
             "name" if value.is_empty() => {}
@@ -116,7 +145,18 @@ fn asked(room: String, head: &Head<'_, '_>) -> Result<Asked, Answer> {
             }
         }
     }
+    // A browser comes back to the address that it first had: where it is now counts for more.
+    if wants_events && let Some(since) = last_event_id(head) {
+        asked.since = Some(since);
+    }
     Ok(asked)
+}
+
+/// Returns the id of the last event that a client has received, if it has one.
+fn last_event_id(head: &Head<'_, '_>) -> Option<Since> {
+    let ids = head.all("Last-Event-ID").map(<[u8]>::trim_ascii);
+    let id = ids.filter(|id| !id.is_empty()).last()?;
+    Some(str::from_utf8(id).map_or(Since::Unreadable, Since::parse))
 }
 
 fn claimed_name(text: &str) -> Result<Name, Answer> {
@@ -208,6 +248,38 @@ mod tests {
         for bad in ["/?echo=maybe", "/?history=-1", "/?history=", "/?echo"] {
             assert_eq!(asked(bad), Err(400), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_request_for_events_names_its_room_its_form_and_where_it_was() {
+        let accept = ("Accept", "text/event-stream");
+        let asked = |target: &str, headers: &[(&str, &str)]| {
+            let headers: Vec<_> = headers.iter().copied().chain([accept]).collect();
+            match with(target, &headers, route) {
+                Ok(Route::Connect(asked)) => Ok(asked),
+                Ok(other) => panic!("{other:?}"),
+                Err(answer) => Err(answer.status),
+            }
+        };
+        let form = |target: &str| asked(target, &[]).map(|asked| (asked.room, asked.form));
+        assert_eq!(form("/"), Ok(("lobby".to_owned(), Form::Events)));
+        assert_eq!(form("/rooms/a?format=plain"), Ok(("a".to_owned(), Form::Events)));
+        for json in ["?format=json", "?format=json&format=events", "?format=events&format=json"] {
+            assert_eq!(form(&format!("/rooms/a{json}")), Ok(("a".to_owned(), Form::EventsJson)));
+        }
+        assert_eq!(form("/rooms/..").unwrap_err(), 400);
+        assert_eq!(form("/elsewhere").unwrap_err(), 404);
+        let since = |headers: &[_]| asked("/?since=7-1&history=3", headers).unwrap().since;
+        assert_eq!(since(&[]), Some(Since::parse("7-1")));
+        assert_eq!(since(&[("Last-Event-ID", "7-2")]), Some(Since::parse("7-2")));
+        assert_eq!(since(&[("last-event-id", " ")]), Some(Since::parse("7-1")));
+        assert_eq!(since(&[("Last-Event-ID", "?")]), Some(Since::Unreadable));
+        // A request for WebSocket has none.
+        let upgrade = [("upgrade", "websocket"), ("Last-Event-ID", "7-2")];
+        let Ok(Route::Connect(asked)) = with("/?since=7-1", &upgrade, route) else { panic!() };
+        assert_eq!((asked.form, asked.since), (Form::Plain, Some(Since::parse("7-1"))));
+        let refused = with("/?format=events", &upgrade, route).unwrap_err();
+        assert_eq!(refused.status, 400);
     }
 
     #[test]

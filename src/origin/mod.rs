@@ -82,6 +82,13 @@ pub(crate) fn admits(patterns: &[Pattern], origin: &[u8], server: Option<&str>) 
         || patterns.iter().any(|pattern| origin.matches(pattern))
 }
 
+/// Whether the option names an origin itself, not only with `*`.
+pub(crate) fn is_listed(patterns: &[Pattern], origin: &[u8]) -> bool {
+    let Some(origin) = str::from_utf8(origin).ok().and_then(Origin::parse) else { return false };
+    let mut named = patterns.iter().filter(|pattern| **pattern != Pattern::Any);
+    named.any(|pattern| origin.matches(pattern))
+}
+
 /// Whether the option can name an origin as it was sent.
 pub(crate) fn can_be_named(origin: &[u8]) -> bool {
     str::from_utf8(origin)

@@ -172,6 +172,24 @@ impl Kept {
     }
 }
 
+#[cfg(test)]
+impl Kept {
+    /// Insists on what holds between any two calls, and that the size is that of what waits.
+    pub(super) fn check(&self) {
+        let is_gaps = |chunk: &&Chunk| chunk.kind == ChunkKind::Gaps;
+        assert_eq!(self.chunks.iter().filter(is_gaps).count(), self.gaps.len());
+        let gaps: usize = self.gaps.iter().map(|gaps| gaps.size() + CHUNK_OVERHEAD).sum();
+        let others = self.chunks.iter().filter(|chunk| !is_gaps(chunk));
+        assert_eq!(self.size, gaps + others.map(Chunk::size).sum::<usize>());
+        assert!(self.gaps.iter().all(|gaps| gaps.encode().len() <= gaps.size()));
+        if let Some(open) = self.open {
+            assert!(is_gaps(&&self.chunks[open]));
+            let mut behind = self.chunks.range(open + 1..);
+            assert!(behind.all(|chunk| !is_gaps(&chunk) && !chunk.kind.is_replay()));
+        }
+    }
+}
+
 /// A chunk that was taken.
 pub(super) struct Taken {
     pub(super) chunk: Chunk,

@@ -289,4 +289,6 @@ impl Outbox {
 }
 
 #[cfg(test)]
+mod size_tests;
+#[cfg(test)]
 mod tests;

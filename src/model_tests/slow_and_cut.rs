@@ -225,10 +225,12 @@ impl Run {
         }
         let visit = self.slow[index].visit.as_mut().expect("it is there");
         let mut arrived = visit.bytes.len() - self.random.below(200).min(visit.bytes.len());
-        let word = self.random.pick(&["\"dropped\"", "\"entered\"", "\"removed\"", "\"sent\""]);
+        // The objects that are tested are rare among messages.
+        let word = self.random.pick(&["dropped", "entered", "entered", "removed", "sent"]);
+        let word = format!("{{\"type\":\"{word}\"");
         let place = visit.bytes.windows(word.len()).rposition(|it| it == word.as_bytes());
-        if let Some(place) = place.filter(|_| self.random.once_in(2)) {
-            arrived = visit.bytes.len().min(place + word.len() + self.random.below(250));
+        if let Some(place) = place.filter(|_| !self.random.once_in(4)) {
+            arrived = visit.bytes.len().min(place + word.len() + self.random.below(120));
         }
         visit.bytes.truncate(arrived);
         self.receive(index);
@@ -343,8 +345,8 @@ fn assert_often(happened: &BTreeMap<String, u64>, kinds: &[&str], least: u64) {
 #[test]
 fn slow_clients_that_are_cut_get_each_message_once_and_in_order_or_are_told_that_it_is_missing() {
     let all = Mutex::new(BTreeMap::<String, u64>::new());
-    let runs = env::var("MODEL_RUNS").ok().map(|runs| runs.parse().expect("a number"));
-    each(runs.unwrap_or(200), |seed| {
+    let runs = env::var("MODEL_RUNS").ok().map_or(200, |runs| runs.parse().expect("a number"));
+    each(runs, |seed| {
         let mut run = Run::new(seed);
         (0..600).for_each(|_| run.step());
         for (kind, count) in run.finish() {
@@ -353,10 +355,11 @@ fn slow_clients_that_are_cut_get_each_message_once_and_in_order_or_are_told_that
     });
     let all = all.into_inner().unwrap();
     let cuts = ["dropped", "entered", "removed", "sent"].map(|kind| format!("cut behind {kind}"));
-    assert_often(&all, &cuts.each_ref().map(|kind| &**kind), 10);
-    assert_often(&all, &["cut in dropped", "cut in entered"], 10);
+    assert_often(&all, &cuts.each_ref().map(|kind| &**kind), runs / 50);
+    assert_often(&all, &["cut in dropped", "cut in entered"], runs / 50);
     let outcomes = ["recovered", "trimmed", "dropped", "received though told to be dropped"];
-    assert_often(&all, &outcomes, 100);
+    assert_often(&all, &outcomes, runs);
+    println!("{all:?}");
 }
 
 #[test]

@@ -68,10 +68,10 @@ impl Kept {
         self.chunks.push_back(chunk);
     }
 
-    pub(super) fn push_front(&mut self, chunk: Chunk) {
+    /// Puts a page in front, which counts for nothing.
+    pub(super) fn push_page(&mut self, page: Chunk) {
         self.open = self.open.map(|index| index + 1);
-        self.size += chunk.size();
-        self.chunks.push_front(chunk);
+        self.chunks.push_front(page);
     }
 
     /// Tells of later drops in another place: a room is entered here.

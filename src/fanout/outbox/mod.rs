@@ -154,7 +154,7 @@ impl Outbox {
             }
             self.replayed += page[1].len();
             for bytes in page.into_iter().rev().filter(|bytes| !bytes.is_empty()) {
-                self.push_first(Chunk::new(bytes, now, ChunkKind::Page));
+                self.push_page(Chunk::new(bytes, now, ChunkKind::Page));
             }
         }
     }
@@ -163,11 +163,11 @@ impl Outbox {
         self.kept.front().or(self.chunks.front())
     }
 
-    fn push_first(&mut self, page: Chunk) {
+    fn push_page(&mut self, page: Chunk) {
         if self.kept.is_empty() {
             self.chunks.push_front(page);
         } else {
-            self.kept.push_front(page);
+            self.kept.push_page(page);
         }
     }
 

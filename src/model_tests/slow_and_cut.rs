@@ -86,13 +86,14 @@ fn take_objects(bytes: &mut Vec<u8>) -> Vec<Value> {
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    /// Whose outbox has one of these sizes, in KiB.
+    fn new(seed: u64, sizes: &[usize]) -> Self {
         let mut random = Random::new(seed);
         let options = Options {
             workers: 1 + random.below(2),
             max_message_size: 2 * KIB,
             history_messages: KEPT,
-            outbox_size: random.pick(&[8, 8, 20, 60]) * KIB,
+            outbox_size: random.pick(sizes) * KIB,
             outbox_age: AGE,
             slow_consumer: SlowConsumer::DropOldest,
             publish_timeout: Duration::ZERO,
@@ -345,9 +346,11 @@ fn assert_often(happened: &BTreeMap<String, u64>, kinds: &[&str], least: u64) {
 #[test]
 fn slow_clients_that_are_cut_get_each_message_once_and_in_order_or_are_told_that_it_is_missing() {
     let all = Mutex::new(BTreeMap::<String, u64>::new());
-    let runs = env::var("MODEL_RUNS").ok().map_or(200, |runs| runs.parse().expect("a number"));
+    // A run takes as long as several of the other models'.
+    let more = env::var("MODEL_RUNS").ok().map(|runs| runs.parse::<u64>().expect("a number") / 5);
+    let runs = more.unwrap_or(100);
     each(runs, |seed| {
-        let mut run = Run::new(seed);
+        let mut run = Run::new(seed, &[8, 8, 20, 60]);
         (0..600).for_each(|_| run.step());
         for (kind, count) in run.finish() {
             *all.lock().unwrap().entry(kind).or_default() += count;
@@ -365,8 +368,8 @@ fn slow_clients_that_are_cut_get_each_message_once_and_in_order_or_are_told_that
 #[test]
 fn a_slow_client_that_is_cut_behind_any_object_comes_back_to_exactly_what_it_lacks() {
     let behind = Mutex::new(BTreeMap::<String, u64>::new());
-    each(6, |seed| {
-        let mut run = Run::new(seed);
+    each(4, |seed| {
+        let mut run = Run::new(seed, &[8]);
         (0..3 * KEPT).for_each(|_| run.publish());
         run.slow.truncate(1);
         run.come(0, 500);
@@ -386,5 +389,5 @@ fn a_slow_client_that_is_cut_behind_any_object_comes_back_to_exactly_what_it_lac
             run.end(0);
         }
     });
-    assert_often(&behind.into_inner().unwrap(), &["\"dropped\"", "\"entered\"", "\"sent\""], 3);
+    assert_often(&behind.into_inner().unwrap(), &["\"dropped\"", "\"entered\"", "\"sent\""], 1);
 }

@@ -114,8 +114,6 @@ impl Outbox {
     pub(crate) fn load(&mut self, load: u64, replay: Replay, now: Instant) {
         if let Some(place) = self.replays.iter_mut().find(|it| it.awaits(load)) {
             *place = replay;
-            // The client could not read what is behind it before, so its age begins now.
-            self.restart(now);
             self.fill(now);
         }
     }

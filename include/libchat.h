@@ -301,6 +301,38 @@ typedef int32_t chat_status;
 #endif // __cplusplus
 
 /**
+ * How a client receives messages.
+ *
+ * Later versions may add forms: a host must expect others.
+ */
+enum chat_event_form
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * A WebSocket whose messages are the messages themselves.
+   */
+  CHAT_FORM_PLAIN = 1,
+  /**
+   * A WebSocket whose messages are objects.
+   */
+  CHAT_FORM_JSON = 2,
+  /**
+   * Server-sent events over HTTP, of the messages themselves or of objects. Such a client sends
+   * nothing, and is in one room.
+   */
+  CHAT_FORM_EVENTS = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chat_event_form chat_event_form;
+#else
+typedef uint32_t chat_event_form;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * What a chat_event reports. The events of one client come in this order: CONNECT_REQUEST (if the
  * host decides on clients), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED, LEFT and
  * MESSAGES_DROPPED, DISCONNECTED. If the host joins a client to rooms before it accepts it, those
@@ -315,12 +347,12 @@ enum chat_event_type
  {
   /**
    * A client asks to be connected, and waits for chat_server_accept or chat_server_reject
-   * (chat_config_set_admission_timeout). Fields: client, room (which it asks for), addr, path,
-   * query, headers.
+   * (chat_config_set_admission_timeout). Fields: client, room (which it asks for), form, addr,
+   * path, query, headers.
    */
   CHAT_EVENT_CONNECT_REQUEST = 1,
   /**
-   * A client has connected and is in its room. Fields: client, identity, room, addr, path,
+   * A client has connected and is in its room. Fields: client, identity, room, form, addr, path,
    * query, headers.
    */
   CHAT_EVENT_CONNECTED = 2,
@@ -698,6 +730,10 @@ typedef struct {
    * and chat_server_refuse.
    */
   chat_decision_id decision;
+  /**
+   * CONNECT_REQUEST, CONNECTED: how the client receives messages: a CHAT_FORM_... value.
+   */
+  uint32_t form;
 } chat_event;
 
 /**

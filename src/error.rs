@@ -48,7 +48,8 @@ pub enum Error {
         limit: usize,
     },
     /// The client is in as many rooms as it may be
-    /// ([`Config::max_rooms_per_client`](crate::Config::max_rooms_per_client)).
+    /// ([`Config::max_rooms_per_client`](crate::Config::max_rooms_per_client)): in one, if it receives events
+    /// ([`Form::Events`](crate::Form::Events)).
     TooManyRooms {
         /// How many rooms it may be in.
         limit: usize,
@@ -136,6 +137,10 @@ impl fmt::Display for Error {
             Self::TooLarge { size, limit } => {
                 write!(f, "{size} bytes are too many: {limit} are allowed")
             }
+            Self::TooManyRooms { limit: 1 } => f.write_str(
+                "the client is in a room, and may be in no second one: take it out of that first. A client of the \
+                 events form is in one room; for others, raise max_rooms_per_client",
+            ),
             Self::TooManyRooms { limit } => write!(
                 f,
                 "the client is in {limit} rooms; take it out of one, or raise max_rooms_per_client"

@@ -167,7 +167,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub use batch::{BatchError, Publication};
 pub use config::Config;
 pub use error::{Error, Problem, Result};
-pub use event::{ClientId, DecisionId, Event, Request};
+pub use event::{ClientId, DecisionId, Event, Form, Request};
 pub use frame::Kind;
 pub use handle::Handle;
 pub use message::Message;

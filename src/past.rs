@@ -54,6 +54,8 @@ pub(crate) struct SinceIn {
     rooms: HashMap<Box<str>, Since>,
     /// Whether the client has named more rooms than are kept: those count as unreadable.
     has_more: bool,
+    /// Where it was in the first room that it enters, whichever that is.
+    first: Option<Since>,
 }
 
 impl SinceIn {
@@ -66,16 +68,23 @@ impl SinceIn {
     }
 
     pub(crate) fn get(&self, room: &str) -> Option<Since> {
-        let known = self.rooms.get(room).copied();
+        let known = self.rooms.get(room).copied().or(self.first);
         known.or_else(|| self.has_more.then_some(Since::Unreadable))
     }
 
+    /// Says where it was in the first room that it enters, if it does not say so by the room's name.
+    pub(crate) fn insert_first(&mut self, since: Since) {
+        self.first = Some(since);
+    }
+
+    /// Forgets where it was in a room that it enters.
     pub(crate) fn remove(&mut self, room: &str) {
         self.rooms.remove(room);
+        self.first = None;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && !self.has_more
+        self.rooms.is_empty() && !self.has_more && self.first.is_none()
     }
 }
 

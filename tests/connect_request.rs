@@ -34,7 +34,7 @@ fn ask(addr: SocketAddr, path: &str, lines: &[&str]) -> Peer {
 /// The next request: the client, the room that it asks for, what it said.
 fn request(events: &mut Events<'_>) -> (ClientId, Arc<str>, Arc<Request>) {
     events.find("ConnectRequest", |event| match event {
-        Event::ConnectRequest { client, room, request } => Some((client, room, request)),
+        Event::ConnectRequest { client, room, request, .. } => Some((client, room, request)),
         _ => None,
     })
 }

@@ -31,6 +31,32 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint32(k))
 }
 
+// Form says how a client receives messages. Later versions may add forms.
+type Form uint32
+
+const (
+	// FormPlain is a WebSocket whose messages are the messages themselves.
+	FormPlain Form = 1
+	// FormJSON is a WebSocket whose messages are objects.
+	FormJSON Form = 2
+	// FormEvents is server-sent events over HTTP, of the messages themselves or of objects. Such a
+	// client sends nothing, and is in one room.
+	FormEvents Form = 3
+)
+
+// String returns "plain", "json" or "events".
+func (f Form) String() string {
+	switch f {
+	case FormPlain:
+		return "plain"
+	case FormJSON:
+		return "json"
+	case FormEvents:
+		return "events"
+	}
+	return fmt.Sprintf("form %d", uint32(f))
+}
+
 // Event is something that happened on a server: one of the Event types of this package, which a
 // type switch tells apart. Later versions may add types: ignore those that you do not know.
 //
@@ -81,6 +107,7 @@ func (r Request) HTTPHeader() http.Header {
 type EventConnectRequest struct {
 	Client ClientID
 	Room   string // The room that it asks for.
+	Form   Form   // How it will receive messages.
 	Request
 }
 
@@ -89,6 +116,7 @@ type EventConnected struct {
 	Client   ClientID
 	Identity string // The client's identity (see Server.SetIdentity).
 	Room     string // The room that it is in and publishes to; empty if it is in none.
+	Form     Form   // How it receives messages.
 	Request
 }
 

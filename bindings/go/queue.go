@@ -151,12 +151,18 @@ func copyEvent(e *C.chat_event) Event {
 	client := ClientID(e.client)
 	switch e._type {
 	case C.CHAT_EVENT_CONNECT_REQUEST:
-		return EventConnectRequest{Client: client, Room: text(e.room, e.room_len), Request: request(e)}
+		return EventConnectRequest{
+			Client:  client,
+			Room:    text(e.room, e.room_len),
+			Form:    Form(e.form),
+			Request: request(e),
+		}
 	case C.CHAT_EVENT_CONNECTED:
 		return EventConnected{
 			Client:   client,
 			Identity: text(e.identity, e.identity_len),
 			Room:     text(e.room, e.room_len),
+			Form:     Form(e.form),
 			Request:  request(e),
 		}
 	case C.CHAT_EVENT_JOINED:

@@ -118,6 +118,7 @@ impl Connection {
                 client: client.id(),
                 identity: client.identity(),
                 room,
+                form: client.out().form().as_public(),
                 request,
             });
         }

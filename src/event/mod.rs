@@ -72,6 +72,19 @@ impl DecisionId {
     }
 }
 
+/// How a client receives messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Form {
+    /// A WebSocket whose messages are the messages themselves.
+    Plain,
+    /// A WebSocket whose messages are objects.
+    Json,
+    /// Server-sent events over HTTP, of the messages themselves or of objects. Such a client sends nothing, and is in one
+    /// room.
+    Events,
+}
+
 /// The request with which a client connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -119,6 +132,8 @@ pub enum Event {
         client: ClientId,
         /// The room that it asks for.
         room: Arc<str>,
+        /// How it will receive messages.
+        form: Form,
         /// Its request.
         request: Arc<Request>,
     },
@@ -130,6 +145,8 @@ pub enum Event {
         identity: Option<Arc<str>>,
         /// The room that it is in and publishes to; empty if it is in none.
         room: Arc<str>,
+        /// How it receives messages.
+        form: Form,
         /// Its request.
         request: Arc<Request>,
     },

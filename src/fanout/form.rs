@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::command::RoomHead;
 use crate::{
     context::Context,
-    event::ClientId,
+    event::{self, ClientId},
     event_stream::{self, Fields},
     frame,
     json::{self, MessageObject, Reason, Refusal},
@@ -138,6 +138,15 @@ impl Form {
             event_stream::append_event(buffer, Fields { id, ..Fields::default() }, object);
         } else {
             frame::append_text_with(buffer, object);
+        }
+    }
+
+    /// Returns what the host is told of it.
+    pub(crate) fn as_public(self) -> event::Form {
+        match self {
+            Self::Json => event::Form::Json,
+            Self::Events | Self::EventsJson => event::Form::Events,
+            _ => event::Form::Plain,
         }
     }
 

@@ -45,6 +45,8 @@ struct RosterEntry {
     unapplied: u32,
     /// Whether it waits for admission to the room that it asks for, which counts as one of its rooms.
     has_requested_room: bool,
+    /// Whether it may be in one room alone.
+    has_one_room: bool,
     rooms: RoomSet,
     /// Where it was in rooms that it has not entered yet.
     since_in: Option<Box<SinceIn>>,
@@ -125,6 +127,13 @@ impl ShardHandle {
         self.roster().insert(client, entry);
     }
 
+    /// Bounds the rooms of a client that was added to one.
+    pub(crate) fn limit_to_one_room(&self, client: ClientId) {
+        if let Some(entry) = self.roster().get_mut(&client) {
+            entry.has_one_room = true;
+        }
+    }
+
     /// Returns where a client was in a room, if it has said so and has not entered the room since.
     pub(crate) fn since_in(&self, client: ClientId, room: &str) -> Option<Since> {
         self.roster().get(&client)?.since_in.as_ref()?.get(room)
@@ -148,6 +157,7 @@ impl ShardHandle {
         // commands.
         let mut roster = self.roster();
         let entry = roster.get_mut(&client).ok_or(Error::ClientNotFound)?;
+        let max_rooms = if entry.has_one_room { 1 } else { max_rooms };
         let room = match &command {
             Command::Join(_, reservation) if entry.rooms.has(reservation.room.id) => None,
             Command::Join(..) if entry.rooms() >= max_rooms => {
@@ -278,5 +288,23 @@ mod tests {
         handle.push(Command::Admit(client, Some(reservation(1)), 1), 2).unwrap();
         join(2).unwrap();
         assert!(join(3).is_err());
+    }
+
+    #[test]
+    fn the_client_of_an_event_stream_is_in_one_room_whatever_the_limit() {
+        let handle = ShardHandle::default();
+        let client = ClientId::new(1, 0);
+        handle.add_client(client, Some(RoomId(1)), None);
+        handle.limit_to_one_room(client);
+        let join = |room| {
+            let reservation =
+                Reservation { room: RoomHead::of(room), from: 1, past: PastGiven::none() };
+            handle.push(Command::Join(client, Box::new(reservation)), 1000)
+        };
+        join(1).unwrap();
+        assert!(matches!(join(2), Err(Error::TooManyRooms { limit: 1 })));
+        handle.push(Command::Leave(client, RoomId(1)), 1000).unwrap();
+        join(2).unwrap();
+        assert!(join(1).is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::{
     status::chat_status,
 };
 use crate::{
-    event::{Event, Request},
+    event::{Event, Form, Request},
     frame::Kind,
     position::Position,
 };
@@ -36,6 +36,21 @@ pub enum chat_kind {
     CHAT_BINARY = 2,
 }
 
+/// How a client receives messages.
+///
+/// Later versions may add forms: a host must expect others.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy)]
+pub enum chat_event_form {
+    /// A WebSocket whose messages are the messages themselves.
+    CHAT_FORM_PLAIN = 1,
+    /// A WebSocket whose messages are objects.
+    CHAT_FORM_JSON = 2,
+    /// Server-sent events over HTTP, of the messages themselves or of objects. Such a client sends
+    /// nothing, and is in one room.
+    CHAT_FORM_EVENTS = 3,
+}
+
 /// What a chat_event reports. The events of one client come in this order: CONNECT_REQUEST (if the
 /// host decides on clients), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED, LEFT and
 /// MESSAGES_DROPPED, DISCONNECTED. If the host joins a client to rooms before it accepts it, those
@@ -46,10 +61,10 @@ pub enum chat_kind {
 #[derive(Debug, Clone, Copy)]
 pub enum chat_event_type {
     /// A client asks to be connected, and waits for chat_server_accept or chat_server_reject
-    /// (chat_config_set_admission_timeout). Fields: client, room (which it asks for), addr, path,
-    /// query, headers.
+    /// (chat_config_set_admission_timeout). Fields: client, room (which it asks for), form, addr,
+    /// path, query, headers.
     CHAT_EVENT_CONNECT_REQUEST = 1,
-    /// A client has connected and is in its room. Fields: client, identity, room, addr, path,
+    /// A client has connected and is in its room. Fields: client, identity, room, form, addr, path,
     /// query, headers.
     CHAT_EVENT_CONNECTED = 2,
     /// A client published a message, which is being delivered to the room. Fields: client,
@@ -148,6 +163,8 @@ pub struct chat_event {
     /// MESSAGE_REQUEST: the id of the decision, for chat_server_allow, chat_server_allow_changed
     /// and chat_server_refuse.
     pub decision: chat_decision_id,
+    /// CONNECT_REQUEST, CONNECTED: how the client receives messages: a CHAT_FORM_... value.
+    pub form: u32,
 }
 
 /// An event handler. `events` points to `count` events, in order, at least one; they are valid
@@ -205,14 +222,16 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
         (entry.identity, entry.identity_len) = text_parts(identity);
     }
     match event {
-        Event::ConnectRequest { client, room, request } => {
+        Event::ConnectRequest { client, room, form, request } => {
             entry.r#type = chat_event_type::CHAT_EVENT_CONNECT_REQUEST as u32;
+            entry.form = chat_event_form::from(*form) as u32;
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
             describe_request(&mut entry, request, addrs);
         }
-        Event::Connected { client, room, request, .. } => {
+        Event::Connected { client, room, form, request, .. } => {
             entry.r#type = chat_event_type::CHAT_EVENT_CONNECTED as u32;
+            entry.form = chat_event_form::from(*form) as u32;
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
             describe_request(&mut entry, request, addrs);
@@ -295,6 +314,17 @@ fn empty(kind: chat_event_type) -> chat_event {
         identity: text,
         identity_len: 0,
         decision: 0,
+        form: 0,
+    }
+}
+
+impl From<Form> for chat_event_form {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Plain => Self::CHAT_FORM_PLAIN,
+            Form::Json => Self::CHAT_FORM_JSON,
+            Form::Events => Self::CHAT_FORM_EVENTS,
+        }
     }
 }
 

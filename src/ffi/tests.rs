@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    event::{ClientId, DecisionId, Event, Request},
+    event::{ClientId, DecisionId, Event, Form, Request},
     frame::Kind,
     message::Message,
     position::Position,
@@ -41,9 +41,20 @@ fn all_events() -> Vec<Event> {
     let decision = DecisionId::new(1, 0);
     let position = Position { epoch: 7, offset: 1 };
     vec![
-        Event::ConnectRequest { client, room: room.clone(), request: request.clone() },
+        Event::ConnectRequest {
+            client,
+            room: room.clone(),
+            form: Form::Plain,
+            request: request.clone(),
+        },
         Event::Joined { client, identity: None, room: room.clone() },
-        Event::Connected { client, identity: identity.clone(), room: room.clone(), request },
+        Event::Connected {
+            client,
+            identity: identity.clone(),
+            room: room.clone(),
+            form: Form::Events,
+            request,
+        },
         Event::MessageRequest {
             client,
             identity: identity.clone(),

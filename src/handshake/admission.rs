@@ -42,7 +42,8 @@ impl PendingAdmission {
         shard.handle.undecided.admissions.add(client.id(), applicant);
         let decision = shard.admission_waiters.add(client.id());
         let (room, id) = (asked.room.as_str().into(), client.id());
-        shard.context.events.push(Event::ConnectRequest { client: id, room, request });
+        let form = asked.form.as_public();
+        shard.context.events.push(Event::ConnectRequest { client: id, room, form, request });
         let reason = Cell::new("it left before it was admitted");
         (Self { shard, client, reason }, decision)
     }

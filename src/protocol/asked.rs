@@ -48,6 +48,13 @@ impl Asked {
             Some(since) if !has_entered => since_in.insert(&self.room, since),
             _ => since_in.remove(&self.room),
         }
+        if let Some(since) = self.since
+            && !has_entered
+            && self.form.is_event_stream()
+        {
+            // It is in one room at a time, and its position need not say in which.
+            since_in.insert_first(since);
+        }
         (!since_in.is_empty()).then(|| Box::new(since_in))
     }
 

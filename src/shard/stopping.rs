@@ -1,6 +1,10 @@
 //! How clients are closed in order, and how a shard drains when the server stops.
 
-use std::{pin::pin, rc::Rc, time::Instant};
+use std::{
+    pin::pin,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::{Either, select};
 use tokio::sync::watch;
@@ -11,8 +15,48 @@ use crate::{
     rooms::client::Client,
 };
 
+/// The ends of a server's event streams take this long for each, so that a thousand come back to the next server over a
+/// second.
+const TIME_FOR_EACH: Duration = Duration::from_millis(1);
+
 /// Close code of a server that ends.
 const GOING_AWAY: u16 = 1001;
+
+/// The event streams of a shard that end one after the other.
+struct SpreadEnds {
+    /// Those that are left, the next one last.
+    left: Vec<Rc<Client>>,
+    count: u32,
+    begun: Instant,
+    /// Over how long their ends are spread at most.
+    most: Duration,
+}
+
+impl SpreadEnds {
+    fn new(streams: Vec<Rc<Client>>, workers: usize, begun: Instant) -> Self {
+        let count = u32::try_from(streams.len()).unwrap_or(u32::MAX);
+        // The other shards have about as many.
+        let of_all = count.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX));
+        Self { left: streams, count, begun, most: TIME_FOR_EACH.saturating_mul(of_all) }
+    }
+
+    /// Returns when the next one ends, if the server ends at a deadline: half of the time is left to those that read
+    /// slowly.
+    fn next(&self, deadline: Instant) -> Option<Instant> {
+        let left = u32::try_from(self.left.len()).ok().filter(|left| *left > 0)?;
+        let span = self.most.min(deadline.saturating_duration_since(self.begun) / 2);
+        Some(self.begun + span / self.count * (self.count - left))
+    }
+
+    /// Takes those whose time has come.
+    fn take_due(&mut self, now: Instant, deadline: Instant) -> Vec<Rc<Client>> {
+        let mut due = Vec::new();
+        while self.next(deadline).is_some_and(|at| at <= now) {
+            due.extend(self.left.pop());
+        }
+        due
+    }
+}
 
 impl Shard {
     pub(crate) fn is_stopping(&self) -> bool {
@@ -40,7 +84,8 @@ impl Shard {
     }
 
     /// Closes every client, waits for their answers up to the deadline, which may become earlier meanwhile, and
-    /// aborts the rest. Returns whether any had to be aborted.
+    /// aborts the rest. The ends of event streams are spread: their clients come back by themselves, most of them after
+    /// the same time. Returns whether any had to be aborted.
     pub(super) async fn drain(
         self: &Rc<Self>,
         deadline: &mut watch::Receiver<Option<Instant>>,
@@ -48,15 +93,24 @@ impl Shard {
         self.stopping.set(true);
         self.shared.clock.count_all();
         self.stops.notify_waiters();
-        for client in self.all_clients() {
-            self.go_away(&client);
-        }
+        let (streams, others): (Vec<_>, Vec<_>) = self
+            .all_clients()
+            .into_iter()
+            .partition(|client| client.out().form().is_event_stream());
+        others.iter().for_each(|client| self.go_away(client));
+        let workers = self.context.options.workers;
+        let mut ends = SpreadEnds::new(streams, workers, self.shared.clock.now());
         loop {
             let clock = &self.shared.clock;
             let at = deadline.borrow_and_update().map_or(clock.now(), |at| clock.of_system(at));
-            let gone = self.deadlines.by(at, self.all_clients_gone());
+            for client in ends.take_due(clock.now(), at) {
+                self.go_away(&client);
+            }
+            let next = ends.next(at).unwrap_or(at).min(at);
+            let gone = self.deadlines.by(next, self.all_clients_gone());
             match select(pin!(gone), pin!(deadline.changed())).await {
                 Either::Left((Some(()), _)) => return false,
+                Either::Left((None, _)) if next < at => {}
                 Either::Left((None, _)) => break,
                 Either::Right(_) => {}
             }

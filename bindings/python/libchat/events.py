@@ -38,6 +38,7 @@ class ConnectRequest(Event):
 
     client: int
     room: str  #: The room that it asks for.
+    form: str  #: How it will receive messages, as in `Connected`.
     request: Request
 
 
@@ -48,6 +49,9 @@ class Connected(Event):
     client: int
     identity: str  #: The client's identity (`Server.set_identity`).
     room: str  #: The room that it is in and publishes to; empty if it is in none.
+    #: How it receives messages: "plain" or "json" by WebSocket, "events" as server-sent events over HTTP. A client of
+    #: the last sends nothing, and is in one room. Later versions may add forms.
+    form: str
     request: Request
 
 
@@ -157,9 +161,16 @@ def _request(e: Any) -> Request:
     return Request(addr, path, query, first, tuple(headers))
 
 
+_FORMS = {lib.CHAT_FORM_PLAIN: "plain", lib.CHAT_FORM_JSON: "json", lib.CHAT_FORM_EVENTS: "events"}
+
+
+def _form(e: Any) -> str:
+    return _FORMS.get(e.form, f"form {e.form}")
+
+
 READERS: dict[str, Callable[[Any], Event]] = {
-    "CONNECT_REQUEST": lambda e: ConnectRequest(e.client, _room(e), _request(e)),
-    "CONNECTED": lambda e: Connected(e.client, _identity(e), _room(e), _request(e)),
+    "CONNECT_REQUEST": lambda e: ConnectRequest(e.client, _room(e), _form(e), _request(e)),
+    "CONNECTED": lambda e: Connected(e.client, _identity(e), _room(e), _form(e), _request(e)),
     "MESSAGE": lambda e: Message(e.client, _identity(e), _room(e), position.of(e.position), _data(e)),
     "MESSAGE_REQUEST": lambda e: MessageRequest(e.client, _identity(e), _room(e), e.decision, _data(e)),
     "JOINED": lambda e: Joined(e.client, _identity(e), _room(e)),

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod events;
 pub(crate) mod frames;
 pub(crate) mod host;
 pub(crate) mod json;
@@ -165,8 +166,13 @@ impl Peer {
         result
     }
 
-    fn rest(&self) -> &[u8] {
+    /// What has arrived and was not read.
+    pub(crate) fn rest(&self) -> &[u8] {
         &self.arrived[self.read..]
+    }
+
+    pub(crate) fn skip_rest(&mut self) {
+        self.read = self.arrived.len();
     }
 
     /// Reads one HTTP answer.

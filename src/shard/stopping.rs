@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Shard;
 use crate::{
+    event::ClientId,
     fanout::command::{CloseFrame, Command},
     rooms::client::Client,
 };
@@ -25,7 +26,7 @@ const GOING_AWAY: u16 = 1001;
 /// The event streams of a shard that end one after the other.
 struct SpreadEnds {
     /// Those that are left, the next one last.
-    left: Vec<Rc<Client>>,
+    left: Vec<ClientId>,
     count: u32,
     begun: Instant,
     /// Over how long their ends are spread at most.
@@ -33,7 +34,7 @@ struct SpreadEnds {
 }
 
 impl SpreadEnds {
-    fn new(streams: Vec<Rc<Client>>, workers: usize, begun: Instant) -> Self {
+    fn new(streams: Vec<ClientId>, workers: usize, begun: Instant) -> Self {
         let count = u32::try_from(streams.len()).unwrap_or(u32::MAX);
         // The other shards have about as many.
         let of_all = count.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX));
@@ -49,7 +50,7 @@ impl SpreadEnds {
     }
 
     /// Takes those whose time has come.
-    fn take_due(&mut self, now: Instant, deadline: Instant) -> Vec<Rc<Client>> {
+    fn take_due(&mut self, now: Instant, deadline: Instant) -> Vec<ClientId> {
         let mut due = Vec::new();
         while self.next(deadline).is_some_and(|at| at <= now) {
             due.extend(self.left.pop());
@@ -93,19 +94,22 @@ impl Shard {
         self.stopping.set(true);
         self.shared.clock.count_all();
         self.stops.notify_waiters();
-        let (streams, others): (Vec<_>, Vec<_>) = self
-            .all_clients()
-            .into_iter()
-            .partition(|client| client.out().form().is_event_stream());
-        others.iter().for_each(|client| self.go_away(client));
+        // Their ids: a client that is kept here would keep its socket open.
+        let mut streams = Vec::new();
+        for client in self.all_clients() {
+            if client.out().form().is_event_stream() {
+                streams.push(client.id());
+            } else {
+                self.go_away(&client);
+            }
+        }
         let workers = self.context.options.workers;
         let mut ends = SpreadEnds::new(streams, workers, self.shared.clock.now());
         loop {
             let clock = &self.shared.clock;
             let at = deadline.borrow_and_update().map_or(clock.now(), |at| clock.of_system(at));
-            for client in ends.take_due(clock.now(), at) {
-                self.go_away(&client);
-            }
+            let due = ends.take_due(clock.now(), at);
+            due.into_iter().filter_map(|id| self.client(id)).for_each(|it| self.go_away(&it));
             let next = ends.next(at).unwrap_or(at).min(at);
             let gone = self.deadlines.by(next, self.all_clients_gone());
             match select(pin!(gone), pin!(deadline.changed())).await {

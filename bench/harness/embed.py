@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from .measure import Result, Settings, finish, prefix
-from .scenarios import Goal, Scenario
+from .scenario import Goal, Scenario
 from .servers import ADDRESS, ARCHIVE, BENCH, CC, LOAD, OUT, ROOT, TARGET
 
 SIZE = 32

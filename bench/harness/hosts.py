@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 
-from .scenarios import Arguments
+from .scenario import Arguments
 from .servers import ARCHIVE, BENCH, CC, OUT, ROOT, Server
 
 # What each program in bench/embed is made of, besides what all of them share.

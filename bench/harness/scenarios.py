@@ -2,61 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Dict, Union
-
-EFFICIENCY = "deliveries_per_cpu_second"
-
-Arguments = Dict[str, Union[float, str]]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A bound for a metric, as it is or divided by another server's in the same round."""
-
-    metric: str
-    bound: float
-    at_least: bool = True
-    of: str | None = None
-    server: str = "libchat"
-
-    def is_met(self, value: float) -> bool:
-        return value >= self.bound if self.at_least else value <= self.bound
-
-    def __str__(self) -> str:
-        of = f" of {self.of}" if self.of else ""
-        return f"{'≥' if self.at_least else '≤'} {self.bound:g}{of}"
-
-
-@dataclass(frozen=True)
-class Scenario:
-    name: str
-    title: str
-    arguments: Arguments
-    goals: list[Goal]
-    seconds: float = 3
-    # How often it is run in a round, in turns with the others: what is over in half a second meets the machine
-    # in one mood.
-    samples: int = 1
-    has_peers: bool = False
-    is_short: bool = False
-    # Servers that can do it; None: all.
-    only: list[str] | None = None
-    # libchat is measured under other arguments as well, for a comparison with itself.
-    baseline: Arguments = field(default_factory=dict)
-    # The frames of both must be equally long.
-    is_as_long: bool = False
-    # A program of bench/embed that libchat runs in. It gets the arguments, and these.
-    host: str = ""
-    host_arguments: Arguments = field(default_factory=dict)
-
-    def compared(self) -> list[str]:
-        """The servers that a goal is about, or compares with."""
-        return [server for goal in self.goals for server in (goal.server, goal.of) if server is not None]
-
-    def needs(self, server: str) -> bool:
-        return server in self.compared()
-
+from . import forms
+from .scenario import ECHO, EFFICIENCY, SLOWEST, Arguments, Goal, Scenario
 
 # What events may cost, and what a second worker may.
 EVENTS, WORKERS = 0.95, 0.8
@@ -65,10 +12,6 @@ VARIANTS = [
     Goal(EFFICIENCY, EVENTS, of="libchat", server="libchat-events"),
     Goal(EFFICIENCY, WORKERS, of="libchat", server="libchat-2"),
 ]
-
-
-# What a publisher waits for before it sends the next message.
-SLOWEST, ECHO = "all", "echo"
 
 
 def fan_out(subscribers: int, size: int, window: int, publishers: int = 1, by: str = SLOWEST) -> Scenario:
@@ -109,38 +52,6 @@ def fan_outs(by: str) -> list[Scenario]:
     ]
 
 
-# The payload of a plain message of which the frame is as long as that of 32 bytes in the JSON form, with an offset of
-# four digits.
-AS_LONG = 156
-
-
-def in_json(window: int) -> Scenario:
-    return Scenario(
-        f"fan-json-1000-32-w{window}",
-        f"1,000 subscribers in the JSON form, 32 B, {window} in flight",
-        {"subscribers": 1000, "size": 32, "window": window, "in-flight": SLOWEST, "form": "json"},
-        [Goal(EFFICIENCY, 0.9, of="itself")],
-        seconds=1,
-        samples=3,
-        only=["libchat"],
-        baseline={"form": "plain", "size": AS_LONG},
-        is_as_long=True,
-    )
-
-
-def mixed(window: int) -> Scenario:
-    return Scenario(
-        f"fan-mixed-1000-32-w{window}",
-        f"500 plain subscribers and 500 in the JSON form, 32 B, {window} in flight",
-        {"subscribers": 1000, "size": 32, "window": window, "in-flight": SLOWEST, "form": "mixed"},
-        [Goal(EFFICIENCY, 0.9, of="itself")],
-        seconds=1,
-        samples=3,
-        only=["libchat"],
-        baseline={"form": "plain"},
-    )
-
-
 def calls(mix: str, what: str, count: int = 10_000, size: int = 100) -> Scenario:
     room: Arguments = {"rooms": 1, "bridges": 0}
     alone: Arguments = {**room, "mix": "publish"}
@@ -163,8 +74,10 @@ def calls(mix: str, what: str, count: int = 10_000, size: int = 100) -> Scenario
 SCENARIOS: list[Scenario] = [
     *fan_outs(SLOWEST),
     *fan_outs(ECHO),
-    *(in_json(window) for window in (64, 16, 1)),
-    *(mixed(window) for window in (64, 16, 1)),
+    *(forms.alone("json", window) for window in (64, 16, 1)),
+    *(forms.mixed(window) for window in (64, 16, 1)),
+    *(forms.alone("events", window) for window in (64, 16, 1)),
+    *(forms.thirds(window) for window in (64, 16, 1)),
     Scenario(
         "talk",
         "200 clients all talking, 32 B, 4 in flight each",
@@ -232,15 +145,8 @@ SCENARIOS: list[Scenario] = [
         seconds=40,
         has_peers=True,
     ),
-    Scenario(
-        "idle-json",
-        "10,000 idle connections in the JSON form",
-        {"mode": "idle", "subscribers": 10000, "form": "json"},
-        [Goal("bytes_per_connection", 620, False)],
-        # As long as idle: the server sends a heartbeat and a ping.
-        seconds=40,
-        only=["libchat"],
-    ),
+    forms.idle("json", 620),
+    forms.idle("events", 700),
     Scenario(
         "held",
         "accepting 10,000 connections",
@@ -281,16 +187,8 @@ SCENARIOS: list[Scenario] = [
         host="beside",
         host_arguments={"joins": 100},
     ),
-    Scenario(
-        "storm",
-        "1,000 clients are cut at once and come back at once, 100 messages of 100 B later",
-        {"mode": "storm", "subscribers": 1000, "cut": 1000, "messages": 100, "size": 100},
-        [Goal("whole_ms", 1000, False), Goal("peak_mb", 20, False), Goal("p99_us", 2, False, of="itself")],
-        seconds=6,
-        only=["libchat"],
-        # The same messages reach the same clients live.
-        baseline={"cut": 0},
-    ),
+    forms.storm("storm", "clients", {}),
+    forms.storm("storm-events", "clients of the events form", {"form": "events"}),
     Scenario(
         "many-rooms",
         "1,000 clients, each in 5 of 100 rooms, 10 messages of 64 B to each room at a time",

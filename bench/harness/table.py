@@ -9,7 +9,7 @@ import subprocess
 from typing import Any
 
 from .measure import DISTURBED, Result
-from .scenarios import EFFICIENCY, Goal, Scenario
+from .scenario import EFFICIENCY, Goal, Scenario
 from .servers import ROOT
 
 Results = dict[str, dict[str, list[Result]]]

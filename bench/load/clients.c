@@ -1,4 +1,4 @@
-// Connections: the upgrade, reading frames, writing what is to be sent.
+// Connections: starting them, reading what comes, writing what is to be sent.
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -15,7 +15,7 @@
 
 // Handshakes under way at once: enough to keep a server busy, few enough for any bound and backlog.
 #define UPGRADES 128
-#define EVENTS 1024
+#define READY 1024
 // How many clients are read between two pauses.
 #define BETWEEN 8
 // More than a server writes at once, so that one read takes all that is there.
@@ -24,6 +24,13 @@
 static uint8_t buffer[READ_SIZE + 1024 * 1024];
 
 bool is_void(const struct clients *clients) { return clients->report->void_because[0] != '\0'; }
+
+// In which form a client is, of clients that are to be in these.
+static enum form form_of(enum form all, int number) {
+  if (all == MIXED) return number % 2 == 1 ? JSON : PLAIN;
+  if (all == FORMS) return (enum form)(number % 3);
+  return all;
+}
 
 bool clients_init(struct clients *clients, int count) {
   clients->count = count;
@@ -37,7 +44,7 @@ bool clients_init(struct clients *clients, int count) {
     clients->all[i].fd = -1;
     clients->all[i].publisher = -1;
     clients->all[i].phase = GONE;
-    clients->all[i].is_json = clients->options->form == JSON || (clients->options->form == MIXED && i % 2 == 1);
+    clients->all[i].form = form_of(clients->options->form, i);
   }
   return true;
 }
@@ -65,18 +72,10 @@ bool client_start(struct clients *clients, struct client *client) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)clients->options->port),
                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   char request[384];
-  char path[160] = "/";
-  if (clients->options->is_centrifuge) snprintf(path, sizeof path, "/connection/websocket");
-  if (clients->options->rooms > 1) snprintf(path, sizeof path, "/rooms/r%d", client->room);
-  if (client->is_json) strcat(path, "?format=json");
-  if (clients->path != NULL) clients->path(clients, client, path, sizeof path);
-  int len = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     path);
+  size_t len = handshake_request(clients, client, request, sizeof request);
   // Connecting waits for the kernel alone: the server need not have accepted yet.
   if (bind(fd, (struct sockaddr *)&from, sizeof from) < 0 ||
-      connect(fd, (struct sockaddr *)&to, sizeof to) < 0 || send(fd, request, (size_t)len, MSG_NOSIGNAL) != len) {
+      connect(fd, (struct sockaddr *)&to, sizeof to) < 0 || send(fd, request, len, MSG_NOSIGNAL) != (ssize_t)len) {
     report_void(clients->report, "connecting: errno %d", errno);
     close(fd);
     return false;
@@ -116,10 +115,12 @@ bool clients_connect(struct clients *clients) {
 }
 
 void clients_check_form(struct clients *clients) {
-  const int wanted[] = {[PLAIN] = 0, [JSON] = clients->count, [MIXED] = clients->count / 2};
-  int want = wanted[clients->options->form];
-  if (clients->welcomed != want)
-    report_void(clients->report, "%d clients in the JSON form, not %d", clients->welcomed, want);
+  int wanted[] = {[PLAIN] = 0, [JSON] = 0, [EVENTS] = 0};
+  for (int i = 0; i < clients->count; i++) wanted[clients->all[i].form]++;
+  if (clients->welcomed != wanted[JSON])
+    report_void(clients->report, "%d clients in the JSON form, not %d", clients->welcomed, wanted[JSON]);
+  if (clients->streams != wanted[EVENTS])
+    report_void(clients->report, "%d clients in the events form, not %d", clients->streams, wanted[EVENTS]);
 }
 
 static void keep(struct clients *clients, uint8_t **slot, uint32_t *len, const uint8_t *bytes, size_t count) {
@@ -159,14 +160,9 @@ static void flush(struct clients *clients, struct client *client) {
   if (client->out_len == 0) watch(clients, client, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-// The answer to the fixed key of the request; RFC 6455, 1.3 computes it.
-static size_t upgrade(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len) {
-  const uint8_t *end = memmem(bytes, len, "\r\n\r\n", 4);
-  if (end == NULL) return 0;
-  if (memcmp(bytes, "HTTP/1.1 101", 12) != 0 || memmem(bytes, len, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28) == NULL) {
-    report_void(clients->report, "the upgrade was refused: %.12s", (const char *)bytes);
-    return 0;
-  }
+static size_t open_stream(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len) {
+  size_t head = handshake_answer(clients, client, bytes, len);
+  if (head == 0) return 0;
   client->phase = OPEN;
   clients->upgraded++;
   if (clients->options->is_centrifuge) {
@@ -174,7 +170,7 @@ static size_t upgrade(struct clients *clients, struct client *client, const uint
     client_send(clients, client, hello, centrifuge_hello(hello));
   }
   if (clients->on_read != NULL) clients->on_read(clients, client);
-  return (size_t)(end + 4 - bytes);
+  return head;
 }
 
 static void control(struct clients *clients, struct client *client, uint8_t first, const uint8_t *payload, size_t len) {
@@ -194,10 +190,11 @@ static void control(struct clients *clients, struct client *client, uint8_t firs
   }
 }
 
-// Takes whole frames. Returns how many bytes they were.
+// Takes whole frames or events. Returns how many bytes they were.
 static size_t take(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len, uint64_t now) {
-  size_t used = client->phase == UPGRADING ? upgrade(clients, client, bytes, len) : 0;
+  size_t used = client->phase == UPGRADING ? open_stream(clients, client, bytes, len) : 0;
   if (client->phase == UPGRADING) return 0;
+  if (client->form == EVENTS) return used + events_take(clients, client, bytes + used, len - used, now);
   while (client->fd >= 0) {
     uint8_t first;
     size_t payload;
@@ -209,7 +206,7 @@ static size_t take(struct clients *clients, struct client *client, const uint8_t
     if (head == 0 || len - used < (size_t)head + payload) break;
     const uint8_t *data = bytes + used + head;
     if (first == 0x81) clients->report->frame_bytes += (uint64_t)head + payload;
-    if (first == 0x81 && client->is_json) {
+    if (first == 0x81 && client->form == JSON) {
       json_frame(clients, client, data, payload, now);
     } else if (first == 0x81 && clients->options->is_centrifuge) {
       centrifuge_frame(clients, client, data, payload, now);
@@ -240,15 +237,19 @@ void client_read(struct clients *clients, struct client *client) {
   size_t len = client->tail_len + (size_t)got;
   size_t used = take(clients, client, buffer, len, now_ns());
   client->tail_len = 0;
+  if (len - used > sizeof buffer - READ_SIZE) {
+    report_void(clients->report, "%zu bytes that are no whole message", len - used);
+    return;
+  }
   if (used < len) keep(clients, &client->tail, &client->tail_len, buffer + used, len - used);
   if (client->phase == OPEN && clients->on_read != NULL) clients->on_read(clients, client);
 }
 
 void clients_turn(struct clients *clients, uint64_t deadline) {
-  static struct epoll_event events[EVENTS];
+  static struct epoll_event events[READY];
   uint64_t now = now_ns(), left = deadline > now && !clients->is_spinning ? deadline - now : 0;
   struct timespec timeout = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
-  int count = epoll_pwait2(clients->epoll, events, EVENTS, &timeout, NULL);
+  int count = epoll_pwait2(clients->epoll, events, READY, &timeout, NULL);
   for (int i = 0; i < count && !is_void(clients); i++) {
     struct client *client = events[i].data.ptr;
     if (events[i].events & EPOLLOUT) flush(clients, client);

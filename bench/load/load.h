@@ -1,7 +1,7 @@
-// The load generator's parts: wire.c (bytes), json.c and centrifuge.c (protocols on top), clients.c (connections),
-// window.c (messages in flight), aside.c (a small room), traffic.c, hold.c, churn.c, beside.c, storm.c and follow.c
-// (what is measured), agreed.c (what the hosts in ../embed know too), process.c (what it costs the server),
-// report.c (numbers to JSON).
+// The load generator's parts: wire.c (bytes), json.c, events.c and centrifuge.c (protocols on top), clients.c
+// (connections), handshake.c (how they begin), window.c (messages in flight), aside.c (a small room), traffic.c,
+// hold.c, churn.c, beside.c, storm.c and follow.c (what is measured), agreed.c (what the hosts in ../embed know too),
+// process.c (what it costs the server), report.c (numbers to JSON).
 //
 // One thread and one epoll: it must be cheaper than any server, or it is the generator that is
 // measured. Whatever is not as promised makes the figure void.
@@ -18,8 +18,9 @@
 // Marks a message that only asks whether everybody is in the room already.
 #define PROBE 0x80000000u
 
-// What clients speak: bare messages, objects, or every second client objects.
-enum form { PLAIN, JSON, MIXED };
+// What a client speaks: bare messages, objects, or events (it then only listens). Of all clients also: every second
+// one objects; a third each.
+enum form { PLAIN, JSON, EVENTS, MIXED, FORMS };
 
 struct options {
   const char *mode; // traffic, listen, accept, idle, churn, beside, storm or follow
@@ -40,7 +41,7 @@ struct options {
   int aside;                // follow: 1: a small room is timed meanwhile
   int batch;                // follow: messages after which the host waits for the generator; 0: it does not wait
   int cut;                  // storm: of the subscribers, that are cut at once
-  enum form form;     // traffic, accept and idle
+  enum form form;     // traffic, accept, idle and storm
   bool is_centrifuge; // speaks Centrifuge's protocol, in one channel
 };
 
@@ -157,7 +158,7 @@ enum phase { UPGRADING, OPEN, STALLED, CLOSING, GONE };
 struct client {
   int fd;
   enum phase phase;
-  bool is_json;
+  enum form form; // PLAIN, JSON or EVENTS
   int room;
   int publisher; // its number in the room; -1: it only listens
   int in_flight; // own messages that have not come back
@@ -181,6 +182,7 @@ struct clients {
   bool is_spinning;
   int count, upgraded;
   int welcomed; // that the server speaks the JSON form to
+  int streams;  // to which it sends events
   struct client *all;
   // Called between reading some clients and the next.
   void (*on_pause)(struct clients *);
@@ -188,10 +190,12 @@ struct clients {
   int closing_code;
   // Writes the path that a client asks for; NULL: the room's, or /.
   void (*path)(const struct clients *, const struct client *, char *out, size_t size);
+  // Returns the id with which a client of the events form comes back; empty: it has none. NULL: none has.
+  const char *(*last_id)(const struct clients *, const struct client *);
   // Called for each message, and when all bytes that came with it are read.
   void (*on_message)(struct clients *, struct client *, const uint8_t *payload, size_t len, uint64_t now);
   void (*on_read)(struct clients *, struct client *);
-  // Called for each position of an object, before its message; may be NULL.
+  // Called for each position of an object or an event, before its message; may be NULL.
   void (*on_position)(struct clients *, struct client *, const uint8_t *text, size_t len);
   void (*on_gone)(struct clients *, struct client *);
 };
@@ -199,7 +203,7 @@ struct clients {
 bool clients_init(struct clients *clients, int count);
 // Connects all clients, a bounded number at a time.
 bool clients_connect(struct clients *clients);
-// Checks that the server speaks the JSON form to as many clients as asked for it.
+// Checks that the server speaks each form to as many clients as asked for it.
 void clients_check_form(struct clients *clients);
 // Starts one connection, and sends the upgrade request.
 bool client_start(struct clients *clients, struct client *client);
@@ -213,9 +217,18 @@ void client_leave(struct clients *clients, struct client *client);
 void client_close(struct clients *clients, struct client *client);
 // Takes an object (json.c).
 void json_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now);
+// Takes whole events. Returns how many bytes they were (events.c).
+size_t events_take(struct clients *clients, struct client *client, const uint8_t *bytes, size_t len, uint64_t now);
 // Takes what a frame of Centrifuge's holds (centrifuge.c).
 void centrifuge_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now);
 bool is_void(const struct clients *clients);
+
+// --- handshake.c
+
+// Writes what a client asks for. Returns its length.
+size_t handshake_request(const struct clients *clients, const struct client *client, char *out, size_t size);
+// Takes the head of the answer. Returns its length, 0 if it is not whole or not as promised.
+size_t handshake_answer(struct clients *clients, const struct client *client, const uint8_t *bytes, size_t len);
 
 // --- window.c
 

@@ -12,14 +12,15 @@ static const char USAGE[] =
   "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|storm|follow]\n"
   "            [--rooms N] [--subscribers N]\n"
   "            [--publishers N] [--stalled N] [--window N] [--in-flight echo|all] [--size BYTES] [--rate PER_SECOND]\n"
-  "            [--seconds N] [--messages N] [--protocol plain|centrifuge] [--form plain|json|mixed]\n"
+  "            [--seconds N] [--messages N] [--protocol plain|centrifuge] [--form plain|json|events|mixed|forms]\n"
   "            beside: [--churn PER_SECOND] [--sends PER_SECOND] [--disconnects PER_SECOND]\n"
   "            storm: [--cut N]\n"
   "            follow: [--joins N] [--bridges N] [--aside 0|1] [--batch N]\n";
 
 static bool parse_form(const char *text, enum form *form) {
-  static const char *const names[] = {[PLAIN] = "plain", [JSON] = "json", [MIXED] = "mixed"};
-  for (int i = 0; i < 3; i++) {
+  static const char *const names[] = {
+    [PLAIN] = "plain", [JSON] = "json", [EVENTS] = "events", [MIXED] = "mixed", [FORMS] = "forms"};
+  for (int i = 0; i < (int)(sizeof names / sizeof *names); i++) {
     if (strcmp(text, names[i]) != 0) continue;
     *form = (enum form)i;
     return true;
@@ -78,7 +79,9 @@ static bool parse(int argc, char **argv, struct options *options) {
   if (options->is_fair && (options->rate > 0 || strcmp(options->mode, "traffic") != 0)) return false;
   bool has_forms = strcmp(options->mode, "traffic") == 0 || strcmp(options->mode, "accept") == 0 ||
                    strcmp(options->mode, "idle") == 0;
-  if (options->form != PLAIN && (options->is_centrifuge || !has_forms)) return false;
+  // Those that come back in a storm have positions.
+  bool is_storm = strcmp(options->mode, "storm") == 0 && (options->form == JSON || options->form == EVENTS);
+  if (options->form != PLAIN && (options->is_centrifuge || !(has_forms || is_storm))) return false;
   return optind == argc && options->port > 0 && options->port < 65536 && options->rooms > 0 &&
          options->subscribers >= 0 && options->publishers > 0 && options->stalled >= 0 &&
          options->stalled <= options->subscribers && options->window > 0 && options->window <= 4096 &&

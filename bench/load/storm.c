@@ -39,11 +39,17 @@ static void path(const struct clients *clients, const struct client *client, cha
     snprintf(out, size, "/rooms/small");
   } else if (number == run.subscribers) {
     snprintf(out, size, "/rooms/large");
+  } else if (client->form == EVENTS) {
+    snprintf(out, size, "/rooms/large");
   } else if (run.positions[number][0] == '\0') {
     snprintf(out, size, "/rooms/large?format=json");
   } else {
     snprintf(out, size, "/rooms/large?format=json&since=%s", run.positions[number]);
   }
+}
+
+static const char *last_id(const struct clients *clients, const struct client *client) {
+  return run.positions[client - clients->all];
 }
 
 static void on_position(struct clients *clients, struct client *client, const uint8_t *text, size_t len) {
@@ -173,14 +179,15 @@ static bool prepare(struct clients *clients) {
   if (!clients_init(clients, total)) return false;
   for (int i = 0; i < total; i++) {
     clients->all[i].expected = expected + i;
-    clients->all[i].is_json = i < options->subscribers;
+    clients->all[i].form = i >= options->subscribers ? PLAIN : options->form == EVENTS ? EVENTS : JSON;
   }
   return clients_connect(clients);
 }
 
 void run_storm(const struct options *options, struct report *report) {
   struct clients clients = {
-    .options = options, .report = report, .on_message = on_message, .on_position = on_position, .path = path};
+    .options = options, .report = report, .on_message = on_message, .on_position = on_position,
+    .path = path, .last_id = last_id};
   prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
   report->start = usage_of(options->pid);
   uint64_t time = now_ns();

@@ -28,7 +28,7 @@ static struct {
 static size_t message(const struct options *options, const struct client *from, uint8_t *out,
                       const struct stamp *stamp) {
   size_t size = (size_t)options->size;
-  if (from->is_json) return json_message(out, stamp, size);
+  if (from->form == JSON) return json_message(out, stamp, size);
   return options->is_centrifuge ? centrifuge_message(out, stamp, size) : wire_message(out, stamp, size);
 }
 
@@ -138,6 +138,7 @@ static bool assign(struct clients *clients, int speakers) {
     int place = i / options->rooms;
     client->room = i % options->rooms;
     client->publisher = place < speakers ? place : -1;
+    if (client->publisher >= 0 && client->form == EVENTS) client->form = PLAIN;
     client->expected = calloc((size_t)options->publishers, sizeof *client->expected);
     if (client->expected == NULL) return false;
     if (options->is_fair && client->publisher >= 0) {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .scenario import EFFICIENCY, SLOWEST, Arguments, Goal, Scenario
 
-# The payload of a plain message of which the frame is as long as that of 32 bytes in another form, with an offset of
-# four or five digits.
-AS_LONG = {"json": 156, "events": 62}
+# The payload of a plain message of which the frame is as long as a message of 32 bytes in another form, without its
+# offset; and the digits of the offsets that a second reaches with so many in flight.
+AS_LONG = {"json": 152, "events": 57}
+DIGITS = {64: 5, 16: 4, 1: 3}
 NAMES = {"json": "JSON", "events": "events"}
 
 
@@ -19,7 +20,7 @@ def alone(form: str, window: int) -> Scenario:
         seconds=1,
         samples=3,
         only=["libchat"],
-        baseline={"form": "plain", "size": AS_LONG[form]},
+        baseline={"form": "plain", "size": AS_LONG[form] + DIGITS[window]},
         is_as_long=True,
     )
 

@@ -4,31 +4,31 @@
 
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
+#[path = "recovery/chance.rs"]
+mod chance;
 mod peer;
+#[path = "recovery/publishers.rs"]
+mod publishers;
 #[path = "recovery/reader.rs"]
 mod reader;
 #[path = "recovery/told.rs"]
 mod told;
 
 use std::{
-    env,
-    hash::{BuildHasher, RandomState},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{SyncSender, sync_channel},
     },
     thread,
     time::Duration,
 };
 
-use chat::{Config, Event, Kind, Past, Publication, Server};
-use peer::{
-    PATIENCE, Peer, eventually,
-    frames::{PING, PONG},
-    host::server_with,
-};
-use reader::{Chance, Reader};
+use chance::{Chance, number, seed};
+use chat::{Config, Event, Kind, Past, Server};
+use peer::{PATIENCE, eventually, host::server_with};
+use publishers::{publish, say};
+use reader::Reader;
 use told::Told;
 
 /// How often clients are cut, if nobody says otherwise.
@@ -41,17 +41,6 @@ const ROOMS: [&str; 3] = ["a", "b", "c"];
 
 /// The rooms that the host puts each client into beside that of its path, and how much of their past it may have.
 const ADDED: [(&str, Past); 2] = [("b", Past::All), ("c", Past::Last(10))];
-
-fn number(variable: &str) -> Option<u64> {
-    let text = env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
-}
-
-fn seed() -> u64 {
-    let seed = number("RECOVERY_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    println!("RECOVERY_SEED={seed}");
-    seed
-}
 
 fn configure(config: &mut Config) {
     config.history_messages(KEPT).event_queue(100_000).workers(2);
@@ -77,57 +66,6 @@ fn host(server: &Server, told: &Told) {
             }
         }
     }
-}
-
-/// Publishes some messages for each token, as a thread of the host.
-fn publish(server: &Server, told: &Told, name: &str, tokens: &Mutex<Receiver<()>>, seed: u64) {
-    let mut chance = Chance::new(seed);
-    let mut number = 0;
-    let mut next = || {
-        number += 1;
-        format!("{name}:{number} {}", "x".repeat(number % 50))
-    };
-    while tokens.lock().unwrap().recv().is_ok() {
-        let room = chance.pick(&ROOMS);
-        let texts: Vec<_> = (0..chance.below(6)).map(|_| next()).collect();
-        if chance.below(3) == 0 {
-            let of = |text: &String| text.clone().into_bytes();
-            let bytes: Vec<_> = texts.iter().map(of).collect();
-            let batch: Vec<_> =
-                bytes.iter().map(|data| Publication { room, kind: Kind::Text, data }).collect();
-            let positions = server.publish_batch(&batch).expect("the server runs");
-            for (text, position) in texts.iter().zip(positions) {
-                told.note(room, position, text);
-            }
-        } else {
-            for text in &texts {
-                let position = server.publish(room, Kind::Text, text.as_bytes()).unwrap();
-                told.note(room, position, text);
-            }
-        }
-    }
-}
-
-/// Publishes some messages for each token, as a client: plain, or in the JSON form.
-fn say(server: &Server, name: &str, is_json: bool, tokens: &Mutex<Receiver<()>>, seed: u64) {
-    let mut chance = Chance::new(seed);
-    let path = format!("/rooms/{}?echo=false", chance.pick(&ROOMS));
-    let addr = server.local_addr();
-    let mut peer = if is_json { Peer::join_json(addr, &path) } else { Peer::join(addr, &path) };
-    peer.stream.set_nonblocking(true).unwrap();
-    let mut number = 0;
-    while tokens.lock().unwrap().recv().is_ok() {
-        for _ in 0..chance.below(4) {
-            number += 1;
-            let text = format!("{name}:{number}");
-            peer.say(&if is_json { format!(r#"{{"text":"{text}"}}"#) } else { text });
-        }
-        while peer.try_frame().is_some() {}
-    }
-    peer.stream.set_nonblocking(false).unwrap();
-    // The answer comes behind what it has said.
-    peer.send(PING, b"");
-    while peer.frame().head != PONG {}
 }
 
 /// Has a client come and be cut, until there were enough cuts.

@@ -222,10 +222,12 @@ impl Form {
                 json::append_entered(buffer, &room.name, position, recovery);
             });
         } else if self.is_event_stream() {
+            let gap = recovery.and_then(Result::err);
+            // The new position comes with the gap: a client that has it has been told.
+            let id = if gap.is_none() { position } else { Position::NONE };
             let retry_ms = Some(retry_ms);
-            let fields = Fields { id: position, retry_ms, ..Fields::default() };
-            event_stream::append_silent(buffer, fields);
-            if let Some(Err(reason)) = recovery {
+            event_stream::append_silent(buffer, Fields { id, retry_ms, ..Fields::default() });
+            if let Some(reason) = gap {
                 append_gap(buffer, position, requested, reason);
             }
         }

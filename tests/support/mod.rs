@@ -110,6 +110,8 @@ pub(crate) fn missing(command: &Command, error: &io::Error) -> String {
         "nm" => ": install the binary utilities (Debian: apt-get install binutils)",
         "go" => ": install Go 1.24 or later (https://go.dev/dl)",
         "node" => ": install Node.js 20.10 or newer (https://nodejs.org)",
+        "npm" => ": install npm, which comes with Node.js (https://nodejs.org)",
+        "curl" => ": install curl (Debian: apt-get install curl)",
         "git" => ": install git (Debian: apt-get install git)",
         "python3" => {
             ": install Python 3.9 or later with venv (Debian: apt-get install python3-venv)"

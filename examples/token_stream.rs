@@ -4,6 +4,9 @@
 //! receives the answer while it is made. A browser that connects late gets the conversation so far
 //! from the room's history, and then the rest: no token is lost or repeated.
 //!
+//! `curl -N 'http://127.0.0.1:9001/rooms/NAME?format=events&history=10000'` shows the conversation NAME in a
+//! terminal.
+//!
 //! Run `cargo run --example token_stream`, and open the page that it prints. Ctrl-C ends it. The
 //! addresses of the page and of the chat are arguments:
 //! `cargo run --example token_stream 127.0.0.1:8000 127.0.0.1:9001`.

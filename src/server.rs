@@ -118,6 +118,9 @@ impl Server {
     /// connections of those that are left. When this returns the server has no thread and no socket any
     /// more, the ports are free, and no handler runs; so it waits for a handler that does.
     ///
+    /// The streams of clients that receive events ([`Form::Events`](crate::Form::Events)) end one after the other, a
+    /// millisecond for each, over at most half of `deadline`: these clients come back by themselves, and not all at once.
+    ///
     /// May be called any number of times, from any number of threads: each call returns when the
     /// server has ended, and a shorter deadline counts for all.
     ///

@@ -4,6 +4,10 @@
 
 Each conversation is a room, and its history holds the conversation so far: a page that is opened late, or
 again, misses no token. asyncio alone serves the pages; put your web framework in its place.
+
+A program needs no page to watch one, and comes back with the last id that it got:
+
+    curl -N 'http://127.0.0.1:9001/rooms/NAME?format=events&history=10000'
 """
 
 from __future__ import annotations

@@ -1339,7 +1339,8 @@ CHAT_API chat_status chat_server_request_stop(chat_server *server);
 /**
  * Stops a server: it accepts no further connection, delivers every message that was published
  * before, closes every client with code 1001, and waits up to `drain_ms` milliseconds for their
- * answers. It aborts the connections that are left then.
+ * answers. It aborts the connections that are left then. Event streams (CHAT_FORM_EVENTS) end one
+ * after the other, a millisecond for each, over at most half of that time.
  *
  * When this returns, the ports are free and no handler runs. It therefore also waits, longer than
  * `drain_ms` if need be, until the event handler has returned and has got the events that are

@@ -1409,7 +1409,8 @@ chat_status chat_server_publish(chat_server *server,
  * fields are 0 if rooms have no history.
  *
  * The room need not exist: it begins at this position, unless it comes into being more than a day
- * later, or 65,536 other rooms were forgotten meanwhile. Statuses: CHAT_ERR_INVALID_ARGUMENT for a
+ * later, or 65,536 other rooms were forgotten meanwhile (16,384 if the room has never stored a
+ * message). Statuses: CHAT_ERR_INVALID_ARGUMENT for a
  * name that no room can have, CHAT_ERR_INVALID_UTF8, CHAT_ERR_STOPPED.
  */
 CHAT_API

@@ -3,6 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use crate::{
+    age_clock::AgeClock,
     event::{ClientId, EventQueue},
     log::{Once, Throttle},
     options::Options,
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     /// The origins whose pages may connect.
     pub(crate) origins: Vec<Pattern>,
     pub(crate) counters: Counters,
+    pub(crate) age_clock: AgeClock,
     pub(crate) events: EventQueue,
     pub(crate) throttles: Throttles,
 }
@@ -45,12 +47,21 @@ pub(crate) struct Throttles {
 
 impl Context {
     pub(crate) fn new(options: Options, origins: Vec<Pattern>) -> Arc<Self> {
+        Self::with_clock(options, origins, AgeClock::default())
+    }
+
+    pub(crate) fn with_clock(
+        options: Options,
+        origins: Vec<Pattern>,
+        age_clock: AgeClock,
+    ) -> Arc<Self> {
         let events = EventQueue::new(options.event_queue);
         Arc::new(Self {
             options,
             instance: UniqueNumbers::default().next(),
             origins,
             counters: Counters::default(),
+            age_clock,
             events,
             throttles: Throttles::default(),
         })

@@ -100,6 +100,7 @@
 mod sys;
 
 mod address;
+mod age_clock;
 mod error;
 mod frame;
 mod log;

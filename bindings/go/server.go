@@ -126,7 +126,8 @@ func (s *Server) Publish(room string, kind Kind, data []byte) (Position, error) 
 // There is no position if rooms have no history.
 //
 // The room need not exist: it begins at this position, unless it comes into being more than a day
-// later, or 65,536 other rooms were forgotten meanwhile. The errors are ErrInvalidArgument for a name
+// later, or 65,536 other rooms were forgotten meanwhile (16,384 if the room has never stored a
+// message). The errors are ErrInvalidArgument for a name
 // that no room can have, ErrInvalidUTF8 and ErrStopped.
 func (s *Server) Position(room string) (Position, error) {
 	if !s.handle.begin() {

@@ -148,7 +148,7 @@ impl Handle {
     /// [`Position::NONE`] if rooms have no history.
     ///
     /// The room need not exist: it begins at the position that this returns, unless it comes into being more than a
-    /// day later, or 65,536 other rooms were forgotten meanwhile.
+    /// day later, or 65,536 other rooms were forgotten meanwhile (16,384 if the room has never stored a message).
     ///
     /// # Errors
     /// [`Error::InvalidRoom`], [`Error::Stopped`].

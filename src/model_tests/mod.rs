@@ -6,9 +6,11 @@
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib model` repeats it.
 
 mod answers;
+mod away;
 mod backlog;
 mod broker;
 mod client_counters;
+mod comebacks;
 mod controls;
 mod counters;
 mod cuts;

@@ -15,6 +15,7 @@ use super::{
     random::Random,
 };
 use crate::{
+    age_clock::AgeClock,
     batch::Publication,
     broker::{Broker, HasBroker},
     connection::ClientGuard,
@@ -103,7 +104,7 @@ impl World {
         broker: Option<Arc<dyn Broker>>,
     ) -> Self {
         let policy = options.slow_consumer;
-        let context = Context::new(options, Vec::new());
+        let context = Context::with_clock(options, Vec::new(), AgeClock::scripted());
         let handles: Arc<[_]> =
             (0..context.options.workers).map(|_| Arc::new(ShardHandle::default())).collect();
         let broker = broker.map(|broker| (broker, HasBroker::TEST));
@@ -454,6 +455,21 @@ impl World {
 
     fn pass_time(&mut self) {
         let time = Duration::from_millis(self.random.next() % 40);
+        for (shard, _) in &self.shards {
+            shard.shared.clock.advance(time);
+            shard.check_due_outboxes();
+        }
+    }
+
+    /// Lets a long time pass. Rooms are forgotten in it at their times, as a task of a shard does it.
+    pub(super) fn age(&self, time: Duration) {
+        let (rooms, clock) = (&self.handle.shared.rooms, &self.handle.shared.context.age_clock);
+        let end = clock.now() + time;
+        while let Some(at) = rooms.next_expiry().filter(|at| *at <= end) {
+            clock.advance(at.saturating_duration_since(clock.now()));
+            while rooms.forget_expired() {}
+        }
+        clock.advance(end - clock.now());
         for (shard, _) in &self.shards {
             shard.shared.clock.advance(time);
             shard.check_due_outboxes();

@@ -93,7 +93,7 @@ impl IdleRooms {
 }
 
 /// The rooms of one server, by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Directory {
     /// The index in `rooms`.
     by_name: HashMap<Arc<str>, usize>,
@@ -112,6 +112,21 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            by_name: HashMap::default(),
+            by_id: FxHashMap::default(),
+            rooms: Slab::default(),
+            recent: 0,
+            cursor: 0,
+            idle: IdleRooms::default(),
+            forgotten: Forgotten::new(now),
+            epochs: UniqueNumbers::default(),
+            last_number: 0,
+            stopped: false,
+        }
+    }
+
     pub(super) fn get(&mut self, name: &str) -> Option<&Arc<Room>> {
         let is_recent = self.rooms.get(self.recent).is_some_and(|room| **room.name() == *name);
         if !is_recent {
@@ -214,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_room_is_found_by_its_name_and_by_no_other() {
-        let mut directory = Directory::default();
+        let mut directory = Directory::new(Instant::now());
         let rooms: Vec<_> =
             ["a", "b", "c"].map(|name| new_room(directory.next_number(), name)).into();
         rooms.iter().for_each(|room| directory.insert(room));

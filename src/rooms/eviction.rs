@@ -28,7 +28,9 @@ impl Rooms {
             return;
         }
         match room.history_left(&self.context, &self.kept) {
-            Some(left) => self.note_idle(&mut directory, room, left, Some(Instant::now())),
+            Some(left) => {
+                self.note_idle(&mut directory, room, left, Some(self.context.age_clock.now()))
+            }
             None => self.forget(&mut directory, room),
         }
     }
@@ -45,7 +47,7 @@ impl Rooms {
         let key = directory.next_number();
         room.set_idle_key(key);
         self.kept.fetch_add(ROOM_OVERHEAD, Ordering::Relaxed);
-        let at = Instant::now() + lasts + MARGIN;
+        let at = self.context.age_clock.now() + lasts + MARGIN;
         self.insert_idle(directory, key, IdleRoom { room: Arc::clone(room), at, left });
     }
 
@@ -70,13 +72,13 @@ impl Rooms {
     /// Forgets some idle rooms whose last message is too old. Returns whether there may be more.
     pub(crate) fn forget_expired(&self) -> bool {
         let mut directory = self.lock();
-        let now = Instant::now();
+        let now = self.context.age_clock.now();
         for _ in 0..MAX_FORGOTTEN {
             let Some((key, idle)) = directory.idle.pop_due(now) else { return false };
             // The host may have published to it since.
             match idle.room.history_left(&self.context, &self.kept) {
                 Some(left) => {
-                    let at = Instant::now() + left + MARGIN;
+                    let at = self.context.age_clock.now() + left + MARGIN;
                     self.insert_idle(&mut directory, key, IdleRoom { at, ..idle });
                 }
                 None => {
@@ -92,7 +94,7 @@ impl Rooms {
         let position = room.retire(&self.kept);
         directory.remove(room);
         if let Some(position) = position {
-            directory.forgotten.insert(room.name(), position, Instant::now());
+            directory.forgotten.insert(room.name(), position, self.context.age_clock.now());
         }
         self.context.counters.rooms.sub(1);
     }
@@ -152,7 +154,7 @@ impl Rooms {
             return;
         }
         let mut directory = self.lock();
-        let (now, except) = (Instant::now(), grown.idle_key());
+        let (now, except) = (self.context.age_clock.now(), grown.idle_key());
         while !self.fits(bound)
             && let Some(room) = directory.idle.pop_longest(now, must, except)
         {

@@ -122,7 +122,7 @@ impl Rooms {
     ) -> Arc<Self> {
         let everyone =
             Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len(), Position::NONE));
-        let directory = Mutex::default();
+        let directory = Mutex::new(Directory::new(context.age_clock.now()));
         let rooms = Arc::new(Self {
             context,
             shards,
@@ -239,7 +239,7 @@ impl Rooms {
         if let Some(room) = directory.get(name) {
             return Ok(room.position());
         }
-        let now = Instant::now();
+        let now = self.context.age_clock.now();
         let position = directory.first_position(name, now);
         directory.forgotten.insert(name, position, now);
         Ok(position)
@@ -457,7 +457,7 @@ impl Rooms {
         let room = Arc::new(match &self.link {
             Some(link) => Room::remote(id, name.into(), shards, link.clone()),
             None if self.context.options.has_history() => {
-                let position = directory.first_position(name, Instant::now());
+                let position = directory.first_position(name, self.context.age_clock.now());
                 Room::new(id, name.into(), shards, position)
             }
             None => Room::new(id, name.into(), shards, Position::NONE),

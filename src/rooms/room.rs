@@ -127,7 +127,7 @@ impl Memory {
     /// Forgets messages that are too old, and notes that in what all rooms keep.
     fn forget_old(&mut self, context: &Context, kept: &AtomicUsize) {
         let before = self.history.bytes();
-        self.history.forget_older_than(context.options.history_age, sys::coarse_now());
+        self.history.forget_older_than(context.options.history_age, context.age_clock.coarse_now());
         note_kept(kept, before, self.history.bytes());
     }
 }
@@ -308,7 +308,7 @@ impl Room {
         }
         if self.head.epoch != 0 {
             let before = memory.history.bytes();
-            let now = sys::coarse_now();
+            let now = context.age_clock.coarse_now();
             memory.history.append(messages.into_iter().map(publish), now, &context.options);
             note_kept(kept, before, memory.history.bytes());
         }
@@ -459,7 +459,7 @@ impl Room {
         let mut state = self.lock();
         let memory = state.order.memory()?;
         memory.forget_old(context, kept);
-        memory.history.left(context.options.history_age, sys::coarse_now())
+        memory.history.left(context.options.history_age, context.age_clock.coarse_now())
     }
 
     /// Returns what the room's history costs, in bytes.

@@ -168,7 +168,7 @@ class Server:
         if rooms have no history.
 
         The room need not exist: it begins at this position, unless it comes into being more than a day later,
-        or 65,536 other rooms were forgotten meanwhile.
+        or 65,536 other rooms were forgotten meanwhile (16,384 if the room has never stored a message).
 
         Raises InvalidArgumentError for a name that no room has, InvalidUtf8Error, StoppedError.
         """

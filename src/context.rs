@@ -68,7 +68,7 @@ impl Context {
     }
 
     /// Returns what other clients know a client by.
-    pub(crate) fn tag(&self, client: ClientId) -> String {
+    pub(crate) fn wire_id(&self, client: ClientId) -> String {
         format!("{}.{}", Base36(self.instance), Base36(client.as_u64()))
     }
 

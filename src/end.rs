@@ -38,7 +38,7 @@ impl End {
     }
 
     /// Notes that all shards have ended, logs how, and wakes what waits.
-    pub(crate) fn note_over(&self, clients: u64) {
+    pub(crate) fn note_over(&self, connections_accepted: u64) {
         let mut state = self.lock();
         state.is_over = true;
         let (has_failed, had_to_abort) = (state.has_failed, state.had_to_abort);
@@ -46,11 +46,17 @@ impl End {
         // Not under the lock: a log subscriber may block, or panic.
         let log = || {
             if has_failed {
-                tracing::error!(clients, "stopped, because a part of the server could not go on");
+                tracing::error!(
+                    connections_accepted,
+                    "stopped, because a part of the server could not go on"
+                );
             } else if had_to_abort {
-                tracing::warn!(clients, "stopped; some clients did not leave in time and were cut");
+                tracing::warn!(
+                    connections_accepted,
+                    "stopped; some clients did not leave in time and were cut"
+                );
             } else {
-                tracing::info!(clients, "stopped");
+                tracing::info!(connections_accepted, "stopped");
             }
         };
         _ = catch_unwind(log);

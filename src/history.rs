@@ -186,7 +186,7 @@ mod tests {
     fn authors_count_once_for_messages_that_follow_each_other() {
         let now = CoarseInstant(1_000_000_000);
         let options = Options { history_messages: 4, ..Options::default() };
-        let author = |tag: &str| Arc::new(Author { tag: tag.into(), name: None });
+        let author = |client: &str| Arc::new(Author { client: client.into(), name: None });
         let (one, other) = (author("1.1"), author("1.2"));
         let mut history = History::default();
         let mut bytes_after = |author: Option<&Arc<Author>>| {

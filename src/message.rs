@@ -15,7 +15,7 @@ use crate::{
 
 /// From this length on, in bytes, a message is written from its own frame, not copied into a buffer that many
 /// messages share.
-const LONG: usize = 32 * 1024;
+const MIN_OWN_FRAME: usize = 32 * 1024;
 
 /// A text or binary message. Cloning it does not copy its bytes.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Message {
     /// # Errors
     /// `Resources` if there is no memory for a long one.
     pub(crate) fn new(kind: Kind, data: &[u8]) -> Result<Self> {
-        if data.len() >= LONG {
+        if data.len() >= MIN_OWN_FRAME {
             let mut frame = Vec::new();
             let len = frame::header_len(data.len()) + data.len();
             frame.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
@@ -58,12 +58,12 @@ impl Message {
             return Ok(Self { shared, start: 0, len: 0 });
         }
         let shared = ThinArc::from_header_and_slice(Header { kind, long: None }, data);
-        // The cast cannot truncate: the payload is shorter than `LONG`.
+        // The cast cannot truncate: the payload is shorter than `MIN_OWN_FRAME`.
         Ok(Self { shared, start: 0, len: data.len() as u32 })
     }
 
     /// Makes messages of payloads that are known to be valid for their kind, in one allocation, which is freed
-    /// when the last of them is dropped. All together must be shorter than `LONG`, and the last must not be
+    /// when the last of them is dropped. All together must be shorter than `MIN_OWN_FRAME`, and the last must not be
     /// empty.
     pub(crate) fn together<'a>(
         kind: Kind,
@@ -71,7 +71,7 @@ impl Message {
     ) -> impl Iterator<Item = Self> {
         let mut bytes = Vec::with_capacity(payloads.clone().map(<[u8]>::len).sum());
         payloads.clone().for_each(|payload| bytes.extend_from_slice(payload));
-        debug_assert!(bytes.len() < LONG, "what is long is alone");
+        debug_assert!(bytes.len() < MIN_OWN_FRAME, "what is long is alone");
         let shared = ThinArc::from_header_and_slice(Header { kind, long: None }, &bytes);
         let mut end = 0;
         payloads.map(move |payload| {
@@ -180,9 +180,9 @@ mod tests {
 
     #[test]
     fn a_long_message_is_its_frame() {
-        for len in [0, 1, LONG - 1, LONG, LONG + 1] {
+        for len in [0, 1, MIN_OWN_FRAME - 1, MIN_OWN_FRAME, MIN_OWN_FRAME + 1] {
             let message = Message::new(Kind::Binary, &vec![7; len]).unwrap();
-            assert_eq!(message.long_frame().is_some(), len >= LONG);
+            assert_eq!(message.long_frame().is_some(), len >= MIN_OWN_FRAME);
             assert_eq!(message.data(), vec![7; len]);
             let frame = frame::data_frame(Kind::Binary, &vec![7; len]);
             assert_eq!(message.frame_len(), frame.len());

@@ -25,7 +25,7 @@ pub(crate) struct Published {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Author {
     /// Names the connection: no other connection has it, also not after a restart or on another server.
-    pub(crate) tag: Box<str>,
+    pub(crate) client: Box<str>,
     pub(crate) name: Option<Name>,
 }
 
@@ -33,7 +33,7 @@ impl Author {
     /// Returns roughly what it keeps in memory, in bytes.
     pub(crate) fn size(&self) -> usize {
         let name = self.name.as_ref().map_or(0, |name| name.text.len() + ALLOCATION);
-        size_of::<Self>() + self.tag.len() + name + 2 * ALLOCATION
+        size_of::<Self>() + self.client.len() + name + 2 * ALLOCATION
     }
 }
 

@@ -302,7 +302,7 @@ mod tests {
     use super::*;
     use crate::{config::Config, fanout::command::Command, frame::Kind};
 
-    const LONG: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn server() -> Server {
         Config::new().listen("127.0.0.1:0").workers(2).event_queue(10).start().unwrap()
@@ -313,17 +313,17 @@ mod tests {
         let server = server();
         assert!(matches!(server.wait(Duration::ZERO), Err(Error::TimedOut)));
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| server.wait(LONG));
+            let waiting = scope.spawn(|| server.wait(PATIENCE));
             server.shared.shards[1].inbox.push(Command::Panic).unwrap();
             assert!(matches!(waiting.join().unwrap(), Err(Error::Failed)));
         });
-        assert!(matches!(server.next_events(LONG).unwrap()[..], [Event::Stopped]));
+        assert!(matches!(server.next_events(PATIENCE).unwrap()[..], [Event::Stopped]));
         assert!(matches!(server.broadcast(Kind::Text, b"x"), Err(Error::Stopped)));
         // The port is free, and it stays told.
         TcpListener::bind(server.local_addr()).unwrap();
         for _ in 0..2 {
-            assert!(matches!(server.wait(LONG), Err(Error::Failed)));
-            assert!(matches!(server.stop(LONG), Err(Error::Failed)));
+            assert!(matches!(server.wait(PATIENCE), Err(Error::Failed)));
+            assert!(matches!(server.stop(PATIENCE), Err(Error::Failed)));
         }
     }
 
@@ -356,10 +356,10 @@ mod tests {
     fn a_server_whose_last_log_line_panics_ends_too_and_whoever_waits_is_told() {
         let server = tracing::subscriber::with_default(Panicking, server);
         server.shared.shards[1].inbox.push(Command::Panic).unwrap();
-        assert!(matches!(server.wait(LONG), Err(Error::Failed)));
-        assert!(matches!(server.next_events(LONG).unwrap()[..], [Event::Stopped]));
+        assert!(matches!(server.wait(PATIENCE), Err(Error::Failed)));
+        assert!(matches!(server.next_events(PATIENCE).unwrap()[..], [Event::Stopped]));
         TcpListener::bind(server.local_addr()).unwrap();
-        assert!(matches!(server.stop(LONG), Err(Error::Failed)));
+        assert!(matches!(server.stop(PATIENCE), Err(Error::Failed)));
     }
 
     #[test]
@@ -370,7 +370,7 @@ mod tests {
             server.request_stop();
             assert!(waiting.join().unwrap().is_ok());
         });
-        assert!(server.stop(LONG).is_ok());
+        assert!(server.stop(PATIENCE).is_ok());
         assert!(server.wait(Duration::ZERO).is_ok());
     }
 

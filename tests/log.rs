@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
 mod kept;
+mod peer;
 
 use std::{
     io::{Read, Write},
@@ -12,6 +13,7 @@ use std::{
 
 use chat::Config;
 use kept::Kept;
+use peer::eventually;
 use tracing::{Level, subscriber::with_default};
 
 #[test]
@@ -40,6 +42,24 @@ fn connect(server: &chat::Server) -> (TcpStream, String) {
     let mut status = [0; 12];
     client.read_exact(&mut status).unwrap();
     (client, String::from_utf8_lossy(&status[9..]).into_owned())
+}
+
+#[test]
+fn the_lines_at_the_stop_say_how_many_are_connected_then_and_how_many_ever_were() {
+    let kept = Kept::default();
+    let start = || Config::new().listen("127.0.0.1:0").workers(2).start().unwrap();
+    let server = with_default(kept.clone(), start);
+    let mut clients: Vec<_> = (0..3).map(|_| connect(&server).0).collect();
+    drop(clients.pop());
+    eventually("it has left", || server.stats().connections == 2);
+    server.stop(Duration::ZERO).unwrap_err();
+    let lines = kept.whole_lines(Level::INFO);
+    let fields = |message: &str| {
+        let line = lines.iter().find(|line| line.message.starts_with(message));
+        line.map(|line| line.fields.as_str())
+    };
+    assert_eq!(fields("stopping"), Some(" clients=2"));
+    assert_eq!(fields("stopped"), Some(" connections_accepted=3"));
 }
 
 #[test]

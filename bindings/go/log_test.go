@@ -56,7 +56,7 @@ func TestALoggerHasEveryLineWhenTheServerHasStopped(t *testing.T) {
 		"level=INFO msg=\"listening addrs=",
 		"level=INFO msg=\"connection refused",
 		"level=DEBUG msg=\"connected client=",
-		"level=INFO msg=\"stopped clients=1\"",
+		"level=INFO msg=\"stopped connections_accepted=1\"",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %s in\n%s", line, text)

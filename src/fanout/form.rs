@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// From this length on, in bytes, an encoded message is in a buffer of its own.
-const LONG: usize = 32 * 1024;
+const MIN_OWN_BUFFER: usize = 32 * 1024;
 
 /// How the messages of a lane are encoded: once for all its subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,7 +196,7 @@ impl Form {
     pub(crate) fn welcome(self, client: ClientId, context: &Context) -> Option<Bytes> {
         let interval = context.options.ping_interval_of(self.is_event_stream());
         let ping_ms = interval.as_millis().try_into().unwrap_or(u64::MAX);
-        let object = |buffer: &mut _| json::append_welcome(buffer, &context.tag(client), ping_ms);
+        let object = |buffer: &mut _| json::append_welcome(buffer, &context.wire_id(client), ping_ms);
         match self {
             Self::EventsJson => {
                 let retry_ms = Some(context.first_retry_ms(client));
@@ -365,7 +365,7 @@ fn message_object<'a>(
     MessageObject {
         room: &room.name,
         position: Position::of(room.epoch, offset),
-        client: author.as_ref().map(|author| &*author.tag),
+        client: author.as_ref().map(|author| &*author.client),
         name: name.map(|name| &*name.text),
         is_claimed: name.is_some_and(|name| name.is_claimed),
         time: *time,
@@ -386,7 +386,7 @@ fn plain(message: &Message, buffer: &mut Vec<u8>) -> Encoded {
 
 /// Encodes what has no frame that was made before, in a buffer of its own if it is long.
 fn separate(message: &Message, buffer: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> Encoded {
-    if message.data().len() < LONG {
+    if message.data().len() < MIN_OWN_BUFFER {
         append(buffer);
         return Encoded::Appended;
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::{frame::Kind, position::Position};
 
 /// How many bytes the frame of a message has beside its payload, at most.
-const MAX_REST: usize = 1_024;
+const MAX_SENT_FIELDS: usize = 1_024;
 
 /// What the object of a message says.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +65,7 @@ impl Reason {
 /// Returns how long the frame of a message, a broadcast or a direct message is at most, in bytes: 4/3 of the payload
 /// and 1 KiB.
 pub(crate) fn max_len(payload: usize) -> usize {
-    text::base64_len(payload) + MAX_REST
+    text::base64_len(payload) + MAX_SENT_FIELDS
 }
 
 /// Appends a message of a room.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many bytes an object has beside its payload, at most.
-const MAX_REST: usize = 4 * 1024;
+const MAX_RECEIVED_FIELDS: usize = 4 * 1024;
 
 /// What a client is told that it was refused.
 struct Refused<'a> {
@@ -29,7 +29,7 @@ struct Refused<'a> {
 
 /// Returns how long a client's object may be, in bytes: each byte of the payload may be escaped.
 pub(super) fn max_message_len(payload: usize) -> usize {
-    payload.saturating_mul(2).saturating_add(MAX_REST)
+    payload.saturating_mul(2).saturating_add(MAX_RECEIVED_FIELDS)
 }
 
 /// Acts on a message of a client.

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_nanos(1);
-    const LONG: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_secs(3600);
 
     /// Returns which of the next `parks` parks follow a try that finds nothing.
     fn tries(busy_poll: &BusyPoll, parks: u32) -> Vec<u32> {
@@ -104,7 +104,7 @@ mod tests {
         tries(&poll, 37);
         assert_eq!((poll.to_skip.get(), poll.penalty.get()), (32, 64));
         poll.to_skip.set(0);
-        poll.duration = LONG;
+        poll.duration = HOUR;
         for penalty in [32, 16, 8, 4, 2, 1, 1] {
             assert!(poll.run(found_at(3)).unwrap());
             assert_eq!((poll.to_skip.get(), poll.penalty.get()), (0, penalty));
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_poll_that_fails_ends_the_try() {
-        let error = BusyPoll::new(LONG).run(|| Err(io::ErrorKind::Other.into())).unwrap_err();
+        let error = BusyPoll::new(HOUR).run(|| Err(io::ErrorKind::Other.into())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Other);
     }
 }

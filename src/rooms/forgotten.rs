@@ -15,11 +15,11 @@ use crate::position::Position;
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many rooms one generation holds that have stored messages.
-const STORED: usize = 65_536;
+const MAX_STORED: usize = 65_536;
 
 /// How many rooms one generation holds that have stored none. Clients make up such rooms without publishing: they
 /// displace each other, and no room that has had messages.
-const EMPTY: usize = 16_384;
+const MAX_EMPTY: usize = 16_384;
 
 /// The last positions of forgotten rooms.
 #[derive(Debug)]
@@ -47,7 +47,11 @@ type Generation = FxHashMap<u128, Position>;
 impl Forgotten {
     pub(super) fn new(now: Instant) -> Self {
         let keys = [RandomState::new(), RandomState::new()];
-        Self { stored: Generations::new(STORED, now), empty: Generations::new(EMPTY, now), keys }
+        Self {
+            stored: Generations::new(MAX_STORED, now),
+            empty: Generations::new(MAX_EMPTY, now),
+            keys,
+        }
     }
 
     /// Remembers where a room stood.

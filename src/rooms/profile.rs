@@ -51,8 +51,8 @@ impl Profile {
         self.change(|known| {
             let Known { name, author, .. } = known;
             let author = author.get_or_insert_with(|| {
-                let tag = context.tag(client).into();
-                Arc::new(Author { tag, name: name.clone() })
+                let client = context.wire_id(client).into();
+                Arc::new(Author { client, name: name.clone() })
             });
             Arc::clone(author)
         })
@@ -95,10 +95,10 @@ mod tests {
         let (profile, client) = (Profile::default(), ClientId::new(1, 0));
         let name = |text: &str| Name { text: text.into(), is_claimed: false };
         let unnamed = profile.author(client, &context);
-        assert_eq!((&*unnamed.tag, unnamed.name.clone()), (&*context.tag(client), None));
+        assert_eq!((&*unnamed.client, unnamed.name.clone()), (&*context.wire_id(client), None));
         profile.set_name(Some(name("ana")));
         assert_eq!(profile.author(client, &context).name, Some(name("ana")));
-        assert_eq!(profile.author(client, &context).tag, unnamed.tag);
+        assert_eq!(profile.author(client, &context).client, unnamed.client);
         profile.set_identity("user 7".into());
         profile.set_name(None);
         assert_eq!(profile.author(client, &context), unnamed);
@@ -106,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn no_two_clients_have_one_tag_also_not_on_two_servers() {
+    fn no_two_clients_have_one_name_on_the_wire_also_not_on_two_servers() {
         let servers = [(); 2].map(|()| Context::new(Options::default(), Vec::new()));
         let clients = [ClientId::new(1, 0), ClientId::new(1, 1), ClientId::new(2, 0)];
-        let tags = servers.iter().flat_map(|server| clients.map(|client| server.tag(client)));
-        assert_eq!(tags.collect::<std::collections::HashSet<_>>().len(), 6);
+        let ids = servers.iter().flat_map(|server| clients.map(|client| server.wire_id(client)));
+        assert_eq!(ids.collect::<std::collections::HashSet<_>>().len(), 6);
     }
 }

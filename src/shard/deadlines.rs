@@ -159,15 +159,15 @@ pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
     fn a_future_that_is_done_in_time_leaves_nothing_behind() {
         let deadlines = Deadlines::new(Rc::new(Clock::scripted()));
         let mut cx = std::task::Context::from_waker(Waker::noop());
-        let mut waiting = pin!(deadlines.within(LONG, std::future::pending::<()>()));
+        let mut waiting = pin!(deadlines.within(HOUR, std::future::pending::<()>()));
         assert!(waiting.as_mut().poll(&mut cx).is_pending());
-        let mut done = pin!(deadlines.within(LONG, std::future::ready(7)));
+        let mut done = pin!(deadlines.within(HOUR, std::future::ready(7)));
         assert_eq!(done.as_mut().poll(&mut cx), Poll::Ready(Some(7)));
         assert_eq!(deadlines.waiting.borrow().len(), 1);
     }
@@ -177,14 +177,14 @@ mod tests {
         let deadlines = Deadlines::new(Rc::new(Clock::scripted()));
         let mut cx = std::task::Context::from_waker(Waker::noop());
         let start = deadlines.clock.now();
-        let mut long = pin!(deadlines.within(LONG, std::future::pending::<()>()));
-        let mut short = pin!(deadlines.within(LONG / 2, std::future::pending::<()>()));
+        let mut long = pin!(deadlines.within(HOUR, std::future::pending::<()>()));
+        let mut short = pin!(deadlines.within(HOUR / 2, std::future::pending::<()>()));
         assert!(long.as_mut().poll(&mut cx).is_pending());
         assert!(short.as_mut().poll(&mut cx).is_pending());
-        assert!(deadlines.first().unwrap() < start + LONG);
-        deadlines.wake_due(start + LONG / 2 + Duration::from_secs(60));
+        assert!(deadlines.first().unwrap() < start + HOUR);
+        deadlines.wake_due(start + HOUR / 2 + Duration::from_secs(60));
         assert!(long.as_mut().poll(&mut cx).is_pending());
         assert_eq!(short.as_mut().poll(&mut cx), Poll::Ready(None));
-        assert!(deadlines.first().unwrap() >= start + LONG);
+        assert!(deadlines.first().unwrap() >= start + HOUR);
     }
 }

@@ -94,13 +94,13 @@ static void life(void) {
   ws_connect(&alice, server, "/", "");
   await_line(&lines, "connected client=");
   /* A reason is the client's own, and cannot make a line of its own. */
-  ws_send(&alice, WS_CLOSE, TEXT("\x03\xe8" "bye\nstopped clients=7"));
+  ws_send(&alice, WS_CLOSE, TEXT("\x03\xe8" "bye\nstopped connections_accepted=7"));
   CHECK(ws_await_close(&alice) == 1000);
-  await_line(&lines, "reason=\"bye\\nstopped clients=7\"");
+  await_line(&lines, "reason=\"bye\\nstopped connections_accepted=7\"");
   close(alice.fd);
   CHECK(lines.worst == CHAT_LOG_DEBUG);
   CHECK_OK(chat_server_stop(server, 5000));
-  CHECK(has(&lines, "\nstopped clients=1\n"));
+  CHECK(has(&lines, "\nstopped connections_accepted=1\n"));
   CHECK(lines.dropped == 0);
   chat_server_free(server);
   CHECK(lines.dropped == 1);

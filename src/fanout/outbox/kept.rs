@@ -18,7 +18,7 @@ use super::{
 const MAX_SHARED: usize = 4 * 1024;
 
 /// From this length on, in bytes, an object is not copied.
-const LONG: usize = 64 * 1024;
+const MIN_UNCOPIED: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Kept {
@@ -92,7 +92,7 @@ impl Kept {
             self.size += frame.len();
         } else {
             // Copied: a slice would keep the dropped bytes in memory.
-            let is_alone = frame.len() >= LONG && frame.is_unique();
+            let is_alone = frame.len() >= MIN_UNCOPIED && frame.is_unique();
             let bytes = if is_alone { frame } else { Bytes::copy_from_slice(&frame) };
             self.push(Chunk::new(bytes, since, ChunkKind::Kept));
         }

@@ -8,7 +8,6 @@ use chat::{ClientId, Error, Event, Kind, Server};
 use peer::{
     Peer,
     host::{Events, server_with},
-    json::Json,
     upgrade_head,
 };
 use serde_json::Value;
@@ -18,8 +17,8 @@ fn server() -> Server {
 }
 
 /// A client of the JSON form in the lobby.
-fn reader(server: &Server, events: &mut Events<'_>) -> Json {
-    let mut reader = Json::join(server.local_addr(), "/", "");
+fn reader(server: &Server, events: &mut Events<'_>) -> Peer {
+    let mut reader = Peer::join_json(server.local_addr(), "/").welcomed();
     events.connected();
     reader.entered("lobby");
     reader
@@ -32,8 +31,8 @@ fn speaker(server: &Server, events: &mut Events<'_>, query: &str) -> (Peer, Clie
 }
 
 /// The next message: its text, the name of its sender, and whether that is claimed.
-fn said(reader: &mut Json) -> (String, Option<String>, bool) {
-    let message = reader.next();
+fn said(reader: &mut Peer) -> (String, Option<String>, bool) {
+    let message = reader.object();
     assert_eq!(message["type"], "message", "{message}");
     parts(&message)
 }
@@ -101,8 +100,8 @@ fn a_claimed_name_is_told_as_claimed_until_the_host_sets_one_or_takes_it_back() 
         assert_eq!(say(&mut eve, text), nameless(text), "also the claimed one is gone");
     }
     // What the room keeps keeps its names.
-    let mut late = Json::join(server.local_addr(), "/", "history=9");
-    assert_eq!(late.next()["type"], "entered");
+    let mut late = Peer::join_json(server.local_addr(), "/?history=9").welcomed();
+    assert_eq!(late.object()["type"], "entered");
     let claimed = ("one".to_owned(), Some("eve".to_owned()), true);
     let last = named("four", "\u{e9}\u{1F600}\" \\");
     let kept = [claimed, named("two", "ana"), named("three", "eve"), last, nameless("five")];
@@ -142,8 +141,8 @@ fn a_name_that_is_set_before_the_client_is_accepted_is_on_its_first_message() {
         });
         server.accept(id).unwrap();
         assert_eq!(late.response().status, 101);
-        let mut late = Json::welcomed(late);
-        assert_eq!(late.next()["type"], "entered");
+        let mut late = late.welcomed();
+        assert_eq!(late.object()["type"], "entered");
         assert_eq!(said(&mut late), expected, "{query}, {name:?}");
     }
 }
@@ -159,7 +158,7 @@ fn what_the_host_itself_publishes_has_no_name_and_names_are_no_identities() {
     server.send(id, Kind::Text, b"done").unwrap();
     ana.text();
     ana.say("hi");
-    let message = reader.next();
+    let message = reader.object();
     assert_eq!(parts(&message), named("hi", "ana"));
     assert!(!message.to_string().contains("user 7"), "{message}");
     let identity = events.find("Message", |event| match event {
@@ -168,7 +167,7 @@ fn what_the_host_itself_publishes_has_no_name_and_names_are_no_identities() {
     });
     assert_eq!(identity.as_deref(), Some("user 7"));
     server.publish("lobby", Kind::Text, b"the host's").unwrap();
-    let message = reader.next();
+    let message = reader.object();
     assert_eq!(parts(&message), nameless("the host's"));
     assert_eq!(message.get("client"), None);
 }

@@ -16,7 +16,6 @@ use chat::{ClientId, Event, Kind, Past, Position, Server};
 use peer::{
     Peer,
     host::{Events, server_with},
-    json::Json,
     upgrade_head,
 };
 
@@ -41,15 +40,16 @@ fn publish(server: &Server, room: &str, count: usize) -> Vec<Position> {
 }
 
 /// Connects a client of the JSON form, in a room of its own.
-fn connect(server: &Server, events: &mut Events<'_>, query: &str) -> (Json, ClientId) {
-    let mut client = Json::join(server.local_addr(), "/rooms/own", query);
+fn connect(server: &Server, events: &mut Events<'_>, query: &str) -> (Peer, ClientId) {
+    let mut client =
+        Peer::join_json(server.local_addr(), &format!("/rooms/own?{query}")).welcomed();
     let id = events.connected();
     client.entered("own");
     (client, id)
 }
 
 /// What a client got that entered the room `a`: the numbers that it read, and whether it recovers.
-fn got(client: &mut Json) -> Got {
+fn got(client: &mut Peer) -> Got {
     let entered = client.entered("a");
     let numbers = entered.texts.iter().map(|text| text.parse().expect("a number")).collect();
     let reason = |text: String| {
@@ -98,7 +98,7 @@ fn a_client_that_the_host_joins_gets_as_much_of_the_past_as_the_host_says_and_no
             server.send(id, Kind::Text, b"after it").unwrap();
         }
         assert_eq!(got(&mut client), (last(first), None), "{past:?}");
-        assert_eq!(client.next()["type"], "direct");
+        assert_eq!(client.object()["type"], "direct");
         for number in last(first) {
             assert_eq!(plain.text(), number.to_string(), "{past:?}");
         }
@@ -110,7 +110,7 @@ fn a_client_that_the_host_joins_gets_as_much_of_the_past_as_the_host_says_and_no
     // A client that is in the room already gets nothing more.
     server.join_with_past(id, "a", Past::All, None).unwrap();
     server.send(id, Kind::Text, b"after it").unwrap();
-    assert_eq!(client.next()["type"], "direct");
+    assert_eq!(client.object()["type"], "direct");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn nothing_is_missing_or_double_between_the_past_and_what_others_publish_meanwhi
                 offset += 1;
             }
             for _ in 0..50 {
-                let object = client.next();
+                let object = client.object();
                 assert_eq!(object["text"], offset.to_string(), "{object}");
                 offset += 1;
                 assert_eq!(object["position"], Position { offset, ..first }.to_string());
@@ -242,7 +242,7 @@ fn what_a_client_says_of_a_room_counts_when_it_enters_the_room_for_the_first_tim
             assert_eq!(got(&mut client), (Vec::new(), TRIMMED));
         }
         server.leave(id, "a").unwrap();
-        assert_eq!(client.next()["type"], "removed");
+        assert_eq!(client.object()["type"], "removed");
         server.join_with_past(id, "a", Past::Last(2), None).unwrap();
         assert_eq!(got(&mut client), (last(8), None));
     }
@@ -264,9 +264,9 @@ fn ask(server: &Server, query: &str) -> Peer {
     peer
 }
 
-fn accepted(mut peer: Peer) -> Json {
+fn accepted(mut peer: Peer) -> Peer {
     assert_eq!(peer.response().status, 101);
-    Json::welcomed(peer)
+    peer.welcomed()
 }
 
 #[test]
@@ -335,8 +335,8 @@ fn a_client_is_told_no_earlier_message_than_the_host_gave_it() {
         let (mut client, id) = connect(&server, &mut events, "");
         server.join_with_past(id, "a", past, None).unwrap();
         assert_eq!(got(&mut client).0, last(first));
-        client.peer.say(r#"{"type":"history","id":1,"room":"a","limit":100}"#);
-        let history = client.next();
+        client.say(r#"{"type":"history","id":1,"room":"a","limit":100}"#);
+        let history = client.object();
         assert_eq!(history["type"], "history", "{history}");
         let texts = history["messages"].as_array().expect("messages");
         let texts: Vec<_> = texts.iter().map(|message| message["text"].as_str().unwrap()).collect();
@@ -373,12 +373,13 @@ fn nothing_falls_between_a_page_with_the_position_of_its_room_and_the_pages_firs
                     break (*shown, server.position("a").expect("it runs"));
                 }
             };
-            let mut client = Json::join(server.local_addr(), "/rooms/a", &format!("since={since}"));
+            let mut client =
+                Peer::join_json(server.local_addr(), &format!("/rooms/a?since={since}")).welcomed();
             let entered = client.entered("a");
             assert_eq!((entered.position, entered.recovered), (Some(since), Some(Ok(()))));
             let mut texts = entered.texts;
             while count + texts.len() < (round + 1) * BURST {
-                texts.push(client.next()["text"].as_str().expect("a message").to_owned());
+                texts.push(client.object()["text"].as_str().expect("a message").to_owned());
             }
             let expected: Vec<_> = (count..(round + 1) * BURST).map(|it| it.to_string()).collect();
             assert_eq!(texts, expected, "round {round}");

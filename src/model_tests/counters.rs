@@ -14,8 +14,7 @@ use crate::{
     frame::{Kind, first_len},
     json,
     options::Options,
-    past::PastWanted,
-    protocol::Protocol,
+    protocol::{Asked, Protocol},
     transport::scripted::Scripted,
 };
 
@@ -95,9 +94,8 @@ fn in_the_json_form_messages_alone_are_counted_as_delivered() {
         let options = Options { history_messages: 100, ..options() };
         let mut world = World::with(options, Random::new(1));
         (0..7).for_each(|_| publish(&world, "b", 30_000));
-        let past = PastWanted { since: None, last: Some(9), most: usize::MAX, is_told: true };
-        let script = Scripted::new(room);
-        let id = world.connect_wanting(0, script, Form::Json, true, ("b", &past));
+        let asked = Asked { history: Some(9), ..Asked::new("b".into(), Form::Json) };
+        let id = world.connect_asking(0, Scripted::new(room), &asked);
         world.peer(id).client.out().open();
         let (shard, client) = (Rc::clone(&world.shards[0].0), Rc::clone(&world.peer(id).client));
         for text in

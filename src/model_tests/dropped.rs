@@ -15,9 +15,9 @@ use crate::{
     fanout::{command::CloseFrame, form::Form},
     frame::Kind,
     options::{Options, SlowConsumer},
-    past::{Past, PastWanted},
+    past::Past,
     position::Position,
-    protocol::Protocol,
+    protocol::{Asked, Protocol},
     transport::scripted::Scripted,
 };
 
@@ -37,9 +37,8 @@ fn dropping(size: usize) -> Options {
 
 /// Connects a client of the JSON form that wants nothing of the past of the room "a".
 fn connect(world: &mut World, room: usize, echo: bool) -> ClientId {
-    let past = PastWanted { since: None, last: Some(0), most: usize::MAX, is_told: true };
-    let script = Scripted::new(room);
-    let id = world.connect_wanting(0, script, Form::Json, echo, ("a", &past));
+    let asked = Asked { echo: Some(echo), ..Asked::new("a".into(), Form::Json) };
+    let id = world.connect_asking(0, Scripted::new(room), &asked);
     world.peer(id).client.out().open();
     id
 }
@@ -139,11 +138,12 @@ fn a_replay_whose_time_is_over_is_dropped_and_what_encloses_it_is_said() {
     assert_eq!(world.handle.stats().messages_dropped, 57);
     let rest = read_all(&mut world, id);
     let received = objects(&[begun, rest].concat());
-    let expected =
-        ["entered", "live", "entered", "message", "message", "message", "dropped", "live"];
+    let expected = [
+        "welcome", "entered", "live", "entered", "message", "message", "message", "dropped", "live",
+    ];
     assert_eq!(types(&received), expected);
     let at = |offset| Value::from(Position { offset, ..top }.to_string());
-    let dropped = &received[6];
+    let dropped = &received[7];
     assert_eq!(
         (&dropped["after"], &dropped["before"], &dropped["count"]),
         (&at(3), &at(61), &57.into())

@@ -1,6 +1,6 @@
 //! What clients cost that recover from the same place at once.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     random::Random,
@@ -8,13 +8,8 @@ use super::{
     world::World,
 };
 use crate::{
-    event::ClientId,
-    fanout::form::Form,
-    frame::Kind,
-    options::Options,
-    past::{PastWanted, Since},
-    position::Position,
-    transport::scripted::Scripted,
+    event::ClientId, fanout::form::Form, frame::Kind, options::Options, past::Since,
+    position::Position, protocol::Asked, transport::scripted::Scripted,
 };
 
 /// A server whose room "a" has messages of these lengths. Returns where the room stood before them.
@@ -32,9 +27,17 @@ fn room(lens: &[usize]) -> (World, Position) {
 /// Connects a client that has everything up to a position, and whose socket takes nothing.
 fn come_back(world: &mut World, form: Form, since: Position) -> ClientId {
     let since = Some(Since::Position(since));
-    let past = PastWanted { since, last: None, most: usize::MAX, is_told: true };
-    let id = world.connect_wanting(0, Scripted::new(0), form, true, ("a", &past));
-    world.peer(id).client.out().open();
+    let asked = Asked { since, ..Asked::new("a".into(), form) };
+    let id = world.connect_asking(0, Scripted::new(0), &asked);
+    let context = Arc::clone(&world.handle.shared.context);
+    let peer = world.peer(id);
+    let out = peer.client.out();
+    out.open();
+    // It has read the welcome, so that what it lacks comes next.
+    let welcome = form.welcome(id, &context).map_or(0, |welcome| welcome.len());
+    peer.script.add_room(welcome);
+    out.flush();
+    assert_eq!(peer.script.received().len(), welcome);
     id
 }
 

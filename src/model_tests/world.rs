@@ -24,13 +24,11 @@ use crate::{
     fanout::{
         command::{AcceptedStream, CloseFrame},
         form::Form,
-        outbound::Outbound,
         shard_handle::ShardHandle,
     },
     frame::Kind,
     handle::{Handle, Shared},
     options::{Options, SlowConsumer},
-    past::PastWanted,
     protocol::{Asked, Protocol},
     reactor::{Clock, Next, Reactor},
     rooms::{Rooms, client::Client},
@@ -416,30 +414,6 @@ impl World {
         let (expected, bytes) = (Expected::new(), Vec::new());
         let echo = asked.echo.unwrap_or(shard.context.options.echo);
         let rooms = ROOMS.into_iter().filter(|room| *room == asked.room).collect();
-        let id = client.id();
-        let peer =
-            Peer { client, script, shard: index, expected, bytes, echo, rooms, is_reader: true };
-        self.clients.insert(id, peer);
-        id
-    }
-
-    /// Connects a client that wants this of a room's past, and whose handshake is not answered yet.
-    pub(super) fn connect_wanting(
-        &mut self,
-        index: usize,
-        script: Rc<Scripted>,
-        form: Form,
-        echo: bool,
-        (room, past): (&'static str, &PastWanted),
-    ) -> ClientId {
-        let shard = Rc::clone(&self.shards[index].0);
-        let transport = Transport::Scripted(Rc::clone(&script));
-        let shared = Rc::clone(&shard.shared);
-        let out = Outbound::new(shard.next_client_id(), shared, transport, form);
-        let client = Client::new(out, echo);
-        shard.subscribe(&client, Some(room), past).expect("the server runs");
-        shard.add_client(&client, None);
-        let (expected, bytes, rooms) = (Expected::new(), Vec::new(), vec![room]);
         let id = client.id();
         let peer =
             Peer { client, script, shard: index, expected, bytes, echo, rooms, is_reader: true };

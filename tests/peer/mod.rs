@@ -7,7 +7,6 @@
 pub(crate) mod events;
 pub(crate) mod frames;
 pub(crate) mod host;
-pub(crate) mod json;
 pub(crate) mod objects;
 
 use std::{

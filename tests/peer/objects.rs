@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use chat::Position;
 use serde_json::Value;
 
 use super::{
@@ -11,6 +12,17 @@ use super::{
 
 /// The subprotocol, as a header line of a request.
 pub(crate) const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol: libchat.json";
+
+/// What a client is told when it enters a room.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    /// Where it stands before the past that it gets; `None` in a room without history.
+    pub(crate) position: Option<Position>,
+    /// Whether it recovers, or why not; `None` if it did not say where it was.
+    pub(crate) recovered: Option<Result<(), String>>,
+    /// The past that it gets.
+    pub(crate) texts: Vec<String>,
+}
 
 /// Reads the object in a frame.
 pub(crate) fn object(frame: &Frame) -> Value {
@@ -41,6 +53,13 @@ impl Peer {
         peer
     }
 
+    /// Reads the welcome, which is the first object.
+    pub(crate) fn welcomed(mut self) -> Self {
+        let welcome = self.object();
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        self
+    }
+
     /// The same, and reads up to the object `live` of the room of the path.
     pub(crate) fn enter_json(addr: SocketAddr, path: &str) -> Self {
         let mut peer = Self::join_json(addr, path);
@@ -68,6 +87,28 @@ impl Peer {
             objects.push(self.object());
             if field(objects.last().expect("one"), "type") == kind {
                 return objects;
+            }
+        }
+    }
+
+    /// Reads what the client is told when it enters a room, up to the end of the past.
+    pub(crate) fn entered(&mut self, room: &str) -> Entered {
+        let entered = self.object();
+        assert_eq!((&entered["type"], &entered["room"]), (&"entered".into(), &room.into()));
+        let position = entered["position"].as_str().map(|it| it.parse().expect("a position"));
+        let recovered = entered["recovered"].as_bool().map(|is_recovered| {
+            let reason = entered["reason"].as_str().map(str::to_owned);
+            assert_eq!(is_recovered, reason.is_none(), "{entered}");
+            reason.map_or(Ok(()), Err)
+        });
+        let mut texts = Vec::new();
+        loop {
+            let object = self.object();
+            assert_eq!(object["room"], room, "{object}");
+            match object["type"].as_str() {
+                Some("message") => texts.push(object["text"].as_str().expect("text").to_owned()),
+                Some("live") => return Entered { position, recovered, texts },
+                _ => panic!("{object} in the past"),
             }
         }
     }

@@ -14,9 +14,9 @@ use crate::{
     frame::Kind,
     message::Message,
     options::Options,
-    past::{Past, PastWanted, Since},
+    past::{Past, Since},
     position::Position,
-    protocol::Protocol,
+    protocol::{Asked, Protocol},
     rooms::AwaitedAppend,
     transport::scripted::Scripted,
 };
@@ -97,11 +97,14 @@ impl Fleet {
     ) -> usize {
         let script = Scripted::new(usize::MAX / 4);
         let shard = self.random.below(self.nodes[node].shards.len());
-        let wanted =
-            PastWanted { since: since.map(Since::Position), last, most: usize::MAX, is_told: true };
+        let asked = Asked {
+            echo: Some(echo),
+            history: last,
+            since: since.map(Since::Position),
+            ..Asked::new(room.into(), Form::Json)
+        };
         let world = &mut self.nodes[node];
-        let id =
-            world.connect_wanting(shard, Rc::clone(&script), Form::Json, echo, (room, &wanted));
+        let id = world.connect_asking(shard, Rc::clone(&script), &asked);
         world.peer(id).client.out().open();
         let instance = world.handle.shared.context.instance;
         let mut peer = Peer::new((node, id, instance), script, echo);

@@ -16,9 +16,9 @@ use crate::{
     frame::Kind,
     message::Message,
     options::{Options, SlowConsumer},
-    past::{Past, PastWanted},
+    past::Past,
     position::Position,
-    protocol::Protocol,
+    protocol::{Asked, Protocol},
     transport::scripted::Scripted,
 };
 
@@ -156,7 +156,7 @@ fn live_messages_wait_behind_a_past_that_is_being_read_within_the_bound() {
     let bound = options.outbox_size;
     let mut world = World::with_broker(options, Random::new(1), Some(store.node()));
     let script = Scripted::new(usize::MAX / 4);
-    let wanted = PastWanted { since: None, last: Some(5), most: usize::MAX, is_told: false };
+    let wanted = Asked { history: Some(5), ..Asked::new("a".into(), Form::Plain) };
     let publish = |world: &mut World, text: &str| {
         let message = Message::new(Kind::Text, text.as_bytes()).unwrap();
         drop(world.handle.shared.rooms.begin_publish("a", [message]).unwrap());
@@ -164,16 +164,11 @@ fn live_messages_wait_behind_a_past_that_is_being_read_within_the_bound() {
         (0..5).for_each(|_| world.tick_once());
     };
     publish(&mut world, "past");
-    let first = world.connect_wanting(
-        0,
-        Scripted::new(usize::MAX / 4),
-        Form::Plain,
-        true,
-        ("a", &PastWanted::NONE),
-    );
+    let nothing = Asked::new("a".into(), Form::Plain);
+    let first = world.connect_asking(0, Scripted::new(usize::MAX / 4), &nothing);
     world.peer(first).client.out().open();
     store.settle();
-    let id = world.connect_wanting(0, Rc::clone(&script), Form::Plain, true, ("a", &wanted));
+    let id = world.connect_asking(0, Rc::clone(&script), &wanted);
     let out = Rc::clone(world.peer(id).client.out());
     out.open();
     publish(&mut world, "live");
@@ -187,7 +182,7 @@ fn live_messages_wait_behind_a_past_that_is_being_read_within_the_bound() {
     }
     assert_eq!(texts(&script.received()), ["past", "live"]);
     // Another one, with too much behind it.
-    let id = world.connect_wanting(0, Rc::clone(&script), Form::Plain, true, ("a", &wanted));
+    let id = world.connect_asking(0, Rc::clone(&script), &wanted);
     let out = Rc::clone(world.peer(id).client.out());
     out.open();
     let long = "x".repeat(1000);
@@ -207,8 +202,8 @@ fn a_past_that_is_being_read_is_not_dropped_with_what_is_too_old_before_it() {
         let message = Message::new(Kind::Text, b"past").unwrap();
         drop(world.handle.shared.rooms.begin_publish("b", [message]).unwrap());
         let script = Scripted::new(usize::MAX / 4);
-        let nothing = ("a", &PastWanted::NONE);
-        let id = world.connect_wanting(0, Rc::clone(&script), form, true, nothing);
+        let nothing = Asked::new("a".into(), form);
+        let id = world.connect_asking(0, Rc::clone(&script), &nothing);
         let out = Rc::clone(world.peer(id).client.out());
         out.open();
         store.settle();
@@ -247,8 +242,8 @@ fn what_is_dropped_is_told_before_and_behind_the_change_of_an_epoch() {
     let options = Options { workers: 1, history_messages: WINDOW, slow_consumer, ..options() };
     let mut world = World::with_broker(options, Random::new(1), Some(store.node()));
     let script = Scripted::new(usize::MAX / 4);
-    let wanted = PastWanted { is_told: true, ..PastWanted::NONE };
-    let id = world.connect_wanting(0, Rc::clone(&script), Form::Json, true, ("a", &wanted));
+    let asked = Asked::new("a".into(), Form::Json);
+    let id = world.connect_asking(0, Rc::clone(&script), &asked);
     let out = Rc::clone(world.peer(id).client.out());
     out.open();
     let publish = |world: &mut World, text: &str| {

@@ -16,14 +16,8 @@ use super::{
     store::{Behaviour, Store},
 };
 use crate::{
-    broker::Sink,
-    error::Error,
-    fanout::form::Form,
-    frame::Kind,
-    message::Message,
-    options::Options,
-    past::{Past, PastWanted},
-    position::Position,
+    broker::Sink, error::Error, fanout::form::Form, frame::Kind, message::Message,
+    options::Options, past::Past, position::Position, protocol::Asked,
     transport::scripted::Scripted,
 };
 
@@ -243,8 +237,7 @@ fn many_threads_publish_and_each_room_has_one_order() {
     let options = Options { workers: 2, history_messages: 10_000, ..options() };
     let mut world = World::with_broker(options, Random::new(1), Some(store.node()));
     let script = Scripted::new(usize::MAX / 4);
-    let id =
-        world.connect_wanting(0, Rc::clone(&script), Form::Plain, true, ("a", &PastWanted::NONE));
+    let id = world.connect_asking(0, Rc::clone(&script), &Asked::new("a".into(), Form::Plain));
     world.peer(id).client.out().open();
     let threads: Vec<_> = (0..4)
         .map(|thread| {

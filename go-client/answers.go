@@ -55,6 +55,11 @@ func (a *answers) remove(is func(sentLine) bool) (string, bool) {
 	return text, true
 }
 
+// hasOthers returns whether lines of other connections than the client's have no answer.
+func (a *answers) hasOthers(client string) bool {
+	return slices.ContainsFunc(a.lines, func(l sentLine) bool { return l.client != client })
+}
+
 // takeOthers removes and returns the lines that were sent by other connections than the client's.
 func (a *answers) takeOthers(client string) []sentLine {
 	var others []sentLine

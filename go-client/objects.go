@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // maxOwn bounds the client ids that are remembered as this client's.
 const maxOwn = 1000
@@ -10,6 +13,7 @@ type recovery struct {
 	positions positions
 	answers   answers
 	own       []string        // client ids of this session's connections, the last one last
+	moved     time.Time       // when the present connection began, or last entered a room or ended a replay
 	entered   map[string]bool // rooms of this connection: whether the replay is over
 	closing   *object         // the server's announcement that it closes the present connection
 	spoken    bool            // whether a connection was in the JSON form
@@ -18,6 +22,7 @@ type recovery struct {
 
 // begin resets what concerns one connection.
 func (r *recovery) begin() {
+	r.moved = time.Now()
 	r.entered = map[string]bool{}
 	r.spoken, r.warned = true, false
 }
@@ -39,6 +44,9 @@ func (r *recovery) isReady() bool {
 	}
 	return len(r.entered) > 0
 }
+
+// isLoading returns whether the replay of a room goes on.
+func (r *recovery) isLoading() bool { return len(r.entered) > 0 && !r.isReady() }
 
 // isBack returns whether the client is again in every room whose position it keeps, and no replay goes on.
 func (r *recovery) isBack() bool {
@@ -63,6 +71,7 @@ func (s *session) takeObject(o *object) {
 	switch o.Type {
 	case "welcome":
 		s.recovery.own = append(s.recovery.own, o.Client)
+		s.recovery.moved = time.Now()
 		s.recovery.own = s.recovery.own[max(0, len(s.recovery.own)-maxOwn):]
 	case "entered":
 		s.enter(o)

@@ -17,6 +17,7 @@ var reasons = map[string]string{
 // enter handles the entry into a room: what follows is a replay, until "live".
 func (s *session) enter(o *object) {
 	r := &s.recovery
+	r.moved = time.Now()
 	last, visited := r.positions.of(o.Room)
 	// Where the client stands may also say that it continues.
 	continues := last != "" && last == o.Position
@@ -34,6 +35,7 @@ func (s *session) enter(o *object) {
 
 // live handles the end of a replay: lines may be sent, and those of earlier connections are settled.
 func (s *session) live(o *object) {
+	s.recovery.moved = time.Now()
 	if _, entered := s.recovery.entered[o.Room]; entered {
 		s.recovery.entered[o.Room] = true
 	}
@@ -60,6 +62,16 @@ func whyNot(o *object) string {
 		return escape(reason)
 	}
 	return "the server did not continue from the last message"
+}
+
+// returning fires when the search for the lines of earlier connections has no end in sight: the host has put
+// this client into no further room for timing.returning.
+func (s *session) returning() <-chan time.Time {
+	r := &s.recovery
+	if s.conn == nil || !s.conn.json || r.isLoading() || !r.answers.hasOthers(r.self()) {
+		return nil
+	}
+	return time.After(time.Until(r.moved.Add(s.timing.returning)))
 }
 
 // settle ends the search for the lines of earlier connections. A line that the replay did not have may

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func inNews() []fields {
@@ -73,6 +74,58 @@ func TestLineIsNotReportedBeforeTheReplayOfItsRoom(t *testing.T) {
 	c.pipe(t, "")
 	c.expectExit(t, exitOK)
 	c.expectOutput(t, "there\n[x] a\n")
+	if strings.Contains(c.stderr.String(), "may not have been delivered") {
+		t.Fatalf("standard error:\n%s", c.stderr)
+	}
+}
+
+// startInTeaAndNews starts a client that the host puts into two rooms, not into that of its path, and back
+// into one of them only. A line of it is lost.
+func startInTeaAndNews(t *testing.T, returning time.Duration) (*jsonHub, *client) {
+	h := startJSONHub(t, func(h *jsonHub) {
+		h.before = inNews()
+		h.verdict = func(text string) fields {
+			if strings.HasSuffix(text, "lost") {
+				return fields{}
+			}
+			return nil
+		}
+		h.onEnter = func(entered fields) bool {
+			entered["room"] = "tea"
+			return false
+		}
+	})
+	timing := quick()
+	timing.returning = returning
+	c := startClient(t, timing, "-id=x", h.url("/rooms/lobby"))
+	receive(t, h.joined)
+	c.say(t, "lost")
+	receive(t, h.received)
+	h.mu.Lock()
+	h.before = nil
+	h.mu.Unlock()
+	h.cut()
+	receive(t, h.joined)
+	return h, c
+}
+
+func TestLostLineIsReportedThoughTheHostPutsTheClientIntoFewerRooms(t *testing.T) {
+	h, c := startInTeaAndNews(t, 50*time.Millisecond)
+	c.stderr.await(t, `1 line may not have been delivered and will not be sent again, from "[x] lost" on`+"\n")
+	c.say(t, "b")
+	if o := receive(t, h.received); o["text"] != "[x] b" {
+		t.Fatalf("the client sent %v", o)
+	}
+}
+
+func TestLineIsNotReportedWhileTheHostMayPutTheClientIntoItsRoom(t *testing.T) {
+	h, c := startInTeaAndNews(t, patience)
+	h.tell(fields{"type": "entered", "room": "news", "position": "f-3", "recovered": true})
+	h.tell(fields{"type": "message", "room": "news", "position": "f-4", "client": "c1", "text": "[x] lost"})
+	h.tell(fields{"type": "live", "room": "news"})
+	c.stdout.await(t, "[x] lost\n")
+	c.pipe(t, "")
+	c.expectExit(t, exitOK)
 	if strings.Contains(c.stderr.String(), "may not have been delivered") {
 		t.Fatalf("standard error:\n%s", c.stderr)
 	}

@@ -86,6 +86,8 @@ func (s *session) run(ctx context.Context, first dialResult) int {
 			s.takeDialed(result)
 		case <-s.signals:
 			s.interrupted()
+		case <-s.returning():
+			s.settle()
 		case <-s.stalled():
 			s.giveUp()
 		case <-s.lingering():

@@ -14,6 +14,7 @@ type timing struct {
 	write      time.Duration // for one message to be written
 	closing    time.Duration // for the server to answer the close
 	answer     time.Duration // for the last typed lines to be answered before the close
+	returning  time.Duration // for the host to put a client that came back into its next room
 	stall      time.Duration // without progress while piped input waits
 	backoffMin time.Duration // longest wait before the first attempt to reconnect
 	backoffMax time.Duration // longest wait before any attempt
@@ -30,6 +31,7 @@ var defaultTiming = timing{
 	write:      10 * time.Second,
 	closing:    5 * time.Second,
 	answer:     time.Second,
+	returning:  2 * time.Second,
 	stall:      5 * time.Second,
 	backoffMin: 500 * time.Millisecond,
 	backoffMax: 30 * time.Second,

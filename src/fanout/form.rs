@@ -196,7 +196,8 @@ impl Form {
     pub(crate) fn welcome(self, client: ClientId, context: &Context) -> Option<Bytes> {
         let interval = context.options.ping_interval_of(self.is_event_stream());
         let ping_ms = interval.as_millis().try_into().unwrap_or(u64::MAX);
-        let object = |buffer: &mut _| json::append_welcome(buffer, &context.wire_id(client), ping_ms);
+        let object =
+            |buffer: &mut _| json::append_welcome(buffer, &context.wire_id(client), ping_ms);
         match self {
             Self::EventsJson => {
                 let retry_ms = Some(context.first_retry_ms(client));

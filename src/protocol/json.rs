@@ -13,7 +13,7 @@ use crate::{
     json::{self, Refusal, Rejected, Request},
     message::Message,
     position::Position,
-    rooms::{client::Client, room::Ack},
+    rooms::{client::Client, sender::Ack},
     shard::Shard,
 };
 

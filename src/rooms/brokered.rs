@@ -11,7 +11,8 @@ use super::{
     HostCall, Rooms, check_name,
     outcome::Outcome,
     pending::{Link, Publisher, Reader, Sent, Taken},
-    room::{Room, Sender},
+    room::Room,
+    sender::Sender,
 };
 use crate::{
     broker::{

@@ -15,7 +15,8 @@ use super::{
     Publishing, Rooms,
     memberships::{Membership, Memberships},
     profile::Profile,
-    room::{Ack, Room, Sender, report_message},
+    room::Room,
+    sender::{Ack, Sender, report_message},
 };
 use crate::{
     context::Context,

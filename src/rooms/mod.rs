@@ -11,12 +11,14 @@ mod forgotten;
 mod held;
 mod load;
 mod memberships;
+mod memory;
 mod outcome;
 mod pending;
 mod profile;
 mod reach;
 mod remote;
 pub(crate) mod room;
+pub(crate) mod sender;
 
 use std::{
     sync::{
@@ -36,7 +38,8 @@ use self::{
     directory::Directory,
     pending::Linked,
     reach::Reach,
-    room::{Messages, ROOM_OVERHEAD, Room, RoomClosed, Sender},
+    room::{Messages, ROOM_OVERHEAD, Room, RoomClosed},
+    sender::Sender,
 };
 use crate::{
     broker::{Broker, HasBroker},

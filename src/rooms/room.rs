@@ -14,29 +14,25 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use super::{
+    memory::Memory,
     pending::{Link, Linked},
     reach::{Reach, RoomReach},
     remote::Remote,
+    sender::{Sender, report_message},
 };
 use crate::{
     context::Context,
     error::{Error, Result},
-    event::{ClientId, Event},
+    event::ClientId,
     fanout::{
         command::{Answer, Delivery, Reservation, RoomHead, RoomId},
-        sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
-    frame,
-    history::History,
-    json,
     message::Message,
-    past::{LastGiven, PastGiven, PastWanted},
+    past::PastWanted,
     position::Position,
-    published::{Author, Published},
+    published::Published,
     sys,
 };
 
@@ -81,14 +77,6 @@ enum Order {
     Remote { remote: Box<Remote>, link: Linked },
 }
 
-#[derive(Debug)]
-struct Memory {
-    /// The offset of the last message; 0 before the first. Lanes need it without a history too.
-    offset: u64,
-    history: History,
-    last_given: LastGiven,
-}
-
 impl Order {
     /// Returns the order in memory. A room with a broker keeps nothing here.
     fn memory(&mut self) -> Option<&mut Memory> {
@@ -112,26 +100,6 @@ impl State {
     }
 }
 
-impl Memory {
-    /// Returns what a client gets of the past.
-    fn past(&mut self, room: &RoomHead, wanted: &PastWanted) -> PastGiven {
-        let (count, recovery) =
-            wanted.of(Position::of(room.epoch, self.offset), self.history.len());
-        let position = Position::of(room.epoch, self.offset - count as u64);
-        let floor = self.offset.saturating_sub(wanted.most as u64);
-        let messages = self.last_given.get(self.offset, count, || self.history.last(count));
-        let since = wanted.since;
-        PastGiven { messages, since, recovery, ..PastGiven::nothing(position, floor) }
-    }
-
-    /// Forgets messages that are too old, and notes that in what all rooms keep.
-    fn forget_old(&mut self, context: &Context, kept: &AtomicUsize) {
-        let before = self.history.bytes();
-        self.history.forget_older_than(context.options.history_age, context.age_clock.coarse_now());
-        note_kept(kept, before, self.history.bytes());
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
@@ -139,43 +107,6 @@ enum Phase {
     Retired,
     /// The server stops.
     Stopped,
-}
-
-/// The client that publishes a message.
-#[derive(Debug, Clone)]
-pub(crate) struct Sender<'a> {
-    pub(crate) id: ClientId,
-    /// Whether it does not receive its own message: echo is off.
-    pub(crate) is_excluded: bool,
-    /// What the host calls it; left out if the host wants no events.
-    pub(crate) identity: Option<Arc<str>>,
-    /// What other clients are told of it.
-    pub(crate) author: Option<Arc<Author>>,
-    /// Whether it is told what becomes of a message that a broker stores.
-    pub(crate) is_answered: bool,
-    /// What it is told when its message is published, if it wants that.
-    pub(crate) ack: Option<Ack<'a>>,
-    /// What it has published behind the host's commands.
-    pub(crate) commands: &'a SenderCommands,
-}
-
-/// What a client is told when its message is published: that it was, and where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ack<'a> {
-    /// What the client calls the message, as raw JSON.
-    pub(crate) id: &'a str,
-    /// Whether the host has changed the message.
-    pub(crate) is_changed: bool,
-}
-
-impl Ack<'_> {
-    pub(crate) fn encode(self, room: Option<&str>, position: Position) -> Bytes {
-        let mut frame = Vec::new();
-        frame::append_text_with(&mut frame, |frame| {
-            json::append_sent(frame, self.id, room, position, self.is_changed);
-        });
-        frame.into()
-    }
 }
 
 /// Why a room does not take messages any more.
@@ -188,8 +119,7 @@ pub(crate) enum RoomClosed {
 impl Room {
     /// Makes a room that stands at a position: 0 of a new epoch, or where it stood when it was forgotten.
     pub(crate) fn new(id: RoomId, name: Arc<str>, shards: usize, position: Position) -> Self {
-        let (history, last_given) = Default::default();
-        let memory = Memory { offset: position.offset, history, last_given };
+        let memory = Memory::new(position.offset);
         Self::with(id, name, shards, position, Order::Memory(memory))
     }
 
@@ -307,10 +237,7 @@ impl Room {
             }
         }
         if self.head.epoch != 0 {
-            let before = memory.history.bytes();
-            let now = context.age_clock.coarse_now();
-            memory.history.append(messages.into_iter().map(publish), now, &context.options);
-            note_kept(kept, before, memory.history.bytes());
+            memory.store(messages.into_iter().map(publish), context, kept);
         }
         Ok(last)
     }
@@ -391,25 +318,7 @@ impl Room {
         let mut state = self.lock();
         let Some(memory) = state.order.memory() else { return (Vec::new(), false) };
         memory.forget_old(context, kept);
-        let next = memory.offset + 1;
-        let end = end.unwrap_or(next).min(next);
-        let mut offset = end;
-        let mut left = size;
-        let mut found = Vec::new();
-        for published in memory.history.newest_first().skip((next - end) as usize) {
-            offset -= 1;
-            let len = published.message.data().len();
-            let is_enough = found.len() == count || (len > left && !found.is_empty());
-            if offset <= floor || is_enough {
-                let has_more = offset > floor;
-                found.reverse();
-                return (found, has_more);
-            }
-            left = left.saturating_sub(len);
-            found.push((offset, published.clone()));
-        }
-        found.reverse();
-        (found, false)
+        memory.before(end, floor, (count, size))
     }
 
     /// Counts one subscriber less on a shard. Returns whether it was the room's last.
@@ -458,13 +367,12 @@ impl Room {
     pub(crate) fn history_left(&self, context: &Context, kept: &AtomicUsize) -> Option<Duration> {
         let mut state = self.lock();
         let memory = state.order.memory()?;
-        memory.forget_old(context, kept);
-        memory.history.left(context.options.history_age, context.age_clock.coarse_now())
+        memory.left(context, kept)
     }
 
     /// Returns what the room's history costs, in bytes.
     pub(crate) fn history_bytes(&self) -> usize {
-        self.lock().order.memory().map_or(0, |memory| memory.history.bytes())
+        self.lock().order.memory().map_or(0, |memory| memory.bytes())
     }
 
     /// Closes the room to messages and drops its history: the directory forgets it. Returns where it stood, if
@@ -476,8 +384,7 @@ impl Room {
         }
         let is_known = state.is_known;
         let memory = state.order.memory()?;
-        note_kept(kept, memory.history.bytes(), 0);
-        memory.history = History::default();
+        memory.clear(kept);
         let position = Position::of(self.head.epoch, memory.offset);
         Some(position).filter(|position| (is_known || position.offset > 0) && !position.is_none())
     }
@@ -492,39 +399,11 @@ impl Room {
     pub(crate) fn shrink(&self, kept: &AtomicUsize, bound: usize, least: usize) {
         let mut state = self.lock();
         let Some(memory) = state.order.memory() else { return };
-        while kept.load(Ordering::Relaxed) > bound && memory.history.len() > least {
-            let before = memory.history.bytes();
-            memory.history.forget_oldest();
-            note_kept(kept, before, memory.history.bytes());
-        }
+        memory.shrink(kept, bound, least);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is consistent at every point where a panic could be thrown.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Queues the event of a client's message. `room` is empty if the client is in none, which has no position.
-pub(crate) fn report_message(
-    context: &Context,
-    sender: &Sender<'_>,
-    room: &Arc<str>,
-    position: Position,
-    message: &Message,
-) {
-    let (client, room, identity) = (sender.id, Arc::clone(room), sender.identity.clone());
-    let event = Event::Message { client, identity, room, position, message: message.clone() };
-    context.events.push_message(event, &context.counters);
-}
-
-/// Updates `kept`, the bytes of all histories, after one has changed.
-fn note_kept(kept: &AtomicUsize, before: usize, after: usize) {
-    if after == before {
-        // The usual case: a full history of equal messages drops one for each new one.
-    } else if after > before {
-        kept.fetch_add(after - before, Ordering::Relaxed);
-    } else {
-        kept.fetch_sub(before - after, Ordering::Relaxed);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     json::Refusal,
     position::Position,
-    rooms::{client::Client, room::Ack},
+    rooms::{client::Client, sender::Ack},
 };
 
 impl Shard {

@@ -24,7 +24,7 @@ use crate::{
     json::Refusal,
     message::Message,
     options::Overdue,
-    rooms::{client::Client, room::Ack},
+    rooms::{client::Client, sender::Ack},
 };
 
 /// While this many messages or bytes of a client are undecided, it is not read. The bounds are soft: what one

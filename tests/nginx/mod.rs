@@ -1,5 +1,7 @@
 //! An nginx of the test's own: its configuration, its folder, its end.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
@@ -25,14 +27,19 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts nginx with the locations of one server, on a free port.
     pub(crate) fn start(locations: &str) -> Self {
+        Self::start_with("", locations)
+    }
+
+    /// The same, with directives beside the server, such as an upstream.
+    pub(crate) fn start_with(beside: &str, locations: &str) -> Self {
         // nginx cannot tell which port it got for port 0.
         let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let started = (0..ATTEMPTS).find_map(|_| Self::start_on(free_port(), locations));
+        let started = (0..ATTEMPTS).find_map(|_| Self::start_on(free_port(), beside, locations));
         started.expect("nginx gets a port")
     }
 
     /// Returns `None` if the port is taken.
-    fn start_on(addr: SocketAddr, locations: &str) -> Option<Self> {
+    fn start_on(addr: SocketAddr, beside: &str, locations: &str) -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name =
             format!("nginx-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -44,7 +51,7 @@ impl Nginx {
              events {{}}\n\
              http {{\n\
              access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
-             uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n\
+             uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n{beside}\n\
              server {{ listen {addr}; location = /is-{name} {{ return 204; }}\n{locations}\n}} }}\n"
         );
         fs::write(folder.join("nginx.conf"), configuration).unwrap();

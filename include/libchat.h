@@ -771,7 +771,8 @@ typedef struct {
    */
   uint64_t connections_accepted;
   /**
-   * Handshakes that were refused, with an HTTP status or by aborting the connection.
+   * Clients that were refused, with an HTTP status or by aborting the connection: they asked for a
+   * WebSocket, or sent what is no request, or nothing.
    */
   uint64_t connections_refused;
   /**
@@ -832,7 +833,7 @@ typedef struct {
    */
   uint64_t reviews_timed_out;
   /**
-   * Requests for a page, such as `GET /health`, that were answered with status 200.
+   * Requests for a page, such as `GET /health`, that were answered, whatever the status.
    */
   uint64_t requests_answered;
 } chat_stats;
@@ -1074,6 +1075,21 @@ CHAT_API chat_status chat_config_set_handshake_timeout(chat_config *config, uint
  * headers, is answered with HTTP 431. Default: 16 KiB. From 8 KiB to 1 MiB.
  */
 CHAT_API chat_status chat_config_set_handshake_size(chat_config *config, size_t bytes);
+
+/**
+ * Sets the path under which the server is served, for a proxy in front that passes it on as it is:
+ * with `/chat`, clients connect to `/chat/` and `/chat/rooms/{room}`, and everything outside of it is
+ * answered with HTTP 404. `/health` and `/ready` are answered with it and without. The `path` of an
+ * event's request is as it came.
+ *
+ * Default: empty, which means `/`. It begins with a slash and does not end with one, has no `%`, and at
+ * most 256 bytes; chat_server_start says what is wrong with another one. Statuses:
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
+ */
+CHAT_API
+chat_status chat_config_set_base_path(chat_config *config,
+                                      const char *path,
+                                      size_t path_len);
 
 /**
  * Sets how long the host may take to decide on a client that asks to be connected, in

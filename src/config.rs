@@ -146,6 +146,18 @@ impl Config {
         self
     }
 
+    /// Sets the path under which the server is served, for a proxy in front that passes it on as it is: with `/chat`,
+    /// clients connect to `/chat/` and `/chat/rooms/{room}`, and everything outside of it is answered with HTTP 404.
+    /// `/health` and `/ready` are answered with it and without. [`Request::path`](crate::Request::path) has the path as
+    /// it came.
+    ///
+    /// Default: empty, which means `/`. It begins with a slash and does not end with one, has no `%`, and at most 256
+    /// bytes. `start` says what is wrong with another one.
+    pub fn base_path(&mut self, path: impl Into<String>) -> &mut Self {
+        self.options.base_path = path.into();
+        self
+    }
+
     /// Sets how long the host may take to decide on a client that asks to be connected. Zero: the
     /// host does not decide, and every client is accepted.
     ///

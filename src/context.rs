@@ -97,6 +97,12 @@ impl Context {
         Permit::of(self, |counters| &counters.handshakes, limit)
     }
 
+    /// Whether more than half of the permits for handshakes are taken: then no connection keeps one between requests.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_short_of_handshakes(&self) -> bool {
+        self.counters.handshakes.get() > self.options.max_handshakes as u64 / 2
+    }
+
     /// Counts one more client. Returns `None` at the limit.
     pub(crate) fn permit_connection(self: &Arc<Self>) -> Option<Permit> {
         let limit = self.options.max_connections as u64;

@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) max_handshakes: usize,
     pub(crate) handshake_timeout: Duration,
     pub(crate) handshake_size: usize,
+    /// Empty, or a path that begins with a slash and does not end with one.
+    pub(crate) base_path: String,
     pub(crate) admission_timeout: Duration,
     pub(crate) review_timeout: Duration,
     pub(crate) overdue: Overdue,
@@ -66,6 +68,8 @@ pub(crate) struct Options {
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const GIB: usize = 1024 * MIB;
+/// The longest base path, in bytes.
+const MAX_BASE_PATH: usize = 256;
 /// The largest outbox.
 const MAX_OUTBOX: usize = 64 * GIB;
 /// The largest history of a room.
@@ -106,6 +110,7 @@ impl Default for Options {
             max_handshakes: 1_024,
             handshake_timeout: Duration::from_secs(5),
             handshake_size: 16 * KIB,
+            base_path: String::new(),
             admission_timeout: Duration::ZERO,
             review_timeout: Duration::ZERO,
             overdue: Overdue::Refuse,
@@ -188,6 +193,43 @@ impl Options {
     }
 }
 
+/// Says why a text is no base path.
+fn check_base_path(path: &str) -> Result<(), String> {
+    if path.is_empty() {
+        return Ok(());
+    }
+    let Some(inner) = path.strip_prefix('/') else {
+        return Err(format!("{path:?} is no path: one begins with /"));
+    };
+    if path.ends_with('/') {
+        return Err(format!(
+            "{path:?} does not end with / if it is a base path: leave the last / out"
+        ));
+    }
+    if path.len() > MAX_BASE_PATH {
+        return Err(format!("it is longer than {MAX_BASE_PATH} bytes"));
+    }
+    // RFC 3986, 3.3, without what can be written in several ways.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    if let Some(other) = path.chars().find(|c| !is_plain(*c)) {
+        return Err(format!(
+            "{path:?} has a {other:?}: use letters, digits, and any of -._~!$&'()*+,;=:@"
+        ));
+    }
+    for part in inner.split('/') {
+        match part {
+            "" => return Err(format!("{path:?} has an empty part: write one / in place of two")),
+            "." | ".." => {
+                return Err(format!(
+                    "{path:?} has a step, which clients take before they ask: write the path that it leads to"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Collects all problems of a configuration.
 #[derive(Default)]
 pub(crate) struct Check {
@@ -268,6 +310,9 @@ impl Check {
         self.range("max_handshakes", options.max_handshakes, (1, 1_000_000));
         self.range("handshake_timeout", options.handshake_timeout, (short, DAY));
         self.range("handshake_size", options.handshake_size, (8 * KIB, MIB));
+        if let Err(text) = check_base_path(&options.base_path) {
+            self.problem("base_path", text);
+        }
         for (option, timeout) in options.decisions() {
             if !timeout.is_zero() {
                 self.range(option, timeout, (short, DAY));

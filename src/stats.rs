@@ -37,7 +37,8 @@ stats! {
     rooms,
     /// Clients that have connected since the start.
     connections_accepted,
-    /// Handshakes that were refused, with an HTTP status or by aborting the connection.
+    /// Clients that were refused, with an HTTP status or by aborting the connection: they asked for a WebSocket, or sent
+    /// what is no request, or nothing.
     connections_refused,
     /// Times that accepting a connection failed, usually for lack of descriptors.
     accept_failures,
@@ -68,7 +69,7 @@ stats! {
     messages_refused,
     /// Messages that the host did not decide on in time, refused or not (the option overdue).
     reviews_timed_out,
-    /// Requests for a page, such as `GET /health`, that were answered with status 200.
+    /// Requests for a page, such as `GET /health`, that were answered, whatever the status.
     requests_answered,
 }
 

@@ -48,6 +48,7 @@ fn word(text: &str) -> Value {
     match if text.contains("127.0.0.1") { text } else { last } {
         "LISTEN" => Value::Word(Config::DEFAULT_LISTEN.to_owned()),
         "zero" => Value::Number(0),
+        "" => Value::Word("empty".to_owned()),
         word => Value::Word(word.to_lowercase()),
     }
 }
@@ -123,8 +124,16 @@ fn the_readmes_name_the_defaults_of_the_engine() {
             found.insert(name.to_owned(), value(defaults[index]));
         }
     }
-    let not_bounds =
-        ["workers", "busy_poll", "echo", "event_queue", "listen", "ipv6_only", "origin"];
+    let not_bounds = [
+        "workers",
+        "busy_poll",
+        "echo",
+        "event_queue",
+        "listen",
+        "ipv6_only",
+        "origin",
+        "base_path",
+    ];
     let decisions = ["admission_timeout", "review_timeout", "overdue", "slow_consumer"];
     compare("README.md", &found, &[&not_bounds[..], &decisions].concat());
     let Value::Micros(time) = engine()["busy_poll"] else { panic!("busy_poll is a time") };
@@ -201,7 +210,7 @@ fn the_comments_in_go_name_the_defaults_of_the_engine() {
             .collect();
         match (&*snake, default) {
             // Sentences: who may connect, what is then done, in place of a value.
-            ("origins" | "no_echo" | "ipv6_only" | "logger" | "workers", _) => {}
+            ("origins" | "base_path" | "no_echo" | "ipv6_only" | "logger" | "workers", _) => {}
             ("admission_timeout" | "review_timeout" | "event_queue", Some(Value::Word(text))) => {
                 assert!(text.starts_with("that "), "{name}: {text}");
                 found.insert(snake, Value::Number(0));
@@ -210,7 +219,11 @@ fn the_comments_in_go_name_the_defaults_of_the_engine() {
             (_, None) => panic!("{name} has no default"),
         }
     }
-    compare("bindings/go/options.go", &found, &["origin", "echo", "ipv6_only", "workers"]);
+    compare(
+        "bindings/go/options.go",
+        &found,
+        &["origin", "base_path", "echo", "ipv6_only", "workers"],
+    );
 }
 
 #[test]

@@ -19,8 +19,7 @@ use peer::{Peer, eventually};
 use support::{ROOT, missing, native, run};
 
 const README: &str = "bindings/go/README.md";
-const MISSING: &str =
-    "libchat.a: run `cargo build --release --lib --no-default-features` in libchat's folder";
+const MISSING: &str = "libchat.a: run `cargo build --release --lib --no-default-features --features http` in libchat's folder";
 
 /// The blocks of code of the README in a language, in order.
 fn blocks(language: &str) -> Vec<String> {
@@ -67,7 +66,7 @@ fn clone(name: &str) -> PathBuf {
 fn shell(folder: &Path, commands: &str) -> Command {
     let programs = folder.join(".programs");
     let cargo = format!(
-        "#!/bin/sh\n[ \"$*\" = 'build --release --lib --no-default-features' ] || exit 1\n\
+        "#!/bin/sh\n[ \"$*\" = 'build --release --lib --no-default-features --features http' ] || exit 1\n\
          mkdir -p target/release && cp '{}/libchat.a' target/release/\n",
         native().display()
     );

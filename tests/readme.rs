@@ -129,7 +129,10 @@ fn build_c(document: &str, text: &str, name: &str) -> PathBuf {
     let program = folder(name).join(name);
     fs::write(&source, text).unwrap();
     let build = blocks(document, "sh").into_iter().find(|block| block.contains("\ncc -I")).unwrap();
-    assert!(build.starts_with("cargo build --release --lib --no-default-features\n"), "{build}");
+    assert!(
+        build.starts_with("cargo build --release --lib --no-default-features --features http\n"),
+        "{build}"
+    );
     let flags = build.lines().find_map(|line| line.strip_prefix("cc ")).unwrap();
     let mut command = compiler("CC", "cc");
     command.args(C_FLAGS);

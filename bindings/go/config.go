@@ -137,6 +137,7 @@ func configure(c *C.chat_config, o *Options) error {
 	s.number("handshake_size", o.HandshakeSize, func(n uint64) C.chat_status {
 		return C.chat_config_set_handshake_size(c, C.size_t(n))
 	})
+	s.check("base_path", C.chat_config_set_base_path(c, chars(o.BasePath), C.size_t(len(o.BasePath))))
 	s.duration("admission_timeout", o.AdmissionTimeout, func(ms uint64) C.chat_status {
 		return C.chat_config_set_admission_timeout(c, u32(ms))
 	})

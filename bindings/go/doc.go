@@ -47,7 +47,7 @@
 // The server is a Rust library with a C interface, which is linked into the Go program. A build needs
 // Go 1.24, cgo, a C compiler and libchat.a. In a clone of libchat, with Rust:
 //
-//	cargo build --release --lib --no-default-features
+//	cargo build --release --lib --no-default-features --features http
 //	go run ./bindings/go/examples/signin
 //
 // A program in another module names the clone in its go.mod:

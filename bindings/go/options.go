@@ -110,6 +110,13 @@ type Options struct {
 	// more than 100 headers, is answered with HTTP 431. Zero means 16 KiB. From 8 KiB to 1 MiB.
 	HandshakeSize int
 
+	// BasePath is the path under which the server is served, for a proxy in front that passes it on as
+	// it is: with "/chat", clients connect to /chat/ and /chat/rooms/{room}, and everything outside of
+	// it is answered with HTTP 404. /health and /ready are answered with it and without. Request.Path is
+	// as it came. Empty means /. It begins with a slash and does not end with one, has no %, and at most
+	// 256 bytes.
+	BasePath string
+
 	// AdmissionTimeout is how long the host may take to decide on a client that asks to be
 	// connected. Zero means that the host does not decide, and every client is accepted.
 	//

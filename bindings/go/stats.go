@@ -8,7 +8,7 @@ type Stats struct {
 	Rooms       uint64 // Rooms that exist now: with subscribers or with history.
 
 	ConnectionsAccepted uint64 // Clients that have connected since the start.
-	ConnectionsRefused  uint64 // Handshakes that were refused, with an HTTP status or by an abort.
+	ConnectionsRefused  uint64 // Clients that were refused: they asked for a WebSocket, or sent no request.
 	AcceptFailures      uint64 // Times that accepting a connection failed.
 
 	MessagesReceived  uint64 // Messages that clients sent.
@@ -30,5 +30,5 @@ type Stats struct {
 	MessagesRefused uint64
 	ReviewsTimedOut uint64 // Messages that the host did not decide on in time (Options.Overdue).
 
-	RequestsAnswered uint64 // Requests for a page, such as "GET /health", that were answered with 200.
+	RequestsAnswered uint64 // Requests for a page, such as "GET /health", that were answered, whatever the status.
 }

@@ -21,7 +21,7 @@ def library() -> Path:
     """The library to ship: the one that LIBCHAT_LIBRARY names, or this checkout's."""
     if given := os.environ.get("LIBCHAT_LIBRARY"):
         return Path(given)
-    command = ["cargo", "build", "--release", "--locked", "--lib", "--no-default-features"]
+    command = ["cargo", "build", "--release", "--locked", "--lib", "--no-default-features", "--features", "http"]
     if subprocess.run(command, cwd=CHECKOUT).returncode != 0:
         raise SystemExit("libchat: cargo build failed; the lines above say why")
     # Relative to the checkout, where cargo ran.

@@ -269,6 +269,29 @@ pub extern "C" fn chat_config_set_handshake_size(
     attempt(|| set(config, |config| _ = config.handshake_size(bytes)))
 }
 
+/// Sets the path under which the server is served, for a proxy in front that passes it on as it is:
+/// with `/chat`, clients connect to `/chat/` and `/chat/rooms/{room}`, and everything outside of it is
+/// answered with HTTP 404. `/health` and `/ready` are answered with it and without. The `path` of an
+/// event's request is as it came.
+///
+/// Default: empty, which means `/`. It begins with a slash and does not end with one, has no `%`, and at
+/// most 256 bytes; chat_server_start says what is wrong with another one. Statuses:
+/// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_config_set_base_path(
+    config: Option<&mut chat_config>,
+    path: *const c_char,
+    path_len: usize,
+) -> chat_status {
+    attempt(|| {
+        let config = required(config)?;
+        // SAFETY: the header asks for `path_len` readable bytes.
+        let path = unsafe { text(path, path_len)? };
+        config.inner.base_path(path);
+        Ok(())
+    })
+}
+
 /// Sets how long the host may take to decide on a client that asks to be connected, in
 /// milliseconds. 0: the host does not decide, and every client is accepted.
 ///

@@ -17,7 +17,8 @@ pub struct chat_stats {
     pub rooms: u64,
     /// Clients that have connected since the start.
     pub connections_accepted: u64,
-    /// Handshakes that were refused, with an HTTP status or by aborting the connection.
+    /// Clients that were refused, with an HTTP status or by aborting the connection: they asked for a
+    /// WebSocket, or sent what is no request, or nothing.
     pub connections_refused: u64,
     /// Times that accepting a connection failed, usually for lack of descriptors.
     pub accept_failures: u64,
@@ -48,7 +49,7 @@ pub struct chat_stats {
     pub messages_refused: u64,
     /// Messages that the host did not decide on in time, refused or not (chat_config_set_overdue).
     pub reviews_timed_out: u64,
-    /// Requests for a page, such as `GET /health`, that were answered with status 200.
+    /// Requests for a page, such as `GET /health`, that were answered, whatever the status.
     pub requests_answered: u64,
 }
 

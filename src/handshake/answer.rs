@@ -29,7 +29,10 @@ pub(crate) struct Answer {
 /// Whom an answer concerns, which says how it is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Concern {
-    /// The client alone: at the level debug, since clients can cause any number of refusals.
+    /// Nobody: a page was asked for. At the level debug. So for the next one, since clients can cause any number of
+    /// refusals.
+    Nobody,
+    /// The client alone.
     Client,
     /// The host, which may want to raise a limit: as a warning, at a bounded rate.
     Limit,
@@ -109,12 +112,18 @@ impl Answer {
     }
 
     /// Whether the request got what it asked for.
-    pub(super) fn is_success(&self) -> bool {
+    fn is_success(&self) -> bool {
         self.status < 300
     }
 
-    /// Makes the page that says how to connect. `host` is the server's name in the request.
-    pub(crate) fn home(host: Option<&str>) -> Self {
+    /// Makes the answer to a request for a page: it is not refused, whatever its status.
+    fn page(status: u16, text: impl Into<String>) -> Self {
+        Self { concern: Concern::Nobody, ..Self::new(status, text) }
+    }
+
+    /// Makes the page that says how to connect. `host` is the server's name in the request, `base` the option
+    /// `base_path`.
+    pub(crate) fn home(host: Option<&str>, base: &str) -> Self {
         let host =
             host.map_or_else(|| "127.0.0.1:9001".to_owned(), |host| excerpt(host.as_bytes()));
         let version = env!("CARGO_PKG_VERSION");
@@ -123,8 +132,8 @@ impl Answer {
              \n\
              Connect with any WebSocket client:\n\
              \n\
-             ws://{host}/               the room \"lobby\"\n\
-             ws://{host}/rooms/{{room}}   any other room\n\
+             ws://{host}{base}/               the room \"lobby\"\n\
+             ws://{host}{base}/rooms/{{room}}   any other room\n\
              \n\
              Each message goes to everyone in the room.\n\
              ?echo=false does not send you your own, ?history=10 sends you the last ten first.\n\
@@ -136,33 +145,64 @@ impl Answer {
              chat.onmessage = (message) => console.log(message.data)\n\
              chat.onopen = () => chat.send(\"hello\")"
         );
-        Self::new(200, text)
+        Self::page(200, text)
     }
 
     pub(crate) fn health() -> Self {
-        Self::new(200, "ok")
+        Self::page(200, "ok")
     }
 
-    /// Makes the answer to a path that leads nowhere. Scanners ask for many: the log shows those that ask for WebSocket.
-    pub(crate) fn not_found(path: &str, is_websocket: bool) -> Self {
+    /// The server takes no clients now.
+    pub(crate) fn not_ready(why: &str) -> Self {
+        Self::page(503, why)
+    }
+
+    /// Makes the answer to a request for the methods of a page.
+    pub(crate) fn options() -> Self {
+        Self { headers: "Allow: GET, HEAD, OPTIONS\r\n".into(), ..Self::page(204, "") }
+    }
+
+    /// Makes the answer to a page that is not there. Scanners ask for many.
+    pub(crate) fn not_found(path: &str, base: &str) -> Self {
+        Self { concern: Concern::Nobody, ..Self::wrong_path(path, base) }
+    }
+
+    /// Makes the answer to a path that leads nowhere, on which a client asks for WebSocket: the log shows it.
+    pub(crate) fn wrong_path(path: &str, base: &str) -> Self {
         let remark = if path.starts_with("//") {
             ". The path begins with two slashes: if proxy_pass ends with a slash, location needs one at its end as well"
         } else {
             ""
         };
         let path = excerpt(path.as_bytes());
+        let advice = if base.is_empty() {
+            "A proxy that serves libchat under a path has to remove that path (nginx: location /chat/ { proxy_pass \
+             http://127.0.0.1:9001/; }, with both slashes at the end), or the server's option base_path has to name it"
+        } else {
+            "All paths of this server begin so, since its option base_path says so: a proxy in front has to leave the \
+             path as it is"
+        };
         let text = format!(
-            "there is nothing at {path}; connect by WebSocket to / or /rooms/{{room}}. A proxy that serves libchat \
-             under a path has to remove that path (nginx: location /chat/ {{ proxy_pass http://127.0.0.1:9001/; }}, \
-             with both slashes at the end){remark}"
+            "there is nothing at {path}; connect by WebSocket to {base}/ or {base}/rooms/{{room}}. {advice}{remark}"
         );
-        let concern = if is_websocket { Concern::Path } else { Concern::Client };
-        Self { concern, ..Self::new(404, text) }
+        Self { concern: Concern::Path, ..Self::new(404, text) }
     }
 
-    pub(crate) fn method_not_allowed(is_page: bool) -> Self {
-        let headers = if is_page { "Allow: GET, HEAD\r\n" } else { "Allow: GET\r\n" };
-        Self { headers: headers.into(), ..Self::new(405, "use the method GET") }
+    /// Makes the answer to a method that a page has not.
+    pub(crate) fn method_not_allowed() -> Self {
+        let headers = "Allow: GET, HEAD, OPTIONS\r\n".into();
+        Self { headers, ..Self::page(405, "use the method GET") }
+    }
+
+    /// Makes the answer to a request for WebSocket whose method is not GET.
+    pub(crate) fn wrong_method() -> Self {
+        Self { headers: "Allow: GET\r\n".into(), ..Self::new(405, "use the method GET") }
+    }
+
+    /// Makes the answer to a body that is longer than any page needs.
+    #[cfg(feature = "http")]
+    pub(super) fn body_too_large(most: u64) -> Self {
+        Self::page(413, format!("no page here takes a body; at most {most} bytes of one are read"))
     }
 
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
@@ -192,7 +232,7 @@ impl Answer {
 
     pub(crate) fn upgrade_required() -> Self {
         let text = "connect here by WebSocket: the request asks for no upgrade";
-        Self { headers: "Upgrade: websocket\r\n".into(), ..Self::new(426, text) }
+        Self { headers: "Upgrade: websocket\r\n".into(), ..Self::page(426, text) }
     }
 
     pub(crate) fn wrong_version() -> Self {
@@ -263,15 +303,29 @@ impl Answer {
         Self { concern: Concern::Limit, is_temporary: true, ..Self::new(503, text) }
     }
 
+    /// Counts and logs the answer.
+    pub(super) fn note(&self, context: &Context, addr: SocketAddr) {
+        let counters = &context.counters;
+        let counter = match self.concern {
+            Concern::Nobody => &counters.requests_answered,
+            // The head of a stream, for HEAD.
+            _ if self.is_success() => &counters.requests_answered,
+            _ => &counters.connections_refused,
+        };
+        counter.add(1);
+        self.log(context, addr);
+    }
+
     /// Logs the answer.
-    pub(crate) fn log(&self, context: &Context, addr: SocketAddr) {
+    fn log(&self, context: &Context, addr: SocketAddr) {
         let Self { status, text: why, .. } = self;
-        if self.is_success() {
-            tracing::debug!(%addr, status, "answered");
-            return;
-        }
         let throttles = &context.throttles;
         match self.concern {
+            Concern::Nobody if !self.is_success() => {
+                tracing::debug!(%addr, status, ?why, "page requested");
+            }
+            Concern::Nobody => tracing::debug!(%addr, status, "page requested"),
+            _ if self.is_success() => tracing::debug!(%addr, status, "head requested"),
             Concern::Limit if let Some(others) = throttles.refusals.pass() => {
                 tracing::warn!(%addr, status, ?why, others, "connection refused");
             }
@@ -298,6 +352,21 @@ impl Answer {
         Self { is_bare: method == "HEAD", ..self }
     }
 
+    /// Makes this the answer to a request for a page.
+    pub(super) fn for_page(self) -> Self {
+        Self { concern: Concern::Nobody, ..self }
+    }
+
+    /// Returns the text with its end of line, and the further headers.
+    #[cfg(feature = "http")]
+    pub(super) fn into_text(self) -> (String, Cow<'static, str>) {
+        let Self { status, mut text, headers, .. } = self;
+        if status != 204 {
+            text.push('\n');
+        }
+        (text, headers)
+    }
+
     /// Encodes the answer (RFC 9112, 4).
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let Self { status, text, headers, is_bare, whole, .. } = self;
@@ -309,14 +378,19 @@ impl Answer {
         let date = httpdate::fmt_http_date(SystemTime::now());
         // RFC 9110, 7.8: a sender of Upgrade lists it in Connection.
         let connection = if status == 426 { "close, upgrade" } else { "close" };
-        let mut answer = format!(
-            "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nConnection: {connection}\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
-             Content-Length: {len}\r\n"
-        );
+        let mut answer =
+            format!("HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nConnection: {connection}\r\n");
+        // RFC 9110, 15.3.5: it has no content.
+        let is_empty = status == 204;
+        if !is_empty {
+            answer.push_str(&format!(
+                "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
+                 Content-Length: {len}\r\n"
+            ));
+        }
         answer.push_str(&headers);
         answer.push_str("\r\n");
-        if !is_bare {
+        if !is_bare && !is_empty {
             answer.push_str(&text);
             answer.push('\n');
         }
@@ -328,6 +402,7 @@ impl Answer {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         402 => "Payment Required",
@@ -338,6 +413,7 @@ fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",
+        413 => "Content Too Large",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

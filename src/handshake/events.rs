@@ -88,14 +88,11 @@ impl Opening {
 
 /// Answers what a browser asks before a page of another origin sends a header (Fetch, 4.8): the position where it was.
 pub(super) fn preflight(head: &Head<'_, '_>, origins: &[Pattern]) -> Answer {
-    let date = httpdate::fmt_http_date(SystemTime::now());
     let cors = cors(head, origins);
-    let text = format!(
-        "HTTP/1.1 204 No Content\r\nDate: {date}\r\nConnection: close\r\nAllow: GET, HEAD, OPTIONS\r\n\
-         Access-Control-Allow-Methods: GET, HEAD\r\nAccess-Control-Allow-Headers: Last-Event-ID\r\n\
-         Access-Control-Max-Age: {MAX_AGE}\r\nVary: Origin\r\n{cors}\r\n"
-    );
-    Answer::whole(204, text.into_bytes())
+    Answer::options().with_headers(&format!(
+        "Access-Control-Allow-Methods: GET, HEAD\r\nAccess-Control-Allow-Headers: Last-Event-ID\r\n\
+         Access-Control-Max-Age: {MAX_AGE}\r\nVary: Origin\r\n{cors}"
+    ))
 }
 
 /// Checks that a page of another site says which it is: without that, no rule of the option can admit it.

@@ -15,6 +15,15 @@ pub(super) const fn header_space<'b>() -> Headers<'b> {
     [const { MaybeUninit::uninit() }; MAX_HEADERS]
 }
 
+/// A request's target in its parts (RFC 9112, 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target<'b> {
+    /// The host and port of a target that is a whole address.
+    pub(super) authority: Option<&'b str>,
+    pub(super) path: &'b str,
+    pub(super) query: &'b str,
+}
+
 /// The head of a valid HTTP/1 request.
 #[derive(Debug)]
 pub(super) struct Head<'h, 'b> {
@@ -51,9 +60,22 @@ impl<'h, 'b> Head<'h, 'b> {
         let (Some(method), Some(target)) = (request.method, request.path) else {
             return Err(Answer::malformed());
         };
-        let (authority, path, query) = split_target(target);
-        let is_http_1_1 = request.version == Some(1);
-        let headers = request.headers;
+        let target = Target::split(target);
+        Self::new(method, target, request.version == Some(1), request.headers)
+            .map(|head| Some((head, len)))
+    }
+
+    /// Makes a head of its parts.
+    ///
+    /// # Errors
+    /// What is answered to a request that names its host in several ways, or not at all.
+    pub(super) fn new(
+        method: &'b str,
+        target: Target<'b>,
+        is_http_1_1: bool,
+        headers: &'h [httparse::Header<'b>],
+    ) -> Result<Self, Answer> {
+        let Target { authority, path, query } = target;
         let mut head = Self { method, path, query, is_http_1_1, host: authority, headers };
         let host = head.one("Host")?.map(str::from_utf8);
         match host {
@@ -66,7 +88,11 @@ impl<'h, 'b> Head<'h, 'b> {
             None => return Err(Answer::bad_request("the header Host is missing")),
             Some(_) => return Err(Answer::bad_request("the header Host is no host and port")),
         }
-        Ok(Some((head, len)))
+        // RFC 9112, 6.3: one reader would go by the one, and another by the other.
+        if head.has("Transfer-Encoding") && head.has("Content-Length") {
+            return Err(Answer::bad_request("the request says twice how long its body is"));
+        }
+        Ok(head)
     }
 
     /// Returns the headers as they came.
@@ -95,6 +121,10 @@ impl<'h, 'b> Head<'h, 'b> {
         Ok(first)
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
     /// Whether a header that is a list (RFC 9110, 5.6.1) has an element. A list may be spread over several lines.
     pub(super) fn lists(&self, name: &str, element: &str) -> bool {
         self.all(name)
@@ -102,12 +132,11 @@ impl<'h, 'b> Head<'h, 'b> {
             .any(|item| item.trim_ascii().eq_ignore_ascii_case(element.as_bytes()))
     }
 
-    /// Whether a body follows.
+    /// Whether a body follows, or may.
     pub(super) fn has_body(&self) -> bool {
         let is_empty =
             |length: &[u8]| !length.is_empty() && length.iter().all(|digit| *digit == b'0');
-        self.all("Transfer-Encoding").next().is_some()
-            || self.all("Content-Length").any(|length| !is_empty(length))
+        self.has("Transfer-Encoding") || self.all("Content-Length").any(|length| !is_empty(length))
     }
 }
 
@@ -116,24 +145,26 @@ fn is_authority(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
 }
 
-/// Splits a request's target into the authority, if there is one, the path and the query (RFC 9112, 3.2).
-fn split_target(target: &str) -> (Option<&str>, &str, &str) {
-    let target = target.split('#').next().unwrap_or_default();
-    let (before, query) = target.split_once('?').unwrap_or((target, ""));
-    if before.starts_with('/') {
-        return (None, before, query);
-    }
-    let is_ours = |scheme: &str| {
-        ["http", "https", "ws", "wss"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours))
-    };
-    match before.split_once("://").filter(|(scheme, _)| is_ours(scheme)) {
-        Some((_, rest)) => match rest.split_at(rest.find('/').unwrap_or(rest.len())) {
-            // RFC 9110, 4.2.1: a target with an empty host is invalid. It leads to no route.
-            ("", _) => (None, before, query),
-            (authority, "") => (Some(authority), "/", query),
-            (authority, path) => (Some(authority), path, query),
-        },
-        None => (None, before, query),
+impl<'b> Target<'b> {
+    fn split(target: &'b str) -> Self {
+        let target = target.split('#').next().unwrap_or_default();
+        let (before, query) = target.split_once('?').unwrap_or((target, ""));
+        let whole = Self { authority: None, path: before, query };
+        if before.starts_with('/') {
+            return whole;
+        }
+        let is_ours = |scheme: &str| {
+            ["http", "https", "ws", "wss"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours))
+        };
+        match before.split_once("://").filter(|(scheme, _)| is_ours(scheme)) {
+            Some((_, rest)) => match rest.split_at(rest.find('/').unwrap_or(rest.len())) {
+                // RFC 9110, 4.2.1: a target with an empty host is invalid. It leads to no route.
+                ("", _) => whole,
+                (authority, "") => Self { authority: Some(authority), path: "/", query },
+                (authority, path) => Self { authority: Some(authority), path, query },
+            },
+            None => whole,
+        }
     }
 }
 
@@ -194,7 +225,8 @@ mod tests {
             ("a/b://host/rooms/a", (None, "a/b://host/rooms/a", "")),
             ("host:80", (None, "host:80", "")),
         ] {
-            assert_eq!(split_target(target), found, "{target}");
+            let (authority, path, query) = found;
+            assert_eq!(Target::split(target), Target { authority, path, query }, "{target}");
         }
     }
 

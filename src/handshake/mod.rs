@@ -1,7 +1,8 @@
-//! The HTTP side of a connection: one request, answered, upgraded, or answered with an event stream.
+//! The HTTP side of a connection: its requests, answered, until one is upgraded or gets an event stream.
 //!
-//! httparse parses the request's head. There are no bodies and no second requests, so a library for HTTP would
-//! cost every connection and every program that links libchat, and add nothing.
+//! httparse parses the head of the first request. One that asks for a stream is answered here, and a library for HTTP
+//! would only cost. With the feature `http` every other one goes to hyper, which serves the requests behind it too;
+//! without, it is answered here, and the connection is closed.
 //!
 //! Invariant: every client that is still connected and has sent something gets one answer, also to a malformed or
 //! endless request.
@@ -12,7 +13,11 @@ mod answer;
 mod events;
 mod excerpt;
 mod head;
+#[cfg(feature = "http")]
+mod http;
 mod media_type;
+mod pages;
+mod path;
 mod receive;
 mod request;
 mod subprotocol;
@@ -24,7 +29,7 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::{Either, select};
@@ -37,7 +42,7 @@ use self::{
     answer::Answer,
     head::Head,
     receive::{client_left, discard, receive},
-    request::Route,
+    request::Stream,
 };
 use crate::{
     connection::{ClientGuard, Upgraded},
@@ -45,7 +50,7 @@ use crate::{
     event,
     fanout::command::AcceptedStream,
     protocol::Asked,
-    reactor::Stream,
+    reactor,
     shard::{Decision, Shard},
     transport::Transport,
 };
@@ -54,11 +59,28 @@ use crate::{
 /// discarded. Closing a socket with unread bytes resets it, and the reset destroys the answer on its way.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Why a client is refused while the event queue is full.
+const NO_EVENTS: &str = "the server's host does not take events";
+/// Why a client is refused at the limit `max_connections`.
+const TOO_MANY_CONNECTIONS: &str = "too many connections; try again later";
+
 /// How a connection ends that is not upgraded.
 enum Refusal {
     Answer(Answer),
     /// Nothing has come.
     Silence,
+    /// It asks for a page. All bytes that have come.
+    #[cfg(feature = "http")]
+    Page(Vec<u8>),
+    /// There is nothing more to say.
+    #[cfg(feature = "http")]
+    Over,
+}
+
+impl From<Answer> for Refusal {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
 }
 
 /// A connection whose request is not answered yet.
@@ -66,6 +88,8 @@ struct Handshake {
     shard: Rc<Shard>,
     transport: Transport,
     addr: SocketAddr,
+    /// By when the first request is to be complete.
+    deadline: Instant,
 }
 
 /// The answer that begins a client's connection.
@@ -118,13 +142,13 @@ struct Admitted {
     permit: Permit,
 }
 
-/// Serves one HTTP request. Returns the connection if it is a client's.
+/// Serves HTTP requests. Returns the connection if it is a client's.
 ///
 /// Nearly every client is admitted at once. The other cases are boxed futures of their own, so that this one
 /// stays small and cheap to allocate.
 pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Upgraded> {
     let AcceptedStream { stream, addr, permit: handshake_permit, load } = accepted;
-    let transport = match Stream::new(&shard.reactor, stream.take()?) {
+    let transport = match reactor::Stream::new(&shard.reactor, stream.take()?) {
         Ok(stream) => Transport::plain(stream),
         Err(error) => {
             if let Some(others) = shard.context.throttles.accept_failures.pass() {
@@ -133,8 +157,18 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
             return None;
         }
     };
-    let handshake = Handshake { shard, transport, addr };
-    let pending = match handshake.receive_request().await {
+    let timeout = shard.context.options.handshake_timeout;
+    let now = shard.shared.now();
+    // A time that the clock cannot represent never comes: the option is a day at most.
+    let deadline = now.checked_add(timeout).unwrap_or(now);
+    let handshake = Handshake { shard, transport, addr, deadline };
+    let received = handshake.receive_request().await;
+    #[cfg(feature = "http")]
+    let received = match received {
+        Err(Refusal::Page(came)) => Box::pin(handshake.serve_pages(came)).await,
+        received => received,
+    };
+    let pending = match received {
         Ok(pending) if pending.decision.is_none() => pending,
         Ok(pending) => {
             // The host may decide slowly: that must not use up the permits for handshakes.
@@ -150,6 +184,8 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
             tracing::debug!(%addr, "connection closed: nothing came");
             return None;
         }
+        #[cfg(feature = "http")]
+        Err(Refusal::Over | Refusal::Page(_)) => return None,
     };
     let pending = match handshake.transport.send(pending.opening.bytes()) {
         Ok(taken) if taken == pending.opening.bytes().len() => pending,
@@ -169,35 +205,56 @@ impl Handshake {
     /// # Errors
     /// What is answered to a request that is not upgraded, or nothing if nothing has come.
     async fn receive_request(&self) -> Result<Box<Pending>, Refusal> {
-        let Self { shard, transport, .. } = self;
+        let Self { shard, transport, deadline, .. } = self;
         let has_begun = Cell::new(false);
-        let begin = |head: &Head<'_, '_>, rest: &[u8]| self.begin(head, rest);
+        let begin = |head: &Head<'_, '_>, came: &[u8], len: usize| match Stream::of(
+            head,
+            &shard.context.options.base_path,
+        ) {
+            Some(stream) => {
+                let begun = self.begin(head, stream, &came[len..]);
+                begun.map_err(|answer| answer.for_method(head.method).into())
+            }
+            None => Err(self.page(head, came)),
+        };
         let received = pin!(receive(shard, transport, &has_begun, begin));
-        let timeout = shard.context.options.handshake_timeout;
-        let in_time = shard.deadlines.within(timeout, received);
+        let in_time = shard.deadlines.by(*deadline, received);
         let outcome = match select(pin!(in_time), pin!(shard.stopped())).await {
-            Either::Left((pending, _)) => pending.unwrap_or_else(|| Err(Answer::request_timeout())),
-            Either::Right(_) => Err(Answer::stopping()),
+            Either::Left((pending, _)) => {
+                pending.unwrap_or_else(|| Err(Answer::request_timeout().into()))
+            }
+            Either::Right(_) => Err(Answer::stopping().into()),
         };
         // RFC 9110, 15.5.9: an answer answers a request. A client that has sent nothing, such as a browser that
         // connected in advance, would take it for the answer to its next one.
-        outcome.map_err(
-            |answer| if has_begun.get() { Refusal::Answer(answer) } else { Refusal::Silence },
-        )
+        outcome.map_err(|refusal| if has_begun.get() { refusal } else { Refusal::Silence })
     }
 
-    fn begin(&self, head: &Head<'_, '_>, rest: &[u8]) -> Result<Box<Pending>, Answer> {
+    /// How a request for a page goes on.
+    #[cfg(feature = "http")]
+    fn page(&self, _: &Head<'_, '_>, came: &[u8]) -> Refusal {
+        Refusal::Page(came.to_vec())
+    }
+
+    /// How a request for a page is answered.
+    #[cfg(not(feature = "http"))]
+    fn page(&self, head: &Head<'_, '_>, _: &[u8]) -> Refusal {
+        Refusal::Answer(pages::answer(head, &pages::State::of(&self.shard)))
+    }
+
+    /// Begins the stream that a request asks for.
+    ///
+    /// # Errors
+    /// What is answered in its place.
+    fn begin(
+        &self,
+        head: &Head<'_, '_>,
+        stream: Stream,
+        rest: &[u8],
+    ) -> Result<Box<Pending>, Answer> {
         let Self { shard, addr, .. } = self;
         let context = &shard.context;
-        let asked = match request::route(head)? {
-            Route::Home => return Err(Answer::home(head.host)),
-            Route::Health => return Err(Answer::health()),
-            Route::Preflight => {
-                request::check_origin(head, &context.origins)?;
-                return Err(events::preflight(head, &context.origins));
-            }
-            Route::Connect(asked) => asked,
-        };
+        let asked = request::route(head, stream, &context.options.base_path)?;
         let opening = if asked.form.is_event_stream() {
             events::check_site(head)?;
             request::check_origin(head, &context.origins)?;
@@ -230,17 +287,16 @@ impl Handshake {
     /// # Errors
     /// What is answered to one that is not let in.
     fn admit(&self, asked: &Asked, head: &Head<'_, '_>) -> Result<Admitted, Answer> {
-        let Self { shard, transport, addr } = self;
+        let Self { shard, transport, addr, .. } = self;
         let context = &shard.context;
         if shard.is_stopping() {
             return Err(Answer::stopping());
         }
         if context.events.is_full() {
-            return Err(Answer::limit("the server's host does not take events"));
+            return Err(Answer::limit(NO_EVENTS));
         }
-        let permit = context
-            .permit_connection()
-            .ok_or_else(|| Answer::limit("too many connections; try again later"))?;
+        let permit =
+            context.permit_connection().ok_or_else(|| Answer::limit(TOO_MANY_CONNECTIONS))?;
         let request = context.events.is_enabled().then(|| request::describe(head, *addr));
         let guard = ClientGuard::new(shard, transport, asked);
         let (mut admission, mut decision) = (None, None);
@@ -289,14 +345,7 @@ impl Handshake {
     /// Answers a request that begins no connection, and waits until the client has had time to read the answer.
     async fn refuse(&self, answer: Answer) {
         let context = &self.shard.context;
-        let counters = &context.counters;
-        let counter = if answer.is_success() {
-            &counters.requests_answered
-        } else {
-            &counters.connections_refused
-        };
-        counter.add(1);
-        answer.log(context, self.addr);
+        answer.note(context, self.addr);
         if self.write(&answer.into_bytes()).await {
             self.linger().await;
         }

@@ -12,17 +12,17 @@ use super::{
 };
 use crate::{shard::Shard, transport::Transport};
 
-/// Receives a request's head, and returns what `act` makes of it and of the bytes behind it. Sets `has_begun` when
-/// something has come.
+/// Receives a request's head, and returns what `act` makes of it, of all bytes that came, and of the head's length
+/// among them. Sets `has_begun` when something has come.
 ///
 /// # Errors
-/// The answer of `act`, or the answer to bytes that are not a head.
-pub(super) async fn receive<T>(
+/// What `act` makes of it, or the answer to bytes that are not a head.
+pub(super) async fn receive<T, E: From<Answer>>(
     shard: &Shard,
     transport: &Transport,
     has_begun: &Cell<bool>,
-    act: impl FnOnce(&Head<'_, '_>, &[u8]) -> Result<T, Answer>,
-) -> Result<T, Answer> {
+    act: impl FnOnce(&Head<'_, '_>, &[u8], usize) -> Result<T, E>,
+) -> Result<T, E> {
     // How many bytes may still come. Empty lines before the head count.
     let mut budget = shard.context.options.handshake_size;
     let mut before = Vec::new();
@@ -33,7 +33,7 @@ pub(super) async fn receive<T>(
             Ok(Some(new)) => new,
             Ok(None) => continue,
             // The head is not complete, and no more comes.
-            Err(_) => return Err(Answer::malformed()),
+            Err(_) => return Err(Answer::malformed().into()),
         };
         has_begun.set(true);
         budget -= new.len();
@@ -47,10 +47,10 @@ pub(super) async fn receive<T>(
         let may_be_whole = is_first || ends_within(bytes, new.len());
         let mut headers = header_space();
         if may_be_whole && let Some((head, len)) = Head::parse(bytes, &mut headers)? {
-            return act(&head, &bytes[len..]).map_err(|answer| answer.for_method(head.method));
+            return act(&head, bytes, len);
         }
         if budget == 0 {
-            return Err(Answer::head_too_large());
+            return Err(Answer::head_too_large().into());
         }
         if is_first {
             before.extend_from_slice(skip_empty_lines(new));

@@ -8,7 +8,7 @@ use super::{
     answer::{Answer, ProxyFault},
     events,
     head::Head,
-    subprotocol,
+    path, subprotocol,
 };
 use crate::{
     event,
@@ -23,67 +23,62 @@ use crate::{
 /// The room of the path `/`.
 const LOBBY: &str = "lobby";
 
-/// What a path leads to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// The page that says how to connect.
-    Home,
-    /// The health check of a load balancer.
-    Health,
-    /// What a browser asks before a page of another origin connects to a room.
-    Preflight,
-    /// A connection to a room.
-    Connect(Asked),
+/// The stream that a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    WebSocket,
+    /// A WebSocket, of whose request a proxy has removed a part.
+    CutWebSocket,
+    Events,
 }
 
-/// Returns what a request asks for.
+impl Stream {
+    /// Returns the stream that a request asks for; `None` if it asks for one of the [pages](super::pages).
+    pub(super) fn of(head: &Head<'_, '_>, base: &str) -> Option<Self> {
+        let stream = if head.lists("Upgrade", "websocket") {
+            Self::WebSocket
+        } else if head.has("Sec-WebSocket-Key") {
+            // Only a request for WebSocket has a key.
+            Self::CutWebSocket
+        } else if events::is_wanted(head) {
+            Self::Events
+        } else {
+            return None;
+        };
+        (!path::is_check(base, head.path)).then_some(stream)
+    }
+}
+
+/// Returns what a request for a stream asks for.
 ///
 /// # Errors
 /// What is answered to a request that no route takes.
-pub(super) fn route(head: &Head<'_, '_>) -> Result<Route, Answer> {
-    let wants_upgrade = head.lists("Upgrade", "websocket");
-    // Only a request for WebSocket has a key.
-    let is_cut = !wants_upgrade && head.all("Sec-WebSocket-Key").next().is_some();
-    let wants_events = !wants_upgrade && !is_cut && events::is_wanted(head);
-    let is_preflight =
-        head.method == "OPTIONS" && head.all("Access-Control-Request-Method").next().is_some();
-    let route = match head.path {
-        "/health" => Route::Health,
-        "/" if is_preflight => Route::Preflight,
-        "/" if !wants_upgrade && !is_cut && !wants_events => Route::Home,
-        "/" => Route::Connect(asked(LOBBY.to_owned(), head, wants_events)?),
-        path => {
-            let room = path
-                .strip_prefix("/rooms/")
-                .ok_or_else(|| Answer::not_found(path, wants_upgrade || is_cut))?;
-            let room = room_name(room)?;
-            if head.method == "OPTIONS" {
-                Route::Preflight
-            } else {
-                Route::Connect(asked(room, head, wants_events)?)
-            }
-        }
+pub(super) fn route(head: &Head<'_, '_>, stream: Stream, base: &str) -> Result<Asked, Answer> {
+    let room = match path::inside(base, head.path) {
+        Some("/") => LOBBY.to_owned(),
+        Some(path) if let Some(room) = path.strip_prefix("/rooms/") => room_name(room)?,
+        _ => return Err(Answer::wrong_path(head.path, base)),
     };
-    if route == Route::Preflight {
-        return Ok(route);
+    let asked = asked(room, head, stream == Stream::Events)?;
+    match stream {
+        Stream::Events => {}
+        _ if head.method != "GET" => return Err(Answer::wrong_method()),
+        Stream::WebSocket => {}
+        Stream::CutWebSocket => return Err(Answer::proxy_fault(ProxyFault::NoUpgrade)),
     }
-    let is_room = matches!(route, Route::Connect(_));
-    if wants_events && is_room {
-        return Ok(route);
-    }
-    if head.method != "GET" && (is_room || head.method != "HEAD") {
-        return Err(Answer::method_not_allowed(!is_room));
-    }
-    if is_room && is_cut {
-        return Err(Answer::proxy_fault(ProxyFault::NoUpgrade));
-    }
-    if is_room && !wants_upgrade {
-        return Err(Answer::upgrade_required());
-    }
-    Ok(route)
+    Ok(asked)
 }
 
-fn room_name(encoded: &str) -> Result<String, Answer> {
+/// Decodes the name of a room in a path.
+///
+/// # Errors
+/// What is answered to a name that no room has.
+pub(super) fn room_name(encoded: &str) -> Result<String, Answer> {
+    if path::is_badly_encoded(encoded) {
+        return Err(Answer::bad_target(
+            "a % in the path is not followed by two hexadecimal digits; write % as %25",
+        ));
+    }
     // Browsers and most libraries take such steps before they send a path, and others send it as it is: the same
     // address would lead to several rooms. A slash that is encoded makes no step.
     let is_step = |part| percent_decode_str(part).eq(*b".") || percent_decode_str(part).eq(*b"..");
@@ -201,12 +196,14 @@ mod tests {
         act(&head)
     }
 
+    /// What a request for a stream asks for, or the status of the answer; `None` if it asks for a page.
+    fn stream(head: &Head<'_, '_>) -> Option<Result<Asked, u16>> {
+        let stream = Stream::of(head, "")?;
+        Some(route(head, stream, "").map_err(|answer| answer.status))
+    }
+
     fn asked(target: &str) -> Result<Asked, u16> {
-        match with(target, &[("upgrade", "websocket")], route) {
-            Ok(Route::Connect(asked)) => Ok(asked),
-            Ok(other) => panic!("{other:?}"),
-            Err(answer) => Err(answer.status),
-        }
+        with(target, &[("upgrade", "websocket")], stream).expect("it asks for one")
     }
 
     #[test]
@@ -229,6 +226,9 @@ mod tests {
             "/rooms/a/../b",
             "/rooms/a/%2E",
             "/rooms/%FF",
+            "/rooms/%zz",
+            "/rooms/a%",
+            "/rooms/a%4",
             "/rooms/a%0Ab",
             &format!("/rooms/{:x>129}", ""),
         ] {
@@ -255,11 +255,7 @@ mod tests {
         let accept = ("Accept", "text/event-stream");
         let asked = |target: &str, headers: &[(&str, &str)]| {
             let headers: Vec<_> = headers.iter().copied().chain([accept]).collect();
-            match with(target, &headers, route) {
-                Ok(Route::Connect(asked)) => Ok(asked),
-                Ok(other) => panic!("{other:?}"),
-                Err(answer) => Err(answer.status),
-            }
+            with(target, &headers, stream).expect("it asks for one")
         };
         let form = |target: &str| asked(target, &[]).map(|asked| (asked.room, asked.form));
         assert_eq!(form("/"), Ok(("lobby".to_owned(), Form::Events)));
@@ -276,10 +272,9 @@ mod tests {
         assert_eq!(since(&[("Last-Event-ID", "?")]), Some(Since::Unreadable));
         // A request for WebSocket has none.
         let upgrade = [("upgrade", "websocket"), ("Last-Event-ID", "7-2")];
-        let Ok(Route::Connect(asked)) = with("/?since=7-1", &upgrade, route) else { panic!() };
+        let asked = with("/?since=7-1", &upgrade, stream).unwrap().unwrap();
         assert_eq!((asked.form, asked.since), (Form::Plain, Some(Since::parse("7-1"))));
-        let refused = with("/?format=events", &upgrade, route).unwrap_err();
-        assert_eq!(refused.status, 400);
+        assert_eq!(with("/?format=events", &upgrade, stream), Some(Err(400)));
     }
 
     #[test]
@@ -315,13 +310,13 @@ mod tests {
     fn a_request_with_a_key_and_without_an_upgrade_is_for_no_page() {
         let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
         let status = |path: &str, headers: &[(&str, &str)]| {
-            with(path, headers, route).map_err(|answer| answer.status)
+            with(path, headers, stream).map(|asked| asked.unwrap_err())
         };
         for headers in [&[key][..], &[key, ("upgrade", "h2c")]] {
-            assert_eq!(status("/", headers), Err(426));
-            assert_eq!(status("/rooms/x", headers), Err(426));
-            assert_eq!(status("/health", headers), Ok(Route::Health));
+            assert_eq!(status("/", headers), Some(426));
+            assert_eq!(status("/rooms/x", headers), Some(426));
+            assert_eq!(status("/health", headers), None);
         }
-        assert_eq!(status("/", &[]), Ok(Route::Home));
+        assert_eq!(status("/", &[]), None);
     }
 }

@@ -38,9 +38,9 @@ fn a_refused_client_is_counted_once_whatever_is_wrong_with_its_request() {
     let too_long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     let requests = [
         ("400", "nonsense\r\n\r\n"),
-        ("404", "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"),
-        ("405", "POST / HTTP/1.1\r\nHost: x\r\n\r\n"),
-        ("426", "GET /rooms/a HTTP/1.1\r\nHost: x\r\n\r\n"),
+        ("404", "GET /nowhere HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n"),
+        ("405", "POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n"),
+        ("426", "GET /rooms/a HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Key: x\r\n\r\n"),
         ("431", &too_long),
     ];
     for (status, request) in requests {
@@ -60,12 +60,21 @@ fn a_refused_client_is_counted_once_whatever_is_wrong_with_its_request() {
 
 #[test]
 fn a_page_is_no_refusal() {
-    for request in ["GET /", "HEAD /", "GET /health", "HEAD /health"] {
+    for (request, status) in [
+        ("GET /", 200),
+        ("HEAD /", 200),
+        ("GET /health", 200),
+        ("HEAD /ready", 200),
+        ("GET /nowhere", 404),
+        ("POST /", 405),
+        ("GET /rooms/a", 426),
+    ] {
         let mut served = Served::new(with_events());
         let mut client = served.connect();
         client.write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
         served.turns(3);
-        assert!(received(&mut client).starts_with(b"HTTP/1.1 200"), "{request}");
+        let answer = String::from_utf8(received(&mut client)).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
         drop(client);
         is_empty(&mut served, request);
         let stats = stats(&served);

@@ -16,9 +16,9 @@ mod timer;
 mod waker;
 
 #[cfg(not(target_os = "linux"))]
-use std::{cell::Cell, time::Instant};
+use std::time::Instant;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
     future::poll_fn,
     io,
@@ -79,6 +79,8 @@ pub(crate) struct Reactor {
     writable: RefCell<Vec<usize>>,
     /// Tasks that are woken after the next poll.
     yielded: RefCell<Vec<Waker>>,
+    /// How often the sources were polled.
+    iteration: Cell<u64>,
     waker: Arc<LoopWaker>,
     busy_poll: BusyPoll,
     pub(crate) clock: Rc<Clock>,
@@ -122,6 +124,7 @@ impl Reactor {
             rescheduled: RefCell::default(),
             writable: RefCell::default(),
             yielded: RefCell::default(),
+            iteration: Cell::default(),
             waker: Arc::new(waker),
             busy_poll: BusyPoll::new(busy_poll),
             clock: Rc::new(clock),
@@ -167,6 +170,7 @@ impl Reactor {
 
     /// Polls the sources, or parks until one is ready, and dispatches those that are.
     fn poll(&self, may_park: bool) -> io::Result<()> {
+        self.iteration.set(self.iteration.get() + 1);
         let has_more = !self.rescheduled.borrow().is_empty()
             || !self.writable.borrow().is_empty()
             || !self.yielded.borrow().is_empty();
@@ -284,6 +288,18 @@ impl Reactor {
         if !self.yielded.borrow().is_empty() {
             self.yielded.take().into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// Returns the number of the current iteration. Within one, the sources are polled once.
+    #[cfg(feature = "http")]
+    pub(crate) fn iteration(&self) -> u64 {
+        self.iteration.get()
+    }
+
+    /// Wakes a task after the next poll.
+    #[cfg(feature = "http")]
+    pub(crate) fn wake_after_poll(&self, waker: &Waker) {
+        self.yielded.borrow_mut().push(waker.clone());
     }
 
     /// Yields until the sockets were polled again.

@@ -159,6 +159,11 @@ impl<S: AsFd> Source<S> {
         self.with(|watched| watched.register(|waiters| &mut waiters.reader, cx));
     }
 
+    /// Wakes the task when the source is writable.
+    pub(crate) fn register_writer(&self, cx: &Context<'_>) {
+        self.with(|watched| watched.register(|waiters| &mut waiters.writer, cx));
+    }
+
     /// Waits until it is readable.
     pub(crate) async fn readable(&self) {
         poll_fn(|cx| {
@@ -177,7 +182,7 @@ impl<S: AsFd> Source<S> {
             if self.with(|watched| watched.is_writable.get()) {
                 return Poll::Ready(());
             }
-            self.with(|watched| watched.register(|waiters| &mut waiters.writer, cx));
+            self.register_writer(cx);
             Poll::Pending
         })
         .await;

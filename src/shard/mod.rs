@@ -84,9 +84,11 @@ pub(crate) struct Shard {
     /// Whether a part of it failed: then it ends.
     failed: Cell<bool>,
     last_client: Cell<u64>,
+    /// How many answers to requests for pages are being written.
+    answers: Cell<usize>,
     /// Wakes the tasks that end when the shard stops.
     stops: Notify,
-    /// Wakes `drain` when a client has left. Apart from `stops`, for which very many handshakes may wait.
+    /// Wakes `drain` when a client has left, or an answer is written. Apart from `stops`, for which very many handshakes may wait.
     left: Notify,
 }
 
@@ -123,6 +125,7 @@ impl Shard {
             stopping: Cell::new(false),
             failed: Cell::new(false),
             last_client: Cell::new(0),
+            answers: Cell::new(0),
             stops: Notify::new(),
             left: Notify::new(),
         })

@@ -111,7 +111,7 @@ impl Shard {
             let due = ends.take_due(clock.now(), at);
             due.into_iter().filter_map(|id| self.client(id)).for_each(|it| self.go_away(&it));
             let next = ends.next(at).unwrap_or(at).min(at);
-            let gone = self.deadlines.by(next, self.all_clients_gone());
+            let gone = self.deadlines.by(next, self.all_gone());
             match select(pin!(gone), pin!(deadline.changed())).await {
                 Either::Left((Some(()), _)) => return false,
                 Either::Left((None, _)) if next < at => {}
@@ -130,8 +130,25 @@ impl Shard {
         had_to_abort
     }
 
+    /// Counts one more answer that is being written, or one less: a stop waits for them.
+    #[cfg(feature = "http")]
+    pub(crate) fn note_answer(&self, is_begun: bool) {
+        let answers = self.answers.get();
+        self.answers.set(if is_begun { answers + 1 } else { answers.saturating_sub(1) });
+        if !is_begun && self.is_stopping() {
+            self.left.notify_waiters();
+        }
+    }
+
     async fn all_clients_gone(&self) {
         while !self.clients.borrow().is_empty() {
+            self.left.notified().await;
+        }
+    }
+
+    /// Waits for the clients, and for the answers that are being written to others.
+    async fn all_gone(&self) {
+        while !self.clients.borrow().is_empty() || self.answers.get() > 0 {
             self.left.notified().await;
         }
     }

@@ -178,6 +178,14 @@ impl Transport {
         }
     }
 
+    /// Wakes a task when something can be written.
+    #[cfg(feature = "http")]
+    pub(crate) fn register_writer(&self, cx: &Context<'_>) {
+        if let Some(stream) = self.stream() {
+            stream.register_writer(cx);
+        }
+    }
+
     /// Waits until something can be read.
     pub(crate) async fn readable(&self) {
         if let Some(stream) = self.stream() {

@@ -18,6 +18,7 @@ static void no_config(void) {
 #define NO_CONFIG(call) CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, call)
   NO_CONFIG(chat_config_add_listen(NULL, TEXT("127.0.0.1:0")));
   NO_CONFIG(chat_config_add_origin(NULL, TEXT("*")));
+  NO_CONFIG(chat_config_set_base_path(NULL, TEXT("/chat")));
   NO_CONFIG(chat_config_set_workers(NULL, 1));
   NO_CONFIG(chat_config_set_busy_poll(NULL, 1));
   NO_CONFIG(chat_config_set_echo(NULL, 1));
@@ -62,6 +63,10 @@ static void config_values(void) {
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_origin(config, "", HUGE_LEN));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_origin(config, "", WRONG_LEN));
   CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_config_add_origin(config, TEXT(BAD_UTF8)));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_config_set_base_path(config, NULL, 1));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_set_base_path(config, "", HUGE_LEN));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_set_base_path(config, "", WRONG_LEN));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_config_set_base_path(config, TEXT(BAD_UTF8)));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, 0));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, 3));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_slow_consumer(config, UINT32_MAX));
@@ -77,6 +82,8 @@ static void config_values(void) {
   CHECK_OK(chat_config_add_listen(config, "x", 0));
   CHECK_OK(chat_config_add_origin(config, NULL, 0));
   CHECK_OK(chat_config_add_origin(config, "x", 0));
+  CHECK_OK(chat_config_set_base_path(config, "x", 1));
+  CHECK_OK(chat_config_set_base_path(config, NULL, 0));
   int dropped = 0;
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT,
                chat_config_set_event_handler(config, NULL, &dropped, drop_counted));
@@ -451,6 +458,7 @@ static void with_a_guarded_page(chat_server *server) {
     OVER(chat_server_set_name(server, 1, text, len));
     OVER(chat_config_add_listen(config, text, len));
     OVER(chat_config_add_origin(config, text, len));
+    OVER(chat_config_set_base_path(config, text, len));
   }
   chat_config_free(config);
   /* The one struct ends where the page does, whatever the stride is. */

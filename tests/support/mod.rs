@@ -163,12 +163,19 @@ fn library() -> &'static Library {
     })
 }
 
-/// A cargo command on the library that ships, which is without the default features. It has a
+/// A cargo command on the library that ships, which is without the other default features. It has a
 /// folder of its own: cargo gives the libraries of all features one file name, and so would leave
 /// the wrong one to the next test.
 pub(crate) fn cargo(command: &str) -> Command {
     let mut cargo = Command::new(env::var("CARGO").unwrap_or_else(|_| env!("CARGO").into()));
-    cargo.current_dir(ROOT).args([command, "--lib", "--no-default-features", "--target-dir"]);
+    cargo.current_dir(ROOT).args([
+        command,
+        "--lib",
+        "--no-default-features",
+        "--features",
+        "http",
+        "--target-dir",
+    ]);
     cargo.arg(Path::new(TMP).join("native"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

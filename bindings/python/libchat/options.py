@@ -46,6 +46,11 @@ class Options(TypedDict, total=False):
             5 s.
         handshake_size: how long the head of a handshake may be, 8 KiB to 1 MiB. A longer one gets HTTP 431.
             Default: 16 KiB.
+        base_path: the path under which the server is served, for a proxy in front that passes it on as it is: with
+            "/chat", clients connect to /chat/ and /chat/rooms/{room}, and everything outside of it gets HTTP 404.
+            /health and /ready are answered with it and without. The path of an event's request is as it came. It
+            begins with a slash and does not end with one, has no %, and at most 256 bytes. Default: empty, which
+            means /.
 
     Events and decisions (decisions need event_queue):
         event_queue: how many events may wait for the host, up to 16,777,216 (and 64 MiB). Beyond this, message
@@ -108,6 +113,7 @@ class Options(TypedDict, total=False):
     max_rooms_per_client: int
     handshake_timeout: float
     handshake_size: int
+    base_path: str
     admission_timeout: float
     review_timeout: float
     overdue: str
@@ -192,6 +198,7 @@ def _one_of(**numbers: int) -> Converter:
 
 
 _LISTS = {"listen": "chat_config_add_listen", "origin": "chat_config_add_origin"}
+_TEXTS = {"base_path": "chat_config_set_base_path"}
 _BY_TYPE: dict[Any, Converter] = {bool: _yes_or_no, int: _whole, float: _in_units(1000)}
 _CONVERTERS: dict[str, Converter] = {
     **{name: _BY_TYPE[kind] for name, kind in get_type_hints(Options).items() if kind in _BY_TYPE},
@@ -230,6 +237,11 @@ def _set(config: Any, name: str, value: Any) -> None:
         for text in _texts(value):
             data = encoded(text)
             errors.check(getattr(lib, _LISTS[name])(config, data, len(data)))
+    elif name in _TEXTS:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r} is not a str")
+        data = encoded(value)
+        errors.check(getattr(lib, _TEXTS[name])(config, data, len(data)))
     else:
         errors.check(getattr(lib, f"chat_config_set_{name}")(config, _CONVERTERS[name](value)))
 

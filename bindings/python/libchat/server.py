@@ -41,7 +41,7 @@ class Stats:
     handshakes: int  #: Handshakes that are in progress now.
     rooms: int  #: Rooms that exist now: with subscribers or with history.
     connections_accepted: int  #: Clients that have connected since the start.
-    connections_refused: int  #: Handshakes that were refused.
+    connections_refused: int  #: Clients that were refused: they asked for a WebSocket, or sent what is no request.
     accept_failures: int  #: Times that accepting a connection failed.
     messages_received: int  #: Messages that clients sent.
     messages_published: int  #: Messages that clients or the host published, and broadcasts.
@@ -56,7 +56,7 @@ class Stats:
     admissions_timed_out: int  #: Clients that the host did not decide on in time (the option overdue).
     messages_refused: int  #: Messages of clients that were not published.
     reviews_timed_out: int  #: Messages that the host did not decide on in time (the option overdue).
-    requests_answered: int  #: Requests for a page, such as GET /health, that were answered with status 200.
+    requests_answered: int  #: Requests for a page, such as GET /health, that were answered, whatever the status.
 
 
 def _message(data: Data) -> tuple[int, bytes]:

@@ -48,7 +48,7 @@ def test_every_option_may_be_set(start: Start) -> None:
         "listen": ["127.0.0.1:0", "127.0.0.1:0"], "ipv6_only": True, "origin": "*", "workers": 2, "busy_poll": 5e-5,
         "echo": False,
         "max_connections": 1, "max_handshakes": 1, "max_rooms_per_client": 1, "handshake_timeout": 0.5,
-        "handshake_size": 8192,
+        "handshake_size": 8192, "base_path": "/chat",
         "admission_timeout": 0.5, "review_timeout": 0.5, "overdue": "allow", "max_message_size": 10,
         "outbox_size": 8192, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5,
         "ping_timeout": 0.5,

@@ -33,6 +33,10 @@ pub(crate) struct Flags {
     #[arg(long)]
     ipv6_only: bool,
 
+    /// Path under which a proxy in front serves this server, if the proxy leaves it in requests, such as /chat
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
+    base_path: String,
+
     /// Threads that share the connections; 0: one for each core, and at most four
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) workers: usize,
@@ -167,6 +171,7 @@ impl Flags {
         }
         config
             .ipv6_only(self.ipv6_only)
+            .base_path(&self.base_path)
             .workers(self.workers)
             .busy_poll(self.busy_poll)
             .echo(self.echo)

@@ -1,0 +1,124 @@
+//! How far a kept connection is, and by when it must be further.
+//!
+//! Invariant: every phase has a deadline, by the shard's clock.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Instant,
+};
+
+use hyper::http::request::Parts;
+
+use super::super::{LINGER, request::Stream};
+use crate::shard::Shard;
+
+/// What a kept connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The client's next request, of which nothing has come. Its deadline is the option `handshake_timeout`.
+    Idle,
+    /// The rest of a request: of its head and its body. Its deadline is the option `handshake_timeout`.
+    Request,
+    /// That the client takes an answer.
+    Answer,
+}
+
+/// What hyper's service, the socket that hyper writes to, and the owner of the connection share.
+pub(super) struct Progress {
+    shard: Rc<Shard>,
+    phase: Cell<Phase>,
+    deadline: Cell<Instant>,
+    /// Whether hyper has begun to write, and not written everything.
+    owes: Cell<bool>,
+    /// The head of a request for a stream, which is not hyper's business.
+    stream: RefCell<Option<(Parts, Stream)>>,
+}
+
+impl Progress {
+    /// Begins inside of a request, which is to be complete at `deadline`.
+    pub(super) fn new(shard: &Rc<Shard>, deadline: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            shard: Rc::clone(shard),
+            phase: Cell::new(Phase::Request),
+            deadline: Cell::new(deadline),
+            owes: Cell::new(false),
+            stream: RefCell::default(),
+        })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline.get()
+    }
+
+    /// Whether the client lacks a part of what hyper has to say.
+    pub(super) fn owes(&self) -> bool {
+        self.owes.get()
+    }
+
+    /// Notes that bytes of the client have come.
+    pub(super) fn note_read(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Request);
+        }
+    }
+
+    /// Notes that a request's head is complete.
+    pub(super) fn note_request(&self) {
+        self.note_read();
+    }
+
+    /// Notes that an answer is about to be written.
+    pub(super) fn note_answer(&self) {
+        self.enter(Phase::Answer);
+    }
+
+    pub(super) fn note_write(&self) {
+        self.owes.set(true);
+    }
+
+    /// Notes that everything is written.
+    pub(super) fn note_flush(&self) {
+        self.owes.set(false);
+        if self.phase.get() == Phase::Answer {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// Keeps the head of a request for a stream, for the owner of the connection.
+    pub(super) fn set_stream(&self, head: Parts, stream: Stream) {
+        self.stream.replace(Some((head, stream)));
+    }
+
+    pub(super) fn has_stream(&self) -> bool {
+        self.stream.borrow().is_some()
+    }
+
+    pub(super) fn take_stream(&self) -> Option<(Parts, Stream)> {
+        self.stream.take()
+    }
+
+    fn enter(&self, phase: Phase) {
+        let was_answer = self.phase.replace(phase) == Phase::Answer;
+        let is_answer = phase == Phase::Answer;
+        if was_answer != is_answer {
+            self.shard.note_answer(is_answer);
+        }
+        let limit = if is_answer { LINGER } else { self.shard.context.options.handshake_timeout };
+        let now = self.shard.shared.now();
+        // A time that the clock cannot represent never comes: options are a day at most.
+        self.deadline.set(now.checked_add(limit).unwrap_or(now));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.phase.get() == Phase::Answer {
+            self.shard.note_answer(false);
+        }
+    }
+}

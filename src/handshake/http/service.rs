@@ -146,8 +146,8 @@ fn encode(answer: Answer, ends: bool) -> Response<Text> {
     if status != 204 {
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(header::CONTENT_TYPE, text);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // RFC 9110, 7.8: a sender of Upgrade lists it in Connection.
     let connection = match (ends, status == 426) {
         (true, true) => Some("close, upgrade"),

@@ -21,7 +21,6 @@ use std::{
 };
 
 use futures_util::future::{join, select};
-use tokio::task::spawn_local;
 
 pub(crate) use self::guard::ClientGuard;
 use self::{
@@ -38,7 +37,7 @@ use crate::{
         load::LoadGuard,
     },
     protocol::Protocol,
-    reactor::Handler,
+    reactor::{Handler, Reactor},
     shard::Ticket,
 };
 
@@ -349,7 +348,7 @@ impl Handler for Connection {
         }
         if !self.guard.client.out().is_open() && !self.is_ending.replace(true) {
             self.drop_held();
-            drop(spawn_local(self.finish()));
+            drop(Reactor::spawn(Box::pin(self.finish())));
         }
     }
 

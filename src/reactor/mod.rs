@@ -32,7 +32,7 @@ use std::{
 
 use mio::{Events, Token, event::Event};
 use slab::Slab;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use self::{busy_poll::BusyPoll, source::Watched, waker::LoopWaker};
 pub(crate) use self::{
@@ -46,6 +46,9 @@ const EVENTS: usize = 1024;
 
 /// The token of the loop's waker. Sources have small numbers.
 const WAKER: Token = Token(usize::MAX);
+
+/// A task of the loop. Every task is of this one type: what tokio compiles for each type of task takes 5 KB.
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What a source's readiness is dispatched to.
 pub(crate) trait Handler {
@@ -323,8 +326,13 @@ impl Reactor {
         // A future that panics is dropped, as a task would be.
         let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
         if let Ok(Poll::Pending) = poll {
-            drop(spawn_local(future));
+            drop(Self::spawn(future));
         }
+    }
+
+    /// Spawns a task of the loop of this thread.
+    pub(crate) fn spawn(task: Task) -> JoinHandle<()> {
+        spawn_local(task)
     }
 
     /// Skips busy polling before at least the next `parks` parks.

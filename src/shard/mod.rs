@@ -30,7 +30,7 @@ use futures_util::FutureExt;
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{Notify, watch},
-    task::{LocalSet, spawn_local},
+    task::LocalSet,
 };
 
 use self::{
@@ -48,7 +48,7 @@ use crate::{
         shard_handle::ShardHandle,
     },
     past::SinceIn,
-    reactor::{Next, Reactor, Timer},
+    reactor::{Next, Reactor, Task, Timer},
     rooms::{Rooms, client::Client},
 };
 
@@ -159,12 +159,16 @@ impl Shard {
         if self.index == 0 {
             tracing::info!(clients = self.context.counters.connections.get(), "stopping");
         }
-        let shard = Rc::clone(self);
-        let mut ended = tasks.spawn_local(async move { shard.drain(&mut deadline).await });
+        let (shard, had_to_abort) = (Rc::clone(self), Rc::new(Cell::new(None)));
+        let outcome = Rc::clone(&had_to_abort);
+        let mut drain = Reactor::spawn(Box::pin(async move {
+            outcome.set(Some(shard.drain(&mut deadline).await));
+        }));
         let outcome = self.reactor.run(tasks, || {
             let has_more = self.tick_outboxes();
-            match (&mut ended).now_or_never() {
-                Some(had_to_abort) => Next::End(had_to_abort.ok()),
+            match (&mut drain).now_or_never() {
+                // There is no outcome if it panicked.
+                Some(_) => Next::End(had_to_abort.get()),
                 None if self.failed.get() => Next::End(None),
                 None if has_more => Next::Continue,
                 None => Next::Park,
@@ -185,13 +189,17 @@ impl Shard {
 
     /// Spawns a task without which the shard cannot go on: if it panics, the shard ends, and with it the server.
     pub(crate) fn spawn_vital(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        self.spawn_boxed(Box::pin(task));
+    }
+
+    fn spawn_boxed(self: &Rc<Self>, task: Task) {
         let shard = Rc::clone(self);
-        drop(spawn_local(async move {
+        drop(Reactor::spawn(Box::pin(async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!("a task of a shard panicked");
                 shard.fail();
             }
-        }));
+        })));
     }
 
     /// Ends the shard and its clients, since a part of it failed.

@@ -6,10 +6,11 @@ use std::{
     rc::Rc,
 };
 
-use tokio::task::spawn_local;
-
 use super::Shard;
-use crate::fanout::{inbox::QueueKind, outbound::Outbound};
+use crate::{
+    fanout::{inbox::QueueKind, outbound::Outbound},
+    reactor::Reactor,
+};
 
 /// The connections that wait, apart for each queue: one that can go on waits for none of the other.
 #[derive(Debug, Default)]
@@ -59,14 +60,14 @@ impl Shard {
             return;
         }
         let shard = Rc::clone(self);
-        drop(spawn_local(async move {
+        drop(Reactor::spawn(Box::pin(async move {
             shard.rooms.space(queue).await;
             let line = shard.space_waiters.line(queue);
             line.is_awaited.set(false);
             for out in line.waiting.take() {
                 out.transport().reschedule();
             }
-        }));
+        })));
     }
 }
 

@@ -53,7 +53,9 @@ target=${CARGO_TARGET_DIR:-target}/install
 built=$target/release
 if command -v cargo >/dev/null; then
     echo "building (a minute the first time)"
-    cargo rustc --quiet --release --locked --lib --no-default-features --features http --target-dir "$target" -- \
+    # Without the Rust library: what only that exports makes the others larger and slower.
+    cargo rustc --quiet --release --locked --lib --crate-type cdylib,staticlib --no-default-features --features http \
+        --target-dir "$target" -- \
         -C "link-arg=-Wl,-soname,libchat.so.$abi"
 elif [ ! -e "$built/libchat.so" ]; then
     # The root user often has no cargo.

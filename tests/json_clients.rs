@@ -6,19 +6,17 @@ mod peer;
 mod support;
 mod wire;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Command, thread, time::Duration};
 
 use chat::{Event, Handle, Kind, Past};
-use peer::host::{Events, server_with};
+use peer::{
+    PATIENCE,
+    host::{Events, server_with},
+};
 use support::ROOT;
-use wire::{Random, node, recovering_javascript, relay::Relay, scratch, the_python};
+use wire::{
+    Random, node, program::Program, recovering_javascript, relay::Relay, scratch, the_python,
+};
 
 /// How many messages each room gets, and how many may be on their way: fewer than a room keeps.
 const COUNT: usize = 1_000;
@@ -26,54 +24,6 @@ const MAX_AHEAD: usize = 200;
 
 /// The room of the path, and one that the host puts each client into.
 const ROOMS: [&str; 2] = ["first room", "second&"];
-
-/// How long the next line of a client may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A client that runs as a program; it is killed if a test fails.
-struct Program {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Program {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = channel();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || {
-            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        Self { child, lines }
-    }
-}
-
-impl Program {
-    fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("a line in time")
-    }
-
-    /// Waits until it has ended by itself, without an error. Returns the lines that are left.
-    fn end(mut self) -> Vec<String> {
-        let (deadline, mut rest) = (Instant::now() + PATIENCE, Vec::new());
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => rest.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {rest:?}"),
-            }
-        }
-        assert!(self.child.wait().unwrap().success(), "{rest:?}");
-        rest
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
 
 /// Puts each client that connects into the second room, with all of its past.
 fn join_all(handle: &Handle) {
@@ -109,8 +59,7 @@ fn shows_every_message_once_and_in_order(client: impl FnOnce(&str) -> Command) {
                 server.publish(name, Kind::Text, text.as_bytes()).unwrap();
             }
         }
-        let line = program.lines.recv_timeout(PATIENCE);
-        let line = line.unwrap_or_else(|_| panic!("{shown:?} after {} cuts", relay.cuts()));
+        let line = program.line_or(|| format!("{shown:?} after {} cuts", relay.cuts()));
         let is_next = (0..2).find(|&room| {
             let next = shown[room] + 1;
             line == format!("message {} {next}", ROOMS[room])

@@ -1,5 +1,7 @@
 //! Random choices that a seed repeats.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use std::{
     env,
     hash::{BuildHasher, RandomState},

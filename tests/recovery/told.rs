@@ -1,5 +1,7 @@
 //! What was published, and where, as the host was told.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Mutex,

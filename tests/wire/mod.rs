@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
+pub(crate) mod program;
 pub(crate) mod relay;
 
 use std::{
@@ -138,6 +139,26 @@ pub(crate) fn node() -> Command {
     // It is there if it complains that it has no address.
     assert!(text.contains("TypeError"), "node is too old: install Node.js 20.10 or newer\n{text}");
     node
+}
+
+/// A folder with the packages that the JavaScript of the tests wants, made for them in cargo's folder the first time.
+pub(crate) fn node_packages() -> PathBuf {
+    static PACKAGES: OnceLock<()> = OnceLock::new();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
+    PACKAGES.get_or_init(|| {
+        let wanted = ["package.json", "package-lock.json"];
+        let of = |name: &str| fs::read_to_string(format!("{ROOT}/tests/wire/node/{name}")).unwrap();
+        let stamp = folder.join("installed");
+        if fs::read_to_string(&stamp).ok() == Some(of(wanted[1])) {
+            return;
+        }
+        fs::create_dir_all(&folder).unwrap();
+        wanted.iter().for_each(|name| fs::write(folder.join(name), of(name)).unwrap());
+        let mut npm = Command::new("npm");
+        run(npm.args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&folder));
+        fs::write(stamp, of(wanted[1])).unwrap();
+    });
+    folder.join("node_modules")
 }
 
 /// Random numbers (splitmix64) from a seed, which is printed: `WIRE_SEED` repeats a run.

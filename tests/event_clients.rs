@@ -78,8 +78,8 @@ impl Curl {
 
     fn start(&self) -> Child {
         let mut curl = Command::new("curl");
-        // The heartbeats are more than a byte a second: less is silence.
-        curl.args(["-sN", "--speed-limit", "1", "--speed-time", "1", "-i"]);
+        // It does not notice silence by itself before several seconds.
+        curl.args(["-sN", "--max-time", "1", "-i"]);
         curl.args(["-H", "Accept: text/event-stream", &self.url]);
         if let Some(last) = &self.parser.last_id {
             curl.arg("-H").arg(format!("Last-Event-ID: {last}"));
@@ -140,7 +140,7 @@ impl Shows for Curl {
             }
             let child = self.child.as_mut().expect("it was started");
             let mut bytes = [0; 4096];
-            // curl ends a second behind the last byte at the latest.
+            // curl ends after a second at the latest.
             match child.stdout.as_mut().expect("piped").read(&mut bytes).unwrap() {
                 0 => self.end(),
                 count => self.take(&bytes[..count]),

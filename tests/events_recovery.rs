@@ -33,7 +33,7 @@ use publishers::{publish, say};
 use told::Told;
 
 /// How often clients are cut, if nobody says otherwise.
-const CUTS: usize = 500;
+const CUTS: usize = 2_000;
 
 /// How many messages a room keeps.
 const KEPT: usize = 64;

@@ -170,8 +170,8 @@ async function origins(window) {
 async function main() {
   const window = await chromium.launch({ executablePath: browser, args: ["--no-sandbox"] });
   const [first, second] = await Promise.all([
-    cut(window, { html: itself, rooms: 5, count: 50, ahead: 20, most: 1_200, gently: true, cuts: 10 }),
-    cut(window, { html: anew, rooms: 1, count: 500, ahead: 100, most: 3_000, gently: false, cuts: 20 }),
+    cut(window, { html: itself, rooms: 5, count: 30, ahead: 20, most: 1_500, gently: true, cuts: 10 }),
+    cut(window, { html: anew, rooms: 1, count: 300, ahead: 100, most: 3_000, gently: false, cuts: 15 }),
   ]);
   console.log(`EventSources showed every message once and in order, over ${first} cuts by themselves and ${second} anew`);
   console.log(`${await forge(window)} texts forged no event`);

@@ -29,7 +29,7 @@ fn a_server_logs_where_it_was_started_and_nowhere_else() {
     one.stop(Duration::from_secs(5)).unwrap();
     other.stop(Duration::from_secs(5)).unwrap();
     let lines = first.lines(Level::TRACE);
-    assert_eq!(lines, ["listening", "connection refused", "stopping", "stopped"]);
+    assert_eq!(lines, ["listening", "page requested", "stopping", "stopped"]);
     assert_eq!(second.lines(Level::TRACE), ["listening", "stopping", "stopped"]);
 }
 

@@ -127,7 +127,7 @@ func TestEveryOptionMayBeSet(t *testing.T) {
 		Logger:           slog.New(slog.DiscardHandler),
 	})
 	pinged := make(chan string, 1024)
-	conn, err := dial(server, "/", "", nil)
+	conn, err := dial(server, "/chat", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestEveryOptionMayBeSet(t *testing.T) {
 	})
 	go conn.ReadMessage()
 	receive(t, pinged)
-	if second, err := dial(server, "/", "", nil); err == nil || !strings.Contains(err.Error(), "503") {
+	if second, err := dial(server, "/chat/", "", nil); err == nil || !strings.Contains(err.Error(), "503") {
 		t.Errorf("a second connection: %v, %v", second, err)
 	}
 }

@@ -16,8 +16,8 @@ static ws ana;
 
 static void hold(void *user_data, uint32_t level, const char *text, size_t text_len) {
   (void)user_data, (void)level;
-  const char refused[] = "connection refused";
-  if (text_len < sizeof refused - 1 || memcmp(text, refused, sizeof refused - 1) != 0) return;
+  const char requested[] = "page requested";
+  if (text_len < sizeof requested - 1 || memcmp(text, requested, sizeof requested - 1) != 0) return;
   pthread_mutex_lock(&lock);
   is_held = 1;
   pthread_cond_broadcast(&changed);
@@ -25,7 +25,7 @@ static void hold(void *user_data, uint32_t level, const char *text, size_t text_
   pthread_mutex_unlock(&lock);
 }
 
-/* A request that is refused, which the shard logs. */
+/* A request for a page that is not there, which the shard logs. */
 static int hold_shard(const chat_server *server) {
   int fd = ws_socket(server, 0);
   const char request[] = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -62,7 +62,7 @@ class Gone:
 
     async def events(self) -> AsyncIterator[libchat.Event]:
         request = libchat.Request("127.0.0.1:1", "/", "")
-        yield libchat.Connected(1, "", "lobby", request)
+        yield libchat.Connected(1, "", "lobby", "plain", request)
         yield libchat.Message(1, "", "lobby", libchat.Position(7, 1), "no JSON")
 
     def send(self, client: int, data: str) -> None:

@@ -22,14 +22,14 @@ INBOX = 16_384
 
 
 class Holding(logging.Handler):
-    """Holds the thread of a shard when it logs that it refuses a client."""
+    """Holds the thread of a shard when it logs that a page was requested."""
 
     def __init__(self) -> None:
         super().__init__()
         self.held, self.let_go = threading.Event(), threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage().startswith("connection refused"):
+        if record.getMessage().startswith("page requested"):
             self.held.set()
             self.let_go.wait(PATIENCE)
 

@@ -13,6 +13,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
 use chat::{Kind, Position, Server};
@@ -70,7 +71,7 @@ fn read_all(mut streams: Vec<Stream>) -> Vec<Left> {
                 None => number += 1,
             }
         }
-        thread::sleep(std::time::Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     left
 }
@@ -87,6 +88,7 @@ fn a_thousand_end_one_after_the_other_come_back_at_times_of_their_own_and_are_to
         (0..CLIENTS).map(|_| Stream::open(server.local_addr(), path, &[])).collect();
     let next = server_with(|_| ());
     next.publish("r", Kind::Text, b"kept").unwrap();
+    let begun = Instant::now();
     let (left, seen) = thread::scope(|scope| {
         let readers = scope.spawn(move || read_all(streams));
         let stop = scope.spawn(|| server.stop(PATIENCE));
@@ -100,6 +102,8 @@ fn a_thousand_end_one_after_the_other_come_back_at_times_of_their_own_and_are_to
         stop.join().unwrap().unwrap();
         (readers.join().unwrap(), seen)
     });
+    // A millisecond for each, of which a slow machine only makes more.
+    assert!(begun.elapsed() > Duration::from_millis(CLIENTS as u64 / 2), "{:?}", begun.elapsed());
     assert!(seen.len() > 20, "the ends were not spread: {seen:?}");
     assert_eq!(left.len(), CLIENTS);
 

@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
-mod haproxy;
-mod nginx;
 mod peer;
+mod proxy;
 
 use std::{thread, time::Duration};
 
-use haproxy::Haproxy;
-use nginx::Nginx;
 use peer::{
     PATIENCE, Peer, eventually,
     host::{server, server_with},
 };
+use proxy::{haproxy::Checker, nginx::Nginx};
 
 #[test]
 fn haproxy_finds_the_server_up_however_it_asks() {
@@ -29,7 +27,7 @@ fn haproxy_finds_the_server_up_however_it_asks() {
         "option httpchk\n  http-check send meth GET uri /ready ver HTTP/1.1 hdr Host chat.example",
         "option httpchk\n  http-check send meth OPTIONS uri * ver HTTP/1.1 hdr Host chat.example",
     ] {
-        let haproxy = Haproxy::start(server.local_addr(), directives);
+        let haproxy = Checker::start(server.local_addr(), directives);
         let status =
             if directives.contains("GET") || directives.contains("HEAD") { "200" } else { "204" };
         haproxy.finds(true, "L7OK", status);
@@ -40,8 +38,8 @@ fn haproxy_finds_the_server_up_however_it_asks() {
 #[test]
 fn haproxy_sends_no_client_to_a_server_that_is_full_or_stopping() {
     let server = server_with(|config| _ = config.max_connections(1));
-    let ready = Haproxy::start(server.local_addr(), "option httpchk GET /ready");
-    let alive = Haproxy::start(server.local_addr(), "option httpchk");
+    let ready = Checker::start(server.local_addr(), "option httpchk GET /ready");
+    let alive = Checker::start(server.local_addr(), "option httpchk");
     ready.finds(true, "L7OK", "200");
     let mut client = Peer::join(server.local_addr(), "/");
     ready.finds(false, "L7STS", "503");

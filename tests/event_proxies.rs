@@ -4,10 +4,8 @@
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
 mod event_source;
-#[path = "haproxy/relay.rs"]
-mod haproxy;
-mod nginx;
 mod peer;
+mod proxy;
 
 use std::{
     collections::BTreeMap,
@@ -19,13 +17,13 @@ use std::{
 
 use chat::{Kind, Position, Server};
 use event_source::{Block, Stream};
-use nginx::Nginx;
 use peer::{
     PATIENCE, Peer, eventually,
     frames::{CLOSE, PING, PONG},
     host::{server, server_with},
     objects::{SUBPROTOCOL, field, object},
 };
+use proxy::{haproxy::Relay, nginx::Nginx};
 use serde_json::Value;
 
 /// What both proxies wait for: a minute, a fiftieth of it.
@@ -38,14 +36,14 @@ const PING_INTERVAL: Duration = Duration::from_millis(500);
 const PINGS: usize = 12;
 
 /// A proxy that runs, and its address.
-struct Proxy {
+struct Relaying {
     addr: SocketAddr,
     name: &'static str,
     _running: Box<dyn Debug>,
 }
 
 /// nginx and HAProxy before servers; nginx as README.md says, which is for WebSocket.
-fn proxies(servers: &[SocketAddr]) -> [Proxy; 2] {
+fn proxies(servers: &[SocketAddr]) -> [Relaying; 2] {
     let upstream: String = servers.iter().map(|it| format!("server {it} max_fails=0; ")).collect();
     let milliseconds = PROXY_TIMEOUT.as_millis();
     let nginx = Nginx::start_with(
@@ -58,10 +56,10 @@ fn proxies(servers: &[SocketAddr]) -> [Proxy; 2] {
     );
     let timeouts = ["client", "server", "tunnel"];
     let timeouts = timeouts.map(|it| format!("timeout {it} {milliseconds}ms")).join("\n  ");
-    let haproxy = haproxy::Relay::start(servers, &timeouts);
+    let haproxy = Relay::start(servers, &timeouts);
     [
-        Proxy { addr: nginx.addr, name: "nginx", _running: Box::new(nginx) },
-        Proxy { addr: haproxy.addr, name: "HAProxy", _running: Box::new(haproxy) },
+        Relaying { addr: nginx.addr, name: "nginx", _running: Box::new(nginx) },
+        Relaying { addr: haproxy.addr, name: "HAProxy", _running: Box::new(haproxy) },
     ]
 }
 

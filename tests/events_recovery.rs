@@ -4,48 +4,24 @@
 
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
-#[path = "recovery/chance.rs"]
-mod chance;
 #[path = "recovery/event_reader.rs"]
 mod event_reader;
 mod event_source;
 mod peer;
-#[path = "recovery/publishers.rs"]
-mod publishers;
-#[path = "recovery/told.rs"]
-mod told;
+#[path = "recovery/mod.rs"]
+mod recovery;
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{SyncSender, sync_channel},
-    },
-    thread,
-    time::Duration,
-};
+use std::thread;
 
-use chance::{Chance, number, seed};
-use chat::{Config, Event, Kind, Server};
+use chat::{Event, Kind, Server};
 use event_reader::{Counts, EventReader, Form};
-use peer::{PATIENCE, eventually, host::server_with};
-use publishers::{publish, say};
-use told::Told;
-
-/// How often clients are cut, if nobody says otherwise.
-const CUTS: usize = 2_000;
-
-/// How many messages a room keeps.
-const KEPT: usize = 64;
-
-const ROOMS: [&str; 3] = ["a", "b", "c"];
-
-/// How long a reader waits for more before it is cut.
-const PAUSE: Duration = Duration::from_millis(2);
-
-fn configure(config: &mut Config) {
-    config.history_messages(KEPT).event_queue(100_000).workers(2);
-}
+use peer::{PATIENCE, host::server_with};
+use recovery::{
+    Cuts, KEPT, ROOMS,
+    chance::{Chance, seed},
+    configure, cut_while_others_publish, publish_too_much,
+    told::Told,
+};
 
 /// Notes where clients' messages are, until the server has stopped.
 fn host(server: &Server, told: &Told) {
@@ -64,33 +40,18 @@ fn host(server: &Server, told: &Told) {
 }
 
 /// Has a client come and be cut, until there were enough cuts.
-fn cut(
-    server: &Server,
-    told: &Told,
-    cuts: &AtomicUsize,
-    tokens: &SyncSender<()>,
-    name: usize,
-    seed: u64,
-) -> EventReader {
-    let mut chance = Chance::new(seed);
+fn cut(server: &Server, told: &Told, name: usize, mut chance: Chance, cuts: &Cuts) -> EventReader {
     let form = if name.is_multiple_of(2) { Form::Text } else { Form::Json };
     let mut reader = EventReader::new(chance.pick(&ROOMS), form);
-    while cuts.fetch_sub(1, Ordering::Relaxed) as isize > 0 {
+    while cuts.take() {
         let most = chance.pick(&[500, 1_000, 5_000, 40_000]);
         reader.come(server.local_addr(), chance.below(most), &mut chance);
-        for _ in 0..chance.below(4) {
-            tokens.send(()).expect("there are publishers");
-        }
+        cuts.go_on(&mut chance);
         if chance.below(8) == 0 {
             server.broadcast(Kind::Text, b"to everyone").unwrap();
         }
         if chance.below(10) == 0 {
-            // While it is away more comes than the room keeps.
-            for number in 0..KEPT + chance.below(20) {
-                let text = format!("{name} is away {number}");
-                let position = server.publish(reader.room, Kind::Text, text.as_bytes()).unwrap();
-                told.note(reader.room, position, &text);
-            }
+            publish_too_much(server, told, reader.room, name, &mut chance);
         }
     }
     reader
@@ -98,40 +59,14 @@ fn cut(
 
 #[test]
 fn a_client_that_is_cut_at_any_byte_gets_every_message_once_and_in_order_or_is_told_why_not() {
-    const READERS: usize = 4;
-    let seed = seed();
-    let server = server_with(configure);
-    let told = Told::default();
-    let all = number("RECOVERY_CUTS").map_or(CUTS, |cuts| cuts as usize);
-    let cuts = AtomicUsize::new(all);
-    let (sender, receiver) = sync_channel(64);
-    let receiver = Mutex::new(receiver);
-    let (server, told, receiver, cuts) = (&server, &told, &receiver, &cuts);
+    let (server, told) = (server_with(configure), Told::default());
+    let (server, told) = (&server, &told);
     thread::scope(|scope| {
         let host = scope.spawn(|| host(server, told));
-        let publishers: Vec<_> = (0..8)
-            .map(|number| {
-                let seed = seed ^ (number << 32);
-                scope.spawn(move || match number {
-                    0..4 => publish(server, told, &format!("host {number}"), receiver, seed),
-                    _ => {
-                        let name = format!("client {number}");
-                        say(server, &name, number % 2 == 0, receiver, seed);
-                    }
-                })
-            })
-            .collect();
-        let readers: Vec<_> = (0..READERS)
-            .map(|number| {
-                let (tokens, seed) = (sender.clone(), seed.wrapping_add(number as u64));
-                scope.spawn(move || cut(server, told, cuts, &tokens, number, seed))
-            })
-            .collect();
-        let mut readers: Vec<_> =
-            readers.into_iter().map(|reader| reader.join().expect("it found no fault")).collect();
-        drop(sender);
-        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
-        eventually("what was said is published", || server.stats().connections == 0);
+        let (mut readers, all) =
+            cut_while_others_publish(server, told, seed(), |name, chance, cuts| {
+                cut(server, told, name, chance, cuts)
+            });
         for reader in &mut readers {
             let top = server.position(reader.room).ok();
             reader.catch_up(server.local_addr(), top);

@@ -3,17 +3,17 @@
 
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
-mod nginx;
 mod peer;
+mod proxy;
 
 use std::{fs, net::SocketAddr};
 
 use chat::Kind;
-use nginx::Nginx;
 use peer::{
     KEY, Peer, Response,
     host::{server, server_with},
 };
+use proxy::nginx::Nginx;
 
 /// The address under which browsers know nginx: its port may be another one, as behind a container's.
 const HOST: &str = "chat.example:8080";

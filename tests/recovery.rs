@@ -4,47 +4,26 @@
 
 #![allow(clippy::unwrap_used)] // A test reports by panicking.
 
-#[path = "recovery/chance.rs"]
-mod chance;
 mod peer;
-#[path = "recovery/publishers.rs"]
-mod publishers;
 #[path = "recovery/reader.rs"]
 mod reader;
-#[path = "recovery/told.rs"]
-mod told;
+#[path = "recovery/mod.rs"]
+mod recovery;
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{SyncSender, sync_channel},
-    },
-    thread,
-    time::Duration,
-};
+use std::thread;
 
-use chance::{Chance, number, seed};
-use chat::{Config, Event, Kind, Past, Server};
+use chat::{Event, Kind, Past, Server};
 use peer::{PATIENCE, eventually, host::server_with};
-use publishers::{publish, say};
 use reader::Reader;
-use told::Told;
-
-/// How often clients are cut, if nobody says otherwise.
-const CUTS: usize = 2_000;
-
-/// How many messages a room keeps.
-const KEPT: usize = 64;
-
-const ROOMS: [&str; 3] = ["a", "b", "c"];
+use recovery::{
+    Cuts, KEPT, ROOMS,
+    chance::{Chance, seed},
+    configure, cut_while_others_publish, publish_too_much,
+    told::Told,
+};
 
 /// The rooms that the host puts each client into beside that of its path, and how much of their past it may have.
 const ADDED: [(&str, Past); 2] = [("b", Past::All), ("c", Past::Last(10))];
-
-fn configure(config: &mut Config) {
-    config.history_messages(KEPT).event_queue(100_000).workers(2);
-}
 
 /// Notes where clients' messages are, and puts clients into further rooms, until the server has stopped.
 fn host(server: &Server, told: &Told) {
@@ -69,30 +48,14 @@ fn host(server: &Server, told: &Told) {
 }
 
 /// Has a client come and be cut, until there were enough cuts.
-fn cut(
-    server: &Server,
-    told: &Told,
-    cuts: &AtomicUsize,
-    tokens: &SyncSender<()>,
-    name: usize,
-    seed: u64,
-) -> Reader {
-    let mut chance = Chance::new(seed);
+fn cut(server: &Server, told: &Told, name: usize, mut chance: Chance, cuts: &Cuts) -> Reader {
     let mut reader = Reader::new(chance.pick(&ROOMS), format!("reader {name}"), KEPT);
-    while cuts.fetch_sub(1, Ordering::Relaxed) as isize > 0 {
+    while cuts.take() {
         let most = chance.pick(&[300, 1000, 5_000, 40_000]);
         reader.come(server.local_addr(), chance.below(most), &mut chance);
-        for _ in 0..chance.below(4) {
-            tokens.send(()).expect("there are publishers");
-        }
+        cuts.go_on(&mut chance);
         if chance.below(20) == 0 {
-            // While it is away more comes than the room keeps.
-            let room = chance.pick(&ROOMS);
-            for number in 0..KEPT + chance.below(20) {
-                let text = format!("{name} is away {number}");
-                let position = server.publish(room, Kind::Text, text.as_bytes()).unwrap();
-                told.note(room, position, &text);
-            }
+            publish_too_much(server, told, chance.pick(&ROOMS), name, &mut chance);
         }
     }
     reader
@@ -100,40 +63,14 @@ fn cut(
 
 #[test]
 fn a_client_that_is_cut_at_any_byte_gets_every_message_once_and_in_order_or_is_told_why_not() {
-    const READERS: usize = 4;
-    let seed = seed();
-    let server = server_with(configure);
-    let told = Told::default();
-    let all = number("RECOVERY_CUTS").map_or(CUTS, |cuts| cuts as usize);
-    let cuts = AtomicUsize::new(all);
-    let (sender, receiver) = sync_channel(64);
-    let receiver = Mutex::new(receiver);
-    let (server, told, receiver, cuts) = (&server, &told, &receiver, &cuts);
+    let (server, told) = (server_with(configure), Told::default());
+    let (server, told) = (&server, &told);
     thread::scope(|scope| {
         let host = scope.spawn(|| host(server, told));
-        let mut publishers: Vec<_> = (0..4)
-            .map(|number| {
-                let name = format!("host {number}");
-                let seed = seed ^ (number << 32);
-                scope.spawn(move || publish(server, told, &name, receiver, seed))
-            })
-            .collect();
-        publishers.extend((4..8).map(|number| {
-            let name = format!("client {number}");
-            let seed = seed ^ (number << 32);
-            scope.spawn(move || say(server, &name, number % 2 == 0, receiver, seed))
-        }));
-        let readers: Vec<_> = (0..READERS)
-            .map(|number| {
-                let (tokens, seed) = (sender.clone(), seed.wrapping_add(number as u64));
-                scope.spawn(move || cut(server, told, cuts, &tokens, number, seed))
-            })
-            .collect();
-        let mut readers: Vec<_> =
-            readers.into_iter().map(|reader| reader.join().expect("it found no fault")).collect();
-        drop(sender);
-        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
-        eventually("what was said is published", || server.stats().connections == 0);
+        let (mut readers, all) =
+            cut_while_others_publish(server, told, seed(), |name, chance, cuts| {
+                cut(server, told, name, chance, cuts)
+            });
         // A client that connects now reads to the end.
         for reader in &mut readers {
             reader.catch_up(server.local_addr());
@@ -189,6 +126,3 @@ fn a_server_that_was_started_again_says_so_and_replays_what_it_keeps() {
     }
     assert!(reader.restarts > 20, "{} rooms had another epoch", reader.restarts);
 }
-
-/// How long a reader waits for more before it is cut.
-const PAUSE: Duration = Duration::from_millis(2);

@@ -10,11 +10,9 @@ use chat::Position;
 use serde_json::Value;
 
 use super::{
-    PAUSE,
-    chance::Chance,
     event_source::{Block, Parser, request},
     peer::{PATIENCE, objects::field},
-    told::Received,
+    recovery::{PAUSE, chance::Chance, told::Received},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,14 +4,10 @@ use std::sync::{Mutex, mpsc::Receiver};
 
 use chat::{Kind, Publication, Server};
 
-use super::{
-    ROOMS,
-    chance::Chance,
-    peer::{
-        Peer,
-        frames::{PING, PONG},
-    },
-    told::Told,
+use super::{ROOMS, chance::Chance, told::Told};
+use crate::peer::{
+    Peer,
+    frames::{PING, PONG},
 };
 
 /// Publishes some messages for each token, as a thread of the host.

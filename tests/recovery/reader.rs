@@ -10,15 +10,14 @@ use chat::Position;
 use serde_json::Value;
 
 use super::{
-    ADDED, PAUSE,
-    chance::Chance,
+    ADDED,
     peer::{
         PATIENCE,
         frames::{Frame, TEXT, masked},
         objects::{SUBPROTOCOL, field, object},
         upgrade_head,
     },
-    told::Received,
+    recovery::{PAUSE, chance::Chance, told::Received},
 };
 
 /// What a reader knows of a room while it is connected.

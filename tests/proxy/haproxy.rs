@@ -1,15 +1,15 @@
-//! A HAProxy of the test's own, which checks one server: its configuration, its folder, its end.
+//! A HAProxy of the test's own, which checks one server, or relays to several.
 
 use std::{
-    env, fs,
-    io::{ErrorKind, Read, Write},
+    env,
+    io::{Read, Write},
     net::SocketAddr,
     os::unix::net::UnixStream,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use super::{Program, configured, on_free_port};
 use crate::peer::{PATIENCE, eventually};
 
 /// What HAProxy knows of the server that it checks.
@@ -22,14 +22,13 @@ pub(crate) struct Checked {
     pub(crate) status: String,
 }
 
-/// A HAProxy that runs; ended when this is dropped.
+/// A HAProxy that checks a server; ended when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Haproxy {
-    child: Child,
-    folder: PathBuf,
+pub(crate) struct Checker {
+    program: Program,
 }
 
-impl Haproxy {
+impl Checker {
     /// Starts HAProxy, which checks a server with these directives of a backend.
     pub(crate) fn start(server: SocketAddr, directives: &str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -37,7 +36,6 @@ impl Haproxy {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder =
             env::temp_dir().join(format!("libchat-haproxy-{}-{count}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
         let socket = folder.join("stats");
         let configuration = format!(
             "global\n  stats socket {} level user\n\
@@ -45,20 +43,17 @@ impl Haproxy {
              backend chat\n  {directives}\n  server chat {server} check inter 20ms fall 1 rise 1\n",
             socket.display()
         );
-        fs::write(folder.join("haproxy.cfg"), configuration).unwrap();
-        let mut haproxy = Self { child: spawn(&folder), folder };
+        let mut program = haproxy(folder, &configuration);
         eventually("HAProxy answers", || {
-            let ended = haproxy.child.try_wait().unwrap();
-            let said = || fs::read_to_string(haproxy.folder.join("stderr")).unwrap();
-            assert!(ended.is_none(), "HAProxy did not start: {}", said());
+            assert!(!program.has_ended(), "HAProxy did not start: {}", program.said());
             UnixStream::connect(&socket).is_ok()
         });
-        haproxy
+        Self { program }
     }
 
     /// What HAProxy knows now; `None` before its first check.
     pub(crate) fn checked(&self) -> Option<Checked> {
-        let mut stats = UnixStream::connect(self.folder.join("stats")).unwrap();
+        let mut stats = UnixStream::connect(self.program.folder.join("stats")).unwrap();
         stats.set_read_timeout(Some(PATIENCE)).unwrap();
         stats.write_all(b"show stat chat 4 -1\n").unwrap();
         let mut table = String::new();
@@ -89,26 +84,41 @@ impl Haproxy {
     }
 }
 
-impl Drop for Haproxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
+/// A HAProxy that relays; ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    _program: Program,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Relay {
+    /// Starts HAProxy before servers, with these time-outs, on a free port.
+    pub(crate) fn start(servers: &[SocketAddr], timeouts: &str) -> Self {
+        on_free_port(|addr| Self::start_on(addr, servers, timeouts))
+    }
+
+    /// Returns `None` if the port is taken.
+    fn start_on(addr: SocketAddr, servers: &[SocketAddr], timeouts: &str) -> Option<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("haproxy-{}-{count}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
+        // A server that refuses connections is left for the next one at once.
+        let mut configuration = format!(
+            "defaults\n  mode http\n  timeout connect 5s\n  {timeouts}\n  option redispatch 1\n  retries 3\n\
+             listen chat\n  bind {addr}\n  balance roundrobin\n\
+             \x20 http-request return status 204 if {{ path /is-{name} }}\n"
+        );
+        for (number, server) in servers.iter().enumerate() {
+            configuration += &format!("  server s{number} {server}\n");
+        }
+        let mut program = haproxy(folder, &configuration);
+        program.has_port(addr, &name).then_some(Self { _program: program, addr })
     }
 }
 
-fn spawn(folder: &std::path::Path) -> Child {
-    // Debian keeps it where only the administrator's shell looks.
-    for program in ["haproxy", "/usr/sbin/haproxy"] {
-        let mut command = Command::new(program);
-        // In the foreground.
-        command.arg("-db").arg("-f").arg(folder.join("haproxy.cfg"));
-        let stderr = fs::File::create(folder.join("stderr")).unwrap();
-        match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn() {
-            Ok(child) => return child,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => panic!("cannot run {program}: {error}"),
-        }
-    }
-    panic!("cannot run HAProxy: install it (Debian: apt-get install haproxy)")
+/// Starts HAProxy in the foreground.
+fn haproxy(folder: PathBuf, configuration: &str) -> Program {
+    configured(&folder, "haproxy.cfg", configuration);
+    Program::start("haproxy", "haproxy", &["-db", "-f", "haproxy.cfg"], folder)
 }

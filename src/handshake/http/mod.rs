@@ -34,10 +34,8 @@ type Connection = http1::Connection<Io, Pages>;
 enum End {
     /// hyper has ended it.
     Over(hyper::Result<()>),
-    /// Nobody waits for anything.
-    Idle,
-    /// The client is to be answered this in place of what hyper would have said.
-    Answer(Answer),
+    /// A client that has asked half of something is to be told this.
+    Unanswered(Answer),
     /// The client does not take its answer.
     Late,
     /// The client asks for a stream, and has taken all earlier answers.
@@ -71,8 +69,15 @@ impl Handshake {
                 self.linger().await;
                 Err(Refusal::Over)
             }
-            End::Idle | End::Late => Err(Refusal::Over),
-            End::Answer(answer) => Err(Refusal::Answer(answer)),
+            End::Late => Err(Refusal::Over),
+            End::Unanswered(answer) => {
+                let http1::Parts { io, read_buf, .. } = connection.into_parts();
+                // hyper may hold a part of a request that came together with an earlier one.
+                let has_begun =
+                    [&read_buf, io.unread()].iter().any(|it| !it.trim_ascii().is_empty());
+                let is_asking = has_begun || progress.phase() == Phase::Request;
+                Err(if is_asking { Refusal::Answer(answer) } else { Refusal::Over })
+            }
             End::Stream => {
                 let http1::Parts { io, read_buf, .. } = connection.into_parts();
                 let Some((parts, stream)) = progress.take_stream() else {
@@ -131,8 +136,7 @@ impl Handshake {
 fn end(progress: &Progress, answer: fn() -> Answer) -> Option<End> {
     match progress.phase() {
         _ if progress.owes() => None,
-        Phase::Idle => Some(End::Idle),
-        Phase::Request => Some(End::Answer(answer())),
+        Phase::Idle | Phase::Request => Some(End::Unanswered(answer())),
         Phase::Answer => None,
     }
 }

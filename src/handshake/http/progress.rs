@@ -29,6 +29,8 @@ pub(super) struct Progress {
     shard: Rc<Shard>,
     phase: Cell<Phase>,
     deadline: Cell<Instant>,
+    /// Whether a request's head is complete that is not answered. A client may ask before it takes the answer before.
+    is_asked: Cell<bool>,
     /// Whether hyper has begun to write, and not written everything.
     owes: Cell<bool>,
     /// The head of a request for a stream, which is not hyper's business.
@@ -42,6 +44,7 @@ impl Progress {
             shard: Rc::clone(shard),
             phase: Cell::new(Phase::Request),
             deadline: Cell::new(deadline),
+            is_asked: Cell::new(false),
             owes: Cell::new(false),
             stream: RefCell::default(),
         })
@@ -69,11 +72,13 @@ impl Progress {
 
     /// Notes that a request's head is complete.
     pub(super) fn note_request(&self) {
+        self.is_asked.set(true);
         self.note_read();
     }
 
     /// Notes that an answer is about to be written.
     pub(super) fn note_answer(&self) {
+        self.is_asked.set(false);
         self.enter(Phase::Answer);
     }
 
@@ -85,7 +90,7 @@ impl Progress {
     pub(super) fn note_flush(&self) {
         self.owes.set(false);
         if self.phase.get() == Phase::Answer {
-            self.enter(Phase::Idle);
+            self.enter(if self.is_asked.get() { Phase::Request } else { Phase::Idle });
         }
     }
 

@@ -98,6 +98,8 @@ def compare_frames(itself: Result, result: Result) -> None:
 def takes_part(server: Server, scenario: Scenario) -> bool:
     if scenario.only is not None:
         return server.name in scenario.only
+    if not server.has_rooms:
+        return False
     if (server.is_peer or server.is_variant) and not scenario.has_peers:
         return False
     return not server.is_variant or scenario.needs(server.name)

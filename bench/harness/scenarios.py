@@ -71,6 +71,16 @@ def calls(mix: str, what: str, count: int = 10_000, size: int = 100) -> Scenario
     )
 
 
+def health(name: str, what: str, window: int) -> Scenario:
+    return Scenario(
+        name,
+        f"GET /health on 64 connections that are kept, {what}",
+        {"mode": "requests", "subscribers": 64, "window": window},
+        [Goal(EFFICIENCY, 0.5, of="hyper")],
+        only=["hyper", "libchat"],
+    )
+
+
 SCENARIOS: list[Scenario] = [
     *fan_outs(SLOWEST),
     *fan_outs(ECHO),
@@ -166,6 +176,8 @@ SCENARIOS: list[Scenario] = [
         has_peers=True,
         is_short=True,
     ),
+    health("health", "one in flight on each", 1),
+    health("health-w16", "16 in flight on each", 16),
     Scenario(
         "beside-churn",
         "a small room's round trip beside 5,000 subscribers, 15 messages a second; 300 clients a second come and go",

@@ -36,6 +36,8 @@ class Server:
     workers: int = 1
     # What the load generator speaks to it.
     protocol: str = "plain"
+    # What serves pages alone takes part where it is named.
+    has_rooms: bool = True
 
 
 def c_program(name: str, sources: list[Path]) -> list[str]:
@@ -80,6 +82,8 @@ def with_events() -> Server:
 def peers() -> list[Server]:
     paper = BENCH / "peers" / "paper"
     build = ["cargo", "build", "--release", "--quiet", "--target-dir", str(OUT / "peer-paper")]
+    hyper = BENCH / "peers" / "hyper"
+    build_hyper = ["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(OUT / "peer-hyper")]
     node = BENCH / "peers" / "node-ws"
     found = [
         go_peer("gorilla"),
@@ -87,6 +91,9 @@ def peers() -> list[Server]:
         go_peer("centrifuge", "centrifuge"),
         Server("node-ws", ["node", str(node / "server.js")], [["npm", "ci", "--silent"]], node, "node", True),
         Server("paper", [str(OUT / "peer-paper/release/paper")], [build], paper, "cargo", True),
+        Server(
+            "hyper", [str(OUT / "peer-hyper/release/peer-hyper")], [build_hyper], hyper, "cargo", True, has_rooms=False
+        ),
     ]
     return [peer for peer in found if peer.folder.is_dir()]
 

@@ -1,6 +1,7 @@
 // The load generator's parts: wire.c (bytes), json.c, events.c and centrifuge.c (protocols on top), clients.c
 // (connections), handshake.c (how they begin), window.c (messages in flight), aside.c (a small room), traffic.c,
-// hold.c, churn.c, beside.c, storm.c and follow.c (what is measured), agreed.c (what the hosts in ../embed know too),
+// hold.c, churn.c, beside.c, storm.c, follow.c and
+// requests.c (what is measured), agreed.c (what the hosts in ../embed know too),
 // process.c (what it costs the server), report.c (numbers to JSON).
 //
 // One thread and one epoll: it must be cheaper than any server, or it is the generator that is
@@ -23,12 +24,12 @@
 enum form { PLAIN, JSON, EVENTS, MIXED, FORMS };
 
 struct options {
-  const char *mode; // traffic, listen, accept, idle, churn, beside, storm or follow
+  const char *mode; // traffic, listen, accept, idle, churn, beside, storm, follow or requests
   pid_t pid;        // the server
   int port;
   int rooms, subscribers, publishers; // the last two for each room
   int stalled;                        // of the subscribers of room 0: they never read
-  int window;                         // messages in flight for each publisher
+  int window;                         // messages in flight for each publisher; requests: for each connection
   bool is_fair;                       // in flight until every subscriber has it, not only its publisher
   int size;                           // bytes of a message
   double rate;                        // messages a second for each publisher; 0: as fast as they come back
@@ -263,5 +264,9 @@ void run_beside(const struct options *options, struct report *report);
 void run_storm(const struct options *options, struct report *report);
 // Checks what the host publishes, broadcasts and sends to clients in several rooms, until it says that it is done.
 void run_follow(const struct options *options, struct report *report);
+// Asks for a page on connections that are kept.
+void run_requests(const struct options *options, struct report *report);
+// The most that a connection has in flight.
+#define MOST_REQUESTS 64
 
 #endif

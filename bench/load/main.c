@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char USAGE[] =
-  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|storm|follow]\n"
+  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|storm|follow|requests]\n"
   "            [--rooms N] [--subscribers N]\n"
   "            [--publishers N] [--stalled N] [--window N] [--in-flight echo|all] [--size BYTES] [--rate PER_SECOND]\n"
   "            [--seconds N] [--messages N] [--protocol plain|centrifuge] [--form plain|json|events|mixed|forms]\n"
@@ -115,6 +115,8 @@ int main(int argc, char **argv) {
     run_storm(&options, &report);
   } else if (strcmp(options.mode, "follow") == 0) {
     run_follow(&options, &report);
+  } else if (strcmp(options.mode, "requests") == 0) {
+    run_requests(&options, &report);
   } else {
     fputs(USAGE, stderr);
     return 2;

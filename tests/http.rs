@@ -409,11 +409,20 @@ fn under_a_base_path_rooms_and_pages_are_there_and_nowhere_else() {
     ] {
         assert_eq!(get(&mut peer, path).status, status, "{path}");
     }
+    // A check is no stream, whatever it accepts.
+    for path in ["/chat/one/ready", "/health"] {
+        let response =
+            ask(&mut peer, &format!("GET {path} HTTP/1.1"), &["Accept: text/event-stream"]);
+        assert_eq!((response.status, response.body.as_str()), (200, "ok\n"), "{path}");
+    }
     let page = get(&mut peer, "/chat/one/").body;
     assert!(page.contains("ws://chat.test/chat/one/rooms/{room}"), "{page}");
     let refused = Peer::connect(addr).upgrade("/rooms/tea", &[]);
     assert_eq!(refused.status, 404);
     assert!(refused.body.contains("base_path") && refused.body.contains("/chat/one/rooms/{room}"));
+    peer.write(upgrade_head(addr, "/chat/one/rooms/tea", &[]).as_bytes());
+    assert_eq!(peer.response().status, 101, "on a connection that was kept");
+    peer.is_served();
 }
 
 #[test]

@@ -140,3 +140,22 @@ fn end(progress: &Progress, answer: fn() -> Answer) -> Option<End> {
         Phase::Answer => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{rc::Rc, sync::Arc, time::Duration};
+
+    use crate::{
+        context::Context, fanout::shard_handle::ShardHandle, options::Options, reactor::Reactor,
+        rooms::Rooms, shard::Shard,
+    };
+
+    /// A shard that serves nobody.
+    pub(super) fn shard() -> Rc<Shard> {
+        let reactor = Reactor::new(Duration::ZERO).unwrap();
+        let context = Context::new(Options::default(), Vec::new());
+        let shards: Arc<[_]> = Arc::new([Arc::<ShardHandle>::default()]);
+        let rooms = Rooms::new(Arc::clone(&context), Arc::clone(&shards), None);
+        Shard::new(0, context, Arc::clone(&shards[0]), rooms, reactor)
+    }
+}

@@ -127,3 +127,25 @@ impl Drop for Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::shard, *};
+
+    #[test]
+    fn a_client_that_asks_before_it_takes_an_answer_waits_for_the_next_one_then() {
+        let shard = shard();
+        let progress = Progress::new(&shard, shard.shared.now());
+        for (asks_again, then) in [(true, Phase::Request), (false, Phase::Idle)] {
+            progress.note_request();
+            progress.note_answer();
+            progress.note_write();
+            if asks_again {
+                progress.note_request();
+            }
+            assert_eq!((progress.phase(), progress.owes()), (Phase::Answer, true));
+            progress.note_flush();
+            assert_eq!((progress.phase(), progress.owes()), (then, false));
+        }
+    }
+}

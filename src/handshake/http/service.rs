@@ -165,3 +165,19 @@ fn encode(answer: Answer, ends: bool) -> Response<Text> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::shard, *};
+
+    #[test]
+    fn a_client_that_asks_often_at_once_lets_others_ask_between() {
+        let shard = shard();
+        let progress = Progress::new(&shard, shard.shared.now());
+        let pages = Pages::new(&shard, ([127, 0, 0, 1], 1).into(), &progress);
+        for _ in 0..ANSWERS_IN_TURN {
+            assert!(pages.0.count_turn());
+        }
+        assert!(!pages.0.count_turn());
+    }
+}

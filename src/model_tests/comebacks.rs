@@ -40,7 +40,8 @@ enum State {
     New,
     /// So many people are in it.
     Used(usize),
-    /// It has messages until `due`. `left` is when its last client has left it, if it had one.
+    /// Nobody is in it. At `due` it is checked whether its last message is too old, since the host may have published
+    /// meanwhile. `left` is when its last client has left it, if it had one.
     Idle { due: Duration, left: Option<Duration> },
     /// It is known by its position alone, since then.
     Forgotten(Duration),
@@ -76,8 +77,19 @@ impl Room {
         if self.stored.len() > WINDOW {
             self.stored.pop_front();
         }
-        if let State::Idle { due, .. } = &mut self.state {
-            *due = now + HOUR + MARGIN;
+    }
+
+    /// Time has passed: it is checked at each time that it was due.
+    fn pass(&mut self, now: Duration) {
+        while let State::Idle { due, .. } = &mut self.state
+            && *due <= now
+        {
+            let (at, last) = (*due, *self.stored.back().expect("an idle room has messages"));
+            if at - last > HOUR {
+                self.forget(at);
+            } else {
+                *due = last + HOUR + MARGIN;
+            }
         }
     }
 
@@ -201,7 +213,7 @@ impl Weeks {
         self.note_epoch(name, at.epoch);
         let room = self.rooms.get_mut(name).expect("one of the rooms");
         if matches!(room.state, State::New | State::Forgotten(_)) {
-            room.state = State::Idle { due: Duration::ZERO, left: None };
+            room.state = State::Idle { due: self.now + HOUR + MARGIN, left: None };
         }
         room.store(self.now);
         assert_eq!((at.epoch, at.offset), (room.epoch, room.top));
@@ -240,12 +252,7 @@ impl Weeks {
         let time = self.random.pick(&times);
         self.world.age(time);
         self.now += time;
-        for room in self.rooms.values_mut() {
-            match room.state {
-                State::Idle { due, .. } if due <= self.now => room.forget(due),
-                _ => {}
-            }
-        }
+        self.rooms.values_mut().for_each(|room| room.pass(self.now));
     }
 
     /// Everybody who is there reads: exactly what was published meanwhile.

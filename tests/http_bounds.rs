@@ -305,6 +305,35 @@ fn a_client_that_does_not_read_its_answers_is_cut() {
 }
 
 #[test]
+fn a_stream_begins_behind_all_earlier_answers_however_late_they_are_taken() {
+    let server = server();
+    let page = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answered = || server.stats().requests_answered as usize;
+    // So many answers fill a socket whose client reads none.
+    let full = Peer::connect_small(server.local_addr());
+    let mut writer = full.stream.try_clone().expect("a descriptor");
+    let writes = thread::spawn(move || writer.write_all(page.repeat(10_000).as_bytes()));
+    // A client that takes nothing is cut. Then all were answered that could be.
+    eventually("the first answer", || answered() > 0);
+    all_gone(&server);
+    let _ = writes.join().expect("it is cut");
+    let most = answered();
+    drop(full);
+    for before in (most.saturating_sub(16)..=most).step_by(2) {
+        let mut peer = Peer::connect_small(server.local_addr());
+        let begun = answered();
+        let stream = upgrade_head(server.local_addr(), "/", &[]);
+        peer.write(format!("{}{stream}", page.repeat(before)).as_bytes());
+        eventually("the socket is full, or nearly", || answered() + 16 >= begun + before);
+        for _ in 0..before {
+            assert_eq!(peer.response().status, 200, "{before} of {most}");
+        }
+        assert_eq!(peer.response().status, 101, "{before} of {most}");
+        peer.is_served();
+    }
+}
+
+#[test]
 fn clients_that_flood_with_requests_starve_no_other() {
     let server = server_with(|config| _ = config.workers(1));
     let addr = server.local_addr();

@@ -217,6 +217,17 @@ mod tests {
     }
 
     #[test]
+    fn a_new_message_displaces_those_that_are_too_old_though_nobody_reads() {
+        let options = Options { history_age: Duration::from_secs(60), ..Options::default() };
+        let start = CoarseInstant(1_000_000_000);
+        let mut history = History::default();
+        for (seconds, kept) in [(0, 1), (0, 2), (60, 3), (61, 2), (200, 1)] {
+            append(&mut history, "x", CoarseInstant(start.0 + seconds * 1_000_000_000), &options);
+            assert_eq!(history.len(), kept, "after {seconds} s");
+        }
+    }
+
+    #[test]
     fn a_history_of_none_keeps_none() {
         let none: [fn(&mut Options); 3] = [
             |options| options.history_messages = 0,

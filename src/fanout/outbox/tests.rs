@@ -127,6 +127,14 @@ fn while_a_pong_waits_the_last_ping_alone_is_answered_behind_it() {
     pong(&mut outbox, "7");
     let expected = [&frames(&["4", "6"])[..], frame::PING, &frames(&["7"])].concat();
     assert_eq!(rest(&mut outbox), expected, "the last before the next control frame");
+
+    // A socket that takes a part of what is before the first answer does not make room for another.
+    outbox.push(&frames(&["message"]), 0, false, now);
+    pong(&mut outbox, "8");
+    pong(&mut outbox, "9");
+    outbox.advance(1, now);
+    pong(&mut outbox, "10");
+    assert_eq!(rest(&mut outbox), [&frames(&["message"])[1..], &frames(&["8", "10"])].concat());
 }
 
 #[test]
@@ -138,6 +146,17 @@ fn only_what_is_too_old_is_dropped() {
     outbox.push(&frames(&["new"]), 0, false, start + second);
     assert_eq!(outbox.drop_older_than(second, start + second), 2);
     assert_eq!(rest(&mut outbox), frames(&["new"]));
+}
+
+#[test]
+fn what_just_fits_into_the_bound_stays() {
+    for form in [Form::Plain, Form::Json] {
+        let mut outbox = Outbox::new(form);
+        outbox.push(&objects(&["1"]), 0, false, Instant::now());
+        outbox.push(&objects(&["2"]), 0, false, Instant::now());
+        let size = outbox.size();
+        assert_eq!((outbox.trim(size), outbox.size()), (0, size));
+    }
 }
 
 #[test]

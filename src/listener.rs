@@ -61,7 +61,7 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
             for _ in 0..ACCEPT_BATCH {
                 match listener.try_read_with(mio::net::TcpListener::accept) {
                     Ok((stream, peer)) => match off_standard_streams(stream.into()) {
-                        Ok(stream) => acceptor.hand_to_shard(stream, peer),
+                        Ok(stream) => acceptor.hand_to_shard(stream, peer, &shard),
                         Err(error) => acceptor.handle_failure(&error, listener.io(), &shard).await,
                     },
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -101,7 +101,7 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn hand_to_shard(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn hand_to_shard(&mut self, stream: TcpStream, peer: SocketAddr, own: &Shard) {
         // A listener of both families tells of a client of IPv4 in an address of IPv6.
         let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         self.pause = PAUSES.0;
@@ -112,7 +112,7 @@ impl Acceptor {
         let Some(permit) = self.context.permit_handshake() else {
             self.context.counters.connections_refused.add(1);
             let why = "too many handshakes under way; try again later";
-            refuse_now(&self.context, &stream, addr, why);
+            refuse_now(own, &stream, addr, why);
             return;
         };
         let Some(shard) = self.shards.iter().min_by_key(|shard| shard.load.get()) else { return };
@@ -152,7 +152,7 @@ impl Acceptor {
             self.context.counters.connections_refused.add(1);
             let why = "no descriptors left; try again later";
             let addr = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-            refuse_now(&self.context, &stream.into(), addr, why);
+            refuse_now(shard, &stream.into(), addr, why);
         }
         self.reserve = open_reserve();
         shard.deadlines.until(shard.shared.now() + self.pause).await;

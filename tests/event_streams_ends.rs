@@ -5,6 +5,7 @@
 mod peer;
 
 use std::{
+    io::Write,
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use std::{
 use chat::{Kind, Server, SlowConsumer};
 use peer::{
     End, Peer,
-    events::{Event, Stream},
+    events::{Event, Source, Stream, read_all, request},
     eventually,
     host::{Events, server_with},
 };
@@ -101,6 +102,46 @@ fn a_client_that_finds_the_server_full_comes_back_later() {
     assert!(retries.iter().any(|retry| *retry != retries[0]), "{retries:?}");
     assert_eq!(server.stats().connections_refused, 3);
     assert_eq!(server.stats().connections_accepted, 1);
+}
+
+#[test]
+fn a_client_that_finds_too_many_handshakes_under_way_comes_back_later() {
+    let server = server_with(|config| _ = config.max_handshakes(1).workers(1).origin("http://b"));
+    let addr = server.local_addr();
+    let _silent = Peer::connect(addr);
+    eventually("a handshake is under way", || server.stats().handshakes == 1);
+    let answer = |request: String| {
+        // A connection that is accepted before its request has come is answered with 503.
+        (0..1000).find_map(|_| {
+            let mut peer = Peer::connect(addr);
+            // It is reset if the request comes behind the answer.
+            peer.stream.write_all(request.as_bytes()).ok()?;
+            let answer = read_all(&mut peer).ok()?;
+            (!answer.starts_with("HTTP/1.1 503")).then_some(answer)
+        })
+    };
+    let mut retries = Vec::new();
+    for path in ["/rooms/a", "/rooms/b?format=json"] {
+        let all = answer(request("GET", path, &["Origin: http://b"])).expect("a stream");
+        let (head, stream) = all.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(head.contains("Access-Control-Allow-Origin: http://b"), "{head}");
+        let mut source = Source::default();
+        let events = source.feed(stream.as_bytes());
+        let name = if path.contains("json") { "message" } else { "closing" };
+        assert_eq!(ending(name, &(events, End::Fin))["code"], 1013);
+        retries.extend(source.retry);
+    }
+    assert!(retries.iter().all(|retry| (5_000..=30_000).contains(retry)), "{retries:?}");
+    assert!(retries.len() == 2 && retries[0] != retries[1], "{retries:?}");
+    let status = |method, path, line| {
+        let all = answer(request(method, path, &[line])).expect("an answer");
+        all.split_once("\r\n\r\n").map(|(head, body)| (head[9..12].to_owned(), body.is_empty()))
+    };
+    assert_eq!(status("GET", "/elsewhere", "A: b"), Some(("404".to_owned(), false)));
+    assert_eq!(status("GET", "/", "Origin: http://c"), Some(("403".to_owned(), false)));
+    assert_eq!(status("HEAD", "/", "A: b"), Some(("200".to_owned(), true)));
+    assert_eq!(server.stats().connections_accepted, 0);
 }
 
 #[test]

@@ -1,11 +1,6 @@
 //! The answers to requests that are not upgraded.
 
-use std::{
-    borrow::Cow,
-    io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
-    time::SystemTime,
-};
+use std::{borrow::Cow, net::SocketAddr, time::SystemTime};
 
 use super::excerpt::excerpt;
 use crate::{context::Context, fanout::command::Rejection, origin};
@@ -317,7 +312,7 @@ impl Answer {
     }
 
     /// Logs the answer.
-    fn log(&self, context: &Context, addr: SocketAddr) {
+    pub(super) fn log(&self, context: &Context, addr: SocketAddr) {
         let Self { status, text: why, .. } = self;
         let throttles = &context.throttles;
         match self.concern {
@@ -421,21 +416,4 @@ fn reason(status: u16) -> &'static str {
         503 => "Service Unavailable",
         _ => "",
     }
-}
-
-/// Refuses a connection at once, without a task and without waiting for its request: too many handshakes are
-/// under way, or no descriptor is left. The socket must be non-blocking.
-pub(crate) fn refuse_now(
-    context: &Context,
-    mut stream: &TcpStream,
-    addr: SocketAddr,
-    why: &'static str,
-) {
-    let answer = Answer::limit(why);
-    answer.log(context, addr);
-    // Failures are ignored: the caller closes the connection in any case.
-    let _ = stream.write(&answer.into_bytes());
-    let _ = stream.shutdown(Shutdown::Write);
-    // Closing a socket with unread bytes would reset the connection, and destroy the answer.
-    let _ = stream.read(&mut [0; 4096]);
 }

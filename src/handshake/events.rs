@@ -5,7 +5,7 @@
 
 use std::{ops::Range, time::SystemTime};
 
-use super::{answer::Answer, head::Head, media_type};
+use super::{answer::Answer, head::Head, media_type, request};
 use crate::{
     context::Context,
     event::ClientId,
@@ -47,12 +47,14 @@ pub(super) fn is_wanted(head: &Head<'_, '_>) -> bool {
 /// Makes the answer to a request for an event stream, or to HEAD in its place.
 ///
 /// # Errors
-/// What is answered to HEAD: the head alone, though nobody is connected.
+/// What is answered to a page that may not connect, or to HEAD: the head alone, though nobody is connected.
 pub(super) fn open(
     head: &Head<'_, '_>,
     form: Form,
     origins: &[Pattern],
 ) -> Result<Opening, Answer> {
+    check_site(head)?;
+    request::check_origin(head, origins)?;
     let cors = cors(head, origins);
     let date = httpdate::fmt_http_date(SystemTime::now());
     // nginx and others buffer an answer that does not forbid it, and some compress it in blocks.
@@ -99,7 +101,7 @@ pub(super) fn preflight(head: &Head<'_, '_>, origins: &[Pattern]) -> Answer {
 ///
 /// # Errors
 /// What is answered to one that does not.
-pub(super) fn check_site(head: &Head<'_, '_>) -> Result<(), Answer> {
+fn check_site(head: &Head<'_, '_>) -> Result<(), Answer> {
     let is_foreign =
         head.all("Sec-Fetch-Site").any(|site| site.eq_ignore_ascii_case(b"cross-site"));
     if is_foreign && head.all("Origin").next().is_none() {

@@ -16,6 +16,7 @@ mod head;
 #[cfg(feature = "http")]
 mod http;
 mod media_type;
+mod overload;
 mod pages;
 mod path;
 mod receive;
@@ -35,7 +36,7 @@ use std::{
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-pub(crate) use self::answer::refuse_now;
+pub(crate) use self::overload::refuse_now;
 use self::{
     accept::Upgrade,
     admission::PendingAdmission,
@@ -256,8 +257,6 @@ impl Handshake {
         let context = &shard.context;
         let asked = request::route(head, stream, &context.options.base_path)?;
         let opening = if asked.form.is_event_stream() {
-            events::check_site(head)?;
-            request::check_origin(head, &context.origins)?;
             Opening::Events(Box::new(events::open(head, asked.form, &context.origins)?))
         } else {
             let upgrade = accept::upgrade(head)?;

@@ -100,7 +100,7 @@ pub(super) fn discard(shard: &Shard, transport: &Transport) -> io::Result<()> {
 }
 
 /// Skips the empty lines that may come before a head (RFC 9112, 2.2).
-fn skip_empty_lines(bytes: &[u8]) -> &[u8] {
+pub(super) fn skip_empty_lines(bytes: &[u8]) -> &[u8] {
     let empty = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     &bytes[empty..]
 }

@@ -121,7 +121,7 @@ impl Binding<'_> {
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle))?;
         }
         #[cfg(target_os = "linux")]
-        if let Some(timeout) = user_timeout(options) {
+        if let Some(timeout) = options.user_timeout_of(false) {
             socket.set_tcp_user_timeout(Some(timeout))?;
         }
         socket.bind(&SockAddr::from(addr))?;
@@ -141,17 +141,6 @@ fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
-}
-
-/// Returns how long sent data may stay unacknowledged, which detects a vanished peer sooner than a ping does.
-/// On Linux this also applies to a peer that does not read. So the time is longer than `outbox_age`, and there
-/// is none if slow consumers are kept.
-#[cfg(target_os = "linux")]
-fn user_timeout(options: &Options) -> Option<std::time::Duration> {
-    let margin = std::time::Duration::from_secs(1);
-    let is_wanted = !options.ping_interval.is_zero()
-        && options.slow_consumer == crate::options::SlowConsumer::Disconnect;
-    is_wanted.then(|| options.ping_timeout.max(options.outbox_age) + margin)
 }
 
 #[cfg(test)]
@@ -180,7 +169,7 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), options.tcp_keepalive);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), options.tcp_keepalive);
         #[cfg(target_os = "linux")]
-        assert_eq!(socket.tcp_user_timeout().unwrap(), user_timeout(&options));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), options.user_timeout_of(false));
     }
 
     #[test]

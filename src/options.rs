@@ -152,6 +152,17 @@ impl Options {
         }
     }
 
+    /// Returns how long sent data may stay unacknowledged, which detects a vanished peer sooner than a ping does.
+    /// On Linux this also applies to a peer that does not read. So the time is longer than `outbox_age`, and there
+    /// is none if slow consumers are kept: those of event streams never are.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn user_timeout_of(&self, is_event_stream: bool) -> Option<Duration> {
+        let margin = Duration::from_secs(1);
+        let is_wanted = is_event_stream
+            || !self.ping_interval.is_zero() && self.slow_consumer == SlowConsumer::Disconnect;
+        is_wanted.then(|| self.ping_timeout.max(self.outbox_age) + margin)
+    }
+
     /// Sets the sizes that depend on each other: one that the host has not set follows the others. An outbox and a
     /// room's history are four times as large as the longest message, unless the host says otherwise. All histories
     /// together hold that of one room.

@@ -10,6 +10,7 @@ use std::{
 use chat::{Kind, Server, SlowConsumer};
 use peer::{
     Peer,
+    events::Stream,
     frames::{PING, PONG, TEXT},
     host::{Events, accepted_socket, server_with},
 };
@@ -165,4 +166,32 @@ fn data_that_nobody_takes_cuts_sooner_than_a_ping_but_later_than_the_outbox() {
     let socket = unsafe { BorrowedFd::borrow_raw(number) };
     assert_eq!(SockRef::from(&socket).tcp_user_timeout().unwrap(), None);
     drop(client);
+}
+
+#[test]
+#[expect(unsafe_code, reason = "the server's socket is known by its number only")]
+fn a_client_of_events_that_has_vanished_is_found_whatever_the_options_say() {
+    for (policy, pings) in [
+        (SlowConsumer::Disconnect, 0),
+        (SlowConsumer::DropOldest, 25),
+        (SlowConsumer::Disconnect, 25),
+    ] {
+        let server = server_with(|config| {
+            config.slow_consumer(policy).ping_interval(Duration::from_secs(pings));
+            config.ping_timeout(Duration::from_secs(7)).outbox_age(Duration::from_secs(3));
+        });
+        let addr = server.local_addr();
+        let timeout = |peer: &Peer| {
+            let number = accepted_socket(addr, peer.stream.local_addr().unwrap());
+            // SAFETY: the server has the socket open until the test ends.
+            let socket = unsafe { BorrowedFd::borrow_raw(number) };
+            SockRef::from(&socket).tcp_user_timeout().unwrap()
+        };
+        let found = Some(Duration::from_secs(8));
+        let stream = Stream::open(addr, "/");
+        assert_eq!(timeout(&stream.peer), found, "{policy:?} {pings}");
+        let socket = Peer::join(addr, "/");
+        let is_kept = policy == SlowConsumer::DropOldest || pings == 0;
+        assert_eq!(timeout(&socket), found.filter(|_| !is_kept), "{policy:?} {pings}");
+    }
 }

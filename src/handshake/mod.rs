@@ -297,6 +297,9 @@ impl Handshake {
         let permit =
             context.permit_connection().ok_or_else(|| Answer::limit(TOO_MANY_CONNECTIONS))?;
         let request = context.events.is_enabled().then(|| request::describe(head, *addr));
+        if asked.form.is_event_stream() {
+            self.detect_vanished();
+        }
         let guard = ClientGuard::new(shard, transport, asked);
         let (mut admission, mut decision) = (None, None);
         if let (Some(request), false) = (&request, context.options.admission_timeout.is_zero()) {
@@ -306,6 +309,23 @@ impl Handshake {
             guard.join(asked).map_err(|_stopped| Answer::stopping())?;
         }
         Ok(Admitted { guard, admission, decision, request, permit })
+    }
+
+    /// Bounds how long the client of an event stream may be gone without a word: it answers no pings, and the kernel
+    /// by itself retransmits them for a quarter of an hour.
+    fn detect_vanished(&self) {
+        #[cfg(target_os = "linux")]
+        {
+            let options = &self.shard.context.options;
+            let timeout = options.user_timeout_of(true);
+            // Else the socket has it from the listener.
+            if timeout != options.user_timeout_of(false)
+                && let Some(timeout) = timeout
+            {
+                // It fails if the connection is broken, which reading it shows.
+                let _ = self.transport.set_user_timeout(timeout);
+            }
+        }
     }
 
     /// Waits for the host's decision. Refuses the client and returns `None` if it is not admitted.

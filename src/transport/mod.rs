@@ -7,6 +7,8 @@
 #[cfg(test)]
 pub(crate) mod scripted;
 
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 use std::{
     io::{self, IoSlice},
     net::Shutdown,
@@ -104,6 +106,21 @@ impl Transport {
             Self::Plain(_, stream) => stream.is_readable(),
             #[cfg(test)]
             Self::Scripted(_) => false,
+        }
+    }
+
+    /// Sets how long sent data may stay unacknowledged before the kernel ends the connection.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn set_user_timeout(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Self::Plain(_, stream) => {
+                SockRef::from(stream.io()).set_tcp_user_timeout(Some(timeout))
+            }
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
         }
     }
 

@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use chat::{Event, Kind, Past, Position, Server};
 use peer::{
     Peer,
+    events::Stream,
     host::{Events, server_with},
 };
 use serde_json::{Value, json};
@@ -122,6 +123,26 @@ fn talk(seen: &Seen) {
     stop(&server, ana);
 }
 
+/// What the client of an event stream gets in place of frames.
+fn listen(seen: &Seen) {
+    let server = server_with(|config| _ = config.event_queue(1_000));
+    let mut stream = Stream::open(server.local_addr(), "/rooms/r?format=json&since=1-1");
+    let mut events = Events::of(&server);
+    let id = events.connected();
+    server.publish("r", Kind::Text, b"from the host").unwrap();
+    server.broadcast(Kind::Text, b"to all").unwrap();
+    server.send(id, Kind::Binary, b"to one").unwrap();
+    server.leave(id, "r").unwrap();
+    server.disconnect(id, 4001, "moderated").unwrap();
+    let (events, _) = stream.until_end();
+    let kind = |text: &str| serde_json::from_str::<Value>(text).unwrap()["type"].clone();
+    let kinds: Vec<_> = events.iter().map(|event| kind(&event.data)).collect();
+    let expected =
+        ["welcome", "entered", "live", "message", "broadcast", "direct", "removed", "closed"];
+    assert_eq!(kinds, expected);
+    events.into_iter().for_each(|event| seen.note(event.data));
+}
+
 /// Stops a server, whose client is told first.
 fn stop(server: &Server, mut client: Client<'_>) {
     server.request_stop();
@@ -197,6 +218,7 @@ fn every_object_that_the_server_sends_is_in_the_schema_and_every_one_in_it_is_se
     talk(&seen);
     come_back(&seen);
     be_reviewed(&seen);
+    listen(&seen);
     let mut expected = all_of_schema();
     UNSEEN.iter().for_each(|it| assert!(expected.remove(*it), "{it} is not in the schema"));
     let seen: BTreeSet<_> = seen.check().into_iter().collect();
@@ -232,6 +254,8 @@ fn the_schema_refuses_what_is_no_object_of_the_wire() {
         r#"{"type":"broadcast","room":"r","time":1,"text":""}"#,
         r#"{"type":"refused","code":"busy","reason":"x","retry":false}"#,
         r#"{"type":"sent","id":1.5}"#,
+        r#"{"type":"closed","code":4001,"reason":"x","retry":1}"#,
+        r#"{"type":"closed","reason":"x"}"#,
         r#"{"type":"typing"}"#,
     ];
     check_none("server", &server.join("\n"));

@@ -45,6 +45,11 @@ impl Seen {
         Client { peer, seen: self }
     }
 
+    /// Notes an object that came otherwise.
+    pub(crate) fn note(&self, text: String) {
+        self.0.borrow_mut().push(text);
+    }
+
     /// Holds every object against the schema. Returns what was seen, sorted: types, fields as `type.field`, and the
     /// values of `code` and `reason` where they are words of the wire.
     pub(crate) fn check(&self) -> Vec<String> {

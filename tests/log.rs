@@ -93,3 +93,50 @@ fn events_that_the_host_does_not_take_are_a_warning() {
     client.write_all(&b"\x81\x81\0\0\0\0x".repeat(10)).unwrap();
     kept.await_line(Level::WARN, "events dropped");
 }
+
+#[test]
+fn what_a_query_says_is_in_no_line() {
+    let kept = Kept::default();
+    let start = || Config::new().listen("127.0.0.1:0").base_path("/chat").start().unwrap();
+    let server = with_default(kept.clone(), start);
+    let headers = [
+        "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "accept: text/event-stream\r\n",
+        "accept: text/event-stream\r\norigin: https://else.test\r\n",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "",
+    ];
+    let queries = [
+        "since=sesame&name=sesame&token=sesame",
+        "since.sesame=sesame&format=json",
+        "format=sesame",
+        "echo=sesame",
+        "history=sesame",
+        "name=sesame%0A",
+        "sesame",
+    ];
+    let mut statuses = std::collections::BTreeSet::new();
+    for path in ["/chat/", "/chat/rooms/a", "/chat/rooms/..", "/chat/health", "/else"] {
+        for (headers, query) in headers.iter().flat_map(|it| queries.map(|query| (it, query))) {
+            let mut client = TcpStream::connect(server.local_addr()).unwrap();
+            let request =
+                format!("GET {path}?{query} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+            client.write_all(request.as_bytes()).unwrap();
+            let mut status = [0; 12];
+            client.read_exact(&mut status).unwrap();
+            statuses.insert(String::from_utf8_lossy(&status[9..]).into_owned());
+            let _ = client.shutdown(std::net::Shutdown::Write);
+        }
+    }
+    let all = ["101", "200", "400", "403", "404", "426"];
+    assert_eq!(statuses, all.map(str::to_owned).into());
+    eventually("all have left", || server.stats().connections == 0);
+    server.stop(Duration::from_secs(5)).unwrap();
+    let lines = kept.whole_lines(Level::TRACE);
+    for line in ["connected", "disconnected", "connection refused", "page requested"] {
+        assert!(lines.iter().any(|it| it.message.contains(line)), "{line}: {lines:?}");
+    }
+    let telling = lines.iter().find(|it| format!("{it:?}").contains("sesame"));
+    assert!(telling.is_none(), "{telling:?}");
+}

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use peer::Peer;
+use peer::{Peer, events::Source};
 
 const END: &str = r#"{"end":true}"#;
 
@@ -76,4 +76,35 @@ fn latecomers_get_every_token_once() {
     assert_eq!(tokens.collect::<String>(), "You asked: why? Here is a long answer to it. ");
     drop((first, late));
     server.stop(Duration::from_secs(5)).expect("a stop in time");
+}
+
+#[test]
+fn curl_gets_every_token_as_an_event() {
+    let pages = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let server = example::start("127.0.0.1:0", pages).expect("a free port");
+    // The line of the example.
+    let line = "curl -N 'http://127.0.0.1:9001/rooms/NAME?format=events&history=10000'";
+    assert!(include_str!("../examples/token_stream.rs").contains(line));
+    let url = format!("http://{}/rooms/one?format=events&history=10000", server.local_addr());
+    let mut first = Peer::join(server.local_addr(), "/rooms/one");
+    first.say("why?");
+    let mut seen: Vec<String> = (0..4).map(|_| first.frame().text().to_owned()).collect();
+    let mut curl = Command::new("curl")
+        .args(["-sN", "--max-time", "30", &url])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("curl is needed: apt-get install curl");
+    seen.extend(until_the_end(&mut first));
+    let mut source = Source::default();
+    let mut output = curl.stdout.take().expect("its output");
+    let (mut texts, mut bytes) = (Vec::new(), [0; 1024]);
+    while texts.last().is_none_or(|text| text != END) {
+        let len = output.read(&mut bytes).expect("events");
+        assert_ne!(len, 0, "the stream ended after {texts:?}");
+        texts.extend(source.feed(&bytes[..len]).into_iter().map(|event| event.data));
+    }
+    assert_eq!(texts, seen);
+    drop(first);
+    server.stop(Duration::from_secs(5)).expect("a stop in time");
+    assert!(curl.wait().expect("its end").success());
 }

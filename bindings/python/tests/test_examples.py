@@ -10,6 +10,7 @@ import re
 import runpy
 import signal
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -105,6 +106,31 @@ def test_an_answer_is_streamed_and_whoever_comes_late_misses_no_token() -> None:
             assert f"ws://{address(line)}/rooms/" in response.read().decode()
         run(ask(address(line)))
         end(program)
+
+
+def test_curl_gets_every_token_as_an_event() -> None:
+    line = "curl -N 'http://127.0.0.1:9001/rooms/NAME?format=events&history=10000'"
+    assert line in (EXAMPLES / "token_stream.py").read_text(encoding="utf-8")
+
+    async def ask(chat: str) -> None:
+        async with connect(f"ws://{chat}/rooms/r?echo=false") as peer:
+            await peer.send(json.dumps({"question": "why?"}))
+            assert json.loads(await peer.recv()) == {"token": "You "}
+
+    with example("token_stream.py", "--port", "0", "--chat", "127.0.0.1:0") as program:
+        chat = address(program.line())
+        run(ask(chat))
+        url = f"http://{chat}/rooms/r?format=events&history=10000"
+        curl = ["curl", "-sN", "--max-time", str(PATIENCE), url]
+        text = ""
+        with subprocess.Popen(curl, stdout=subprocess.PIPE, encoding="utf-8") as events:  # noqa: S603
+            assert events.stdout
+            while not text.endswith("\n"):
+                field, _, value = events.stdout.readline().partition(": ")
+                assert field, f"the stream ended after {text!r}"
+                text += json.loads(value).get("token", "") if field == "data" else ""
+            end(program)
+        assert (text, events.returncode) == ("You asked: why? That is a good question. \n", 0)
 
 
 def test_nothing_falls_between_a_page_and_what_it_subscribes_to() -> None:

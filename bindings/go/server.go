@@ -247,6 +247,9 @@ func (s *Server) RequestStop() {
 // connections that are left. When Shutdown returns, the ports are free, no thread of the server is
 // left, and its memory is freed.
 //
+// The streams of clients that receive events (FormEvents) end one after the other, a millisecond for
+// each, over at most half of that time: these clients come back by themselves, and not all at once.
+//
 // The error is nil; ErrTimedOut if connections were aborted, together with the context's error if
 // that was the cause; or ErrFailed if the server had ended by itself (Wait). In all cases the server
 // has stopped.

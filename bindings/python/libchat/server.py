@@ -407,6 +407,9 @@ class Server:
         """Stops the server: delivers what was published, closes every client with code 1001, and waits up to
         `drain` seconds for their answers. Another call may shorten the time.
 
+        The streams of clients that receive events (`form` "events") end one after the other, a millisecond for each,
+        over at most half of `drain`: these clients come back by themselves, and not all at once.
+
         A Ctrl-C cuts the drain short: the server has stopped when KeyboardInterrupt leaves this call.
 
         Raises TimedOutError, once, if connections were aborted, and FailedError if the server had ended by itself; it

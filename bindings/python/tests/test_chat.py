@@ -31,6 +31,33 @@ async def find(events: AsyncIterator[libchat.Event], kind: type[T]) -> T:
             return event
 
 
+def test_the_program_is_told_how_a_client_came(start: Start) -> None:
+    server = start(admission_timeout=PATIENCE)
+
+    async def come() -> None:
+        events = server.events()
+        for form, query in (("plain", ""), ("json", "?format=json")):
+            connecting = asyncio.create_task(connect(f"ws://{server.addr}/rooms/tea{query}").__aenter__())
+            asked = await find(events, libchat.ConnectRequest)
+            server.accept(asked.client)
+            peer = await connecting
+            assert (asked.form, (await find(events, libchat.Connected)).form) == (form, form)
+            await peer.close()
+        for query in ("", "&format=json"):
+            host, port = server.addr.rsplit(":", 1)
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"GET /rooms/tea?format=events{query} HTTP/1.0\r\n\r\n".encode())
+            asked = await find(events, libchat.ConnectRequest)
+            server.accept(asked.client)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            assert (asked.form, (await find(events, libchat.Connected)).form) == ("events", "events")
+            with pytest.raises(libchat.TooManyRoomsError):
+                server.join(asked.client, "another")
+            writer.close()
+
+    run(come())
+
+
 def test_clients_of_a_room_hear_each_other_and_the_program(start: Start) -> None:
     server = start()
 

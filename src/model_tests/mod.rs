@@ -30,6 +30,7 @@ mod served;
 mod setting;
 mod shared_pages;
 mod slow_and_cut;
+mod streams;
 mod tables;
 mod times;
 mod told;

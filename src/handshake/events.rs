@@ -5,7 +5,7 @@
 
 use std::{ops::Range, time::SystemTime};
 
-use super::{answer::Answer, head::Head, media_type, request};
+use super::{answer::Answer, head::Head, media_type, site};
 use crate::{
     context::Context,
     event::ClientId,
@@ -53,8 +53,8 @@ pub(super) fn open(
     form: Form,
     origins: &[Pattern],
 ) -> Result<Opening, Answer> {
-    check_site(head)?;
-    request::check_origin(head, origins)?;
+    site::check_site(head)?;
+    site::check_origin(head, origins)?;
     let cors = cors(head, origins);
     let date = httpdate::fmt_http_date(SystemTime::now());
     // nginx and others buffer an answer that does not forbid it, and some compress it in blocks.
@@ -95,19 +95,6 @@ pub(super) fn preflight(head: &Head<'_, '_>, origins: &[Pattern]) -> Answer {
         "Access-Control-Allow-Methods: GET, HEAD\r\nAccess-Control-Allow-Headers: Last-Event-ID\r\n\
          Access-Control-Max-Age: {MAX_AGE}\r\nVary: Origin\r\n{cors}"
     ))
-}
-
-/// Checks that a page of another site says which it is: without that, no rule of the option can admit it.
-///
-/// # Errors
-/// What is answered to one that does not.
-fn check_site(head: &Head<'_, '_>) -> Result<(), Answer> {
-    let is_foreign =
-        head.all("Sec-Fetch-Site").any(|site| site.eq_ignore_ascii_case(b"cross-site"));
-    if is_foreign && head.all("Origin").next().is_none() {
-        return Err(Answer::nameless_page());
-    }
-    Ok(())
 }
 
 /// Returns the lines that let the request's page read the answer. Its origin was admitted.
@@ -183,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_says_which_it_is() {
-        let status = |lines: &[&str]| with("GET /", lines, check_site).map_err(|it| it.status);
+        let status =
+            |lines: &[&str]| with("GET /", lines, site::check_site).map_err(|it| it.status);
         assert_eq!(status(&["Sec-Fetch-Site: cross-site"]), Err(403));
         assert_eq!(status(&["sec-fetch-site: Cross-Site", "Origin: http://a"]), Ok(()));
         assert_eq!(status(&["Sec-Fetch-Site: same-origin"]), Ok(()));

@@ -21,6 +21,7 @@ mod pages;
 mod path;
 mod receive;
 mod request;
+mod site;
 mod subprotocol;
 
 use std::{
@@ -260,7 +261,7 @@ impl Handshake {
             Opening::Events(Box::new(events::open(head, asked.form, &context.origins)?))
         } else {
             let upgrade = accept::upgrade(head)?;
-            request::check_origin(head, &context.origins)?;
+            site::check_origin(head, &context.origins)?;
             subprotocol::note_unknown(head, context, *addr);
             Opening::Upgrade(upgrade)
         };

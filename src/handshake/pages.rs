@@ -6,7 +6,8 @@ use super::{
     events,
     head::Head,
     path::{self, HEALTH, READY},
-    request::{self, room_name},
+    request::room_name,
+    site,
 };
 use crate::{context::Context, origin::Pattern, shard::Shard};
 
@@ -79,7 +80,7 @@ fn is_preflight(head: &Head<'_, '_>) -> bool {
 }
 
 fn preflight(head: &Head<'_, '_>, state: &State<'_>) -> Answer {
-    match request::check_origin(head, state.origins) {
+    match site::check_origin(head, state.origins) {
         Ok(()) => events::preflight(head, state.origins),
         Err(answer) => answer,
     }

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     event,
     fanout::form::Form,
-    origin::{self, Pattern},
     past::Since,
     protocol::Asked,
     published::{self, Name},
@@ -160,15 +159,6 @@ fn claimed_name(text: &str) -> Result<Name, Answer> {
     Ok(Name { text: text.into(), is_claimed: true })
 }
 
-/// Checks that a page may connect. Programs send no origin, and may always connect.
-pub(super) fn check_origin(head: &Head<'_, '_>, allowed: &[Pattern]) -> Result<(), Answer> {
-    let Some(origin) = head.one("Origin")? else { return Ok(()) };
-    if origin::admits(allowed, origin, head.host) {
-        return Ok(());
-    }
-    Err(Answer::foreign_page(origin, head.host))
-}
-
 /// Copies what the host is told of a request.
 pub(super) fn describe(head: &Head<'_, '_>, addr: SocketAddr) -> Arc<event::Request> {
     let header = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), value.to_vec());
@@ -182,7 +172,11 @@ pub(super) fn describe(head: &Head<'_, '_>, addr: SocketAddr) -> Arc<event::Requ
 
 #[cfg(test)]
 mod tests {
-    use super::{super::head::header_space, *};
+    use super::{
+        super::{head::header_space, site::check_origin},
+        *,
+    };
+    use crate::origin::Pattern;
 
     /// Calls `act` with the head of a request.
     fn with<T>(target: &str, headers: &[(&str, &str)], act: impl FnOnce(&Head<'_, '_>) -> T) -> T {

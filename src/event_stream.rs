@@ -40,16 +40,29 @@ pub(crate) fn append_silent(buffer: &mut Vec<u8>, fields: Fields<'_>) {
     buffer.push(b'\n');
 }
 
+/// How much longer than twice its length an event may be as which a text is sent, in bytes.
+const MAX_GROWTH: usize = 64 * 1024;
+
 /// Appends a message. A text is the data, a line for each of its lines; what is binary is an event `binary`, in
-/// base64.
+/// base64. So is a text whose lines would make it too long, as an event `text`: each line costs seven bytes, and a
+/// client that is slower than that comes back for the same text again and again.
 pub(crate) fn append_message(buffer: &mut Vec<u8>, id: Position, kind: Kind, payload: &[u8]) {
+    let in_base64 = |buffer: &mut _, name| {
+        let fields = Fields { id, name: Some(name), ..Fields::default() };
+        append_event(buffer, fields, |buffer| json::append_base64(buffer, payload));
+    };
     if kind == Kind::Binary {
-        let fields = Fields { id, name: Some("binary"), ..Fields::default() };
-        return append_event(buffer, fields, |buffer| json::append_base64(buffer, payload));
+        return in_base64(buffer, "binary");
     }
+    let start = buffer.len();
+    let most = payload.len().saturating_mul(2).saturating_add(MAX_GROWTH);
     append_fields(buffer, Fields { id, ..Fields::default() });
     let mut rest = payload;
     loop {
+        if buffer.len() - start > most {
+            buffer.truncate(start);
+            return in_base64(buffer, "text");
+        }
         // One space, which the client removes: else it would remove the text's own.
         buffer.extend_from_slice(b"data: ");
         let Some(end) = line_end(rest) else { break };
@@ -111,7 +124,38 @@ fn is_message(event: &[u8], are_objects: bool) -> bool {
     let line = lines.find(|line| !line.starts_with(b"id: ") && !line.starts_with(b"retry: "));
     match line.map(|line| (line, line.strip_prefix(b"data: "))) {
         Some((_, Some(data))) => !are_objects || json::is_message(data),
-        Some((line, None)) => line == b"event: binary",
+        Some((line, None)) => matches!(line, b"event: binary" | b"event: text"),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event_of(text: &str) -> Vec<u8> {
+        let mut buffer = b"before".to_vec();
+        append_message(&mut buffer, Position::NONE, Kind::Text, text.as_bytes());
+        buffer.split_off("before".len())
+    }
+
+    #[test]
+    fn a_text_of_very_many_lines_comes_in_base64_and_any_other_as_lines() {
+        for text in ["\n".repeat(1 << 20), "\r".repeat(20_000), "ab\r\n".repeat(100_000)] {
+            let event = event_of(&text);
+            let data = event.strip_prefix(b"event: text\ndata: ").unwrap();
+            let mut expected = Vec::new();
+            json::append_base64(&mut expected, text.as_bytes());
+            expected.extend_from_slice(b"\n\n");
+            assert!(data == expected);
+            assert_eq!(count_messages(&event, false), 1);
+        }
+        for text in
+            ["\n".repeat(10_000), "12 bytes each".repeat(100_000), "a line\n".repeat(1 << 17)]
+        {
+            let event = event_of(&text);
+            assert!(event.starts_with(b"data: "));
+            assert!(event.len() <= 2 * text.len() + MAX_GROWTH + 16, "{}", event.len());
+        }
     }
 }

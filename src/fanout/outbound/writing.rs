@@ -218,7 +218,13 @@ impl Outbound {
     /// Encodes what is said at the end, and what comes last: a close frame, or the last event of a stream.
     pub(super) fn last_frames(&self, close: &CloseFrame) -> (Option<Bytes>, Bytes) {
         let Disconnect { code, reason } = &close.disconnect;
-        let may_come_back = !close.is_answer && matches!(code, 1001 | 1012 | 1013);
+        // What a WebSocket's client learns from the code, that of an event stream learns from the event's name.
+        let is_temporary = match code {
+            1001 | 1012 | 1013 => true,
+            1011 => self.form.is_event_stream(),
+            _ => false,
+        };
+        let may_come_back = is_temporary && !close.is_answer;
         let retry_ms = may_come_back.then(|| self.retry_ms());
         let ending = self.form.ending(Ending { code: *code, reason, retry_ms });
         if self.form.is_event_stream() {
@@ -305,8 +311,7 @@ impl Outbound {
             return;
         }
         if is_first && self.form.is_event_stream() {
-            // Each line of a text costs seven bytes more there: a message of nothing else is longer than the bound allows
-            // for.
+            // The lines of a text cost bytes: a message may be twice as long there, which the bound does not allow for.
             return;
         }
         match self.slow_consumer() {

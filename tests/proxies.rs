@@ -159,8 +159,9 @@ fn under_a_path_the_answer_names_the_path_and_how_to_remove_it() {
         let location =
             location.replace("SERVER", &addr.to_string()).replace("DIRECTIVES", &directives);
         let nginx = Nginx::start(&location);
-        let named =
-            format!("there is nothing at {seen}; connect by WebSocket to / or /rooms/{{room}}");
+        let named = format!(
+            "there is nothing at {seen}; connect by WebSocket, or for events, to / or /rooms/{{room}}"
+        );
         advised = refused(&nginx, path, 404, &[&named, "has to remove that path"]);
         assert_eq!(
             advised.contains("location needs one at its end as well"),

@@ -133,6 +133,10 @@ impl Answer {
              Each message goes to everyone in the room.\n\
              ?echo=false does not send you your own, ?history=10 sends you the last ten first.\n\
              \n\
+             Or only receive, as server-sent events:\n\
+             \n\
+             curl -N 'http://{host}{base}/?format=events'\n\
+             \n\
              Behind a proxy, connect to the address of this page, with ws:// for http:// and wss:// for https://.\n\
              In the console of this page:\n\
              \n\
@@ -178,7 +182,7 @@ impl Answer {
              path as it is"
         };
         let text = format!(
-            "there is nothing at {path}; connect by WebSocket to {base}/ or {base}/rooms/{{room}}. {advice}{remark}"
+            "there is nothing at {path}; connect by WebSocket, or for events, to {base}/ or {base}/rooms/{{room}}. {advice}{remark}"
         );
         Self { concern: Concern::Path, ..Self::new(404, text) }
     }
@@ -226,7 +230,8 @@ impl Answer {
     }
 
     pub(crate) fn upgrade_required() -> Self {
-        let text = "connect here by WebSocket: the request asks for no upgrade";
+        let text = "connect here by WebSocket, or ask for events (?format=events, or the header Accept: \
+                    text/event-stream): the request asks for neither";
         Self { headers: "Upgrade: websocket\r\n".into(), ..Self::page(426, text) }
     }
 

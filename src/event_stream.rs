@@ -140,6 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_an_event_is_found_from_each_place_in_it() {
+        let events = b"data: a\n\nid: 1-2\ndata: \ndata: b\n\nretry: 5\n\n";
+        let ends: Vec<_> = (0..=events.len())
+            .filter(|end| *end == 0 || events[..*end].ends_with(b"\n\n"))
+            .collect();
+        assert_eq!(ends.len(), 4);
+        for place in 0..=events.len() {
+            let next = ends.iter().find(|end| **end >= place);
+            assert_eq!(Some(&end_at(events, place)), next, "{place}");
+        }
+    }
+
+    #[test]
     fn a_text_of_very_many_lines_comes_in_base64_and_any_other_as_lines() {
         for text in ["\n".repeat(1 << 20), "\r".repeat(20_000), "ab\r\n".repeat(100_000)] {
             let event = event_of(&text);

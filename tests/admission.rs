@@ -12,7 +12,7 @@ use chat::{Event, Kind};
 use peer::{
     End, PATIENCE, Peer, eventually,
     host::{Events, server, server_with},
-    is_reset, upgrade_head,
+    is_refused_at_once, is_reset, upgrade_head,
 };
 
 const TIMEOUT: Duration = Duration::from_millis(300);
@@ -86,7 +86,7 @@ fn one_client_too_many_is_answered_503_until_one_leaves() {
 }
 
 #[test]
-fn one_handshake_too_many_is_answered_503_until_one_ends() {
+fn one_handshake_too_many_is_refused_until_one_ends() {
     let server = server_with(|config| {
         config.max_handshakes(2);
     });
@@ -97,7 +97,7 @@ fn one_handshake_too_many_is_answered_503_until_one_ends() {
     let silent = [Peer::connect(addr), Peer::connect(addr)];
     eventually("two handshakes are under way", || server.stats().handshakes == 2);
     for count in 1..=3 {
-        assert_eq!(Peer::connect(addr).upgrade("/", &[]).status, 503);
+        assert!(is_refused_at_once(addr));
         assert_eq!(server.stats().connections_refused, count);
     }
     drop(silent);

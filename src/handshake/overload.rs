@@ -21,7 +21,8 @@ const MAX_REQUEST: usize = 4096;
 
 /// Refuses a connection at once, by what has come of its request. The socket must be non-blocking.
 ///
-/// A request that has not come is answered with 503, whatever it would have asked for.
+/// A connection of which nothing has come is closed without an answer: nobody knows whether it will ask for events, whose
+/// clients never come back behind 503.
 pub(crate) fn refuse_now(
     shard: &Shard,
     mut stream: &TcpStream,
@@ -33,10 +34,12 @@ pub(crate) fn refuse_now(
     let len = stream.read(&mut request).unwrap_or_default();
     let answer = answer(skip_empty_lines(&request[..len]), shard, why);
     answer.log(&shard.context, addr);
-    let _ = stream.write(&answer.into_bytes());
-    let _ = stream.shutdown(Shutdown::Write);
-    // Closing a socket with unread bytes would reset the connection, and destroy the answer.
-    let _ = stream.read(&mut request);
+    if len > 0 {
+        let _ = stream.write(&answer.into_bytes());
+        let _ = stream.shutdown(Shutdown::Write);
+        // Closing a socket with unread bytes would reset the connection, and destroy the answer.
+        let _ = stream.read(&mut request);
+    }
 }
 
 /// Returns the answer to the bytes that have come. Who asks for events is told when to come back.

@@ -51,6 +51,19 @@ impl Response {
     }
 }
 
+/// Whether a server that has no room refuses a client: with 503 or, if the request comes later than the client, by closing
+/// the connection.
+pub(crate) fn is_refused_at_once(addr: SocketAddr) -> bool {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = Vec::new();
+    // It may be reset.
+    let _ = stream.write_all(upgrade_head(addr, "/", &[]).as_bytes());
+    let ended = stream.read_to_end(&mut answer);
+    let is_late = ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    !is_late && (answer.is_empty() || answer.starts_with(b"HTTP/1.1 503 "))
+}
+
 /// The head of an upgrade request that is right in every way, with further header lines.
 pub(crate) fn upgrade_head(host: SocketAddr, path: &str, lines: &[&str]) -> String {
     let mut head = format!(

@@ -101,7 +101,8 @@ impl Config {
         self
     }
 
-    /// Sets how many clients may be connected at once. A further client is answered with HTTP 503.
+    /// Sets how many clients may be connected at once. A further client is answered with HTTP 503; a client of events
+    /// ([`Form::Events`](crate::Form::Events)) with 200 and the event `closing`, so that it comes back.
     ///
     /// Default: 65,536. From 1 to 100,000,000.
     pub fn max_connections(&mut self, count: usize) -> &mut Self {
@@ -119,7 +120,8 @@ impl Config {
     }
 
     /// Sets how many connections may be in their handshake at once. A further connection is
-    /// answered with HTTP 503.
+    /// answered with HTTP 503; a client of events whose request has come, with 200 and the event `closing`. Requests
+    /// for pages such as `/health`, and HTTP connections that are kept between requests, count too.
     ///
     /// Default: 1,024. From 1 to 1,000,000.
     pub fn max_handshakes(&mut self, count: usize) -> &mut Self {
@@ -129,7 +131,8 @@ impl Config {
 
     /// Sets how long a handshake may take in total, from the accepted connection to the upgrade. A
     /// handshake that takes longer is answered with HTTP 408 and closed; if nothing of a request has
-    /// come, it is closed without an answer.
+    /// come, it is closed without an answer. The same time holds for requests for pages such as `/health`, and on an
+    /// HTTP connection that is kept for the wait for each further request, and for that request.
     ///
     /// Default: 5 s. From 10 ms to 1 day.
     pub fn handshake_timeout(&mut self, timeout: Duration) -> &mut Self {
@@ -165,7 +168,8 @@ impl Config {
     /// [`Event::ConnectRequest`] and calls [`Handle::accept`] or [`Handle::reject`], from any
     /// thread. A client that it does not decide on in time is counted in
     /// [`Stats::admissions_timed_out`](crate::Stats::admissions_timed_out), and rejected with HTTP
-    /// 503 unless [`overdue`](Self::overdue) says otherwise. No other client waits.
+    /// 503 (a client of events with 200 and the event `closing`) unless [`overdue`](Self::overdue) says otherwise. No
+    /// other client waits.
     ///
     /// Default: zero. From 10 ms to 1 day, or zero. A time needs an event handler or the option
     /// `event_queue`.
@@ -235,7 +239,7 @@ impl Config {
         self
     }
 
-    /// Sets what happens to a slow consumer.
+    /// Sets what happens to a slow consumer. A client of events is always disconnected: it comes back, and recovers.
     ///
     /// Default: [`SlowConsumer::Disconnect`].
     pub fn slow_consumer(&mut self, policy: SlowConsumer) -> &mut Self {
@@ -356,7 +360,7 @@ impl Config {
     ///
     /// When this many events wait, or when their messages and requests hold 64 MiB, message events
     /// are dropped and counted. Connects and disconnects are never dropped: while the queue is
-    /// full, further clients are answered with HTTP 503. While 65,536 events more than this wait,
+    /// full, further clients are answered with HTTP 503, clients of events with 200 and the event `closing`. While 65,536 events more than this wait,
     /// [`Handle::join`] and [`Handle::leave`] wait too.
     ///
     /// Default: 0, or 65,536 if there is a handler. At most 16,777,216.

@@ -137,13 +137,9 @@ impl fmt::Display for Error {
             Self::TooLarge { size, limit } => {
                 write!(f, "{size} bytes are too many: {limit} are allowed")
             }
-            Self::TooManyRooms { limit: 1 } => f.write_str(
-                "the client is in a room, and may be in no second one: take it out of that first. A client of the \
-                 events form is in one room; for others, raise max_rooms_per_client",
-            ),
-            Self::TooManyRooms { limit } => write!(
-                f,
-                "the client is in {limit} rooms; take it out of one, or raise max_rooms_per_client"
+            Self::TooManyRooms { .. } => f.write_str(
+                "the client is in as many rooms as it may be: one with events, else max_rooms_per_client; let it leave \
+                 one first",
             ),
             Self::ClientNotFound => f.write_str("no such client; it may have left"),
             Self::DecisionNotFound => {

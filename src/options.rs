@@ -26,7 +26,8 @@ pub enum SlowConsumer {
 /// What happens to a client or a message that the host has not decided on in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overdue {
-    /// As if the host had rejected the client, with HTTP 503, or refused the message.
+    /// As if the host had rejected the client, with HTTP 503 (a client of events with 200 and the event `closing`), or
+    /// refused the message.
     #[default]
     Refuse,
     /// As if the host had accepted the client or allowed the message.

@@ -68,9 +68,10 @@ func (s *Server) Accept(client ClientID) error {
 // AcceptWithPast accepts a client as Accept does, which is this with PastAll, and bounds what the
 // client may have of the past of the room that it asks for. Within `past` the client gets what it
 // asks for: with "?history=N" the last N messages, with "?since=POSITION" what was published after
-// that position, and nothing if it asks for nothing. If it lacks more, it gets as many messages as
-// `past` says, or the last N if it also has "?history=N" and that is less. The bound does not concern
-// rooms that the host joins the client to.
+// that position, and nothing if it asks for nothing. The header Last-Event-ID of a client of events
+// counts as "?since=POSITION". If the client lacks more, it gets as many messages as `past` says, or the
+// last N if it also has "?history=N" and that is less. The bound does not concern rooms that the host
+// joins the client to.
 //
 // The errors are those of Accept, and ErrInvalidArgument for a negative `past`.
 func (s *Server) AcceptWithPast(client ClientID, past Past) error {
@@ -90,6 +91,9 @@ func (s *Server) AcceptWithPast(client ClientID, past Past) error {
 // most 8 KiB in all; nil means none. A header that HTTP requires with the status is added if it is
 // not among them: "WWW-Authenticate: Bearer" with 401, "Allow: GET" with 405, "Proxy-Authenticate:
 // Basic" with 407, "Upgrade: websocket" with 426.
+//
+// Any status ends an EventSource for ever (FormEvents). A host that means "later" calls Accept, and then
+// Disconnect with 1013.
 //
 // The errors are ErrNotFound if the client has left, was decided on before, or its time is over;
 // ErrInvalidArgument for another status, and for a header that breaks the rules of HTTP or that
@@ -117,8 +121,9 @@ func (s *Server) Reject(client ClientID, httpStatus int, reason string, header h
 // room. The client gets nothing of the room's past: JoinWithPast gives it.
 //
 // Join waits up to Options.PublishTimeout while too much waits to be done. The errors are
-// ErrNotFound, ErrInvalidArgument for a name that no room can have, ErrTooManyRooms, ErrInvalidUTF8,
-// ErrTooLarge, ErrQueueFull and ErrStopped.
+// ErrNotFound, ErrInvalidArgument for a name that no room can have, ErrTooManyRooms if the client is in
+// as many rooms as it may be (Options.MaxRoomsPerClient; a client of events in one: let it leave that
+// first), ErrInvalidUTF8, ErrTooLarge, ErrQueueFull and ErrStopped.
 func (s *Server) Join(client ClientID, room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_join(server, C.chat_client_id(client), chars(room), C.size_t(len(room)))
@@ -133,8 +138,8 @@ func (s *Server) Join(client ClientID, room string) error {
 // A client that comes back gets what it lacks, if that is at most as many messages as `past` says, and
 // otherwise the last of them. `since` is the position up to which it has everything, such as that of
 // the room when a page was rendered (Position). If it is zero, the server uses the position that the
-// client sent for this room ("?since.ROOM=POSITION"), once: when the client first enters it, whichever
-// call puts it there. A position of another room or of a history that is gone is no error: the client
+// client sent for this room ("?since.ROOM=POSITION"; for the room of its path also "?since=" and, from a
+// client of events, Last-Event-ID), once: when the client first enters it, whichever call puts it there. A position of another room or of a history that is gone is no error: the client
 // does not recover. A client that is in the room already gets nothing.
 //
 // JoinWithPast may wait as Join does. The errors are those of Join, and ErrInvalidArgument for a

@@ -1,7 +1,7 @@
 // Package chat runs a libchat server, a WebSocket chat and broadcast server, inside a Go program: the
 // host.
 //
-// Clients connect by WebSocket and are in rooms. A message that a client sends is published to its
+// Clients connect by WebSocket, or by HTTP for events, and are in rooms. A message that a client sends is published to its
 // room, and delivered to every client in the room, in one order for all. The host can publish
 // messages too, and gets events.
 //
@@ -66,7 +66,12 @@
 //
 // # Clients
 //
-// Any WebSocket client can connect. By the subprotocol libchat.json, or ?format=json, it speaks the JSON
+// WebSocket clients, or clients of events (EventSource, curl), which only receive and are in
+// one room:
+//
+//	curl -N 'http://127.0.0.1:9001/?format=events'
+//
+// By the subprotocol libchat.json, or ?format=json, a client speaks the JSON
 // form: objects with positions, senders and times, answers to what it sends, and exact recovery
 // (docs/wire.md). A page that offers subprotocols must have libchat.json among them: a browser closes a
 // connection of whose subprotocols none is taken. The log says so once. A page from another host or port

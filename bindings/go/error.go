@@ -27,9 +27,10 @@ var (
 	ErrQueueFull = errors.New("chat: too much waits to be delivered; publish again later")
 	// ErrUnsupported says that the server was started without the option that the call needs.
 	ErrUnsupported = errors.New("chat: the server was started without the option that the call needs")
-	// ErrTooManyRooms says that the client is in as many rooms as it may be
-	// (Options.MaxRoomsPerClient).
-	ErrTooManyRooms = errors.New("chat: the client is in as many rooms as it may be")
+	// ErrTooManyRooms says that the client is in as many rooms as it may be: one with events, else
+	// Options.MaxRoomsPerClient. Let it leave one first.
+	ErrTooManyRooms = errors.New("chat: the client is in as many rooms as it may be: one with events, " +
+		"else MaxRoomsPerClient; let it leave one first")
 	// ErrFailed says that a part of the server could not go on, so that the server has stopped by
 	// itself. The log says why.
 	ErrFailed = errors.New("chat: a part of the server could not go on, so it has stopped; the log says why")

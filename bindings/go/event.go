@@ -174,7 +174,8 @@ type EventDisconnected struct {
 	Client   ClientID
 	Identity string
 	// Code is the close code: the client's own, or the one that it was closed with. 1005 if its close
-	// frame had no code, 1006 if the connection ended without a close frame (RFC 6455, 7.4.1).
+	// frame had no code, 1006 if the connection ended without a close frame (RFC 6455, 7.4.1). A client
+	// of events that leaves has 1006.
 	Code   uint16
 	Reason string // The close frame's reason, or what ended the connection.
 }

@@ -23,7 +23,8 @@ const (
 type Overdue uint32
 
 const (
-	// Refuse rejects the client with HTTP 503, and refuses the message.
+	// Refuse rejects the client with HTTP 503, a client of events with 200 and the event "closing", and
+	// refuses the message.
 	Refuse Overdue = 1
 	// Allow accepts the client, and allows the message.
 	Allow Overdue = 2
@@ -90,11 +91,14 @@ type Options struct {
 	Origins []string
 
 	// MaxConnections is how many clients may be connected at once. A further client is answered with
-	// HTTP 503. Zero means 65,536. At most 100,000,000.
+	// HTTP 503; a client of events (FormEvents) with 200 and the event "closing", so that it comes back.
+	// Zero means 65,536. At most 100,000,000.
 	MaxConnections int
 
 	// MaxHandshakes is how many connections may be in their handshake at once. A further connection is
-	// answered with HTTP 503. Zero means 1,024. At most 1,000,000.
+	// answered with HTTP 503; a client of events whose request has come, with 200 and the event
+	// "closing". Requests for pages such as /health, and HTTP connections that are kept between
+	// requests, count too. Zero means 1,024. At most 1,000,000.
 	MaxHandshakes int
 
 	// MaxRoomsPerClient is how many rooms one client may be in at once, the room that it asks for
@@ -102,8 +106,10 @@ type Options struct {
 	MaxRoomsPerClient int
 
 	// HandshakeTimeout is how long a handshake may take in total, from the accepted connection to the
-	// upgrade. A handshake that takes longer is answered with HTTP 408 and closed. Zero means 5 s.
-	// From 10 ms to 1 day.
+	// upgrade. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of a
+	// request has come, it is closed without an answer. The same time holds for requests for pages such
+	// as /health, and on an HTTP connection that is kept for the wait for each further request, and for
+	// that request. Zero means 5 s. From 10 ms to 1 day.
 	HandshakeTimeout time.Duration
 
 	// HandshakeSize is how long the head of a handshake may be, in bytes. A longer head, or one with
@@ -122,8 +128,8 @@ type Options struct {
 	//
 	// With a time, each client waits for the host's decision. The host gets EventConnectRequest
 	// and calls Server.Accept or Server.Reject. A client that it does not decide on in time is counted
-	// in Stats.AdmissionsTimedOut, and rejected with HTTP 503 unless Overdue says otherwise. No other
-	// client waits. From 10 ms to 1 day. It needs EventQueue.
+	// in Stats.AdmissionsTimedOut, and rejected with HTTP 503 (a client of events with 200 and the event
+	// "closing") unless Overdue says otherwise. No other client waits. From 10 ms to 1 day. It needs EventQueue.
 	AdmissionTimeout time.Duration
 
 	// ReviewTimeout is how long the host may take to decide on a message of a client before it is
@@ -160,7 +166,8 @@ type Options struct {
 	// time the client is a slow consumer. Zero means 5 s. From 10 ms to 1 day.
 	OutboxAge time.Duration
 
-	// SlowConsumer is what happens to a slow consumer. Zero means Disconnect.
+	// SlowConsumer is what happens to a slow consumer. A client of events is always disconnected: it
+	// comes back, and recovers. Zero means Disconnect.
 	SlowConsumer SlowConsumer
 
 	// PingInterval is how often the server pings a client. Zero means 25 s, negative means never. From
@@ -210,7 +217,8 @@ type Options struct {
 	// When this many events wait, or when their messages and requests hold 64 MiB, message events are
 	// dropped and counted (EventEventsDropped), and a message that needs a decision is refused.
 	// Connects and disconnects are never dropped: while the queue is full, further clients are
-	// answered with HTTP 503. A host that sets EventQueue must therefore take the events.
+	// answered with HTTP 503, clients of events with 200 and the event "closing". A host that
+	// sets EventQueue must therefore take the events.
 	EventQueue int
 
 	// Logger gets the server's log lines, at the levels that it has enabled when Start is called. At

@@ -168,6 +168,9 @@ func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 // code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes long and may be empty. A client that waits for admission is
 // rejected with HTTP 403 and the reason.
 //
+// A client of events (FormEvents) gets the event "closing" with 1001, 1011, 1012 and 1013, and comes back;
+// with every other code it gets "closed".
+//
 // The errors are ErrNotFound, ErrInvalidArgument for another code, ErrInvalidUTF8, ErrTooLarge and
 // ErrStopped.
 func (s *Server) Disconnect(client ClientID, code uint16, reason string) error {

@@ -214,7 +214,8 @@ pub enum Event {
         /// What the host calls it.
         identity: Option<Arc<str>>,
         /// The close code: the client's own, or the one that it was closed with. 1005 if its close
-        /// frame had no code, 1006 if the connection ended without a close frame (RFC 6455, 7.4.1).
+        /// frame had no code, 1006 if the connection ended without a close frame (RFC 6455, 7.4.1). A client
+        /// of events that leaves has 1006.
         code: u16,
         /// The close frame's reason, or what ended the connection.
         reason: Arc<str>,

@@ -39,6 +39,9 @@ pub unsafe extern "C" fn chat_server_send(
 /// close code of 1000 to 1003, 1007 to 1013 or 3000 to 4999; the reason is at most 123 bytes long
 /// and may be empty. A client that waits for admission is rejected with HTTP 403 and the reason.
 ///
+/// A client of events gets the event `closing` with 1001, 1011, 1012 and 1013, and comes back; with
+/// every other code it gets `closed`.
+///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
 /// CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
@@ -67,8 +70,8 @@ pub unsafe extern "C" fn chat_server_disconnect(
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room can have,
 /// CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if the client is in as many
-/// rooms as it may be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL,
-/// CHAT_ERR_STOPPED.
+/// rooms as it may be (chat_config_set_max_rooms_per_client; a client of events in one: let it leave
+/// that first), CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_join(
     server: *mut chat_server,
@@ -93,9 +96,10 @@ pub unsafe extern "C" fn chat_server_join(
 /// A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise
 /// the last `past`. `*since` is the position up to which it has everything, such as that of the
 /// room when a page was rendered (chat_server_position). If `since` is NULL, or both fields are 0,
-/// the server uses the position that the client sent for this room (`?since.ROOM=POSITION`), once:
-/// when the client first enters it, whichever call puts it there. A position of another room or of a
-/// history that is gone is no error: the client does not recover.
+/// the server uses the position that the client sent for this room (`?since.ROOM=POSITION`; for the
+/// room of its path also `?since=` and, from a client of events, `Last-Event-ID`), once: when the
+/// client first enters it, whichever call puts it there. A position of another room or of a history
+/// that is gone is no error: the client does not recover.
 ///
 /// A plain client receives the past as messages like all others. A client of the JSON form is told
 /// where the past begins (`entered`), whether it recovers (`recovered`, and the `reason` if not)

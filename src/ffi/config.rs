@@ -58,7 +58,8 @@ pub enum chat_slow_consumer {
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
 pub enum chat_overdue {
-    /// The client is rejected with HTTP 503; the message is refused.
+    /// The client is rejected with HTTP 503, a client of events with 200 and the event `closing`; the
+    /// message is refused.
     CHAT_OVERDUE_REFUSE = 1,
     /// The client is accepted; the message is allowed.
     CHAT_OVERDUE_ALLOW = 2,
@@ -217,8 +218,8 @@ pub extern "C" fn chat_config_set_echo(config: Option<&mut chat_config>, echo: u
     })
 }
 
-/// Sets how many clients may be connected at once. A further client is answered with HTTP 503.
-/// Default: 65,536. From 1 to 100,000,000.
+/// Sets how many clients may be connected at once. A further client is answered with HTTP 503; a
+/// client of events with 200 and the event `closing`, so that it comes back. Default: 65,536. From 1 to 100,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_connections(
     config: Option<&mut chat_config>,
@@ -238,7 +239,9 @@ pub extern "C" fn chat_config_set_max_rooms_per_client(
 }
 
 /// Sets how many connections may be in their handshake at once. A further connection is answered
-/// with HTTP 503. Default: 1,024. From 1 to 1,000,000.
+/// with HTTP 503; a client of events whose request has come, with 200 and the event `closing`.
+/// Requests for pages such as `/health`, and HTTP connections that are kept between requests, count
+/// too. Default: 1,024. From 1 to 1,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_handshakes(
     config: Option<&mut chat_config>,
@@ -249,8 +252,9 @@ pub extern "C" fn chat_config_set_max_handshakes(
 
 /// Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
 /// milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of
-/// a request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1
-/// day).
+/// a request has come, it is closed without an answer. The same time holds for requests for pages
+/// such as `/health`, and on an HTTP connection that is kept for the wait for each further request,
+/// and for that request. Default: 5,000. From 10 to 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_handshake_timeout(
     config: Option<&mut chat_config>,
@@ -297,8 +301,9 @@ pub unsafe extern "C" fn chat_config_set_base_path(
 ///
 /// With a time, each client waits for the host's decision. The host gets CHAT_EVENT_CONNECT_REQUEST
 /// and calls chat_server_accept or chat_server_reject, from any thread. A client that it does not
-/// decide on in time is counted in `admissions_timed_out`, and rejected with HTTP 503 unless
-/// chat_config_set_overdue says otherwise. No other client waits.
+/// decide on in time is counted in `admissions_timed_out`, and rejected with HTTP 503 (a client of
+/// events with 200 and the event `closing`) unless chat_config_set_overdue says otherwise. No other
+/// client waits.
 ///
 /// Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
 /// chat_config_set_event_queue.
@@ -390,7 +395,8 @@ pub extern "C" fn chat_config_set_outbox_age(
 }
 
 /// Sets what happens to a slow consumer: a CHAT_SLOW_CONSUMER_... value. Default:
-/// CHAT_SLOW_CONSUMER_DISCONNECT. Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+/// CHAT_SLOW_CONSUMER_DISCONNECT. A client of events is always disconnected: it comes back, and
+/// recovers. Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown value.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_slow_consumer(
     config: Option<&mut chat_config>,
@@ -510,7 +516,8 @@ pub extern "C" fn chat_config_set_publish_timeout(
 ///
 /// When this many events wait, or when their messages and requests hold 64 MiB, message events are
 /// dropped and counted, and a message that needs a decision is refused. Connects and disconnects
-/// are never dropped: while the queue is full, further clients are answered with HTTP 503. While
+/// are never dropped: while the queue is full, further clients are answered with HTTP 503, clients of
+/// events with 200 and the event `closing`. While
 /// 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
 /// publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
 /// 65,536 if there is a handler. At most 16,777,216.

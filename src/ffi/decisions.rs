@@ -44,7 +44,8 @@ pub unsafe extern "C" fn chat_server_accept(
 /// `?since=POSITION` what was published after that position, and nothing if it asks for nothing. If
 /// it lacks more, it gets the last `past` messages, or the last N if it also has `?history=N` and
 /// that is less; a client of the JSON form is told that it does not recover (`"recovered":false`,
-/// with the reason `trimmed`). Such a client can ask for earlier messages (`history`), and gets
+/// with the reason `trimmed`). The header `Last-Event-ID` of a client of events counts as
+/// `?since=POSITION`. A client of the JSON form can ask for earlier messages (`history`), and gets
 /// none that `past` keeps from it. The bound does not concern rooms that the host joins the client
 /// to.
 ///
@@ -87,6 +88,9 @@ const MAX_HEADERS: usize = 64;
 /// most 64, with at most 8 KiB in all; NULL with 0 means none. A header that HTTP requires with the
 /// status is added if it is not among them: `WWW-Authenticate: Bearer` with 401, `Allow: GET` with
 /// 405, `Proxy-Authenticate: Basic` with 407, `Upgrade: websocket` with 426.
+///
+/// Any status ends an EventSource for ever (CHAT_FORM_EVENTS). A host that means "later" calls
+/// chat_server_accept, and then chat_server_disconnect with 1013.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
 /// CHAT_ERR_INVALID_ARGUMENT for another status, and for a header that breaks the rules of HTTP or

@@ -78,7 +78,8 @@ pub enum chat_event_type {
     CHAT_EVENT_LEFT = 5,
     /// A client has disconnected, or was not admitted, and is in no room any more. Its socket may
     /// stay open for some seconds, and counts as a connection until then: the server writes what
-    /// waits for the client and awaits its close frame. Fields: client, identity, code, reason.
+    /// waits for the client and awaits its close frame. A client of events that leaves has the code
+    /// 1006. Fields: client, identity, code, reason.
     CHAT_EVENT_DISCONNECTED = 6,
     /// Message events were dropped at this point, because the host did not take events in time.
     /// Fields: count.

@@ -48,7 +48,8 @@ impl Handle {
 
     /// Admits a client as [`accept`](Self::accept) does, which is this with [`Past::All`], and bounds what it may have
     /// of the past of the room that it asks for. Within `past` the client gets what it asks for: with `?history=N` the
-    /// last N messages, with `?since=POSITION` what it lacks, and nothing if it asks for nothing. A client that lacks
+    /// last N messages, with `?since=POSITION` what it lacks, and nothing if it asks for nothing. The header
+    /// `Last-Event-ID` of a client of events counts as `?since=POSITION`. A client that lacks
     /// more gets as much as `past` allows, or the last N if it also has `?history=N` and that is less. The bound does
     /// not concern rooms that the host joins it to.
     ///
@@ -67,6 +68,9 @@ impl Handle {
     /// The answer has these further headers, such as `("Retry-After", "5")`, 8 KiB at most in all. A header that HTTP
     /// requires with the status is added if it is not among them: `WWW-Authenticate: Bearer` with 401,
     /// `Allow: GET` with 405, `Proxy-Authenticate: Basic` with 407, `Upgrade: websocket` with 426.
+    ///
+    /// Any status ends an `EventSource` for ever ([`Form::Events`](crate::Form::Events)). A host that means "later"
+    /// calls [`accept`](Self::accept), and then [`disconnect`](Self::disconnect) with 1013.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;

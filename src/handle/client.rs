@@ -40,6 +40,9 @@ impl Handle {
     /// returned is ignored. A client that waits for admission is rejected with HTTP 403 and the reason. The
     /// code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes.
     ///
+    /// A client of events ([`Form::Events`](crate::Form::Events)) gets the event `closing` with 1001, 1011, 1012 and
+    /// 1013, and comes back; with every other code it gets `closed`.
+    ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::InvalidCloseCode`], [`Error::TooLarge`],
     /// [`Error::Stopped`].
@@ -68,7 +71,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::InvalidRoom`], [`Error::TooManyRooms`] if it is in as many as it may
-    /// ([`Config::max_rooms_per_client`](crate::Config::max_rooms_per_client)), [`Error::QueueFull`] as for
+    /// ([`Config::max_rooms_per_client`](crate::Config::max_rooms_per_client); a client of events in one: let it
+    /// leave that first), [`Error::QueueFull`] as for
     /// [`send`](Self::send), and if 65,536 events more than [`Config::event_queue`](crate::Config::event_queue)
     /// wait for the host (in the event handler at once), [`Error::Stopped`]. In all cases nothing has changed.
     pub fn join(&self, client: ClientId, room: &str) -> Result<()> {
@@ -81,8 +85,8 @@ impl Handle {
     /// A client that comes back gets what it lacks, if that is all within `past`, and otherwise as much as `past` says.
     /// `since` is the position up to which it has everything, such as that of the room when a page was rendered
     /// ([`position`](Self::position)). If it is `None` or [`Position::NONE`], the server uses the position that the
-    /// client sent for this room (`?since.ROOM=POSITION`), once: when the client first enters it, whichever call puts
-    /// it there. A position of another room or of a history that is gone is no error: the client does not recover.
+    /// client sent for this room (`?since.ROOM=POSITION`; for the room of its path also `?since=` and, from a client of
+    /// events, `Last-Event-ID`), once: when the client first enters it, whichever call puts it there. A position of another room or of a history that is gone is no error: the client does not recover.
     ///
     /// A client that is in the room already gets nothing.
     ///

@@ -61,7 +61,8 @@ class UnsupportedError(Error):
 
 
 class TooManyRoomsError(Error):
-    """The client is in as many rooms as it may be."""
+    """The client is in as many rooms as it may be: one with events, else max_rooms_per_client; let it leave one
+    first."""
 
 
 class FailedError(Error):

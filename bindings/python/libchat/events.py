@@ -34,7 +34,10 @@ class Request:
 
 @dataclass(frozen=True)
 class ConnectRequest(Event):
-    """A client asks to be connected, and waits for `Server.accept` or `Server.reject`."""
+    """A client asks to be connected, and waits for `Server.accept` or `Server.reject`.
+
+    `form` is how it will receive messages, as in `Connected`: "plain", "json" or "events".
+    """
 
     client: int
     room: str  #: The room that it asks for.
@@ -44,14 +47,17 @@ class ConnectRequest(Event):
 
 @dataclass(frozen=True)
 class Connected(Event):
-    """A client has connected and is in its room."""
+    """A client has connected and is in its room.
+
+    `form` is how it receives messages: "plain" (a WebSocket whose messages are the messages themselves), "json" (a
+    WebSocket whose messages are objects) or "events" (server-sent events over HTTP: such a client sends nothing, and
+    is in one room). Later versions may add forms.
+    """
 
     client: int
     identity: str  #: The client's identity (`Server.set_identity`).
     room: str  #: The room that it is in and publishes to; empty if it is in none.
-    #: How it receives messages: "plain" or "json" by WebSocket, "events" as server-sent events over HTTP. A client of
-    #: the last sends nothing, and is in one room. Later versions may add forms.
-    form: str
+    form: str  #: How it receives messages: "plain", "json" or "events".
     request: Request
 
 
@@ -106,7 +112,8 @@ class MessagesDropped(Event):
 
 @dataclass(frozen=True)
 class Disconnected(Event):
-    """A client has disconnected, or was not admitted. It is in no room any more."""
+    """A client has disconnected, or was not admitted. It is in no room any more. A client of events that leaves has
+    the code 1006."""
 
     client: int
     identity: str

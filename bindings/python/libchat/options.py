@@ -38,12 +38,14 @@ class Options(TypedDict, total=False):
             0, or with more workers than cores: never, which leaves the most processor time to the program.
             Default: 15 µs.
         max_connections: how many clients may be connected at once, 1 to 100,000,000. A further client gets HTTP
-            503. Default: 65,536.
+            503; a client of events 200 and the event `closing`, so that it comes back. Default: 65,536.
         max_handshakes: how many connections may be in their handshake at once, 1 to 1,000,000. A further
-            connection gets HTTP 503. Default: 1,024.
+            connection gets HTTP 503; a client of events whose request has come, 200 and the event `closing`. Requests
+            for pages such as /health, and HTTP connections that are kept between requests, count too. Default: 1,024.
         max_rooms_per_client: how many rooms one client may be in at once, 1 to 1,000,000. Default: 1,000.
-        handshake_timeout: how long a handshake may take, 10 ms to 1 day. A longer one gets HTTP 408. Default:
-            5 s.
+        handshake_timeout: how long a handshake may take, 10 ms to 1 day. A longer one gets HTTP 408; if
+            nothing of a request has come, no answer. The same time holds for requests for pages such as /health, and on
+            an HTTP connection that is kept for the wait for each further request, and for that request. Default: 5 s.
         handshake_size: how long the head of a handshake may be, 8 KiB to 1 MiB. A longer one gets HTTP 431.
             Default: 16 KiB.
         base_path: the path under which the server is served, for a proxy in front that passes it on as it is: with
@@ -55,7 +57,7 @@ class Options(TypedDict, total=False):
     Events and decisions (decisions need event_queue):
         event_queue: how many events may wait for the host, up to 16,777,216 (and 64 MiB). Beyond this, message
             events are dropped and counted, messages that need a decision are refused, and further clients get
-            HTTP 503. Default: 0, which means that no events are collected.
+            HTTP 503, clients of events 200 and the event `closing`. Default: 0, which means that no events are collected.
         admission_timeout: how long the host may take to decide on a client, 10 ms to 1 day. Default: 0, which
             means that every client is accepted.
         review_timeout: how long the host may take to decide on a message, 10 ms to 1 day. While 64 messages or
@@ -64,7 +66,7 @@ class Options(TypedDict, total=False):
             message that does not fit into the event queue is refused, whatever `overdue` says. Default: 0, which
             means that every message is published.
         overdue: what happens to a client or a message that the host does not decide on in time: "refuse" (a
-            client gets HTTP 503) or "allow". Default: "refuse".
+            client gets HTTP 503, a client of events 200 and the event `closing`) or "allow". Default: "refuse".
 
     Messages:
         echo: whether a sender receives its own messages when they are published; a client overrides this for
@@ -82,7 +84,7 @@ class Options(TypedDict, total=False):
         slow_consumer: what happens to a client beyond these two: "disconnect" (with code 1013) or "drop_oldest"
             (with the event MessagesDropped). A client of the JSON form is told of dropped messages with an object
             `dropped`; if more than outbox_size of answers and the like waits for it, it is closed with code 1013
-            all the same. Default: "disconnect".
+            all the same. A client of events is always disconnected: it comes back, and recovers. Default: "disconnect".
         ping_interval: how often the server pings a client, 10 ms to 1 day. 0: never. Default: 25 s.
         ping_timeout: how long a client may take to answer a ping, 10 ms to 1 day. Then its connection is aborted.
             Default: 10 s.

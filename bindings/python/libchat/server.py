@@ -215,6 +215,9 @@ class Server:
         to 1003, 1007 to 1013 or 3000 to 4999 and a reason of at most 123 bytes. What it sends after this call is
         not heard. A client that waits for admission is rejected with HTTP 403 and the reason.
 
+        A client of events gets the event `closing` with 1001, 1011, 1012 and 1013, and comes back; with every other
+        code it gets `closed`.
+
         Raises NotFoundError if it has left, InvalidArgumentError for another code, InvalidUtf8Error,
         TooLargeError, StoppedError.
         """
@@ -227,8 +230,8 @@ class Server:
 
         `past` is how many of the last messages of the room that it asks for the client may have, at most: a number,
         or libchat.ALL. By default it gets what it asks for: with ?history=N the last N messages, with
-        ?since=POSITION what was published after that position, and nothing if it asks for nothing. If it lacks more
-        than `past` messages, it gets the last `past`, or the last N if it also has ?history=N and that is less. The
+        ?since=POSITION what was published after that position, and nothing if it asks for nothing. The header
+        Last-Event-ID of a client of events counts as ?since=POSITION. If the client lacks more than `past` messages, it gets the last `past`, or the last N if it also has ?history=N and that is less. The
         bound does not concern rooms that the host joins it to: `join` gives their past, also that of the room that
         the client asks for if the host has joined it there.
 
@@ -245,6 +248,9 @@ class Server:
         most 64, with at most 8 KiB in all. A header that HTTP requires with the status is added if it is not among
         them: "WWW-Authenticate: Bearer" with 401, "Allow: GET" with 405, "Proxy-Authenticate: Basic" with 407,
         "Upgrade: websocket" with 426.
+
+        Any status ends an EventSource for ever (`form` "events"). A host that means "later" calls `accept`, and then
+        `disconnect` with 1013.
 
         Raises what `accept` does; InvalidArgumentError for another status, and for a header that breaks the rules of
         HTTP or that libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding, Upgrade);
@@ -270,7 +276,8 @@ class Server:
         A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise the last
         `past`. `since` is the position up to which it has everything, such as that of the room when a page was
         rendered (`position`). Without one, and with a false one, the server uses the position that the client sent for
-        this room (?since.ROOM=POSITION), once: when the client first enters it. A position of another room or of a
+        this room (?since.ROOM=POSITION; for the room of its path also ?since= and, from a client of events,
+        Last-Event-ID), once: when the client first enters it. A position of another room or of a
         history that is gone is no error: the client does not recover.
 
         Clients of the JSON form are told where the past begins (`entered`), whether they recover (`recovered`, and
@@ -279,7 +286,7 @@ class Server:
 
         Raises NotFoundError if it has left, InvalidArgumentError for a name that no room can have and for a negative
         `past`, TypeError for one that is no int, InvalidUtf8Error, TooLargeError, TooManyRoomsError if it is in
-        max_rooms_per_client rooms, QueueFullError, StoppedError.
+        max_rooms_per_client rooms (a client of events in one: let it leave that first), QueueFullError, StoppedError.
         """
         name, count, at = encoded(room), checked_past(past), position.struct(since or Position())
         errors.call(lib.chat_server_join_with_past, self._server, client, name, len(name), count, at)

@@ -11,7 +11,8 @@ use humantime::parse_duration;
 const ABOUT: &str = "A WebSocket chat server.
 
 Clients connect to ws://ADDR/ (the room \"lobby\") or ws://ADDR/rooms/{room}. A message of one \
-client is delivered to every client in its room. Durations and sizes have units: 250ms, 25s, 1h; \
+client is delivered to every client in its room. Events, for clients that only receive: \
+curl -N 'http://ADDR/?format=events'. For load balancers: http://ADDR/health, http://ADDR/ready. Durations and sizes have units: 250ms, 25s, 1h; \
 64KiB, 1MiB.";
 
 /// The command line.
@@ -54,11 +55,12 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 65_536)]
     pub(crate) max_connections: usize,
 
-    /// Connections that may be in their handshake at once
+    /// Connections that may be in their handshake at once; HTTP connections that are kept count too
     #[arg(long, value_name = "COUNT", default_value_t = 1_024)]
     pub(crate) max_handshakes: usize,
 
-    /// How long a handshake may take
+    /// How long a handshake may take, and on an HTTP connection that is kept the wait for a request, and
+    /// the request
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     handshake_timeout: Duration,
 

@@ -37,8 +37,9 @@
  * }
  * ```
  *
- * Clients. Any WebSocket client can connect, and needs no library of libchat's. By the subprotocol
- * `libchat.json`, or `?format=json`, it speaks the JSON form: objects with positions, senders and
+ * Clients. WebSocket clients, or clients of events (EventSource, curl), which only receive and are in
+ * one room: `curl -N 'http://127.0.0.1:9001/?format=events'`. None needs a library of libchat's. By the
+ * subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with positions, senders and
  * times, answers to what it sends, and exact recovery (docs/wire.md). A page that offers subprotocols
  * must have `libchat.json` among them: a browser closes a connection of whose subprotocols none is
  * taken. The log says so once. A page from another host or port needs chat_config_add_origin.
@@ -260,7 +261,8 @@ enum chat_status
    */
   CHAT_ERR_UNSUPPORTED = -11,
   /**
-   * The client is in as many rooms as it may be.
+   * The client is in as many rooms as it may be: one with events, else max_rooms_per_client. Let it
+   * leave one first.
    */
   CHAT_ERR_TOO_MANY_ROOMS = -12,
   /**
@@ -374,7 +376,8 @@ enum chat_event_type
   /**
    * A client has disconnected, or was not admitted, and is in no room any more. Its socket may
    * stay open for some seconds, and counts as a connection until then: the server writes what
-   * waits for the client and awaits its close frame. Fields: client, identity, code, reason.
+   * waits for the client and awaits its close frame. A client of events that leaves has the code
+   * 1006. Fields: client, identity, code, reason.
    */
   CHAT_EVENT_DISCONNECTED = 6,
   /**
@@ -487,7 +490,8 @@ enum chat_overdue
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * The client is rejected with HTTP 503; the message is refused.
+   * The client is rejected with HTTP 503, a client of events with 200 and the event `closing`; the
+   * message is refused.
    */
   CHAT_OVERDUE_REFUSE = 1,
   /**
@@ -1045,10 +1049,12 @@ CHAT_API chat_status chat_config_set_ipv6_only(chat_config *config, uint32_t ipv
 CHAT_API chat_status chat_config_set_echo(chat_config *config, uint32_t echo);
 
 /**
- * Sets how many clients may be connected at once. A further client is answered with HTTP 503.
- * Default: 65,536. From 1 to 100,000,000.
+ * Sets how many clients may be connected at once. A further client is answered with HTTP 503; a
+ * client of events with 200 and the event `closing`, so that it comes back. Default: 65,536. From 1 to 100,000,000.
  */
-CHAT_API chat_status chat_config_set_max_connections(chat_config *config, uint32_t count);
+CHAT_API
+chat_status chat_config_set_max_connections(chat_config *config,
+                                            uint32_t count);
 
 /**
  * Sets how many rooms one client may be in at once, the room that it asks for included
@@ -1058,15 +1064,18 @@ CHAT_API chat_status chat_config_set_max_rooms_per_client(chat_config *config, u
 
 /**
  * Sets how many connections may be in their handshake at once. A further connection is answered
- * with HTTP 503. Default: 1,024. From 1 to 1,000,000.
+ * with HTTP 503; a client of events whose request has come, with 200 and the event `closing`.
+ * Requests for pages such as `/health`, and HTTP connections that are kept between requests, count
+ * too. Default: 1,024. From 1 to 1,000,000.
  */
 CHAT_API chat_status chat_config_set_max_handshakes(chat_config *config, uint32_t count);
 
 /**
  * Sets how long a handshake may take in total, from the accepted connection to the upgrade, in
  * milliseconds. A handshake that takes longer is answered with HTTP 408 and closed; if nothing of
- * a request has come, it is closed without an answer. Default: 5,000. From 10 to 86,400,000 (1
- * day).
+ * a request has come, it is closed without an answer. The same time holds for requests for pages
+ * such as `/health`, and on an HTTP connection that is kept for the wait for each further request,
+ * and for that request. Default: 5,000. From 10 to 86,400,000 (1 day).
  */
 CHAT_API chat_status chat_config_set_handshake_timeout(chat_config *config, uint32_t timeout_ms);
 
@@ -1097,8 +1106,9 @@ chat_status chat_config_set_base_path(chat_config *config,
  *
  * With a time, each client waits for the host's decision. The host gets CHAT_EVENT_CONNECT_REQUEST
  * and calls chat_server_accept or chat_server_reject, from any thread. A client that it does not
- * decide on in time is counted in `admissions_timed_out`, and rejected with HTTP 503 unless
- * chat_config_set_overdue says otherwise. No other client waits.
+ * decide on in time is counted in `admissions_timed_out`, and rejected with HTTP 503 (a client of
+ * events with 200 and the event `closing`) unless chat_config_set_overdue says otherwise. No other
+ * client waits.
  *
  * Default: 0. From 10 to 86,400,000 (1 day), or 0. A time needs an event handler or
  * chat_config_set_event_queue.
@@ -1157,7 +1167,8 @@ CHAT_API chat_status chat_config_set_outbox_age(chat_config *config, uint32_t ag
 
 /**
  * Sets what happens to a slow consumer: a CHAT_SLOW_CONSUMER_... value. Default:
- * CHAT_SLOW_CONSUMER_DISCONNECT. Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+ * CHAT_SLOW_CONSUMER_DISCONNECT. A client of events is always disconnected: it comes back, and
+ * recovers. Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown value.
  */
 CHAT_API chat_status chat_config_set_slow_consumer(chat_config *config, uint32_t policy);
 
@@ -1232,12 +1243,15 @@ CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32
  *
  * When this many events wait, or when their messages and requests hold 64 MiB, message events are
  * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
- * are never dropped: while the queue is full, further clients are answered with HTTP 503. While
+ * are never dropped: while the queue is full, further clients are answered with HTTP 503, clients of
+ * events with 200 and the event `closing`. While
  * 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
  * publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
  * 65,536 if there is a handler. At most 16,777,216.
  */
-CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
+CHAT_API
+chat_status chat_config_set_event_queue(chat_config *config,
+                                        uint32_t events);
 
 /**
  * Sets the function that is called with events, in order and in batches. Without a handler, the
@@ -1479,6 +1493,9 @@ chat_status chat_server_send(chat_server *server,
  * close code of 1000 to 1003, 1007 to 1013 or 3000 to 4999; the reason is at most 123 bytes long
  * and may be empty. A client that waits for admission is rejected with HTTP 403 and the reason.
  *
+ * A client of events gets the event `closing` with 1001, 1011, 1012 and 1013, and comes back; with
+ * every other code it gets `closed`.
+ *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another code, CHAT_ERR_INVALID_UTF8,
  * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
  */
@@ -1499,8 +1516,8 @@ chat_status chat_server_disconnect(chat_server *server,
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for a name that no room can have,
  * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_TOO_MANY_ROOMS if the client is in as many
- * rooms as it may be (chat_config_set_max_rooms_per_client), CHAT_ERR_QUEUE_FULL,
- * CHAT_ERR_STOPPED.
+ * rooms as it may be (chat_config_set_max_rooms_per_client; a client of events in one: let it leave
+ * that first), CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED.
  */
 CHAT_API
 chat_status chat_server_join(chat_server *server,
@@ -1517,9 +1534,11 @@ chat_status chat_server_join(chat_server *server,
  * A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise
  * the last `past`. `*since` is the position up to which it has everything, such as that of the
  * room when a page was rendered (chat_server_position). If `since` is NULL, or both fields are 0,
- * the server uses the position that the client sent for this room (`?since.ROOM=POSITION`), once:
- * when the client first enters it, whichever call puts it there. A position of another room or of a
- * history that is gone is no error: the client does not recover.
+ * the server uses the position that the client sent for this room (`?since.ROOM=POSITION`; for the
+ * room of its path also `?since=`), once: when the client first enters it, whichever call puts it
+ * there. What a client of events sends as `Last-Event-ID` or `?since=` counts for the room that it
+ * enters first. A position of another room or of a history that is gone is no error: the client
+ * does not recover.
  *
  * A plain client receives the past as messages like all others. A client of the JSON form is told
  * where the past begins (`entered`), whether it recovers (`recovered`, and the `reason` if not)
@@ -1624,7 +1643,8 @@ CHAT_API chat_status chat_server_accept(chat_server *server, chat_client_id clie
  * `?since=POSITION` what was published after that position, and nothing if it asks for nothing. If
  * it lacks more, it gets the last `past` messages, or the last N if it also has `?history=N` and
  * that is less; a client of the JSON form is told that it does not recover (`"recovered":false`,
- * with the reason `trimmed`). Such a client can ask for earlier messages (`history`), and gets
+ * with the reason `trimmed`). The header `Last-Event-ID` of a client of events counts as
+ * `?since=POSITION`. A client of the JSON form can ask for earlier messages (`history`), and gets
  * none that `past` keeps from it. The bound does not concern rooms that the host joins the client
  * to.
  *
@@ -1644,6 +1664,9 @@ chat_status chat_server_accept_with_past(chat_server *server,
  * most 64, with at most 8 KiB in all; NULL with 0 means none. A header that HTTP requires with the
  * status is added if it is not among them: `WWW-Authenticate: Bearer` with 401, `Allow: GET` with
  * 405, `Proxy-Authenticate: Basic` with 407, `Upgrade: websocket` with 426.
+ *
+ * Any status ends an EventSource for ever (CHAT_FORM_EVENTS). A host that means "later" calls
+ * chat_server_accept, and then chat_server_disconnect with 1013.
  *
  * Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
  * CHAT_ERR_INVALID_ARGUMENT for another status, and for a header that breaks the rules of HTTP or

@@ -138,8 +138,9 @@ func (s *Server) Join(client ClientID, room string) error {
 // A client that comes back gets what it lacks, if that is at most as many messages as `past` says, and
 // otherwise the last of them. `since` is the position up to which it has everything, such as that of
 // the room when a page was rendered (Position). If it is zero, the server uses the position that the
-// client sent for this room ("?since.ROOM=POSITION"; for the room of its path also "?since=" and, from a
-// client of events, Last-Event-ID), once: when the client first enters it, whichever call puts it there. A position of another room or of a history that is gone is no error: the client
+// client sent for this room ("?since.ROOM=POSITION"; for the room of its path also "?since="), once: when
+// the client first enters it, whichever call puts it there. What a client of events sends as Last-Event-ID
+// or "?since=" counts for the room that it enters first. A position of another room or of a history that is gone is no error: the client
 // does not recover. A client that is in the room already gets nothing.
 //
 // JoinWithPast may wait as Join does. The errors are those of Join, and ErrInvalidArgument for a

@@ -97,9 +97,10 @@ pub unsafe extern "C" fn chat_server_join(
 /// the last `past`. `*since` is the position up to which it has everything, such as that of the
 /// room when a page was rendered (chat_server_position). If `since` is NULL, or both fields are 0,
 /// the server uses the position that the client sent for this room (`?since.ROOM=POSITION`; for the
-/// room of its path also `?since=` and, from a client of events, `Last-Event-ID`), once: when the
-/// client first enters it, whichever call puts it there. A position of another room or of a history
-/// that is gone is no error: the client does not recover.
+/// room of its path also `?since=`), once: when the client first enters it, whichever call puts it
+/// there. What a client of events sends as `Last-Event-ID` or `?since=` counts for the room that it
+/// enters first. A position of another room or of a history that is gone is no error: the client
+/// does not recover.
 ///
 /// A plain client receives the past as messages like all others. A client of the JSON form is told
 /// where the past begins (`entered`), whether it recovers (`recovered`, and the `reason` if not)

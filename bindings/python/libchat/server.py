@@ -276,8 +276,8 @@ class Server:
         A client that comes back gets what it lacks, if that is at most `past` messages, and otherwise the last
         `past`. `since` is the position up to which it has everything, such as that of the room when a page was
         rendered (`position`). Without one, and with a false one, the server uses the position that the client sent for
-        this room (?since.ROOM=POSITION; for the room of its path also ?since= and, from a client of events,
-        Last-Event-ID), once: when the client first enters it. A position of another room or of a
+        this room (?since.ROOM=POSITION; for the room of its path also ?since=), once: when the client first enters
+        it. What a client of events sends as Last-Event-ID or ?since= counts for the room that it enters first. A position of another room or of a
         history that is gone is no error: the client does not recover.
 
         Clients of the JSON form are told where the past begins (`entered`), whether they recover (`recovered`, and

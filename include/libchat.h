@@ -37,12 +37,13 @@
  * }
  * ```
  *
- * Clients. WebSocket clients, or clients of events (EventSource, curl), which only receive and are in
- * one room: `curl -N 'http://127.0.0.1:9001/?format=events'`. None needs a library of libchat's. By the
- * subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with positions, senders and
- * times, answers to what it sends, and exact recovery (docs/wire.md). A page that offers subprotocols
- * must have `libchat.json` among them: a browser closes a connection of whose subprotocols none is
- * taken. The log says so once. A page from another host or port needs chat_config_add_origin.
+ * Clients. WebSocket clients, or clients of events (EventSource, curl), which only receive and are
+ * in one room: `curl -N 'http://127.0.0.1:9001/?format=events'`. None needs a library of libchat's.
+ * By the subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with
+ * positions, senders and times, answers to what it sends, and exact recovery (docs/wire.md). A page
+ * that offers subprotocols must have `libchat.json` among them: a browser closes a connection of
+ * whose subprotocols none is taken. The log says so once. A page from another host or port needs
+ * chat_config_add_origin.
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
  * CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
@@ -261,8 +262,8 @@ enum chat_status
    */
   CHAT_ERR_UNSUPPORTED = -11,
   /**
-   * The client is in as many rooms as it may be: one with events, else max_rooms_per_client. Let it
-   * leave one first.
+   * The client is in as many rooms as it may be: one with events, else max_rooms_per_client. Let
+   * it leave one first.
    */
   CHAT_ERR_TOO_MANY_ROOMS = -12,
   /**
@@ -490,8 +491,8 @@ enum chat_overdue
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * The client is rejected with HTTP 503, a client of events with 200 and the event `closing`; the
-   * message is refused.
+   * The client is rejected with HTTP 503, a client of events with 200 and the event `closing`;
+   * the message is refused.
    */
   CHAT_OVERDUE_REFUSE = 1,
   /**
@@ -1050,11 +1051,10 @@ CHAT_API chat_status chat_config_set_echo(chat_config *config, uint32_t echo);
 
 /**
  * Sets how many clients may be connected at once. A further client is answered with HTTP 503; a
- * client of events with 200 and the event `closing`, so that it comes back. Default: 65,536. From 1 to 100,000,000.
+ * client of events with 200 and the event `closing`, so that it comes back. Default: 65,536. From 1
+ * to 100,000,000.
  */
-CHAT_API
-chat_status chat_config_set_max_connections(chat_config *config,
-                                            uint32_t count);
+CHAT_API chat_status chat_config_set_max_connections(chat_config *config, uint32_t count);
 
 /**
  * Sets how many rooms one client may be in at once, the room that it asks for included
@@ -1243,15 +1243,13 @@ CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32
  *
  * When this many events wait, or when their messages and requests hold 64 MiB, message events are
  * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
- * are never dropped: while the queue is full, further clients are answered with HTTP 503, clients of
- * events with 200 and the event `closing`. While
- * 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
- * publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
- * 65,536 if there is a handler. At most 16,777,216.
+ * are never dropped: while the queue is full, further clients are answered with HTTP 503, clients
+ * of events with 200 and the event `closing`. While 65,536 events more than this wait,
+ * chat_server_join and chat_server_leave wait too, up to publish_timeout (in an event handler not
+ * at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or 65,536 if there is a handler. At most
+ * 16,777,216.
  */
-CHAT_API
-chat_status chat_config_set_event_queue(chat_config *config,
-                                        uint32_t events);
+CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
 
 /**
  * Sets the function that is called with events, in order and in batches. Without a handler, the

@@ -360,8 +360,8 @@ impl Config {
     ///
     /// When this many events wait, or when their messages and requests hold 64 MiB, message events
     /// are dropped and counted. Connects and disconnects are never dropped: while the queue is
-    /// full, further clients are answered with HTTP 503, clients of events with 200 and the event `closing`. While 65,536 events more than this wait,
-    /// [`Handle::join`] and [`Handle::leave`] wait too.
+    /// full, further clients are answered with HTTP 503, clients of events with 200 and the event `closing`. While
+    /// 65,536 events more than this wait, [`Handle::join`] and [`Handle::leave`] wait too.
     ///
     /// Default: 0, or 65,536 if there is a handler. At most 16,777,216.
     pub fn event_queue(&mut self, events: usize) -> &mut Self {

@@ -140,8 +140,8 @@ func (s *Server) Join(client ClientID, room string) error {
 // the room when a page was rendered (Position). If it is zero, the server uses the position that the
 // client sent for this room ("?since.ROOM=POSITION"; for the room of its path also "?since="), once: when
 // the client first enters it, whichever call puts it there. What a client of events sends as Last-Event-ID
-// or "?since=" counts for the room that it enters first. A position of another room or of a history that is gone is no error: the client
-// does not recover. A client that is in the room already gets nothing.
+// or "?since=" counts for the room that it enters first. A position of another room or of a history that
+// is gone is no error: the client does not recover. A client that is in the room already gets nothing.
 //
 // JoinWithPast may wait as Join does. The errors are those of Join, and ErrInvalidArgument for a
 // negative `past`.

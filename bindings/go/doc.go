@@ -1,9 +1,9 @@
 // Package chat runs a libchat server, a WebSocket chat and broadcast server, inside a Go program: the
 // host.
 //
-// Clients connect by WebSocket, or by HTTP for events, and are in rooms. A message that a client sends is published to its
-// room, and delivered to every client in the room, in one order for all. The host can publish
-// messages too, and gets events.
+// Clients connect by WebSocket, or by HTTP for events, and are in rooms. A message that a client sends is
+// published to its room, and delivered to every client in the room, in one order for all. The host can
+// publish messages too, and gets events.
 //
 // # A first program
 //

@@ -129,7 +129,8 @@ type Options struct {
 	// With a time, each client waits for the host's decision. The host gets EventConnectRequest
 	// and calls Server.Accept or Server.Reject. A client that it does not decide on in time is counted
 	// in Stats.AdmissionsTimedOut, and rejected with HTTP 503 (a client of events with 200 and the event
-	// "closing") unless Overdue says otherwise. No other client waits. From 10 ms to 1 day. It needs EventQueue.
+	// "closing") unless Overdue says otherwise. No other client waits. From 10 ms to 1 day. It needs
+	// EventQueue.
 	AdmissionTimeout time.Duration
 
 	// ReviewTimeout is how long the host may take to decide on a message of a client before it is

@@ -58,8 +58,8 @@ pub enum chat_slow_consumer {
 #[repr(u32)]
 #[derive(Debug, Clone, Copy)]
 pub enum chat_overdue {
-    /// The client is rejected with HTTP 503, a client of events with 200 and the event `closing`; the
-    /// message is refused.
+    /// The client is rejected with HTTP 503, a client of events with 200 and the event `closing`;
+    /// the message is refused.
     CHAT_OVERDUE_REFUSE = 1,
     /// The client is accepted; the message is allowed.
     CHAT_OVERDUE_ALLOW = 2,
@@ -219,7 +219,8 @@ pub extern "C" fn chat_config_set_echo(config: Option<&mut chat_config>, echo: u
 }
 
 /// Sets how many clients may be connected at once. A further client is answered with HTTP 503; a
-/// client of events with 200 and the event `closing`, so that it comes back. Default: 65,536. From 1 to 100,000,000.
+/// client of events with 200 and the event `closing`, so that it comes back. Default: 65,536. From 1
+/// to 100,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_connections(
     config: Option<&mut chat_config>,
@@ -516,11 +517,11 @@ pub extern "C" fn chat_config_set_publish_timeout(
 ///
 /// When this many events wait, or when their messages and requests hold 64 MiB, message events are
 /// dropped and counted, and a message that needs a decision is refused. Connects and disconnects
-/// are never dropped: while the queue is full, further clients are answered with HTTP 503, clients of
-/// events with 200 and the event `closing`. While
-/// 65,536 events more than this wait, chat_server_join and chat_server_leave wait too, up to
-/// publish_timeout (in an event handler not at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or
-/// 65,536 if there is a handler. At most 16,777,216.
+/// are never dropped: while the queue is full, further clients are answered with HTTP 503, clients
+/// of events with 200 and the event `closing`. While 65,536 events more than this wait,
+/// chat_server_join and chat_server_leave wait too, up to publish_timeout (in an event handler not
+/// at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or 65,536 if there is a handler. At most
+/// 16,777,216.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_event_queue(
     config: Option<&mut chat_config>,

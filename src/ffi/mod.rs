@@ -36,12 +36,13 @@
 //! }
 //! ```
 //!
-//! Clients. WebSocket clients, or clients of events (EventSource, curl), which only receive and are in
-//! one room: `curl -N 'http://127.0.0.1:9001/?format=events'`. None needs a library of libchat's. By the
-//! subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with positions, senders and
-//! times, answers to what it sends, and exact recovery (docs/wire.md). A page that offers subprotocols
-//! must have `libchat.json` among them: a browser closes a connection of whose subprotocols none is
-//! taken. The log says so once. A page from another host or port needs chat_config_add_origin.
+//! Clients. WebSocket clients, or clients of events (EventSource, curl), which only receive and are
+//! in one room: `curl -N 'http://127.0.0.1:9001/?format=events'`. None needs a library of libchat's.
+//! By the subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with
+//! positions, senders and times, answers to what it sends, and exact recovery (docs/wire.md). A page
+//! that offers subprotocols must have `libchat.json` among them: a browser closes a connection of
+//! whose subprotocols none is taken. The log says so once. A page from another host or port needs
+//! chat_config_add_origin.
 //!
 //! Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
 //! CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a

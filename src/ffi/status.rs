@@ -41,8 +41,8 @@ pub enum chat_status {
     CHAT_ERR_FORKED = -10,
     /// The server was started without the option that the call needs.
     CHAT_ERR_UNSUPPORTED = -11,
-    /// The client is in as many rooms as it may be: one with events, else max_rooms_per_client. Let it
-    /// leave one first.
+    /// The client is in as many rooms as it may be: one with events, else max_rooms_per_client. Let
+    /// it leave one first.
     CHAT_ERR_TOO_MANY_ROOMS = -12,
     /// A part of the server could not go on, so the server has stopped by itself. The log says why.
     CHAT_ERR_FAILED = -13,
@@ -154,7 +154,8 @@ const STATUSES: [(chat_status, &CStr, &CStr); 20] = [
     (
         CHAT_ERR_TOO_MANY_ROOMS,
         c"CHAT_ERR_TOO_MANY_ROOMS",
-        c"the client is in as many rooms as it may be: one with events, else max_rooms_per_client; let it leave one first",
+        c"the client is in as many rooms as it may be: one with events, else max_rooms_per_client; \
+          let it leave one first",
     ),
     (
         CHAT_ERR_FAILED,

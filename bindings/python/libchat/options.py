@@ -57,7 +57,8 @@ class Options(TypedDict, total=False):
     Events and decisions (decisions need event_queue):
         event_queue: how many events may wait for the host, up to 16,777,216 (and 64 MiB). Beyond this, message
             events are dropped and counted, messages that need a decision are refused, and further clients get
-            HTTP 503, clients of events 200 and the event `closing`. Default: 0, which means that no events are collected.
+            HTTP 503, clients of events 200 and the event `closing`. Default: 0, which means that no events are
+            collected.
         admission_timeout: how long the host may take to decide on a client, 10 ms to 1 day. Default: 0, which
             means that every client is accepted.
         review_timeout: how long the host may take to decide on a message, 10 ms to 1 day. While 64 messages or

@@ -231,9 +231,10 @@ class Server:
         `past` is how many of the last messages of the room that it asks for the client may have, at most: a number,
         or libchat.ALL. By default it gets what it asks for: with ?history=N the last N messages, with
         ?since=POSITION what was published after that position, and nothing if it asks for nothing. The header
-        Last-Event-ID of a client of events counts as ?since=POSITION. If the client lacks more than `past` messages, it gets the last `past`, or the last N if it also has ?history=N and that is less. The
-        bound does not concern rooms that the host joins it to: `join` gives their past, also that of the room that
-        the client asks for if the host has joined it there.
+        Last-Event-ID of a client of events counts as ?since=POSITION. If the client lacks more than `past` messages, it
+        gets the last `past`, or the last N if it also has ?history=N and that is less. The bound does not concern rooms
+        that the host joins it to: `join` gives their past, also that of the room that the client asks for if the host
+        has joined it there.
 
         Raises NotFoundError if the client has left, was decided on before, or its time is over; InvalidArgumentError
         for a negative `past`, TypeError for one that is no int; StoppedError.
@@ -277,8 +278,8 @@ class Server:
         `past`. `since` is the position up to which it has everything, such as that of the room when a page was
         rendered (`position`). Without one, and with a false one, the server uses the position that the client sent for
         this room (?since.ROOM=POSITION; for the room of its path also ?since=), once: when the client first enters
-        it. What a client of events sends as Last-Event-ID or ?since= counts for the room that it enters first. A position of another room or of a
-        history that is gone is no error: the client does not recover.
+        it. What a client of events sends as Last-Event-ID or ?since= counts for the room that it enters first. A
+        position of another room or of a history that is gone is no error: the client does not recover.
 
         Clients of the JSON form are told where the past begins (`entered`), whether they recover (`recovered`, and
         the `reason` if not) and that the past is over (`live`). They get no earlier message either if they ask for

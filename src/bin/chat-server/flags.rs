@@ -11,9 +11,9 @@ use humantime::parse_duration;
 const ABOUT: &str = "A WebSocket chat server.
 
 Clients connect to ws://ADDR/ (the room \"lobby\") or ws://ADDR/rooms/{room}. A message of one \
-client is delivered to every client in its room. Events, for clients that only receive: \
-curl -N 'http://ADDR/?format=events'. For load balancers: http://ADDR/health, http://ADDR/ready. Durations and sizes have units: 250ms, 25s, 1h; \
-64KiB, 1MiB.";
+client is delivered to every client in its room. A client that only receives takes events (EventSource, \
+curl -N): http://ADDR/?format=events. For load balancers: http://ADDR/health, http://ADDR/ready. Durations \
+and sizes have units: 250ms, 25s, 1h; 64KiB, 1MiB.";
 
 /// The command line.
 #[derive(Debug, Parser)]

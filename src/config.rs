@@ -120,8 +120,9 @@ impl Config {
     }
 
     /// Sets how many connections may be in their handshake at once. A further connection is
-    /// answered with HTTP 503; a client of events whose request has come, with 200 and the event `closing`. Requests
-    /// for pages such as `/health`, and HTTP connections that are kept between requests, count too.
+    /// answered with HTTP 503, a client of events with 200 and the event `closing`; if nothing of a request has come, it
+    /// is closed without an answer. Requests for pages such as `/health`, and HTTP connections that are kept between
+    /// requests, count too.
     ///
     /// Default: 1,024. From 1 to 1,000,000.
     pub fn max_handshakes(&mut self, count: usize) -> &mut Self {

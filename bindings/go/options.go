@@ -96,9 +96,9 @@ type Options struct {
 	MaxConnections int
 
 	// MaxHandshakes is how many connections may be in their handshake at once. A further connection is
-	// answered with HTTP 503; a client of events whose request has come, with 200 and the event
-	// "closing". Requests for pages such as /health, and HTTP connections that are kept between
-	// requests, count too. Zero means 1,024. At most 1,000,000.
+	// answered with HTTP 503, a client of events with 200 and the event "closing"; if nothing of a
+	// request has come, it is closed without an answer. Requests for pages such as /health, and HTTP
+	// connections that are kept between requests, count too. Zero means 1,024. At most 1,000,000.
 	MaxHandshakes int
 
 	// MaxRoomsPerClient is how many rooms one client may be in at once, the room that it asks for

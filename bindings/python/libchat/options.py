@@ -40,8 +40,9 @@ class Options(TypedDict, total=False):
         max_connections: how many clients may be connected at once, 1 to 100,000,000. A further client gets HTTP
             503; a client of events 200 and the event `closing`, so that it comes back. Default: 65,536.
         max_handshakes: how many connections may be in their handshake at once, 1 to 1,000,000. A further
-            connection gets HTTP 503; a client of events whose request has come, 200 and the event `closing`. Requests
-            for pages such as /health, and HTTP connections that are kept between requests, count too. Default: 1,024.
+            connection gets HTTP 503, a client of events 200 and the event `closing`; if nothing of a request has come,
+            no answer. Requests for pages such as /health, and HTTP connections that are kept between requests, count
+            too. Default: 1,024.
         max_rooms_per_client: how many rooms one client may be in at once, 1 to 1,000,000. Default: 1,000.
         handshake_timeout: how long a handshake may take, 10 ms to 1 day. A longer one gets HTTP 408; if
             nothing of a request has come, no answer. The same time holds for requests for pages such as /health, and on

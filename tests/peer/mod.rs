@@ -54,8 +54,8 @@ impl Response {
 /// Whether a server that has no room refuses a client: with 503 or, if the request comes later than the client, by closing
 /// the connection.
 pub(crate) fn is_refused_at_once(addr: SocketAddr) -> bool {
-    let mut stream = TcpStream::connect(addr).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = TcpStream::connect(addr).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a TCP socket");
     let mut answer = Vec::new();
     // It may be reset.
     let _ = stream.write_all(upgrade_head(addr, "/", &[]).as_bytes());

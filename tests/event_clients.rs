@@ -17,14 +17,14 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Mutex, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use base64ct::{Base64, Encoding};
 use chance::{Chance, seed};
 use chat::{Kind, Position};
 use event_source::{Block, Parser};
-use peer::host::server_with;
+use peer::{PATIENCE, host::server_with};
 use serde_json::Value;
 use support::{ROOT, missing};
 use told::{Received, Told};
@@ -123,7 +123,9 @@ impl Drop for Curl {
 
 impl Shows for Curl {
     fn next(&mut self) -> Option<(String, String, String)> {
+        let deadline = Instant::now() + 3 * PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "not in time: the next event");
             while let Some(block) = self.blocks.pop_front() {
                 let Some(data) = block.data else { continue };
                 let name = block.name.unwrap_or_else(|| "message".to_owned());

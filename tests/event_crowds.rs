@@ -49,7 +49,9 @@ fn read_all(mut streams: Vec<Stream>) -> Vec<Left> {
     for stream in &streams {
         stream.socket.set_nonblocking(true).unwrap();
     }
+    let deadline = Instant::now() + 6 * PATIENCE;
     while !streams.is_empty() {
+        assert!(Instant::now() < deadline, "not in time: {} streams end", streams.len());
         let mut number = 0;
         while number < streams.len() {
             match streams[number].try_next() {

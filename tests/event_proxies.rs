@@ -12,7 +12,7 @@ use std::{
     fmt::Debug,
     net::{SocketAddr, TcpStream},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chat::{Kind, Position, Server};
@@ -74,7 +74,10 @@ fn each_event_arrives_before_the_next_is_published() {
             for number in 0..20 {
                 let text = format!("{} {number}", proxy.name);
                 server.publish("r", Kind::Text, text.as_bytes()).unwrap();
-                while !stream.message().contains(&text) {}
+                let deadline = Instant::now() + PATIENCE;
+                while !stream.message().contains(&text) {
+                    assert!(Instant::now() < deadline, "not in time: {text}");
+                }
             }
             drop(stream);
             eventually("the server sees that it has gone", || server.stats().connections == 0);

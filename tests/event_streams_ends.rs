@@ -206,14 +206,6 @@ fn a_message_of_very_many_lines_ends_nobody() {
 }
 
 #[test]
-fn without_pings_heartbeats_come_every_25_seconds() {
-    let server = server_with(|config| _ = config.ping_interval(Duration::ZERO));
-    let mut stream = Stream::open(server.local_addr(), "/rooms/a?format=json");
-    let welcome = stream.next().data;
-    assert!(welcome.contains(r#""ping":25}"#), "{welcome}");
-}
-
-#[test]
 fn heartbeats_come_without_an_id_and_need_no_answer() {
     let server = server_with(|config| {
         config.ping_interval(Duration::from_millis(20)).ping_timeout(Duration::from_millis(10));
@@ -308,11 +300,11 @@ fn the_hosts_deadline_ends_all_streams() {
     let server = with_history();
     let streams: Vec<_> = (0..100).map(|_| Stream::open(server.local_addr(), "/rooms/a")).collect();
     let begun = Instant::now();
-    // Nobody closes its side, so the deadline aborts those whose ends were not awaited.
-    let _ = server.stop(Duration::from_millis(50));
+    // Nobody closes its side, so the deadline aborts all. Their ends come in the first half of the time.
+    let _ = server.stop(Duration::from_secs(1));
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     for mut stream in streams {
         let all = stream.until_end();
-        assert!(all.0.last().is_none_or(|last| last.name == "closing"), "{all:?}");
+        assert!(all.0.last().is_some_and(|last| last.name == "closing"), "{all:?}");
     }
 }

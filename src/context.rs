@@ -25,6 +25,9 @@ pub(crate) struct Context {
     /// The origins whose pages may connect.
     pub(crate) origins: Vec<Pattern>,
     pub(crate) counters: Counters,
+    /// The HTTP connections that are kept between requests.
+    #[cfg(feature = "http")]
+    kept: Counter,
     pub(crate) age_clock: AgeClock,
     pub(crate) events: EventQueue,
     pub(crate) throttles: Throttles,
@@ -61,6 +64,8 @@ impl Context {
             instance: UniqueNumbers::default().next(),
             origins,
             counters: Counters::default(),
+            #[cfg(feature = "http")]
+            kept: Counter::default(),
             age_clock,
             events,
             throttles: Throttles::default(),
@@ -94,19 +99,21 @@ impl Context {
     /// Counts one more handshake. Returns `None` at the limit.
     pub(crate) fn permit_handshake(self: &Arc<Self>) -> Option<Permit> {
         let limit = self.options.max_handshakes as u64;
-        Permit::of(self, |counters| &counters.handshakes, limit)
+        Permit::of(self, |context| &context.counters.handshakes, limit)
     }
 
-    /// Whether more than half of the permits for handshakes are taken: then no connection keeps one between requests.
+    /// Counts one more HTTP connection that is kept between requests. Returns `None` at the limit: the requests of all
+    /// kept connections leave half of the permits for handshakes to others.
     #[cfg(feature = "http")]
-    pub(crate) fn is_short_of_handshakes(&self) -> bool {
-        self.counters.handshakes.get() > self.options.max_handshakes as u64 / 2
+    pub(crate) fn permit_kept(self: &Arc<Self>) -> Option<Permit> {
+        let limit = self.options.max_handshakes as u64 / 2;
+        Permit::of(self, |context| &context.kept, limit)
     }
 
     /// Counts one more client. Returns `None` at the limit.
     pub(crate) fn permit_connection(self: &Arc<Self>) -> Option<Permit> {
         let limit = self.options.max_connections as u64;
-        Permit::of(self, |counters| &counters.connections, limit)
+        Permit::of(self, |context| &context.counters.connections, limit)
     }
 }
 
@@ -114,19 +121,17 @@ impl Context {
 #[derive(Debug)]
 pub(crate) struct Permit {
     context: Arc<Context>,
-    gauge: fn(&Counters) -> &Counter,
+    gauge: fn(&Context) -> &Counter,
 }
 
 impl Permit {
-    fn of(context: &Arc<Context>, gauge: fn(&Counters) -> &Counter, limit: u64) -> Option<Self> {
-        gauge(&context.counters)
-            .add_below(limit)
-            .then(|| Self { context: Arc::clone(context), gauge })
+    fn of(context: &Arc<Context>, gauge: fn(&Context) -> &Counter, limit: u64) -> Option<Self> {
+        gauge(context).add_below(limit).then(|| Self { context: Arc::clone(context), gauge })
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        (self.gauge)(&self.context.counters).sub(1);
+        (self.gauge)(&self.context).sub(1);
     }
 }

@@ -5,7 +5,7 @@
 mod peer;
 mod proxy;
 
-use std::{thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use peer::{
     PATIENCE, Peer, eventually,
@@ -61,6 +61,15 @@ fn haproxy_sends_no_client_to_a_server_that_is_full_or_stopping() {
     });
 }
 
+/// The addresses that are connected to a port of this machine now.
+fn connected_to(port: u16) -> Vec<String> {
+    const ESTABLISHED: &str = "01";
+    let (table, port) = (fs::read_to_string("/proc/net/tcp").unwrap(), format!(":{port:04X}"));
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let to_port = lines.filter(|line| line[1].ends_with(&port) && line[3] == ESTABLISHED);
+    to_port.map(|line| line[2].to_owned()).collect()
+}
+
 #[test]
 fn nginx_keeps_its_connections_and_upgrades_them() {
     let server = server();
@@ -75,12 +84,14 @@ fn nginx_keeps_its_connections_and_upgrades_them() {
          proxy_set_header Host $http_host; }",
     );
     for round in 1..=3 {
+        let mut first = None;
         for number in 1..=5 {
             let mut peer = Peer::connect(nginx.addr);
             peer.write(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
             assert_eq!(peer.response().status, 200);
-            let stats = server.stats();
-            assert_eq!(stats.handshakes, 1, "round {round}: request {number} came on the same one");
+            let used = connected_to(addr.port());
+            assert_eq!(used.len(), 1, "round {round}, request {number}: {used:?}");
+            assert_eq!(first.get_or_insert_with(|| used.clone()), &used, "it came on the same one");
         }
         // It takes the connection that it has kept.
         let mut client = Peer::join(nginx.addr, "/rooms/tea");

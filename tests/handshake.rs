@@ -192,6 +192,7 @@ fn an_answer_is_whole_as_http_has_it() {
         assert_eq!(
             others,
             [
+                "cache-control: no-store",
                 "connection: close",
                 "content-length: 3",
                 "content-type: text/plain; charset=utf-8",

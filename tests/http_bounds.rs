@@ -20,6 +20,9 @@ const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Long enough that a busy machine keeps it, and short enough to wait for.
 const TIMEOUT: Duration = Duration::from_millis(300);
 
+/// More than the buffers of two sockets hold, whatever the kernel makes of their sizes.
+const MORE_THAN_SOCKETS_HOLD: usize = 8 * 1024 * 1024;
+
 /// A connection that is new, or on which a request was answered.
 fn connect(server: &Server, is_kept: bool) -> Peer {
     let mut peer = Peer::connect(server.local_addr());
@@ -285,9 +288,14 @@ fn a_kept_connection_on_which_nothing_comes_is_closed_without_a_word() {
 #[test]
 fn a_client_that_does_not_read_its_answers_is_cut() {
     let server = server();
+    let page = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    // The length of a text: an answer is longer.
+    let mut peer = connect(&server, false);
+    peer.write(page.as_bytes());
+    let len = peer.response().body.len();
     let mut peer = Peer::connect_small(server.local_addr());
     peer.stream.set_write_timeout(Some(Duration::from_millis(10))).expect("a TCP socket");
-    let page = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(500);
+    let page = page.repeat(500);
     let begun = Instant::now();
     let mut sent = 0;
     loop {
@@ -299,9 +307,10 @@ fn a_client_that_does_not_read_its_answers_is_cut() {
         }
     }
     all_gone(&server);
-    let read_ahead = 16 * 1024;
     let answered = server.stats().requests_answered as usize;
-    assert!(answered * 28 <= sent + read_ahead, "{answered} of {sent} bytes");
+    // What is answered is in a buffer of the two sockets, but for what hyper holds back.
+    let most = MORE_THAN_SOCKETS_HOLD + 64 * 1024;
+    assert!(answered * len <= most, "{answered} answers of {len} bytes, {sent} bytes of requests");
 }
 
 #[test]
@@ -355,7 +364,9 @@ fn clients_that_flood_with_requests_starve_no_other() {
         })
         .collect();
     let mut slowest = Duration::ZERO;
+    let deadline = Instant::now() + 2 * PATIENCE;
     while server.stats().requests_answered < 4 * 40_000 {
+        assert!(Instant::now() < deadline, "not in time: everything is answered");
         let begun = Instant::now();
         witness.is_served();
         slowest = slowest.max(begun.elapsed());
@@ -366,6 +377,56 @@ fn clients_that_flood_with_requests_starve_no_other() {
     }
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     assert_eq!(server.stats().requests_answered, 4 * 40_000);
+}
+
+#[test]
+fn idle_kept_connections_keep_nobody_out() {
+    let server = server_with(|config| _ = config.max_handshakes(4));
+    let mut kept = Vec::new();
+    for number in 1..=12 {
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(HEALTH.as_bytes());
+        let response = peer.response();
+        assert_eq!(response.status, 200, "{number}");
+        assert_eq!(response.header("Connection") == Some("close"), number > 2, "{number}");
+        if number <= 2 {
+            kept.push(peer);
+        } else {
+            assert_eq!(peer.end(), End::Fin);
+            drop(peer);
+        }
+        eventually("an idle connection has no permit", || server.stats().handshakes == 0);
+    }
+    // All permits are taken by those whose request has begun.
+    let begun: Vec<_> = (0..4)
+        .map(|_| {
+            let mut peer = Peer::connect(server.local_addr());
+            peer.write(b"GET /");
+            peer
+        })
+        .collect();
+    eventually("no permit is left", || server.stats().handshakes == 4);
+    let mut crowded_out = kept.pop().expect("two");
+    crowded_out.write(HEALTH.as_bytes());
+    assert_eq!(rest(&mut crowded_out), "", "it is closed without a word");
+    drop((begun, crowded_out));
+    eventually("they have gone", || server.stats().handshakes == 0);
+    // A stream and a request get in beside the idle ones, and an idle one asks again.
+    Peer::join(server.local_addr(), "/").is_served();
+    let mut idle = kept.pop().expect("two");
+    for peer in [&mut connect(&server, false), &mut idle] {
+        peer.write(HEALTH.as_bytes());
+        assert_eq!(peer.response().status, 200);
+    }
+    drop(idle);
+    // What ended is not counted among the idle ones.
+    for _ in 0..20 {
+        eventually("a connection is kept", || {
+            let mut peer = Peer::connect(server.local_addr());
+            peer.write(HEALTH.as_bytes());
+            peer.response().header("Connection").is_none()
+        });
+    }
 }
 
 #[test]
@@ -380,7 +441,6 @@ fn kept_connections_leave_half_of_the_permits_to_others() {
         if is_closed {
             assert_eq!(peer.end(), End::Fin);
             drop(peer);
-            eventually("its permit is released", || server.stats().handshakes == 5);
         } else {
             kept.push(peer);
         }
@@ -396,5 +456,5 @@ fn kept_connections_leave_half_of_the_permits_to_others() {
     let mut first = kept.pop().expect("five");
     first.write(upgrade_head(server.local_addr(), "/", &[]).as_bytes());
     assert_eq!(first.response().status, 101);
-    eventually("a stream has no permit for a handshake", || server.stats().handshakes == 4);
+    eventually("a stream has no permit for a handshake", || server.stats().handshakes == 0);
 }

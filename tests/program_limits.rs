@@ -10,7 +10,7 @@ use std::fs;
 use child::{Running, program, program_in_shell};
 use peer::Peer;
 
-/// A server that needs 150 descriptors for connections, and some for itself.
+/// A server that needs 175 descriptors for connections, and some for itself.
 const ARGS: [&str; 6] =
     ["--listen", "127.0.0.1:0", "--max-connections", "100", "--max-handshakes", "50"];
 
@@ -36,7 +36,7 @@ fn a_soft_limit_of_descriptors_is_raised_to_what_is_needed() {
     let mut server = Running::of(program_in_shell(script, &ARGS));
     let addr = server.address();
     let (soft, hard) = limits(&server);
-    assert!(150 < soft && soft < 250 && soft < hard, "{soft} of {hard}");
+    assert!(175 < soft && soft < 250 && soft < hard, "{soft} of {hard}");
     let mut clients: Vec<_> = (0..100).map(|_| Peer::join(addr, "/?echo=false")).collect();
     clients[0].say("to all");
     for client in &mut clients[1..] {
@@ -68,7 +68,7 @@ fn a_hard_limit_that_is_too_low_is_a_warning_with_the_figures_and_the_remedy() {
     assert!(warning.contains("WARN") && warning.contains("limit=120"), "{log}");
     let (_, needed) = warning.split_once("needed=").unwrap();
     let needed = needed.split_whitespace().next().unwrap();
-    assert!(needed.parse::<u64>().unwrap() > 150, "{log}");
+    assert!(needed.parse::<u64>().unwrap() > 175, "{log}");
     for remedy in [format!("ulimit -n {needed}"), format!("LimitNOFILE={needed}")] {
         assert!(warning.contains(&remedy), "{log}");
     }

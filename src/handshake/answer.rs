@@ -144,16 +144,22 @@ impl Answer {
              chat.onmessage = (message) => console.log(message.data)\n\
              chat.onopen = () => chat.send(\"hello\")"
         );
-        Self::page(200, text)
+        // Server-sent events share the path.
+        Self { headers: "Vary: Accept\r\n".into(), ..Self::page(200, text) }
     }
 
     pub(crate) fn health() -> Self {
-        Self::page(200, "ok")
+        Self::check(200, "ok")
     }
 
     /// The server takes no clients now.
     pub(crate) fn not_ready(why: &str) -> Self {
-        Self::page(503, why)
+        Self::check(503, why)
+    }
+
+    /// Makes the answer to a balancer's check, which is valid now alone.
+    fn check(status: u16, text: &str) -> Self {
+        Self { headers: "Cache-Control: no-store\r\n".into(), ..Self::page(status, text) }
     }
 
     /// Makes the answer to a request for the methods of a page.

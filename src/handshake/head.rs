@@ -145,6 +145,11 @@ fn is_authority(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
 }
 
+/// Whether a target of this scheme is an address of this server.
+pub(super) fn is_web_scheme(scheme: &str) -> bool {
+    ["http", "https", "ws", "wss"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours))
+}
+
 impl<'b> Target<'b> {
     fn split(target: &'b str) -> Self {
         let target = target.split('#').next().unwrap_or_default();
@@ -153,10 +158,7 @@ impl<'b> Target<'b> {
         if before.starts_with('/') {
             return whole;
         }
-        let is_ours = |scheme: &str| {
-            ["http", "https", "ws", "wss"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours))
-        };
-        match before.split_once("://").filter(|(scheme, _)| is_ours(scheme)) {
+        match before.split_once("://").filter(|(scheme, _)| is_web_scheme(scheme)) {
             Some((_, rest)) => match rest.split_at(rest.find('/').unwrap_or(rest.len())) {
                 // RFC 9110, 4.2.1: a target with an empty host is invalid. It leads to no route.
                 ("", _) => whole,

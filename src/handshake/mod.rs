@@ -90,8 +90,10 @@ struct Handshake {
     shard: Rc<Shard>,
     transport: Transport,
     addr: SocketAddr,
-    /// By when the first request is to be complete.
+    /// When the time of the first request ends.
     deadline: Instant,
+    /// The permit for this handshake.
+    permit: Cell<Option<Permit>>,
 }
 
 /// The answer that begins a client's connection.
@@ -149,7 +151,7 @@ struct Admitted {
 /// Nearly every client is admitted at once. The other cases are boxed futures of their own, so that this one
 /// stays small and cheap to allocate.
 pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Upgraded> {
-    let AcceptedStream { stream, addr, permit: handshake_permit, load } = accepted;
+    let AcceptedStream { stream, addr, permit, load } = accepted;
     let transport = match reactor::Stream::new(&shard.reactor, stream.take()?) {
         Ok(stream) => Transport::plain(stream),
         Err(error) => {
@@ -163,7 +165,8 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
     let now = shard.shared.now();
     // A time that the clock cannot represent never comes: the option is a day at most.
     let deadline = now.checked_add(timeout).unwrap_or(now);
-    let handshake = Handshake { shard, transport, addr, deadline };
+    let permit = Cell::new(Some(permit));
+    let handshake = Handshake { shard, transport, addr, deadline, permit };
     let received = handshake.receive_request().await;
     #[cfg(feature = "http")]
     let received = match received {
@@ -174,7 +177,7 @@ pub(crate) async fn run(shard: Rc<Shard>, accepted: AcceptedStream) -> Option<Up
         Ok(pending) if pending.decision.is_none() => pending,
         Ok(pending) => {
             // The host may decide slowly: that must not use up the permits for handshakes.
-            drop(handshake_permit);
+            handshake.permit.take();
             Box::pin(handshake.await_decision(pending)).await?
         }
         Err(Refusal::Answer(answer)) => {

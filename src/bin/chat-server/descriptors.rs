@@ -41,7 +41,9 @@ fn needed(flags: &Flags) -> u64 {
         .saturating_mul(PER_WORKER)
         .saturating_add(flags.listen.len().saturating_mul(PER_ADDRESS))
         .saturating_add(OWN);
-    let needed = flags.max_connections.saturating_add(flags.max_handshakes).saturating_add(own);
+    // Half as many idle connections may be kept between requests.
+    let handshakes = flags.max_handshakes.saturating_add(flags.max_handshakes / 2);
+    let needed = flags.max_connections.saturating_add(handshakes).saturating_add(own);
     needed.try_into().unwrap_or(u64::MAX)
 }
 

@@ -1,6 +1,6 @@
 //! A connection's socket, as hyper reads and writes it.
 //!
-//! Invariant: a turn of the event loop reads a socket once, so that a client that floods starves no other.
+//! Invariant: an iteration of the event loop reads a socket once, so that a client that floods starves no other.
 
 use std::{
     io::{self, IoSlice},

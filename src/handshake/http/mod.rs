@@ -4,7 +4,8 @@
 //! The owner, here, has all deadlines. It takes the connection back from hyper when a request asks for a stream, and
 //! when a request comes too slowly.
 //!
-//! Invariant: a connection has its permit for handshakes while hyper has it, and ends by a deadline.
+//! Invariant: a connection has a permit for a handshake from a request's first byte until its answer is taken, and ends by
+//! a deadline.
 
 mod body;
 mod io;
@@ -34,7 +35,7 @@ type Connection = http1::Connection<Io, Pages>;
 enum End {
     /// hyper has ended it.
     Over(hyper::Result<()>),
-    /// A client that has asked half of something is to be told this.
+    /// Answers a request of which a part has come.
     Unanswered(Answer),
     /// The client does not take its answer.
     Late,
@@ -43,21 +44,23 @@ enum End {
 }
 
 impl Handshake {
-    /// Serves the requests for pages, of which `came` begins with the first. Returns a client if a later request is
-    /// one for a stream.
+    /// Answers requests for pages. `came` begins with the first request. Returns a client if a later request asks for a
+    /// stream.
     ///
     /// # Errors
     /// How the connection ends.
     pub(super) async fn serve_pages(&self, came: Vec<u8>) -> Result<Box<Pending>, Refusal> {
-        let Self { shard, transport, addr, deadline } = self;
-        let progress = Progress::new(shard, *deadline);
+        let Self { shard, transport, addr, deadline, .. } = self;
+        let progress = Progress::new(shard, *deadline, self.permit.take());
         let io = Io::new(shard, transport, &progress, came);
         let pages = Pages::new(shard, *addr, &progress);
         let mut connection = http1::Builder::new()
             .half_close(true)
             .max_buf_size(shard.context.options.handshake_size)
             .serve_connection(io, pages);
-        match self.drive(&mut connection, &progress).await {
+        let end = self.drive(&mut connection, &progress).await;
+        self.permit.set(progress.take_permit());
+        match end {
             End::Over(outcome) => {
                 drop(connection);
                 if let Err(error) = outcome
@@ -84,7 +87,8 @@ impl Handshake {
                     return Err(Refusal::Over);
                 };
                 let mut headers = Vec::new();
-                let head = parts::head(&parts, &mut headers).map_err(Refusal::Answer)?;
+                let head = parts::head(&parts, &mut headers, &shard.context.options.base_path)
+                    .map_err(Refusal::Answer)?;
                 let rest = [&read_buf, io.unread()].concat();
                 self.begin(&head, stream, &rest)
                     .map_err(|answer| Refusal::Answer(answer.for_method(head.method)))
@@ -92,7 +96,7 @@ impl Handshake {
         }
     }
 
-    /// Lets hyper work until the connection is over or is to be taken back.
+    /// Polls hyper until the connection is over, or until hyper cannot go on with it.
     async fn drive(&self, connection: &mut Connection, progress: &Rc<Progress>) -> End {
         let shard = &self.shard;
         let mut armed_for = progress.deadline();
@@ -101,6 +105,10 @@ impl Handshake {
         poll_fn(|cx| {
             if let Poll::Ready(outcome) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(End::Over(outcome));
+            }
+            // Such a client asks again on another connection: an end between requests may always come.
+            if progress.is_crowded_out() {
+                return Poll::Ready(End::Over(Ok(())));
             }
             if progress.has_stream() && !progress.owes() {
                 return Poll::Ready(End::Stream);
@@ -132,7 +140,7 @@ impl Handshake {
     }
 }
 
-/// How a connection ends that is not to go on; `None` while an answer is under way.
+/// How a connection ends whose time is over; `None` while an answer is under way.
 fn end(progress: &Progress, answer: fn() -> Answer) -> Option<End> {
     match progress.phase() {
         _ if progress.owes() => None,

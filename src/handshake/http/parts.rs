@@ -4,16 +4,17 @@ use hyper::{Version, http::request::Parts};
 
 use super::super::{
     answer::Answer,
-    head::{Head, Target},
+    head::{Head, Target, is_web_scheme},
 };
 
-/// Makes a head. Its headers are put into `headers`, their names in lower case.
+/// Makes a head. Puts its headers into `headers`, with names in lower case. `base` is the option `base_path`.
 ///
 /// # Errors
 /// What is answered to a request that libchat does not take.
 pub(super) fn head<'h, 'b>(
     parts: &'b Parts,
     headers: &'h mut Vec<httparse::Header<'b>>,
+    base: &str,
 ) -> Result<Head<'h, 'b>, Answer> {
     let lines = parts.headers.iter();
     headers.extend(
@@ -21,6 +22,10 @@ pub(super) fn head<'h, 'b>(
             .map(|(name, value)| httparse::Header { name: name.as_str(), value: value.as_bytes() }),
     );
     let (uri, method) = (&parts.uri, parts.method.as_str());
+    // `Target::split` reads no authority from such a target, and finds no page.
+    if uri.scheme_str().is_some_and(|scheme| !is_web_scheme(scheme)) {
+        return Err(Answer::not_found(&uri.to_string(), base));
+    }
     let target = Target {
         authority: uri.authority().map(|authority| authority.as_str()),
         path: uri.path(),

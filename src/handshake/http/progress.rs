@@ -1,6 +1,7 @@
 //! How far a kept connection is, and by when it must be further.
 //!
-//! Invariant: every phase has a deadline, by the shard's clock.
+//! Invariant: every phase has a deadline, by the shard's clock. A connection has a permit for a handshake, or is idle and
+//! has one of a kept connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,12 +12,13 @@ use std::{
 use hyper::http::request::Parts;
 
 use super::super::{LINGER, request::Stream};
-use crate::shard::Shard;
+use crate::{context::Permit, shard::Shard};
 
 /// What a kept connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The client's next request, of which nothing has come. Its deadline is the option `handshake_timeout`.
+    /// The client's next request, of which nothing has come. Its deadline is the option `handshake_timeout`. A kept
+    /// connection has no permit for a handshake then.
     Idle,
     /// The rest of a request: of its head and its body. Its deadline is the option `handshake_timeout`.
     Request,
@@ -29,6 +31,12 @@ pub(super) struct Progress {
     shard: Rc<Shard>,
     phase: Cell<Phase>,
     deadline: Cell<Instant>,
+    /// The permit for a handshake. An idle kept connection has none, so that it keeps no other client out.
+    permit: Cell<Option<Permit>>,
+    /// Present once an answer has left the connection open.
+    kept: RefCell<Option<Permit>>,
+    /// Whether a request has begun for which there is no permit.
+    is_crowded_out: Cell<bool>,
     /// Whether a request's head is complete that is not answered. A client may ask before it takes the answer before.
     is_asked: Cell<bool>,
     /// Whether hyper has begun to write, and not written everything.
@@ -38,12 +46,15 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins inside of a request, which is to be complete at `deadline`.
-    pub(super) fn new(shard: &Rc<Shard>, deadline: Instant) -> Rc<Self> {
+    /// Begins inside of a request, whose time ends at `deadline`.
+    pub(super) fn new(shard: &Rc<Shard>, deadline: Instant, permit: Option<Permit>) -> Rc<Self> {
         Rc::new(Self {
             shard: Rc::clone(shard),
             phase: Cell::new(Phase::Request),
             deadline: Cell::new(deadline),
+            permit: Cell::new(permit),
+            kept: RefCell::default(),
+            is_crowded_out: Cell::new(false),
             is_asked: Cell::new(false),
             owes: Cell::new(false),
             stream: RefCell::default(),
@@ -63,16 +74,37 @@ impl Progress {
         self.owes.get()
     }
 
+    /// Whether a request has begun for which there is no permit. Then the connection ends.
+    pub(super) fn is_crowded_out(&self) -> bool {
+        self.is_crowded_out.get()
+    }
+
+    /// Keeps the connection between requests, if there is room for it.
+    pub(super) fn keep(&self) -> bool {
+        let mut kept = self.kept.borrow_mut();
+        if kept.is_none() {
+            *kept = self.shard.context.permit_kept();
+        }
+        kept.is_some()
+    }
+
+    /// Returns the permit that the connection has.
+    pub(super) fn take_permit(&self) -> Option<Permit> {
+        self.permit.take().or_else(|| self.kept.take())
+    }
+
     /// Notes that bytes of the client have come.
     pub(super) fn note_read(&self) {
         if self.phase.get() == Phase::Idle {
+            self.resume();
             self.enter(Phase::Request);
         }
     }
 
     /// Notes that a request's head is complete.
-    pub(super) fn note_request(&self) {
+    pub(super) fn note_head(&self) {
         self.is_asked.set(true);
+        // The head may have come together with the request before it.
         self.note_read();
     }
 
@@ -92,6 +124,16 @@ impl Progress {
         if self.phase.get() == Phase::Answer {
             self.enter(if self.is_asked.get() { Phase::Request } else { Phase::Idle });
         }
+        if self.phase.get() == Phase::Idle && self.kept.borrow().is_some() {
+            self.permit.take();
+        }
+    }
+
+    /// Takes a permit for the request that has begun.
+    fn resume(&self) {
+        let permit = self.permit.take().or_else(|| self.shard.context.permit_handshake());
+        self.is_crowded_out.set(permit.is_none());
+        self.permit.set(permit);
     }
 
     /// Keeps the head of a request for a stream, for the owner of the connection.
@@ -135,13 +177,13 @@ mod tests {
     #[test]
     fn a_client_that_asks_before_it_takes_an_answer_waits_for_the_next_one_then() {
         let shard = shard();
-        let progress = Progress::new(&shard, shard.shared.now());
+        let progress = Progress::new(&shard, shard.shared.now(), None);
         for (asks_again, then) in [(true, Phase::Request), (false, Phase::Idle)] {
-            progress.note_request();
+            progress.note_head();
             progress.note_answer();
             progress.note_write();
             if asks_again {
-                progress.note_request();
+                progress.note_head();
             }
             assert_eq!((progress.phase(), progress.owes()), (Phase::Answer, true));
             progress.note_flush();

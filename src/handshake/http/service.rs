@@ -29,7 +29,7 @@ use super::{
 use crate::shard::Shard;
 
 /// How many answers to pipelined requests are written before other sockets are polled.
-const ANSWERS_IN_TURN: u32 = 16;
+const ANSWERS_PER_ITERATION: u32 = 16;
 
 /// The service of one connection.
 pub(super) struct Pages(Rc<Inner>);
@@ -39,7 +39,7 @@ struct Inner {
     addr: SocketAddr,
     progress: Rc<Progress>,
     /// How many answers were written, and in which iteration of the event loop.
-    in_turn: Cell<(u64, u32)>,
+    in_iteration: Cell<(u64, u32)>,
 }
 
 /// An answer, at once or later.
@@ -62,7 +62,7 @@ impl Future for Answering {
 impl Pages {
     pub(super) fn new(shard: &Rc<Shard>, addr: SocketAddr, progress: &Rc<Progress>) -> Self {
         let (shard, progress) = (Rc::clone(shard), Rc::clone(progress));
-        Self(Rc::new(Inner { shard, addr, progress, in_turn: Cell::new((0, 0)) }))
+        Self(Rc::new(Inner { shard, addr, progress, in_iteration: Cell::new((0, 0)) }))
     }
 }
 
@@ -73,10 +73,13 @@ impl Service<Request<Incoming>> for Pages {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         let inner = &self.0;
-        inner.progress.note_request();
+        inner.progress.note_head();
+        if inner.progress.is_crowded_out() {
+            return Answering::Later(Box::pin(pending()));
+        }
         let (parts, body) = request.into_parts();
         let mut headers = Vec::new();
-        let head = parts::head(&parts, &mut headers);
+        let head = parts::head(&parts, &mut headers, inner.base_path());
         let stream = head.as_ref().ok().and_then(|head| inner.stream(head));
         if let Some(stream) = stream {
             drop(head);
@@ -84,7 +87,7 @@ impl Service<Request<Incoming>> for Pages {
             inner.progress.set_stream(parts, stream);
             return Answering::Later(Box::pin(pending()));
         }
-        let may_answer = inner.count_turn();
+        let may_answer = inner.count_answer();
         if may_answer && body.is_end_stream() {
             return Answering::Now(ready(inner.answer(head, Ok(()))));
         }
@@ -96,23 +99,27 @@ impl Service<Request<Incoming>> for Pages {
                 inner.shard.reactor.yield_now().await;
             }
             let read = discard(body).await;
-            inner.answer(parts::head(&parts, &mut Vec::new()), read)
+            inner.answer(parts::head(&parts, &mut Vec::new(), inner.base_path()), read)
         }))
     }
 }
 
 impl Inner {
+    fn base_path(&self) -> &str {
+        &self.shard.context.options.base_path
+    }
+
     fn stream(&self, head: &Head<'_, '_>) -> Option<Stream> {
-        Stream::of(head, &self.shard.context.options.base_path)
+        Stream::of(head, self.base_path())
     }
 
     /// Counts an answer. Returns whether it may be written before other sockets are polled.
-    fn count_turn(&self) -> bool {
+    fn count_answer(&self) -> bool {
         let iteration = self.shard.reactor.iteration();
-        let (last, count) = self.in_turn.get();
+        let (last, count) = self.in_iteration.get();
         let count = if last == iteration { count + 1 } else { 1 };
-        self.in_turn.set((iteration, count));
-        count <= ANSWERS_IN_TURN
+        self.in_iteration.set((iteration, count));
+        count <= ANSWERS_PER_ITERATION
     }
 
     /// Makes the answer to a request whose body was read, or could not be.
@@ -127,9 +134,8 @@ impl Inner {
             (Ok(head), Err(answer)) => (answer.for_method(head.method), false),
             (Err(answer), _) => (answer, false),
         };
-        let context = &self.shard.context;
-        let ends = !may_stay || self.shard.is_stopping() || context.is_short_of_handshakes();
-        answer.note(context, self.addr);
+        let ends = !may_stay || self.shard.is_stopping() || !self.progress.keep();
+        answer.note(&self.shard.context, self.addr);
         self.progress.note_answer();
         encode(answer, ends)
     }
@@ -173,11 +179,11 @@ mod tests {
     #[test]
     fn a_client_that_asks_often_at_once_lets_others_ask_between() {
         let shard = shard();
-        let progress = Progress::new(&shard, shard.shared.now());
+        let progress = Progress::new(&shard, shard.shared.now(), None);
         let pages = Pages::new(&shard, ([127, 0, 0, 1], 1).into(), &progress);
-        for _ in 0..ANSWERS_IN_TURN {
-            assert!(pages.0.count_turn());
+        for _ in 0..ANSWERS_PER_ITERATION {
+            assert!(pages.0.count_answer());
         }
-        assert!(!pages.0.count_turn());
+        assert!(!pages.0.count_answer());
     }
 }

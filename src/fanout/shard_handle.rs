@@ -106,15 +106,17 @@ impl ShardHandle {
         self.roster().len()
     }
 
-    /// Adds a client that is in a room to the roster. An entry that is there already stays as it is.
+    /// Adds a client that is in a room to the roster; `has_one_room` bounds it to one room. An entry that is there
+    /// already stays as it is.
     pub(crate) fn add_client(
         &self,
         client: ClientId,
         room: Option<RoomId>,
+        has_one_room: bool,
         since_in: Option<Box<SinceIn>>,
     ) {
         let in_room = || {
-            let mut entry = RosterEntry { since_in, ..RosterEntry::default() };
+            let mut entry = RosterEntry { has_one_room, since_in, ..RosterEntry::default() };
             room.inspect(|room| entry.rooms.insert(*room));
             entry
         };
@@ -122,16 +124,16 @@ impl ShardHandle {
     }
 
     /// Adds a client that waits for admission to a room to the roster.
-    pub(crate) fn add_applicant(&self, client: ClientId, since_in: Option<Box<SinceIn>>) {
-        let entry = RosterEntry { has_requested_room: true, since_in, ..RosterEntry::default() };
+    pub(crate) fn add_applicant(
+        &self,
+        client: ClientId,
+        has_one_room: bool,
+        since_in: Option<Box<SinceIn>>,
+    ) {
+        let has_requested_room = true;
+        let entry =
+            RosterEntry { has_requested_room, has_one_room, since_in, ..RosterEntry::default() };
         self.roster().insert(client, entry);
-    }
-
-    /// Bounds the rooms of a client that was added to one.
-    pub(crate) fn limit_to_one_room(&self, client: ClientId) {
-        if let Some(entry) = self.roster().get_mut(&client) {
-            entry.has_one_room = true;
-        }
     }
 
     /// Returns where a client was in a room, if it has said so and has not entered the room since.
@@ -238,8 +240,8 @@ mod tests {
         let (client, other) = (ClientId::new(1, 0), ClientId::new(2, 0));
         let set_echo = || Command::SetEcho(client, true);
         assert!(matches!(handle.push(set_echo(), 1), Err(Error::ClientNotFound)));
-        handle.add_client(client, None, None);
-        handle.add_client(other, None, None);
+        handle.add_client(client, None, false, None);
+        handle.add_client(other, None, false, None);
         handle.push(set_echo(), 1).unwrap();
         handle.push(set_echo(), 1).unwrap();
         assert!(handle.holds_input_of(client) && !handle.holds_input_of(other));
@@ -256,7 +258,7 @@ mod tests {
     fn a_client_has_at_most_as_many_rooms_as_the_limit_while_commands_are_pending() {
         let handle = ShardHandle::default();
         let client = ClientId::new(1, 0);
-        handle.add_client(client, Some(RoomId(1)), None);
+        handle.add_client(client, Some(RoomId(1)), false, None);
         let join = |room| {
             let reservation =
                 Reservation { room: RoomHead::of(room), from: 1, past: PastGiven::none() };
@@ -278,7 +280,7 @@ mod tests {
     fn the_room_that_an_applicant_asks_for_counts_once() {
         let handle = ShardHandle::default();
         let client = ClientId::new(1, 0);
-        handle.add_applicant(client, None);
+        handle.add_applicant(client, false, None);
         let reservation = |room| {
             Box::new(Reservation { room: RoomHead::of(room), from: 1, past: PastGiven::none() })
         };
@@ -293,14 +295,16 @@ mod tests {
     #[test]
     fn the_client_of_an_event_stream_is_in_one_room_whatever_the_limit() {
         let handle = ShardHandle::default();
-        let client = ClientId::new(1, 0);
-        handle.add_client(client, Some(RoomId(1)), None);
-        handle.limit_to_one_room(client);
-        let join = |room| {
+        let (client, applicant) = (ClientId::new(1, 0), ClientId::new(2, 0));
+        let join_of = |client, room| {
             let reservation =
                 Reservation { room: RoomHead::of(room), from: 1, past: PastGiven::none() };
             handle.push(Command::Join(client, Box::new(reservation)), 1000)
         };
+        handle.add_applicant(applicant, true, None);
+        assert!(matches!(join_of(applicant, 2), Err(Error::TooManyRooms { limit: 1 })));
+        handle.add_client(client, Some(RoomId(1)), true, None);
+        let join = |room| join_of(client, room);
         join(1).unwrap();
         assert!(matches!(join(2), Err(Error::TooManyRooms { limit: 1 })));
         handle.push(Command::Leave(client, RoomId(1)), 1000).unwrap();

@@ -222,20 +222,20 @@ impl Shard {
 
     /// Adds a client that is in its rooms to the clients and the roster.
     pub(crate) fn add_client(&self, client: &Rc<Client>, since_in: Option<Box<SinceIn>>) {
-        self.handle.add_client(client.id(), client.room().map(|(room, _)| room), since_in);
+        let room = client.room().map(|(room, _)| room);
+        let has_one_room = client.out().form().is_event_stream();
+        self.handle.add_client(client.id(), room, has_one_room, since_in);
         self.insert(client);
     }
 
     /// Adds a client that waits for admission to the clients and the roster.
     pub(crate) fn add_applicant(&self, client: &Rc<Client>, since_in: Option<Box<SinceIn>>) {
-        self.handle.add_applicant(client.id(), since_in);
+        let has_one_room = client.out().form().is_event_stream();
+        self.handle.add_applicant(client.id(), has_one_room, since_in);
         self.insert(client);
     }
 
     fn insert(&self, client: &Rc<Client>) {
-        if client.out().form().is_event_stream() {
-            self.handle.limit_to_one_room(client.id());
-        }
         self.clients.borrow_mut().insert(client.id(), Rc::clone(client));
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event,
     fanout::form::Form,
-    past::Since,
+    past::{Since, SinceIn},
     protocol::Asked,
     published::{self, Name},
     rooms,
@@ -139,9 +139,10 @@ fn asked(room: String, head: &Head<'_, '_>, wants_events: bool) -> Result<Asked,
             }
         }
     }
-    // A browser comes back to the address that it first had: where it is now counts for more.
+    // A browser comes back to the address that it first had: what that says of any room is old.
     if wants_events && let Some(since) = last_event_id(head) {
         asked.since = Some(since);
+        asked.since_in = SinceIn::default();
     }
     Ok(asked)
 }
@@ -264,6 +265,14 @@ mod tests {
         assert_eq!(since(&[("Last-Event-ID", "7-2")]), Some(Since::parse("7-2")));
         assert_eq!(since(&[("last-event-id", " ")]), Some(Since::parse("7-1")));
         assert_eq!(since(&[("Last-Event-ID", "?")]), Some(Since::Unreadable));
+        // Where it is now counts for every room: the host may put it into another one than its path's.
+        let asked_again = |headers: &[_]| asked("/?since.b=7-1&since.lobby=7-1", headers).unwrap();
+        let since_in = |headers: &[_]| asked_again(headers).since_in(false).unwrap();
+        let in_rooms = |since_in: &SinceIn| ["lobby", "b"].map(|room| since_in.get(room));
+        assert_eq!(in_rooms(&since_in(&[])), [Some(Since::parse("7-1")); 2]);
+        let newer = [("Last-Event-ID", "7-2")];
+        assert_eq!(in_rooms(&since_in(&newer)), [Some(Since::parse("7-2")); 2]);
+        assert_eq!(asked_again(&newer).since_in(true), None);
         // A request for WebSocket has none.
         let upgrade = [("upgrade", "websocket"), ("Last-Event-ID", "7-2")];
         let asked = with("/?since=7-1", &upgrade, stream).unwrap().unwrap();

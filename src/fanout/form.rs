@@ -208,13 +208,19 @@ impl Form {
         }
     }
 
+    /// Encodes after how many milliseconds a client comes back, in a form whose welcome does not say so.
+    pub(super) fn retry(self, retry_ms: u64) -> Option<Bytes> {
+        let fields = Fields { retry_ms: Some(retry_ms), ..Fields::default() };
+        (self == Self::Events).then(|| bytes(|buffer| event_stream::append_silent(buffer, fields)))
+    }
+
     /// Appends that a client is in a room, where it stands, and whether it recovers. `retry_ms` is when the client of an
-    /// event stream comes back if that ends.
+    /// event stream comes back if that ends; absent if it was told before.
     pub(crate) fn append_entered(
         self,
         room: &RoomHead,
         entered: &Entered,
-        retry_ms: u64,
+        retry_ms: Option<u64>,
         buffer: &mut Vec<u8>,
     ) {
         let Entered { position, recovery, requested } = *entered;
@@ -226,7 +232,6 @@ impl Form {
             let gap = recovery.and_then(Result::err);
             // The new position comes with the gap: a client that has it has been told.
             let id = if gap.is_none() { position } else { Position::NONE };
-            let retry_ms = Some(retry_ms);
             event_stream::append_silent(buffer, Fields { id, retry_ms, ..Fields::default() });
             if let Some(reason) = gap {
                 append_gap(buffer, position, requested, reason);

@@ -34,8 +34,8 @@ pub(crate) struct Replay {
     done: usize,
     /// What is said before the first message; taken with the first page.
     entered: Option<Entered>,
-    /// After how many milliseconds the client of an event stream comes back.
-    retry_ms: u64,
+    /// After how many milliseconds the client of an event stream comes back, if it is told here.
+    retry_ms: Option<u64>,
     /// Whether it has been said that the past is over.
     is_over: bool,
     /// The pages that other clients were written.
@@ -58,13 +58,18 @@ impl Replay {
         // Numbers of a lane may wrap.
         let next = end.wrapping_sub(past.messages.len() as u64);
         let PastGiven { messages, load, .. } = past;
-        let (done, is_over, pages, retry_ms) = (0, false, None, 0);
+        let (done, is_over, pages, retry_ms) = (0, false, None, None);
         Self { room, form, next, messages, done, entered, retry_ms, is_over, pages, load }
     }
 
-    /// Sets after how many milliseconds the client of an event stream comes back when the stream ends.
+    /// Says after how many milliseconds the client of an event stream comes back when the stream ends.
     pub(super) fn set_retry(&mut self, retry_ms: u64) {
-        self.retry_ms = retry_ms;
+        self.retry_ms = Some(retry_ms);
+    }
+
+    /// Replaces the place of a past that was being read by what was read.
+    pub(super) fn replace(&mut self, read: Self) {
+        *self = Self { retry_ms: self.retry_ms, ..read };
     }
 
     /// Shares pages with other replays.
@@ -85,7 +90,7 @@ impl Replay {
     /// Takes the place of a replay whose past could not be read.
     pub(super) fn give_up(&mut self) {
         let (room, past) = (Arc::clone(&self.room), PastGiven::unavailable(Position::NONE, 0));
-        *self = Self { retry_ms: self.retry_ms, ..Self::new(room, self.form, 0, past) };
+        self.replace(Self::new(room, self.form, 0, past));
     }
 
     /// Returns how many messages are left.

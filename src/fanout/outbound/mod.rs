@@ -84,6 +84,8 @@ pub(crate) struct Outbound {
     form: Form,
     /// Whether `lagging` has a time at which its outbox is checked.
     has_check_time: Cell<bool>,
+    /// Whether the client of an event stream was told when it comes back, or will be with the past of a room.
+    has_retry: Cell<bool>,
     /// Its slot in the broadcast room's lane.
     broadcasts: Cell<Option<Slot>>,
     // Boxed, and absent while it is empty: nearly all clients have none at any time.
@@ -128,6 +130,7 @@ impl Outbound {
             phase: Cell::new(Phase::Open),
             form,
             has_check_time: Cell::new(false),
+            has_retry: Cell::new(false),
             broadcasts: Cell::new(None),
             // Holds everything back until the handshake's answer is written.
             outbox: RefCell::new(Some(Box::new(Outbox::new(form)))),

@@ -76,6 +76,9 @@ impl Outbound {
             return;
         }
         self.prepare(&mut replay);
+        if !self.has_retry.replace(true) {
+            replay.set_retry(self.shared.context.first_retry_ms(self.id));
+        }
         let mut slot = self.outbox.borrow_mut();
         let is_lagging = slot.is_some();
         let outbox = slot.get_or_insert_with(|| Box::new(Outbox::new(self.form)));
@@ -106,7 +109,6 @@ impl Outbound {
             // In any other form the bytes are known when they are encoded.
             counters.bytes_delivered.add(replay.bytes() as u64);
         }
-        replay.set_retry(self.shared.context.first_retry_ms(self.id));
         replay.share(&self.shared.pages);
     }
 
@@ -142,6 +144,10 @@ impl Outbound {
 
     /// Starts to write to the socket, now that the handshake is answered.
     pub(crate) fn open(&self) {
+        if !self.has_retry.replace(true) {
+            // It is in no room, and may not be in one for long.
+            self.say(self.form.retry(self.shared.context.first_retry_ms(self.id)));
+        }
         let mut slot = self.outbox.borrow_mut();
         slot.take_if(|outbox| outbox.is_empty());
         if let Some(outbox) = slot.as_mut() {

@@ -113,7 +113,7 @@ impl Outbox {
     /// Puts a replay in the place of the one whose past was read under a number.
     pub(crate) fn load(&mut self, load: u64, replay: Replay, now: Instant) {
         if let Some(place) = self.replays.iter_mut().find(|it| it.awaits(load)) {
-            *place = replay;
+            place.replace(replay);
             self.fill(now);
         }
     }

@@ -155,6 +155,11 @@ impl Form {
         matches!(self, Self::Json | Self::Events | Self::EventsJson)
     }
 
+    /// Whether its client is told in place of dropped messages how many they were.
+    pub(super) fn tells_drops(self) -> bool {
+        self == Self::Json
+    }
+
     /// Whether what it says are objects.
     fn has_objects(self) -> bool {
         matches!(self, Self::Json | Self::EventsJson)

@@ -36,13 +36,16 @@ impl Outbox {
         self.drop_oldest(false, |since, _| now.saturating_duration_since(since) >= age)
     }
 
-    /// Drops the oldest whole messages while `condition` holds of the age and the outbox's size.
+    /// Drops the oldest whole messages while `condition` holds of the age and the outbox's size; none of an event
+    /// stream, whose client has to come back to learn what it lacks.
     fn drop_oldest(
         &mut self,
         keeps_replays: bool,
         condition: impl Fn(Instant, usize) -> bool,
     ) -> u64 {
-        if self.form.says_more() {
+        if self.form.is_event_stream() {
+            0
+        } else if self.form.tells_drops() {
             self.drop_told(keeps_replays, condition)
         } else {
             self.drop_while(keeps_replays, condition)

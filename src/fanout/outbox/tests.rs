@@ -53,6 +53,19 @@ fn a_message_that_was_begun_is_never_dropped() {
 }
 
 #[test]
+fn of_an_event_stream_no_oldest_messages_are_dropped() {
+    for form in [Form::Events, Form::EventsJson] {
+        let all = Bytes::from_static(b"id: 7-1\ndata: one\n\nid: 7-2\ndata: two\n\n");
+        let mut outbox = Outbox::new(form);
+        let now = Instant::now();
+        outbox.push(&all, 0, false, now);
+        assert_eq!(outbox.trim(10), 0);
+        assert_eq!(outbox.drop_older_than(Duration::ZERO, now), 0);
+        assert_eq!(rest(&mut outbox), all);
+    }
+}
+
+#[test]
 fn what_is_dropped_is_not_kept_by_what_was_begun() {
     let all = frames(&["one", "two"]);
     let mut outbox = Outbox::new(Form::Plain);

@@ -31,8 +31,10 @@ enum Concern {
     Client,
     /// The host, which may want to raise a limit: as a warning, at a bounded rate.
     Limit,
-    /// The host, which may want to admit a page's origin: at the level info, at a bounded rate. So for the next two.
+    /// The host, which may want to admit a page's origin: at the level info, at a bounded rate. So for the next three.
     Page,
+    /// The same, in answer to a browser's question before the page connects: the connection stays open.
+    Preflight,
     /// The operator, who may want to correct the path of a client or a proxy.
     Path,
     /// The operator, whose clients want TLS.
@@ -81,9 +83,9 @@ impl Answer {
         Self { status, text, headers, concern, is_temporary, is_bare, whole: None }
     }
 
-    /// Makes an answer of these bytes, which its status counts as.
-    pub(super) fn whole(status: u16, bytes: Vec<u8>) -> Self {
-        Self::new(status, "").in_bytes(bytes)
+    /// Makes the answer to HEAD in place of a stream, of these bytes: nobody is connected, as with a page.
+    pub(super) fn stream_head(bytes: Vec<u8>) -> Self {
+        Self::page(200, "").in_bytes(bytes)
     }
 
     /// Answers with these bytes. It counts, and is logged, as it was.
@@ -313,9 +315,7 @@ impl Answer {
     pub(super) fn note(&self, context: &Context, addr: SocketAddr) {
         let counters = &context.counters;
         let counter = match self.concern {
-            Concern::Nobody => &counters.requests_answered,
-            // The head of a stream, for HEAD.
-            _ if self.is_success() => &counters.requests_answered,
+            Concern::Nobody | Concern::Preflight => &counters.requests_answered,
             _ => &counters.connections_refused,
         };
         counter.add(1);
@@ -331,13 +331,16 @@ impl Answer {
                 tracing::debug!(%addr, status, ?why, "page requested");
             }
             Concern::Nobody => tracing::debug!(%addr, status, "page requested"),
-            _ if self.is_success() => tracing::debug!(%addr, status, "head requested"),
             Concern::Limit if let Some(others) = throttles.refusals.pass() => {
                 tracing::warn!(%addr, status, ?why, others, "connection refused");
             }
             Concern::Page if let Some(others) = throttles.foreign_pages.pass() => {
                 tracing::info!(%addr, status, ?why, others, "connection refused");
             }
+            Concern::Preflight if let Some(others) = throttles.foreign_pages.pass() => {
+                tracing::info!(%addr, status, ?why, others, "request refused");
+            }
+            Concern::Preflight => tracing::debug!(%addr, status, ?why, "request refused"),
             Concern::Path if let Some(others) = throttles.wrong_paths.pass() => {
                 tracing::info!(%addr, status, ?why, others, "connection refused");
             }
@@ -360,7 +363,9 @@ impl Answer {
 
     /// Makes this the answer to a request for a page.
     pub(super) fn for_page(self) -> Self {
-        Self { concern: Concern::Nobody, ..self }
+        let is_foreign = self.concern == Concern::Page;
+        let concern = if is_foreign { Concern::Preflight } else { Concern::Nobody };
+        Self { concern, ..self }
     }
 
     /// Returns the text with its end of line, and the further headers.

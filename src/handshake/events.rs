@@ -65,7 +65,7 @@ pub(super) fn open(
          Vary: Accept, Origin\r\n{cors}\r\n"
     );
     if head.method == "HEAD" {
-        return Err(Answer::whole(200, text.into_bytes()));
+        return Err(Answer::stream_head(text.into_bytes()));
     }
     Ok(Opening { form, head: text, cors })
 }

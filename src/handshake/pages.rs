@@ -82,7 +82,7 @@ fn is_preflight(head: &Head<'_, '_>) -> bool {
 fn preflight(head: &Head<'_, '_>, state: &State<'_>) -> Answer {
     match site::check_origin(head, state.origins) {
         Ok(()) => events::preflight(head, state.origins),
-        Err(answer) => answer,
+        Err(answer) => answer.for_page(),
     }
 }
 

@@ -68,10 +68,14 @@ fn a_page_is_no_refusal() {
         ("GET /nowhere", 404),
         ("POST /", 405),
         ("GET /rooms/a", 426),
+        ("OPTIONS /rooms/a", 204),
+        ("OPTIONS /rooms/a HTTP/1.1\r\nOrigin: https://other.test", 403),
     ] {
         let mut served = Served::new(with_events());
         let mut client = served.connect();
-        client.write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        let (line, further) = request.split_once(" HTTP/1.1").unwrap_or((request, ""));
+        let head = format!("{line} HTTP/1.1\r\nHost: x{further}\r\n\r\n");
+        client.write_all(head.as_bytes()).unwrap();
         served.turns(3);
         let answer = String::from_utf8(received(&mut client)).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");

@@ -34,7 +34,7 @@ pub enum Error {
     /// An endpoint must not send this close code (RFC 6455, 7.4): use 1000 to 1003, 1007 to 1013 or
     /// 3000 to 4999.
     InvalidCloseCode(u16),
-    /// This HTTP status does not refuse a request: use 400 to 599.
+    /// This HTTP status does not refuse a request: use 204, or 400 to 599.
     InvalidHttpStatus(u16),
     /// A header of an answer breaks the rules of HTTP, or is one that libchat sets itself.
     InvalidHeader(&'static str),
@@ -130,7 +130,7 @@ impl fmt::Display for Error {
                 "close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
             ),
             Self::InvalidHttpStatus(status) => {
-                write!(f, "HTTP status {status} does not refuse a request; use 400 to 599")
+                write!(f, "HTTP status {status} does not refuse a request; use 204, or 400 to 599")
             }
             Self::InvalidHeader(why) => write!(f, "not a header of an answer: {why}"),
             Self::InvalidUtf8 => f.write_str("the text is not UTF-8; send it as binary"),

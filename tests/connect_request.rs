@@ -81,7 +81,7 @@ fn a_client_is_rejected_with_the_hosts_status_and_text() {
     let mut events = Events::of(&server);
     let mut peer = ask(server.local_addr(), "/", &[]);
     let (client, ..) = request(&mut events);
-    for status in [0, 101, 200, 399, 600] {
+    for status in [0, 101, 200, 203, 205, 304, 399, 600] {
         let result = server.reject(client, status, "", &[]);
         assert!(matches!(result, Err(Error::InvalidHttpStatus(it)) if it == status), "{result:?}");
     }

@@ -407,6 +407,70 @@ fn the_host_is_told_how_a_client_came_and_may_put_it_into_another_room() {
 }
 
 #[test]
+fn a_client_in_no_room_is_told_at_once_when_it_comes_back_and_is_told_it_once() {
+    for format in ["", "?format=json"] {
+        let server = deciding(|config| _ = config.ping_interval(Duration::ZERO));
+        let mut events = Events::of(&server);
+        let mut peer = Peer::connect(server.local_addr());
+        peer.write(request("GET", &format!("/rooms/door{format}"), &[]).as_bytes());
+        let client = connect_request(&mut events);
+        server.leave(client, "door").unwrap();
+        server.accept(client).unwrap();
+        assert_eq!(peer.response().status, 200);
+        let mut text = peer.rest().to_vec();
+        peer.skip_rest();
+        let mut read_to = |end: &str| {
+            while !text.ends_with(end.as_bytes()) {
+                peer.fill().unwrap();
+                text.extend_from_slice(peer.rest());
+                peer.skip_rest();
+            }
+            String::from_utf8(text.clone()).unwrap()
+        };
+        let first = read_to("\n\n");
+        assert_eq!(first.matches("retry: ").count(), 1, "{first}");
+        for room in ["hall", "yard"] {
+            server.join_with_past(client, room, Past::All, None).unwrap();
+            server.send(client, Kind::Text, room.as_bytes()).unwrap();
+            let end = if format.is_empty() { "\n\n" } else { "\"}\n\n" };
+            let all = read_to(&format!("{room}{end}"));
+            assert_eq!(all.matches("retry: ").count(), 1, "{all}");
+            server.leave(client, room).unwrap();
+        }
+    }
+}
+
+/// The next client that wants to be connected.
+fn connect_request(events: &mut Events<'_>) -> chat::ClientId {
+    events.find("ConnectRequest", |event| match event {
+        Event::ConnectRequest { client, .. } => Some(client),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_client_that_the_host_tells_to_stop_asking_gets_204_and_no_content() {
+    let server = deciding(|config| _ = config.origin("*"));
+    let mut events = Events::of(&server);
+    for lines in [&["Origin: https://b.example"][..], &[]] {
+        let addr = server.local_addr();
+        let asking = lines.to_vec();
+        let answered = std::thread::spawn(move || {
+            answer(addr, &request("GET", "/rooms/a", &asking)).to_ascii_lowercase()
+        });
+        let client = connect_request(&mut events);
+        server.reject(client, 204, "nobody reads this", &[("X-Why", "gone")]).unwrap();
+        let text = answered.join().unwrap();
+        assert!(text.starts_with("http/1.1 204 no content\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n") && !text.contains("content-"), "{text}");
+        assert!(text.contains("\r\nx-why: gone\r\n"), "{text}");
+        assert_eq!(text.contains("access-control-allow-origin: *"), !lines.is_empty(), "{text}");
+    }
+    let stats = server.stats();
+    assert_eq!((stats.connections_refused, stats.requests_answered), (2, 0));
+}
+
+#[test]
 fn the_hosts_rejection_has_its_status() {
     let server = deciding(|config| _ = config.origin("*"));
     let mut peer = Peer::connect(server.local_addr());

@@ -22,6 +22,7 @@ func TestTheProgramDecidesWhoIsConnected(t *testing.T) {
 	}()
 	id := next[chat.EventConnectRequest](t, events).Client
 	check(t, "reject with 200", server.Reject(id, 200, "", nil), chat.ErrInvalidArgument)
+	check(t, "reject nobody with 204", server.Reject(id+1000, 204, "", nil), chat.ErrNotFound)
 	check(t, "reject with 70000", server.Reject(id, 70000, "", nil), chat.ErrInvalidArgument)
 	check(t, "reject with a long text", server.Reject(id, 401, strings.Repeat("x", 1025), nil), chat.ErrTooLarge)
 	check(t, "reject with no text", server.Reject(id, 401, "\xff", nil), chat.ErrInvalidUTF8)

@@ -85,7 +85,8 @@ func (s *Server) AcceptWithPast(client ClientID, past Past) error {
 }
 
 // Reject rejects the client of an EventConnectRequest: it answers the client's request with an HTTP
-// status of 400 to 599 and a text of at most 1,024 bytes.
+// status of 400 to 599 and a text of at most 1,024 bytes, or with 204 ("stop asking", for an
+// EventSource) and no text: `reason` is not sent then.
 //
 // The answer has the headers of `header`, such as Retry-After, sorted by name: at most 64, with at
 // most 8 KiB in all; nil means none. A header that HTTP requires with the status is added if it is

@@ -81,8 +81,8 @@ pub struct chat_header {
 const MAX_HEADERS: usize = 64;
 
 /// Rejects the client of a CHAT_EVENT_CONNECT_REQUEST: answers its request with `http_status`, 400
-/// to 599, and a text of at most 1,024 bytes, which may be empty. Any thread may call this, also in
-/// a handler.
+/// to 599, and a text of at most 1,024 bytes, which may be empty; or with 204 ("stop asking", for an
+/// EventSource) and no text: `reason` is not sent then. Any thread may call this, also in a handler.
 ///
 /// `headers` is an array of `header_count` further headers of the answer, such as `Retry-After`: at
 /// most 64, with at most 8 KiB in all; NULL with 0 means none. A header that HTTP requires with the

@@ -63,7 +63,8 @@ impl Handle {
     }
 
     /// Rejects the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest): its request is answered
-    /// with an HTTP status of 400 to 599 and a text of at most 1,024 bytes.
+    /// with an HTTP status of 400 to 599 and a text of at most 1,024 bytes, or with 204 ("stop asking", for an
+    /// `EventSource`) and no text: `text` is not sent then.
     ///
     /// The answer has these further headers, such as `("Retry-After", "5")`, 8 KiB at most in all. A header that HTTP
     /// requires with the status is added if it is not among them: `WWW-Authenticate: Bearer` with 401,
@@ -82,7 +83,7 @@ impl Handle {
         text: &str,
         headers: &[(&str, &str)],
     ) -> Result<()> {
-        if !(400..=599).contains(&http_status) {
+        if !matches!(http_status, 204 | 400..=599) {
             return Err(Error::InvalidHttpStatus(http_status));
         }
         if text.len() > MAX_TEXT {

@@ -342,6 +342,8 @@ static void clients(chat_server *server) {
   }
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_set_echo(server, 1, 2));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 399, NULL, 0, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 205, NULL, 0, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_reject(server, 1, 204, NULL, 0, NULL, 0));
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_reject(server, 1, 403, NULL, 0, NULL, 1));
   chat_header headers[65] = {{"a", 1, "b", 1}};
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_reject(server, 1, 403, NULL, 0, headers, 2));

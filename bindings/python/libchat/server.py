@@ -243,7 +243,7 @@ class Server:
 
     def reject(self, client: int, http_status: int, reason: str = "", headers: Optional[Headers] = None) -> None:
         """Rejects the client of a ConnectRequest, with an HTTP status of 400 to 599 and a text of at most 1,024
-        bytes.
+        bytes, or with 204 ("stop asking", for an EventSource) and no text: `reason` is not sent then.
 
         `headers` are further headers of the answer, such as Retry-After: a mapping, or pairs of names and values; at
         most 64, with at most 8 KiB in all. A header that HTTP requires with the status is added if it is not among

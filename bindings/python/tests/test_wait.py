@@ -123,6 +123,15 @@ def test_pages_that_were_answered_are_counted(start: Start) -> None:
     assert (stats.requests_answered, stats.connections_refused) == (1, 0)
 
 
+@pytest.mark.parametrize("status", [0, 200, 203, 205, 399, 600])
+def test_a_status_that_refuses_nobody_is_a_wrong_argument(start: Start, status: int) -> None:
+    server = start()
+    with pytest.raises(libchat.InvalidArgumentError):
+        server.reject(1, status)
+    with pytest.raises(libchat.NotFoundError):
+        server.reject(1, 204)
+
+
 @pytest.mark.parametrize("headers", [{"X-A": "b\r\nX-C: d"}, {"X A": "b"}, [("Content-Length", "7")]])
 def test_a_header_that_breaks_http_is_a_wrong_argument(start: Start, headers: Any) -> None:
     server = start()

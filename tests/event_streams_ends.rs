@@ -206,6 +206,14 @@ fn a_message_of_very_many_lines_ends_nobody() {
 }
 
 #[test]
+fn without_pings_heartbeats_come_every_25_seconds() {
+    let server = server_with(|config| _ = config.ping_interval(Duration::ZERO));
+    let mut stream = Stream::open(server.local_addr(), "/rooms/a?format=json");
+    let welcome = stream.next().data;
+    assert!(welcome.contains(r#""ping":25}"#), "{welcome}");
+}
+
+#[test]
 fn heartbeats_come_without_an_id_and_need_no_answer() {
     let server = server_with(|config| {
         config.ping_interval(Duration::from_millis(20)).ping_timeout(Duration::from_millis(10));

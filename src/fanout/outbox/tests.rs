@@ -66,6 +66,24 @@ fn of_an_event_stream_no_oldest_messages_are_dropped() {
 }
 
 #[test]
+fn a_past_that_was_read_or_not_says_when_the_client_comes_back() {
+    let replay = |past| Replay::new(RoomHead::of(1), Form::Events, 1, past);
+    for is_read in [true, false] {
+        let (mut outbox, now) = (Outbox::new(Form::Events), Instant::now());
+        let mut place = replay(PastGiven::loading(7));
+        place.set_retry(1234);
+        outbox.push_replay(place, now);
+        if is_read {
+            outbox.load(7, replay(PastGiven::none()), now);
+        } else {
+            outbox.give_up_loading(now);
+        }
+        let text = String::from_utf8(rest(&mut outbox)).unwrap();
+        assert!(text.starts_with("retry: 1234\n\n"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_dropped_is_not_kept_by_what_was_begun() {
     let all = frames(&["one", "two"]);
     let mut outbox = Outbox::new(Form::Plain);

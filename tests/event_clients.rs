@@ -278,7 +278,7 @@ fn shown(format: &str, texts: &[String]) -> Vec<(String, String)> {
     shown
 }
 
-/// Insists that the ids are those of the messages, and the texts what they are to be.
+/// Insists that the ids are those of the messages, and that the texts are right.
 fn are_right(texts: &[String], shown: &[(String, String)], expected: impl Fn(&str) -> String) {
     for (number, (text, (id, data))) in (1..).zip(texts.iter().zip(shown)) {
         assert_eq!(*data, expected(text), "{text:?}");

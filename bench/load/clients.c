@@ -1,4 +1,4 @@
-// Connections: starting them, reading what comes, writing what is to be sent.
+// Connections: starting them, reading what comes, writing what they send.
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -25,7 +25,7 @@ static uint8_t buffer[READ_SIZE + 1024 * 1024];
 
 bool is_void(const struct clients *clients) { return clients->report->void_because[0] != '\0'; }
 
-// In which form a client is, of clients that are to be in these.
+// The form of a client, among clients of these forms.
 static enum form form_of(enum form all, int number) {
   if (all == MIXED) return number % 2 == 1 ? JSON : PLAIN;
   if (all == FORMS) return (enum form)(number % 3);

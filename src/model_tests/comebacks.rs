@@ -271,7 +271,7 @@ impl Weeks {
 }
 
 #[test]
-fn whoever_comes_back_after_any_time_gets_what_the_room_has_kept_or_is_told_why_not() {
+fn a_client_that_comes_back_after_any_time_gets_what_the_room_has_kept_or_is_told_why_not() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let first = number("MODEL_SEED").unwrap_or(clock.map_or(1, |time| time.as_nanos() as u64));

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    mem::ManuallyDrop,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -64,6 +63,8 @@ pub(super) struct Peer {
     /// Its rooms, in the order of joining.
     rooms: Vec<&'static str>,
     is_reader: bool,
+    /// Takes it out of its rooms when the test forgets it.
+    _guard: ClientGuard,
 }
 
 impl World {
@@ -407,7 +408,7 @@ impl World {
     ) -> ClientId {
         let shard = Rc::clone(&self.shards[index].0);
         let transport = Transport::Scripted(Rc::clone(&script));
-        let mut guard = ManuallyDrop::new(ClientGuard::new(&shard, &transport, asked));
+        let mut guard = ClientGuard::new(&shard, &transport, asked);
         guard.join(asked).expect("the server runs");
         let (client, since_in) = (Rc::clone(&guard.client), guard.since_in.take());
         shard.add_client(&client, since_in);
@@ -415,8 +416,9 @@ impl World {
         let echo = asked.echo.unwrap_or(shard.context.options.echo);
         let rooms = ROOMS.into_iter().filter(|room| *room == asked.room).collect();
         let id = client.id();
+        let (shard, is_reader) = (index, true);
         let peer =
-            Peer { client, script, shard: index, expected, bytes, echo, rooms, is_reader: true };
+            Peer { client, script, shard, expected, bytes, echo, rooms, is_reader, _guard: guard };
         self.clients.insert(id, peer);
         id
     }

@@ -13,7 +13,7 @@ use crate::{
     unique::UniqueNumbers,
 };
 
-/// After how many milliseconds the clients of event streams come back.
+/// After how many milliseconds the clients of event streams come back if the stream ends without a word.
 const FIRST_RETRY: Range<u64> = 1_000..3_001;
 
 /// The shared state of one server. Nothing in libchat is global: two servers share nothing.
@@ -77,7 +77,7 @@ impl Context {
         format!("{}.{}", Base36(self.instance), Base36(client.as_u64()))
     }
 
-    /// Returns a number of milliseconds from a range that is another for most clients, however their ids follow each other.
+    /// Returns a number of milliseconds from a range. Clients whose ids follow each other get different ones, mostly.
     pub(crate) fn spread_ms(&self, client: ClientId, range: Range<u64>) -> u64 {
         let hash = client.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.instance;
         let width = range.end.saturating_sub(range.start).max(1);

@@ -70,6 +70,18 @@ fn speak(mut peer: Peer, client: usize) -> Vec<Value> {
     }
 }
 
+/// Has clients enter and speak, who do not receive their own messages; each returns what it was answered.
+fn speakers<'s>(
+    scope: &'s thread::Scope<'s, '_>,
+    server: &Server,
+) -> Vec<thread::ScopedJoinHandle<'s, Vec<Value>>> {
+    // All are in before the first speaks.
+    let enter = |_| Peer::enter_json(server.local_addr(), "/?echo=false");
+    let peers: Vec<_> = (0..CLIENTS).map(enter).collect();
+    let speak = |(client, peer)| scope.spawn(move || speak(peer, client));
+    (0..).zip(peers).map(speak).collect()
+}
+
 /// The texts of the room's messages, up to the close frame.
 fn witness(mut peer: Peer) -> Vec<String> {
     let (messages, code) = peer.until_closed();
@@ -87,12 +99,7 @@ fn what_is_acknowledged_has_reached_everyone_and_what_is_refused_nobody() {
         let before = 50 + (seed >> (round * 6)) % 2_000;
         let (answers, witnessed, told) = thread::scope(|scope| {
             let server = &server;
-            let enter = |_| Peer::enter_json(server.local_addr(), "/?echo=false");
-            let peers: Vec<_> = (0..CLIENTS).map(enter).collect();
-            let speakers: Vec<_> = (0..)
-                .zip(peers)
-                .map(|(client, peer)| scope.spawn(move || speak(peer, client)))
-                .collect();
+            let speakers = speakers(scope, server);
             let witness = scope.spawn(move || witness(plain));
             let host = scope.spawn(move || {
                 let mut told = HashMap::new();
@@ -205,12 +212,7 @@ fn of_messages_that_are_reviewed_while_the_server_stops_those_pass_that_are_ackn
         let before = 20 + chance.below(400);
         let (answers, witnessed, host) = thread::scope(|scope| {
             let server = &server;
-            let enter = |_| Peer::enter_json(server.local_addr(), "/?echo=false");
-            let peers: Vec<_> = (0..CLIENTS).map(enter).collect();
-            let speakers: Vec<_> = (0..)
-                .zip(peers)
-                .map(|(client, peer)| scope.spawn(move || speak(peer, client)))
-                .collect();
+            let speakers = speakers(scope, server);
             let witness = scope.spawn(move || witness(plain));
             let choices = Chance(chance.below(u64::MAX));
             let host = scope.spawn(move || review(server, choices));

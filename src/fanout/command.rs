@@ -113,6 +113,9 @@ pub(crate) struct AcceptedStream {
     pub(crate) load: LoadGuard,
 }
 
+/// Close code of a client that may come back later: it reads too slowly, or there is no room for it.
+pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
+
 /// A close frame, and how the host is told.
 #[derive(Debug)]
 pub(crate) struct CloseFrame {

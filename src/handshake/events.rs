@@ -9,15 +9,15 @@ use super::{answer::Answer, head::Head, media_type, site};
 use crate::{
     context::Context,
     event::ClientId,
-    fanout::form::{Ending, Form},
+    fanout::{
+        command::TRY_AGAIN_LATER,
+        form::{Ending, Form},
+    },
     origin::{self, Pattern},
 };
 
 /// How long browsers may remember the answer to a preflight request, in seconds.
 const MAX_AGE: u32 = 600;
-
-/// Close code of a server that takes nobody now: "try again later".
-const TRY_AGAIN_LATER: u16 = 1013;
 
 /// After how many milliseconds a client comes back that is not let in now.
 const RETRY: Range<u64> = 5_000..30_001;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use super::{Flushed, Outbound, Phase};
 use crate::{
     event::Event,
-    fanout::{command::CloseFrame, outbox::Outbox},
+    fanout::{
+        command::{CloseFrame, TRY_AGAIN_LATER},
+        outbox::Outbox,
+    },
     options::SlowConsumer,
 };
-
-/// Close code of a slow consumer: "try again later".
-const TRY_AGAIN_LATER: u16 = 1013;
 
 /// When an outbox is checked again whose socket took a part of it: ticks write it meanwhile.
 const CHECK_AGAIN: Duration = Duration::from_millis(1);

@@ -777,7 +777,7 @@ typedef struct {
   uint64_t connections_accepted;
   /**
    * Clients that were refused, with an HTTP status or by aborting the connection: they asked for a
-   * WebSocket, or sent what is no request, or nothing.
+   * WebSocket or for events, or sent what is no request, or nothing.
    */
   uint64_t connections_refused;
   /**
@@ -1065,8 +1065,9 @@ CHAT_API chat_status chat_config_set_max_rooms_per_client(chat_config *config, u
 /**
  * Sets how many connections may be in their handshake at once. A further connection is answered
  * with HTTP 503, a client of events with 200 and the event `closing`; if nothing of a request has
- * come, it is closed without an answer. Requests for pages such as `/health`, and HTTP connections
- * that are kept between requests, count too. Default: 1,024. From 1 to 1,000,000.
+ * come, it is closed without an answer. Requests for pages such as `/health` count
+ * too. HTTP connections that are kept between requests do not: there may be half as many of them.
+ * Default: 1,024. From 1 to 1,000,000.
  */
 CHAT_API chat_status chat_config_set_max_handshakes(chat_config *config, uint32_t count);
 
@@ -1173,8 +1174,9 @@ CHAT_API chat_status chat_config_set_outbox_age(chat_config *config, uint32_t ag
 CHAT_API chat_status chat_config_set_slow_consumer(chat_config *config, uint32_t policy);
 
 /**
- * Sets how often the server pings a client, in milliseconds; 0: never. Default: 25,000, which
- * suits phones. From 10 to 86,400,000 (1 day), or 0.
+ * Sets how often the server pings a client, in milliseconds; 0: never; a client of events
+ * gets the event `ping` every 25,000 then. Default: 25,000, which suits phones. From 10 to
+ * 86,400,000 (1 day), or 0.
  */
 CHAT_API chat_status chat_config_set_ping_interval(chat_config *config, uint32_t interval_ms);
 

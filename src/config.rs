@@ -121,8 +121,8 @@ impl Config {
 
     /// Sets how many connections may be in their handshake at once. A further connection is
     /// answered with HTTP 503, a client of events with 200 and the event `closing`; if nothing of a request has come, it
-    /// is closed without an answer. Requests for pages such as `/health`, and HTTP connections that are kept between
-    /// requests, count too.
+    /// is closed without an answer. Requests for pages such as `/health` count too. HTTP connections
+    /// that are kept between requests do not: there may be half as many of them.
     ///
     /// Default: 1,024. From 1 to 1,000,000.
     pub fn max_handshakes(&mut self, count: usize) -> &mut Self {
@@ -248,7 +248,7 @@ impl Config {
         self
     }
 
-    /// Sets how often the server pings a client. Zero: never.
+    /// Sets how often the server pings a client. Zero: never; a client of events gets the event `ping` every 25 s then.
     ///
     /// Default: 25 s, which suits phones. From 10 ms to 1 day, or zero.
     pub fn ping_interval(&mut self, interval: Duration) -> &mut Self {

@@ -37,8 +37,8 @@ stats! {
     rooms,
     /// Clients that have connected since the start.
     connections_accepted,
-    /// Clients that were refused, with an HTTP status or by aborting the connection: they asked for a WebSocket, or sent
-    /// what is no request, or nothing.
+    /// Clients that were refused, with an HTTP status or by aborting the connection: they asked for a WebSocket or
+    /// for events, or sent what is no request, or nothing.
     connections_refused,
     /// Times that accepting a connection failed, usually for lack of descriptors.
     accept_failures,

@@ -97,8 +97,9 @@ type Options struct {
 
 	// MaxHandshakes is how many connections may be in their handshake at once. A further connection is
 	// answered with HTTP 503, a client of events with 200 and the event "closing"; if nothing of a
-	// request has come, it is closed without an answer. Requests for pages such as /health, and HTTP
-	// connections that are kept between requests, count too. Zero means 1,024. At most 1,000,000.
+	// request has come, it is closed without an answer. Requests for pages such as /health
+	// count too. HTTP connections that are kept between requests do not: there may be half as many of
+	// them. Zero means 1,024. At most 1,000,000.
 	MaxHandshakes int
 
 	// MaxRoomsPerClient is how many rooms one client may be in at once, the room that it asks for
@@ -171,8 +172,8 @@ type Options struct {
 	// comes back, and recovers. Zero means Disconnect.
 	SlowConsumer SlowConsumer
 
-	// PingInterval is how often the server pings a client. Zero means 25 s, negative means never. From
-	// 10 ms to 1 day.
+	// PingInterval is how often the server pings a client. Zero means 25 s, negative means never; a
+	// client of events gets the event "ping" every 25 s then. From 10 ms to 1 day.
 	PingInterval time.Duration
 
 	// PingTimeout is how long a client may take to answer a ping; any bytes are an answer. The server

@@ -8,7 +8,7 @@ type Stats struct {
 	Rooms       uint64 // Rooms that exist now: with subscribers or with history.
 
 	ConnectionsAccepted uint64 // Clients that have connected since the start.
-	ConnectionsRefused  uint64 // Clients that were refused: they asked for a WebSocket, or sent no request.
+	ConnectionsRefused  uint64 // Clients that were refused: they asked for a WebSocket or events, or sent no request.
 	AcceptFailures      uint64 // Times that accepting a connection failed.
 
 	MessagesReceived  uint64 // Messages that clients sent.

@@ -241,8 +241,9 @@ pub extern "C" fn chat_config_set_max_rooms_per_client(
 
 /// Sets how many connections may be in their handshake at once. A further connection is answered
 /// with HTTP 503, a client of events with 200 and the event `closing`; if nothing of a request has
-/// come, it is closed without an answer. Requests for pages such as `/health`, and HTTP connections
-/// that are kept between requests, count too. Default: 1,024. From 1 to 1,000,000.
+/// come, it is closed without an answer. Requests for pages such as `/health` count
+/// too. HTTP connections that are kept between requests do not: there may be half as many of them.
+/// Default: 1,024. From 1 to 1,000,000.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_max_handshakes(
     config: Option<&mut chat_config>,
@@ -417,8 +418,9 @@ pub extern "C" fn chat_config_set_slow_consumer(
     })
 }
 
-/// Sets how often the server pings a client, in milliseconds; 0: never. Default: 25,000, which
-/// suits phones. From 10 to 86,400,000 (1 day), or 0.
+/// Sets how often the server pings a client, in milliseconds; 0: never; a client of events
+/// gets the event `ping` every 25,000 then. Default: 25,000, which suits phones. From 10 to
+/// 86,400,000 (1 day), or 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_ping_interval(
     config: Option<&mut chat_config>,

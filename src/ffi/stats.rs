@@ -18,7 +18,7 @@ pub struct chat_stats {
     /// Clients that have connected since the start.
     pub connections_accepted: u64,
     /// Clients that were refused, with an HTTP status or by aborting the connection: they asked for a
-    /// WebSocket, or sent what is no request, or nothing.
+    /// WebSocket or for events, or sent what is no request, or nothing.
     pub connections_refused: u64,
     /// Times that accepting a connection failed, usually for lack of descriptors.
     pub accept_failures: u64,

@@ -41,8 +41,8 @@ class Options(TypedDict, total=False):
             503; a client of events 200 and the event `closing`, so that it comes back. Default: 65,536.
         max_handshakes: how many connections may be in their handshake at once, 1 to 1,000,000. A further
             connection gets HTTP 503, a client of events 200 and the event `closing`; if nothing of a request has come,
-            no answer. Requests for pages such as /health, and HTTP connections that are kept between requests, count
-            too. Default: 1,024.
+            no answer. Requests for pages such as /health count too. HTTP connections that are kept between
+            requests do not: there may be half as many of them. Default: 1,024.
         max_rooms_per_client: how many rooms one client may be in at once, 1 to 1,000,000. Default: 1,000.
         handshake_timeout: how long a handshake may take, 10 ms to 1 day. A longer one gets HTTP 408; if
             nothing of a request has come, no answer. The same time holds for requests for pages such as /health, and on
@@ -87,7 +87,8 @@ class Options(TypedDict, total=False):
             (with the event MessagesDropped). A client of the JSON form is told of dropped messages with an object
             `dropped`; if more than outbox_size of answers and the like waits for it, it is closed with code 1013
             all the same. A client of events is always disconnected: it comes back, and recovers. Default: "disconnect".
-        ping_interval: how often the server pings a client, 10 ms to 1 day. 0: never. Default: 25 s.
+        ping_interval: how often the server pings a client, 10 ms to 1 day. 0: never; a client of events gets the event
+            `ping` every 25 s then. Default: 25 s.
         ping_timeout: how long a client may take to answer a ping, 10 ms to 1 day. Then its connection is aborted.
             Default: 10 s.
         tcp_keepalive: how long without traffic until TCP keepalive probes are sent, in whole seconds, 1 s to

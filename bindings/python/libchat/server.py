@@ -41,7 +41,7 @@ class Stats:
     handshakes: int  #: Handshakes that are in progress now.
     rooms: int  #: Rooms that exist now: with subscribers or with history.
     connections_accepted: int  #: Clients that have connected since the start.
-    connections_refused: int  #: Clients that were refused: they asked for a WebSocket, or sent what is no request.
+    connections_refused: int  #: Clients that were refused: they asked for a WebSocket or events, or sent no request.
     accept_failures: int  #: Times that accepting a connection failed.
     messages_received: int  #: Messages that clients sent.
     messages_published: int  #: Messages that clients or the host published, and broadcasts.

@@ -55,7 +55,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 65_536)]
     pub(crate) max_connections: usize,
 
-    /// Connections that may be in their handshake at once; HTTP connections that are kept count too
+    /// Connections that may be in their handshake at once; half as many HTTP connections are kept beside them
     #[arg(long, value_name = "COUNT", default_value_t = 1_024)]
     pub(crate) max_handshakes: usize,
 

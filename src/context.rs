@@ -30,6 +30,8 @@ pub(crate) struct Context {
     kept: Counter,
     pub(crate) age_clock: AgeClock,
     pub(crate) events: EventQueue,
+    /// How many clients were connected when the stop began: counted once, as each shard closes its own at once.
+    pub(crate) clients_at_stop: Counter,
     pub(crate) throttles: Throttles,
 }
 
@@ -68,6 +70,7 @@ impl Context {
             kept: Counter::default(),
             age_clock,
             events,
+            clients_at_stop: Counter::default(),
             throttles: Throttles::default(),
         })
     }

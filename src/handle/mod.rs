@@ -202,7 +202,9 @@ impl Handle {
             *current = Some(current.map_or(deadline, |current| current.min(deadline)));
         });
         if is_first {
-            self.shared.context.events.close();
+            let context = &self.shared.context;
+            context.clients_at_stop.add(context.counters.connections.get());
+            context.events.close();
             // First the rooms, then the inboxes: so a published message is in every inbox before it closes.
             let shards = Arc::clone(&self.shared.shards);
             self.shared.rooms.stop(move || {

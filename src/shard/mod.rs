@@ -157,7 +157,7 @@ impl Shard {
             return Ok(None);
         }
         if self.index == 0 {
-            tracing::info!(clients = self.context.counters.connections.get(), "stopping");
+            tracing::info!(clients = self.context.clients_at_stop.get(), "stopping");
         }
         let (shard, had_to_abort) = (Rc::clone(self), Rc::new(Cell::new(None)));
         let outcome = Rc::clone(&had_to_abort);

@@ -21,11 +21,12 @@ def library() -> Path:
     """The library to ship: the one that LIBCHAT_LIBRARY names, or this checkout's."""
     if given := os.environ.get("LIBCHAT_LIBRARY"):
         return Path(given)
-    command = ["cargo", "build", "--release", "--locked", "--lib", "--no-default-features", "--features", "http"]
+    command = ["cargo", "rustc", "--profile", "shared", "--locked", "--lib", "--crate-type", "cdylib"]
+    command += ["--no-default-features", "--features", "http"]
     if subprocess.run(command, cwd=CHECKOUT).returncode != 0:
         raise SystemExit("libchat: cargo build failed; the lines above say why")
     # Relative to the checkout, where cargo ran.
-    return CHECKOUT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / LIBRARY
+    return CHECKOUT / os.environ.get("CARGO_TARGET_DIR", "target") / "shared" / LIBRARY
 
 
 class BuildPy(build_py):  # type: ignore[misc]

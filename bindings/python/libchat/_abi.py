@@ -60,7 +60,7 @@ WAIT_FOREVER = 2**32 - 1
 
 ffi: Any = cffi.FFI()
 ffi.cdef(_declarations(HEADER))
-lib: Any = ffi.dlopen(str(_find(_NAME, "LIBCHAT_LIBRARY", f"target/release/{_NAME}")))
+lib: Any = ffi.dlopen(str(_find(_NAME, "LIBCHAT_LIBRARY", f"target/shared/{_NAME}")))
 
 # All that cffi looks up by name is looked up here, once. cffi does that under a lock of `threading`, which is one of
 # greenlets in a patched program: two threads of the operating system that need it at once would wait for ever.

@@ -14,7 +14,7 @@ from libchat import _abi
 
 BINDING = Path(__file__).resolve().parents[1]
 CHECKOUT = BINDING.parents[1]
-LIBRARY = _abi._find(_abi._NAME, "LIBCHAT_LIBRARY", f"target/release/{_abi._NAME}")
+LIBRARY = _abi._find(_abi._NAME, "LIBCHAT_LIBRARY", f"target/shared/{_abi._NAME}")
 
 Done = subprocess.CompletedProcess[str]
 

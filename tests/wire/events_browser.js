@@ -6,6 +6,8 @@ const { below, fail, listen, relay, serve, startServer } = require("./tools.js")
 
 const [program, browser] = process.argv.slice(2);
 const PATIENCE = 30_000;
+// How often pages are cut at least: `EVENT_CUTS`, 25 if it is not set.
+const LONGER = Number(process.env.EVENT_CUTS ?? 25) / 25;
 
 async function publisher(port, room) {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/rooms/${room}?echo=false`);
@@ -170,8 +172,8 @@ async function origins(window) {
 async function main() {
   const window = await chromium.launch({ executablePath: browser, args: ["--no-sandbox"] });
   const [first, second] = await Promise.all([
-    cut(window, { html: itself, rooms: 5, count: 30, ahead: 20, most: 1_500, gently: true, cuts: 10 }),
-    cut(window, { html: anew, rooms: 1, count: 300, ahead: 100, most: 3_000, gently: false, cuts: 15 }),
+    cut(window, { html: itself, rooms: 5, count: 30 * LONGER, ahead: 20, most: 1_500, gently: true, cuts: 10 * LONGER }),
+    cut(window, { html: anew, rooms: 1, count: 300 * LONGER, ahead: 100, most: 3_000, gently: false, cuts: 15 * LONGER }),
   ]);
   console.log(`EventSources showed every message once and in order, over ${first} cuts by themselves and ${second} anew`);
   console.log(`${await forge(window)} texts forged no event`);

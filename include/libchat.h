@@ -47,7 +47,8 @@
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
  * CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
- * chat_error is written only on failure. The outputs of one call must be different objects. In
+ * chat_error is written only on failure. chat_last_error_message tells why the last call of a thread
+ * failed, and names the argument. The outputs of one call must be different objects. In
  * addition to the statuses that it lists, a function may return CHAT_ERR_NULL_ARGUMENT (a pointer
  * that must not be NULL is NULL) and CHAT_ERR_PANIC (a bug in libchat: the call ends, the host
  * runs on). A function of a server may also return CHAT_ERR_FORKED, and inside a log handler
@@ -71,7 +72,7 @@
  * | call                              | thread                               | waits             |
  * |-----------------------------------|--------------------------------------|-------------------|
  * | chat_version_, abi_, status_...,  | any                                  | no                |
- * | position_...                      |                                      |                   |
+ * | position_..., last_error_message  |                                      |                   |
  * | chat_config_...                   | one at a time for each config        | no                |
  * | chat_server_start                 | any; the config is only read         | to look up names  |
  * | chat_server_broadcast             | any, also in a handler               | up to             |
@@ -956,6 +957,20 @@ CHAT_API const char *chat_error_message(const chat_error *error);
  * Frees an error. NULL is allowed.
  */
 CHAT_API void chat_error_free(chat_error *error);
+
+/**
+ * Returns why the last call of libchat that failed on this thread failed, and what to do next, as text
+ * for people: do not parse it. It names the argument that is wrong, as in `room: it is empty`. Empty
+ * if no call of this thread has failed; never NULL.
+ *
+ * The text is NUL-terminated and belongs to the library: do not free it. It is valid until the
+ * thread's next call of libchat that fails, or until the thread ends. A call that succeeds does not
+ * change it. A call fails if it returns another status than CHAT_OK, or has no result because of
+ * a bug; also chat_config_new, if it returns NULL. The calls of other threads do not count: get the text on the
+ * thread of the call.
+ */
+CHAT_API
+const char *chat_last_error_message(void);
 
 /**
  * Makes a config in which every option has its default. Pass CHAT_ABI_VERSION.

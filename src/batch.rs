@@ -2,13 +2,7 @@
 
 use std::fmt;
 
-use crate::{
-    error::{Error, Result},
-    frame::Kind,
-    message::Message,
-    options::Options,
-    position::Position,
-};
+use crate::{error::Error, frame::Kind, message::Message, options::Options, position::Position};
 
 /// How many bytes of payloads share one allocation.
 const MAX_TOGETHER: usize = 4096;
@@ -69,20 +63,22 @@ impl SharedMemory {
 /// Makes the messages of a batch, or of the part of it that is for one room.
 ///
 /// # Errors
-/// Those of `Message::checked`, for any of the messages.
+/// Those of `Message::checked`, for any of the messages, with its index.
 pub(crate) fn messages(
     mut batch: &[Publication<'_>],
     limit: usize,
     share: SharedMemory,
-) -> Result<Vec<Message>> {
-    for publication in batch {
-        Message::check(publication.kind, publication.data, limit)?;
+) -> Result<Vec<Message>, (usize, Error)> {
+    for (index, publication) in batch.iter().enumerate() {
+        let checked = Message::check(publication.kind, publication.data, limit);
+        checked.map_err(|error| (index, error))?;
     }
     let mut messages = Vec::with_capacity(batch.len());
     while let Some(Publication { kind, data, .. }) = batch.first() {
         let (first, rest) = batch.split_at(share.count(batch));
         if first.len() == 1 {
-            messages.push(Message::new(*kind, data)?);
+            let index = messages.len();
+            messages.push(Message::new(*kind, data).map_err(|error| (index, error))?);
         } else {
             let payloads = first.iter().map(|publication| publication.data);
             messages.extend(Message::together(*kind, payloads));
@@ -98,13 +94,19 @@ pub(crate) fn messages(
 pub struct BatchError {
     /// The positions of the messages that were published, from the first on.
     pub positions: Vec<Position>,
+    /// Which message of the batch is wrong, if it is one of them.
+    pub index: Option<usize>,
     /// Why the others were not published.
     pub error: Error,
 }
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} messages of the batch were published: {}", self.positions.len(), self.error)
+        write!(f, "{} messages of the batch were published: ", self.positions.len())?;
+        match self.index {
+            Some(index) => write!(f, "batch[{index}].{}", self.error),
+            None => self.error.fmt(f),
+        }
     }
 }
 

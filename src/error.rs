@@ -1,6 +1,6 @@
 //! The errors of this crate, one variant for each thing that a caller can act on.
 //!
-//! The texts say what to do next. They are for people: match on the variant, never on the text.
+//! The texts name the argument that is wrong, as in `room: it is empty`, and say what to do next. They are for people: match on the variant, never on the text.
 
 use std::{fmt, io};
 
@@ -38,10 +38,19 @@ pub enum Error {
     InvalidHttpStatus(u16),
     /// A header of an answer breaks the rules of HTTP, or is one that libchat sets itself.
     InvalidHeader(&'static str),
+    /// An argument has a value that is not allowed.
+    InvalidArgument {
+        /// The argument's name.
+        what: &'static str,
+        /// What is wrong with it, and what is allowed.
+        why: &'static str,
+    },
     /// The text of a message is not UTF-8.
     InvalidUtf8,
-    /// The message or text is longer than its limit.
+    /// An argument is longer than its limit.
     TooLarge {
+        /// The argument's name, such as `data`.
+        what: &'static str,
         /// The length, in bytes.
         size: usize,
         /// The limit, in bytes.
@@ -121,29 +130,30 @@ impl fmt::Display for Error {
             Self::Resources { what, source } => {
                 write!(f, "cannot get {what}: {source}; raise the limits of the process")
             }
-            Self::InvalidRoom(why) => write!(f, "not the name of a room: {why}"),
+            Self::InvalidRoom(why) => write!(f, "room: {why}; use 1 to 128 bytes of UTF-8 without control characters, and not . or .."),
             Self::InvalidName(why) => {
-                write!(f, "not the name of a client: {why}; use up to 128 bytes without control characters")
+                write!(f, "name: {why}; use up to 128 bytes without control characters")
             }
             Self::InvalidCloseCode(code) => write!(
                 f,
-                "close code {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
+                "code: {code} must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999"
             ),
             Self::InvalidHttpStatus(status) => {
-                write!(f, "HTTP status {status} does not refuse a request; use 204, or 400 to 599")
+                write!(f, "http_status: {status} does not refuse a request; use 204, or 400 to 599")
             }
-            Self::InvalidHeader(why) => write!(f, "not a header of an answer: {why}"),
-            Self::InvalidUtf8 => f.write_str("the text is not UTF-8; send it as binary"),
-            Self::TooLarge { size, limit } => {
-                write!(f, "{size} bytes are too many: {limit} are allowed")
+            Self::InvalidHeader(why) => write!(f, "headers: {why}"),
+            Self::InvalidArgument { what, why } => write!(f, "{what}: {why}"),
+            Self::InvalidUtf8 => f.write_str("data: the text is not UTF-8; send it as binary"),
+            Self::TooLarge { what, size, limit } => {
+                write!(f, "{what}: {size} bytes are too many: {limit} are allowed")
             }
             Self::TooManyRooms { .. } => f.write_str(
                 "the client is in as many rooms as it may be: one with events, else max_rooms_per_client; let it leave \
                  one first",
             ),
-            Self::ClientNotFound => f.write_str("no such client; it may have left"),
+            Self::ClientNotFound => f.write_str("client: there is no such client; it may have left"),
             Self::DecisionNotFound => {
-                f.write_str("no such decision; it was made before, or its time is over")
+                f.write_str("decision: there is no such decision; it was made before, or its time is over")
             }
             Self::Stopped => f.write_str("the server has stopped"),
             Self::Failed => f.write_str(

@@ -96,7 +96,7 @@ impl Message {
     /// `TooLarge`, and `InvalidUtf8` for text.
     pub(crate) fn check(kind: Kind, data: &[u8], limit: usize) -> Result<()> {
         if data.len() > limit {
-            return Err(Error::TooLarge { size: data.len(), limit });
+            return Err(Error::TooLarge { what: "data", size: data.len(), limit });
         }
         if kind == Kind::Text && !frame::is_utf8(data) {
             return Err(Error::InvalidUtf8);

@@ -18,8 +18,13 @@ fn a_server_starts_carries_messages_and_stops_with_everything_delivered() {
 }
 
 #[test]
-fn no_argument_is_unsafe() {
+fn no_argument_is_unsafe_and_the_text_of_the_error_names_it() {
     passes("arguments");
+}
+
+#[test]
+fn the_text_of_a_failed_call_is_that_of_the_threads_own_last_one() {
+    passes("last_error");
 }
 
 #[test]

@@ -175,14 +175,20 @@ fn what_cannot_be_sent_is_refused_and_nothing_goes_out() {
         server.publish("lobby", Kind::Binary, b"eleven byte").map(drop),
         server.send(id, Kind::Text, b"eleven byte"),
     ] {
-        assert!(matches!(result, Err(Error::TooLarge { size: 11, limit: 10 })), "{result:?}");
+        assert!(
+            matches!(result, Err(Error::TooLarge { what: "data", size: 11, limit: 10 })),
+            "{result:?}"
+        );
     }
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, u16::MAX] {
         let result = server.disconnect(id, code, "");
         assert!(matches!(result, Err(Error::InvalidCloseCode(it)) if it == code), "{result:?}");
     }
     let result = server.disconnect(id, 1000, &"x".repeat(124));
-    assert!(matches!(result, Err(Error::TooLarge { size: 124, limit: 123 })), "{result:?}");
+    assert!(
+        matches!(result, Err(Error::TooLarge { what: "reason", size: 124, limit: 123 })),
+        "{result:?}"
+    );
 
     server.send(id, Kind::Text, b"ten bytes!").unwrap();
     assert_eq!(client.text(), "ten bytes!", "and nothing before it");

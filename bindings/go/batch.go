@@ -12,7 +12,7 @@ struct packed {
 
 // Publishes messages whose rooms and payloads lie one behind the other in bytes.
 static chat_status publish_packed(chat_server *server, const struct packed *packed, size_t count,
-		const uint8_t *bytes, size_t *published, chat_position *positions) {
+		const uint8_t *bytes, size_t *published, chat_position *positions, uintptr_t *why) {
 	chat_message few[64];
 	chat_message *messages = count <= 64 ? few : calloc(count, sizeof *messages);
 	if (messages == NULL) return CHAT_ERR_RESOURCE_LIMIT;
@@ -25,7 +25,7 @@ static chat_status publish_packed(chat_server *server, const struct packed *pack
 	chat_status status = chat_server_publish_batch(server, messages, sizeof *messages, count, published,
 		positions);
 	if (messages != few) free(messages);
-	return status;
+	return chat_go_keep(status, why);
 }
 
 #cgo noescape publish_packed
@@ -108,11 +108,12 @@ func (s *Server) PublishBatch(batch []Message) ([]Position, error) {
 	packing := takePacking()
 	packing.pack(batch)
 	var published C.size_t
+	var why C.uintptr_t
 	positions := make([]Position, len(batch))
 	status := C.publish_packed(s.handle.server, unsafe.SliceData(packing.heads), C.size_t(len(batch)),
-		payload(packing.bytes), &published, (*C.chat_position)(unsafe.Pointer(unsafe.SliceData(positions))))
+		payload(packing.bytes), &published, (*C.chat_position)(unsafe.Pointer(unsafe.SliceData(positions))), &why)
 	s.handle.end()
 	runtime.KeepAlive(s)
 	packing.giveBack()
-	return positions[:published], statusError(status)
+	return positions[:published], keptError(status, why)
 }

@@ -101,7 +101,9 @@ func (s *Server) AcceptWithPast(client ClientID, past Past) error {
 // libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding, Upgrade);
 // ErrInvalidUTF8, ErrTooLarge and ErrStopped.
 func (s *Server) Reject(client ClientID, httpStatus int, reason string, header http.Header) error {
-	status := C.uint16_t(min(max(httpStatus, 0), 1<<16-1))
+	if httpStatus != int(uint16(httpStatus)) {
+		return invalid("http_status: %d does not refuse a request; use 204, or 400 to 599", httpStatus)
+	}
 	var bytes []byte
 	var lengths []C.struct_lengths
 	for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -111,7 +113,7 @@ func (s *Server) Reject(client ClientID, httpStatus int, reason string, header h
 		}
 	}
 	return s.call(func(server *C.chat_server) C.chat_status {
-		return C.reject_packed(server, C.chat_client_id(client), status, chars(reason), C.size_t(len(reason)),
+		return C.reject_packed(server, C.chat_client_id(client), C.uint16_t(httpStatus), chars(reason), C.size_t(len(reason)),
 			(*C.char)(unsafe.Pointer(unsafe.SliceData(bytes))), unsafe.SliceData(lengths), C.size_t(len(lengths)))
 	})
 }
@@ -242,8 +244,8 @@ func (s *Server) call(call func(*C.chat_server) C.chat_status) error {
 	if !s.handle.begin() {
 		return ErrStopped
 	}
-	status := call(s.handle.server)
+	err := told(func() C.chat_status { return call(s.handle.server) })
 	s.handle.end()
 	runtime.KeepAlive(s)
-	return statusError(status)
+	return err
 }

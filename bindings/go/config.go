@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"math"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +21,9 @@ func start(options *Options) (*C.chat_server, *logs, error) {
 		return nil, nil, invalid("libchat.h and libchat.a do not fit; build the program against one version")
 	}
 	defer C.chat_config_free(config)
+	// The texts of setters that fail are the thread's.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := configure(config, options); err != nil {
 		return nil, nil, err
 	}
@@ -37,7 +41,7 @@ func start(options *Options) (*C.chat_server, *logs, error) {
 		return server, lines, nil
 	}
 	defer C.chat_error_free(failure)
-	return nil, nil, &startError{
+	return nil, nil, &callError{
 		text:  C.GoString(C.chat_error_message(failure)),
 		kind:  statusError(status),
 		errno: syscall.Errno(C.chat_error_os_code(failure)),
@@ -51,7 +55,9 @@ func (s *setter) problem(option, text string) { s.problems = append(s.problems, 
 
 func (s *setter) check(option string, status C.chat_status) {
 	if status != C.CHAT_OK {
-		s.problem(option, strings.TrimPrefix(statusError(status).Error(), "chat: "))
+		// C has another name for it: the parameter's.
+		_, why, _ := strings.Cut(C.GoString(C.chat_last_error_message()), ": ")
+		s.problem(option, why)
 	}
 }
 

@@ -1,13 +1,24 @@
 package chat
 
+/*
+#include "libchat_cgo.h"
+#include <stdlib.h>
+
+static const char *why_text(uintptr_t why) { return (const char *)why; }
+static void why_free(uintptr_t why) { free((void *)why); }
+*/
+import "C"
+
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 )
 
 // The errors of this package, one value for each thing that a program can act on. Every error wraps
-// one of them: compare with errors.Is. The texts are for people, and may change.
+// one of them: compare with errors.Is. The texts are for people, and may change: they name the argument
+// that is wrong, such as "chat: room: it is empty", and say what to do next.
 var (
 	// ErrInvalidArgument says that an argument or an option has a value that is not allowed.
 	ErrInvalidArgument = errors.New("chat: an argument or an option has a value that is not allowed")
@@ -52,17 +63,17 @@ var (
 	ErrInternal = errors.New("chat: a bug in libchat")
 )
 
-// startError says why a server did not start, with libchat's text, which names each wrong option or
-// the address that is not available.
-type startError struct {
+// callError says why a call failed, with libchat's text, which names the argument that is wrong, such as
+// "room: it is empty", each option that is, or the address that is not available.
+type callError struct {
 	text  string
 	kind  error         // One of the Err values.
 	errno syscall.Errno // The operating system's error; 0 if it reported none.
 }
 
-func (e *startError) Error() string { return "chat: " + e.text }
+func (e *callError) Error() string { return "chat: " + e.text }
 
-func (e *startError) Unwrap() []error {
+func (e *callError) Unwrap() []error {
 	if e.errno == 0 {
 		return []error{e.kind}
 	}
@@ -71,5 +82,34 @@ func (e *startError) Unwrap() []error {
 
 // invalid returns ErrInvalidArgument with a text that says what is wrong.
 func invalid(format string, args ...any) error {
-	return &startError{text: fmt.Sprintf(format, args...), kind: ErrInvalidArgument}
+	return &callError{text: fmt.Sprintf(format, args...), kind: ErrInvalidArgument}
+}
+
+// told makes a call of C, and returns its error with the text of the thread that made it.
+func told(call func() C.chat_status) error {
+	// The text is the thread's.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return lastError(call())
+}
+
+// lastError returns the error of the last call of C of this thread, to which the goroutine is locked; nil for
+// CHAT_OK.
+func lastError(status C.chat_status) error {
+	if status == C.CHAT_OK {
+		return nil
+	}
+	return &callError{text: C.GoString(C.chat_last_error_message()), kind: statusError(status)}
+}
+
+// keptError returns the error of a call whose text chat_go_keep has kept; nil for CHAT_OK.
+func keptError(status C.chat_status, why C.uintptr_t) error {
+	if status == C.CHAT_OK {
+		return nil
+	}
+	if why == 0 {
+		return statusError(status)
+	}
+	defer C.why_free(why)
+	return &callError{text: C.GoString(C.why_text(why)), kind: statusError(status)}
 }

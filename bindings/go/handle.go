@@ -71,18 +71,20 @@ func (h *handle) stop(ctx context.Context, drain time.Duration) error {
 	}
 	defer h.end()
 	// If the context ends first, a second stop shortens the time of this one.
-	shortened := make(chan C.chat_status, 1)
-	isInTime := context.AfterFunc(ctx, func() { shortened <- C.chat_server_stop(h.server, 0) })
-	ms := min(inUnits(drain, time.Millisecond), math.MaxUint32)
-	status := C.chat_server_stop(h.server, C.uint32_t(ms))
+	stop := func(ms uint64) error {
+		return told(func() C.chat_status { return C.chat_server_stop(h.server, C.uint32_t(ms)) })
+	}
+	shortened := make(chan error, 1)
+	isInTime := context.AfterFunc(ctx, func() { shortened <- stop(0) })
+	err := stop(min(inUnits(drain, time.Millisecond), math.MaxUint32))
 	if !isInTime() {
 		// C tells one of the two that connections were aborted.
-		if other := <-shortened; status == C.CHAT_OK {
-			status = other
+		if other := <-shortened; err == nil {
+			err = other
 		}
 	}
 	h.finish()
-	return statusError(status)
+	return err
 }
 
 // cut stops the server without a drain. Connections that it aborts are no error.
@@ -133,7 +135,7 @@ func (h *handle) wait(ctx context.Context) error {
 
 // awaitEnd waits in C until the server has ended. It must be inside a call.
 func (h *handle) awaitEnd() error {
-	return statusError(C.chat_server_wait(h.server, C.CHAT_WAIT_FOREVER))
+	return told(func() C.chat_status { return C.chat_server_wait(h.server, C.CHAT_WAIT_FOREVER) })
 }
 
 // stats reads the counters. It must be inside a call.

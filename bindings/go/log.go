@@ -150,8 +150,9 @@ func newLogs(config *C.chat_config, logger *slog.Logger) (*logs, error) {
 	}
 	// From here on C closes the queue, even if the call below fails; the goroutine frees it.
 	go l.pull()
-	if status := C.chat_go_log_set(config, C.uint32_t(level), l.queue); status != C.CHAT_OK {
-		return nil, statusError(status)
+	err := told(func() C.chat_status { return C.chat_go_log_set(config, C.uint32_t(level), l.queue) })
+	if err != nil {
+		return nil, err
 	}
 	return l, nil
 }

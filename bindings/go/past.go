@@ -24,7 +24,7 @@ const (
 func (p Past) count() (C.uint64_t, error) {
 	switch {
 	case p < 0:
-		return 0, invalid("%d messages are no past: pass a number from 0, PastNone or PastAll", int(p))
+		return 0, invalid("past: %d messages are no past; pass a number from 0, PastNone or PastAll", int(p))
 	case p == PastAll:
 		return C.CHAT_PAST_ALL, nil
 	default:

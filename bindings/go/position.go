@@ -41,7 +41,7 @@ func ParsePosition(text string) (Position, error) {
 	p.Offset, offsetErr = strconv.ParseUint(offset, 10, 64)
 	// Each position has one text.
 	if epochErr != nil || offsetErr != nil || p.String() != text {
-		return Position{}, invalid("%.200q is not a position: pass what Position.String returned, such as 1kx9w4c-42", text)
+		return Position{}, invalid("text: %.200q is not a position; pass what Position.String returned, such as 1kx9w4c-42", text)
 	}
 	return p, nil
 }

@@ -127,8 +127,11 @@ func put(token chan<- struct{}) {
 // nextEvents waits for a batch and copies it. It must be inside a call of the handle.
 func (h *handle) nextEvents() ([]Event, error) {
 	var events *C.chat_events
-	if status := C.chat_server_next_events(h.server, C.CHAT_WAIT_FOREVER, &events); status != C.CHAT_OK {
-		return nil, statusError(status)
+	err := told(func() C.chat_status {
+		return C.chat_server_next_events(h.server, C.CHAT_WAIT_FOREVER, &events)
+	})
+	if err != nil {
+		return nil, err
 	}
 	defer C.chat_events_free(events)
 	batch := make([]Event, 0, int(C.chat_events_len(events)))

@@ -3,13 +3,29 @@ package chat
 /*
 #include "libchat_cgo.h"
 
+static chat_status broadcast(chat_server *server, uint32_t kind, const uint8_t *data, size_t data_len, uintptr_t *why) {
+	return chat_go_keep(chat_server_broadcast(server, kind, data, data_len), why);
+}
+
+static chat_status publish(chat_server *server, const char *room, size_t room_len, uint32_t kind, const uint8_t *data,
+		size_t data_len, chat_position *position, uintptr_t *why) {
+	return chat_go_keep(chat_server_publish(server, room, room_len, kind, data, data_len, position), why);
+}
+
+static chat_status send_to(chat_server *server, chat_client_id client, uint32_t kind, const uint8_t *data, size_t data_len,
+		uintptr_t *why) {
+	return chat_go_keep(chat_server_send(server, client, kind, data, data_len), why);
+}
+
 // None of these keeps a pointer or calls back, so their arguments need not be on the heap.
-#cgo noescape chat_server_broadcast
-#cgo nocallback chat_server_broadcast
-#cgo noescape chat_server_publish
-#cgo nocallback chat_server_publish
-#cgo noescape chat_server_send
-#cgo nocallback chat_server_send
+#cgo noescape broadcast
+#cgo nocallback broadcast
+#cgo noescape publish
+#cgo nocallback publish
+#cgo noescape send_to
+#cgo nocallback send_to
+#cgo noescape chat_server_position
+#cgo nocallback chat_server_position
 #cgo noescape chat_server_disconnect
 #cgo nocallback chat_server_disconnect
 */
@@ -91,10 +107,11 @@ func (s *Server) Broadcast(kind Kind, data []byte) error {
 	if !s.handle.begin() {
 		return ErrStopped
 	}
-	status := C.chat_server_broadcast(s.handle.server, C.uint32_t(kind), payload(data), C.size_t(len(data)))
+	var why C.uintptr_t
+	status := C.broadcast(s.handle.server, C.uint32_t(kind), payload(data), C.size_t(len(data)), &why)
 	s.handle.end()
 	runtime.KeepAlive(s)
-	return statusError(status)
+	return keptError(status, why)
 }
 
 // Publish publishes a message to a room, and returns where it is in the room's history: no position if
@@ -111,14 +128,12 @@ func (s *Server) Publish(room string, kind Kind, data []byte) (Position, error) 
 		return Position{}, ErrStopped
 	}
 	var position C.chat_position
-	status := C.chat_server_publish(s.handle.server, chars(room), C.size_t(len(room)),
-		C.uint32_t(kind), payload(data), C.size_t(len(data)), &position)
+	var why C.uintptr_t
+	status := C.publish(s.handle.server, chars(room), C.size_t(len(room)),
+		C.uint32_t(kind), payload(data), C.size_t(len(data)), &position, &why)
 	s.handle.end()
 	runtime.KeepAlive(s)
-	if status == C.CHAT_ERR_INVALID_ARGUMENT && (kind == Text || kind == Binary) {
-		return Position{}, invalidRoom(room)
-	}
-	return positionOf(position), statusError(status)
+	return positionOf(position), keptError(status, why)
 }
 
 // Position tells where a room stands: the position of the last message that it has stored. What is
@@ -130,21 +145,11 @@ func (s *Server) Publish(room string, kind Kind, data []byte) (Position, error) 
 // message). The errors are ErrInvalidArgument for a name
 // that no room can have, ErrInvalidUTF8 and ErrStopped.
 func (s *Server) Position(room string) (Position, error) {
-	if !s.handle.begin() {
-		return Position{}, ErrStopped
-	}
 	var position C.chat_position
-	status := C.chat_server_position(s.handle.server, chars(room), C.size_t(len(room)), &position)
-	s.handle.end()
-	runtime.KeepAlive(s)
-	if status == C.CHAT_ERR_INVALID_ARGUMENT {
-		return Position{}, invalidRoom(room)
-	}
-	return positionOf(position), statusError(status)
-}
-
-func invalidRoom(room string) error {
-	return invalid("%.200q is not the name of a room: 1 to 128 bytes, no control characters, not . or ..", room)
+	err := s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_position(server, chars(room), C.size_t(len(room)), &position)
+	})
+	return positionOf(position), err
 }
 
 // Send sends a message to one client. The data is copied.
@@ -156,11 +161,12 @@ func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 	if !s.handle.begin() {
 		return ErrStopped
 	}
-	status := C.chat_server_send(s.handle.server, C.chat_client_id(client), C.uint32_t(kind),
-		payload(data), C.size_t(len(data)))
+	var why C.uintptr_t
+	status := C.send_to(s.handle.server, C.chat_client_id(client), C.uint32_t(kind),
+		payload(data), C.size_t(len(data)), &why)
 	s.handle.end()
 	runtime.KeepAlive(s)
-	return statusError(status)
+	return keptError(status, why)
 }
 
 // Disconnect closes a client's connection after the messages that were sent to it before, and does
@@ -174,17 +180,10 @@ func (s *Server) Send(client ClientID, kind Kind, data []byte) error {
 // The errors are ErrNotFound, ErrInvalidArgument for another code, ErrInvalidUTF8, ErrTooLarge and
 // ErrStopped.
 func (s *Server) Disconnect(client ClientID, code uint16, reason string) error {
-	if !s.handle.begin() {
-		return ErrStopped
-	}
-	status := C.chat_server_disconnect(s.handle.server, C.chat_client_id(client), C.uint16_t(code),
-		chars(reason), C.size_t(len(reason)))
-	s.handle.end()
-	runtime.KeepAlive(s)
-	if status == C.CHAT_ERR_INVALID_ARGUMENT {
-		return invalid("close code %d must not be sent; use 1000 to 1003, 1007 to 1013 or 3000 to 4999", code)
-	}
-	return statusError(status)
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_disconnect(server, C.chat_client_id(client), C.uint16_t(code),
+			chars(reason), C.size_t(len(reason)))
+	})
 }
 
 // Events yields the events of the server, in order, and waits for them. The loop ends after

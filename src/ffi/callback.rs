@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::{
     boundary::required,
     event::{chat_drop_fn, chat_event, chat_event_fn},
-    status::chat_status,
+    failure::Failure,
 };
 
 /// A pointer that libchat only hands back, and the function that is called when libchat is done
@@ -49,8 +49,8 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    pub(super) fn new(function: chat_event_fn, user_data: UserData) -> Result<Self, chat_status> {
-        required(function)?;
+    pub(super) fn new(function: chat_event_fn, user_data: UserData) -> Result<Self, Failure> {
+        required(function, "handler")?;
         Ok(Self { function, user_data })
     }
 

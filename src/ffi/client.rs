@@ -29,7 +29,7 @@ pub unsafe extern "C" fn chat_server_send(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len, server.max_message_size())? };
+        let data = unsafe { bytes(data, data_len, server.max_message_size(), "data")? };
         Ok(server.send(ClientId::from_u64(client), kind, data)?)
     })
 }
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn chat_server_disconnect(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `reason_len` readable bytes.
-        let reason = unsafe { text(reason, reason_len)? };
+        let reason = unsafe { text(reason, reason_len, "reason")? };
         Ok(server.disconnect(ClientId::from_u64(client), code, reason)?)
     })
 }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn chat_server_join(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `room_len` readable bytes.
-        let room = unsafe { text(room, room_len)? };
+        let room = unsafe { text(room, room_len, "room")? };
         Ok(server.join(ClientId::from_u64(client), room)?)
     })
 }
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn chat_server_join_with_past(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `room_len` readable bytes.
-        let room = unsafe { text(room, room_len)? };
+        let room = unsafe { text(room, room_len, "room")? };
         let since = since.copied().map(Position::from);
         Ok(server.join_with_past(ClientId::from_u64(client), room, self::past(past), since)?)
     })
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn chat_server_leave(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `room_len` readable bytes.
-        let room = unsafe { text(room, room_len)? };
+        let room = unsafe { text(room, room_len, "room")? };
         Ok(server.leave(ClientId::from_u64(client), room)?)
     })
 }
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn chat_server_set_identity(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `identity_len` readable bytes.
-        let identity = unsafe { text(identity, identity_len)? };
+        let identity = unsafe { text(identity, identity_len, "identity")? };
         Ok(server.set_identity(ClientId::from_u64(client), identity)?)
     })
 }
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn chat_server_set_name(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `name_len` readable bytes.
-        let name = unsafe { text(name, name_len)? };
+        let name = unsafe { text(name, name_len, "name")? };
         Ok(server.set_name(ClientId::from_u64(client), name)?)
     })
 }
@@ -215,6 +215,6 @@ pub unsafe extern "C" fn chat_server_set_echo(
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
-        Ok(server.set_echo(ClientId::from_u64(client), flag(echo)?)?)
+        Ok(server.set_echo(ClientId::from_u64(client), flag(echo, "echo")?)?)
     })
 }

@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    boundary::{attempt, flag, required, text},
+    boundary::{attempt, flag, text},
     callback::{Callback, UserData},
     event::{chat_drop_fn, chat_event_fn},
+    failure::{self, Failure},
     guard::guard,
     log_lines::LogHandler,
     status::chat_status,
@@ -73,8 +74,15 @@ pub enum chat_overdue {
 #[must_use]
 pub extern "C" fn chat_config_new(abi_version: u32) -> Option<Box<chat_config>> {
     guard(|| {
-        let fits = abi_version == CHAT_ABI_VERSION;
-        fits.then(|| Box::new(chat_config { inner: Config::new(), handler: None, log: None }))
+        if abi_version != CHAT_ABI_VERSION {
+            let why = format!(
+                "{abi_version} is not the library's {CHAT_ABI_VERSION}; compile the program with the header of this \
+                 library"
+            );
+            failure::note(Failure::invalid("abi_version", why));
+            return None;
+        }
+        Some(Box::new(chat_config { inner: Config::new(), handler: None, log: None }))
     })
 }
 
@@ -85,9 +93,18 @@ pub extern "C" fn chat_config_free(config: Option<Box<chat_config>>) {
 }
 
 /// The body of a setter that cannot fail.
-fn set(config: Option<&mut chat_config>, set: impl FnOnce(&mut Config)) -> Result<(), chat_status> {
-    set(&mut required(config)?.inner);
+fn set(config: Option<&mut chat_config>, set: impl FnOnce(&mut Config)) -> Result<(), Failure> {
+    set(&mut own(config)?.inner);
     Ok(())
+}
+
+/// Returns the config, which is NULL most likely because chat_config_new refused the host's header.
+pub(super) fn own<T>(config: Option<T>) -> Result<T, Failure> {
+    config.ok_or_else(|| {
+        let why = "it is NULL: chat_config_new returns NULL if header and library do not fit; compile the program \
+                   with the header of this library";
+        Failure::argument(chat_status::CHAT_ERR_NULL_ARGUMENT, "config", why)
+    })
 }
 
 fn millis(ms: u32) -> Duration {
@@ -117,9 +134,9 @@ pub unsafe extern "C" fn chat_config_add_listen(
     addr_len: usize,
 ) -> chat_status {
     attempt(|| {
-        let config = required(config)?;
+        let config = own(config)?;
         // SAFETY: the header asks for `addr_len` readable bytes.
-        let addr = unsafe { text(addr, addr_len)? };
+        let addr = unsafe { text(addr, addr_len, "addr")? };
         config.inner.listen(addr);
         Ok(())
     })
@@ -155,9 +172,9 @@ pub unsafe extern "C" fn chat_config_add_origin(
     origin_len: usize,
 ) -> chat_status {
     attempt(|| {
-        let config = required(config)?;
+        let config = own(config)?;
         // SAFETY: the header asks for `origin_len` readable bytes.
-        let origin = unsafe { text(origin, origin_len)? };
+        let origin = unsafe { text(origin, origin_len, "origin")? };
         config.inner.origin(origin);
         Ok(())
     })
@@ -201,7 +218,7 @@ pub extern "C" fn chat_config_set_ipv6_only(
     ipv6_only: u32,
 ) -> chat_status {
     attempt(|| {
-        let ipv6_only = flag(ipv6_only)?;
+        let ipv6_only = flag(ipv6_only, "ipv6_only")?;
         set(config, |config| _ = config.ipv6_only(ipv6_only))
     })
 }
@@ -213,7 +230,7 @@ pub extern "C" fn chat_config_set_ipv6_only(
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_echo(config: Option<&mut chat_config>, echo: u32) -> chat_status {
     attempt(|| {
-        let echo = flag(echo)?;
+        let echo = flag(echo, "echo")?;
         set(config, |config| _ = config.echo(echo))
     })
 }
@@ -290,9 +307,9 @@ pub unsafe extern "C" fn chat_config_set_base_path(
     path_len: usize,
 ) -> chat_status {
     attempt(|| {
-        let config = required(config)?;
+        let config = own(config)?;
         // SAFETY: the header asks for `path_len` readable bytes.
-        let path = unsafe { text(path, path_len)? };
+        let path = unsafe { text(path, path_len, "path")? };
         config.inner.base_path(path);
         Ok(())
     })
@@ -351,11 +368,15 @@ pub extern "C" fn chat_config_set_overdue(
     attempt(|| {
         const REFUSE: u32 = chat_overdue::CHAT_OVERDUE_REFUSE as u32;
         const ALLOW: u32 = chat_overdue::CHAT_OVERDUE_ALLOW as u32;
-        let config = required(config)?;
+        let config = own(config)?;
         let outcome = match outcome {
             REFUSE => Overdue::Refuse,
             ALLOW => Overdue::Allow,
-            _ => return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT),
+            _ => {
+                let why =
+                    format!("{outcome} is neither CHAT_OVERDUE_REFUSE nor CHAT_OVERDUE_ALLOW");
+                return Err(Failure::invalid("outcome", why));
+            }
         };
         config.inner.overdue(outcome);
         Ok(())
@@ -407,11 +428,16 @@ pub extern "C" fn chat_config_set_slow_consumer(
     attempt(|| {
         const DISCONNECT: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DISCONNECT as u32;
         const DROP_OLDEST: u32 = chat_slow_consumer::CHAT_SLOW_CONSUMER_DROP_OLDEST as u32;
-        let config = required(config)?;
+        let config = own(config)?;
         let policy = match policy {
             DISCONNECT => SlowConsumer::Disconnect,
             DROP_OLDEST => SlowConsumer::DropOldest,
-            _ => return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT),
+            _ => {
+                let why = format!(
+                    "{policy} is neither CHAT_SLOW_CONSUMER_DISCONNECT nor CHAT_SLOW_CONSUMER_DROP_OLDEST"
+                );
+                return Err(Failure::invalid("policy", why));
+            }
         };
         config.inner.slow_consumer(policy);
         Ok(())
@@ -550,7 +576,7 @@ pub extern "C" fn chat_config_set_event_handler(
     attempt(|| {
         // First, so that `drop` is called even if a check below fails.
         let user_data = UserData::new(user_data, drop);
-        let config = required(config)?;
+        let config = own(config)?;
         let callback = Callback::new(handler, user_data)?;
         config.handler = Some(Arc::new(callback));
         Ok(())

@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use super::{
     boundary::{attempt, bytes, text},
     event::{chat_client_id, chat_decision_id, kind},
+    failure::Failure,
     past::past,
     server::{chat_server, own},
     status::chat_status,
@@ -112,7 +113,7 @@ pub unsafe extern "C" fn chat_server_reject(
         // SAFETY: the header asks for `reason_len` readable bytes, and for `header_count` headers whose texts can
         // be read.
         let (reason, headers) =
-            unsafe { (text(reason, reason_len)?, self::headers(headers, header_count)?) };
+            unsafe { (text(reason, reason_len, "reason")?, self::headers(headers, header_count)?) };
         Ok(server.reject(ClientId::from_u64(client), http_status, reason, &headers)?)
     })
 }
@@ -124,26 +125,27 @@ pub unsafe extern "C" fn chat_server_reject(
 unsafe fn headers<'a>(
     headers: *const chat_header,
     count: usize,
-) -> Result<Vec<(&'a str, &'a str)>, chat_status> {
+) -> Result<Vec<(&'a str, &'a str)>, Failure> {
     if count == 0 {
         return Ok(Vec::new());
     }
     if headers.is_null() {
-        return Err(chat_status::CHAT_ERR_NULL_ARGUMENT);
+        return Err(Failure::null("headers"));
     }
     if count > MAX_HEADERS {
-        return Err(chat_status::CHAT_ERR_TOO_LARGE);
+        let why = format!("{count} headers are too many: {MAX_HEADERS} are allowed");
+        return Err(Failure::argument(chat_status::CHAT_ERR_TOO_LARGE, "header_count", why));
     }
     if !headers.is_aligned() {
-        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+        return Err(Failure::invalid("headers", "it is not aligned as an array of chat_header is"));
     }
     // SAFETY: not NULL, aligned, and readable as the caller promises.
     let headers = unsafe { std::slice::from_raw_parts(headers, count) };
     let read = |header: &chat_header| {
         // SAFETY: the caller's promise.
         unsafe {
-            let name = text(header.name, header.name_len)?;
-            Ok((name, text(header.value, header.value_len)?))
+            let name = text(header.name, header.name_len, "headers")?;
+            Ok((name, text(header.value, header.value_len, "headers")?))
         }
     };
     headers.iter().map(read).collect()
@@ -189,7 +191,7 @@ pub unsafe extern "C" fn chat_server_allow_changed(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len, server.max_message_size())? };
+        let data = unsafe { bytes(data, data_len, server.max_message_size(), "data")? };
         Ok(server.allow_changed(DecisionId::from_u64(decision), kind, data)?)
     })
 }

@@ -2,11 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use super::{
-    guard::{Fallback, guard},
-    status::chat_status,
-};
-use crate::error::Error;
+use super::{failure::Failure, guard::guard, status::chat_status};
 
 /// Why a call failed: its status, a text for people, and the operating system's error number.
 ///
@@ -14,47 +10,15 @@ use crate::error::Error;
 ///
 /// Functions: chat_error_status, chat_error_os_code, chat_error_message, chat_error_free.
 pub struct chat_error {
-    pub(super) status: chat_status,
+    status: chat_status,
     os_code: i32,
     message: CString,
 }
 
 impl chat_error {
-    pub(super) fn new(error: &Error) -> Self {
-        let os_code = match error {
-            Error::Listen { source, .. } | Error::Resources { source, .. } => source.raw_os_error(),
-            _ => None,
-        };
-        // A NUL would end the C string early.
-        let message = error.to_string().replace('\0', "\\0");
-        Self {
-            status: error.into(),
-            os_code: os_code.unwrap_or(0),
-            message: CString::new(message).unwrap_or_default(),
-        }
-    }
-}
-
-impl chat_error {
-    /// The error for a config that is NULL, most likely because `chat_config_new` refused the
-    /// header that the host was compiled with.
-    pub(super) fn no_config() -> Self {
-        let message =
-            c"the config is NULL: chat_config_new returns NULL if header and library do not \
-            fit; compile the program with the header of this library";
-        Self { status: chat_status::CHAT_ERR_NULL_ARGUMENT, os_code: 0, message: message.into() }
-    }
-}
-
-impl From<chat_status> for chat_error {
-    fn from(status: chat_status) -> Self {
-        Self { status, os_code: 0, message: status.message().into() }
-    }
-}
-
-impl Fallback for Result<(), chat_error> {
-    fn on_panic() -> Self {
-        Err(chat_status::on_panic().into())
+    pub(super) fn new(failure: &Failure) -> Self {
+        let os_code = failure.os_code().unwrap_or(0);
+        Self { status: failure.status, os_code, message: failure.text() }
     }
 }
 

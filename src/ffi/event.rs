@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     boundary::{parts, text_parts},
+    failure::Failure,
     position::chat_position,
-    status::chat_status,
 };
 use crate::{
     event::{Event, Form, Request},
@@ -339,19 +339,24 @@ impl From<Kind> for chat_kind {
 }
 
 /// Returns the kind that a number from C stands for.
-pub(super) fn kind(number: u32) -> Result<Kind, chat_status> {
+pub(super) fn kind(number: u32) -> Result<Kind, Failure> {
     [Kind::Text, Kind::Binary]
         .into_iter()
         .find(|kind| chat_kind::from(*kind) as u32 == number)
-        .ok_or(chat_status::CHAT_ERR_INVALID_ARGUMENT)
+        .ok_or_else(|| {
+            Failure::invalid("kind", format!("{number} is neither CHAT_TEXT nor CHAT_BINARY"))
+        })
 }
 
 /// Returns the request of a CONNECT_REQUEST or CONNECTED event.
 ///
 /// # Safety
 /// A [`View`] made the event, and the `Event`s that the view was made of still live.
-pub(super) unsafe fn request(event: &chat_event) -> Result<&Request, chat_status> {
+pub(super) unsafe fn request(event: &chat_event) -> Result<&Request, Failure> {
     // SAFETY: `headers` is NULL or was made of the `Request` of an event that still lives.
     let request = unsafe { event.headers.cast::<Request>().as_ref() };
-    request.ok_or(chat_status::CHAT_ERR_NOT_FOUND)
+    request.ok_or_else(|| {
+        let why = "it has no request; CONNECT_REQUEST and CONNECTED have one";
+        Failure::not_found("event", why)
+    })
 }

@@ -5,6 +5,7 @@ use std::{ffi::c_char, mem::MaybeUninit, ptr};
 use super::{
     boundary::{attempt, parts, required, text, text_parts, write},
     event::{View, chat_event, request},
+    failure::Failure,
     guard::guard,
     status::chat_status,
 };
@@ -66,12 +67,18 @@ pub unsafe extern "C" fn chat_event_header(
     value_len: Option<&mut MaybeUninit<usize>>,
 ) -> chat_status {
     attempt(|| {
-        let (event, value, value_len) = (required(event)?, required(value)?, required(value_len)?);
+        let (event, value, value_len) = (
+            required(event, "event")?,
+            required(value, "value")?,
+            required(value_len, "value_len")?,
+        );
         // SAFETY: the header asks for `name_len` readable bytes.
-        let name = unsafe { text(name, name_len)? };
+        let name = unsafe { text(name, name_len, "name")? };
         // SAFETY: the event is one that the library handed out and that is still valid.
         let request = unsafe { request(event)? };
-        let found = request.header(name).ok_or(chat_status::CHAT_ERR_NOT_FOUND)?;
+        let found = request
+            .header(name)
+            .ok_or_else(|| Failure::not_found("name", "the client sent no such header"))?;
         let (data, len) = parts(found);
         value.write(data.cast());
         value_len.write(len);
@@ -95,10 +102,13 @@ pub unsafe extern "C" fn chat_event_header_at(
     value_len: Option<&mut MaybeUninit<usize>>,
 ) -> chat_status {
     attempt(|| {
-        let event = required(event)?;
+        let event = required(event, "event")?;
         // SAFETY: the event is one that the library handed out and that is still valid.
         let request = unsafe { request(event)? };
-        let (key, bytes) = request.headers.get(index).ok_or(chat_status::CHAT_ERR_NOT_FOUND)?;
+        let (key, bytes) = request.headers.get(index).ok_or_else(|| {
+            let count = request.headers.len();
+            Failure::not_found("index", format!("{index} is no header; there are {count}"))
+        })?;
         let (data, len) = text_parts(key);
         write(name, data);
         write(name_len, len);

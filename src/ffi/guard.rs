@@ -6,7 +6,7 @@ use std::{
     ptr,
 };
 
-use super::uncancelled::Uncancelled;
+use super::{failure::note_panic, uncancelled::Uncancelled};
 
 /// What a function returns if it panics. Implemented beside each type that is returned.
 pub(super) trait Fallback {
@@ -52,6 +52,7 @@ pub(super) fn guard<T: Fallback>(body: impl FnOnce() -> T) -> T {
     let _uncancelled = Uncancelled::begin();
     // AssertUnwindSafe: state that a panic left half done is behind locks that the engine repairs.
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+        note_panic(&*payload);
         // Dropping the payload could panic again, outside of every guard.
         mem::forget(payload);
         T::on_panic()

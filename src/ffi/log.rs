@@ -7,8 +7,9 @@ use tracing::level_filters::LevelFilter;
 use super::{
     boundary::{attempt, required},
     callback::UserData,
-    config::chat_config,
+    config::{chat_config, own},
     event::chat_drop_fn,
+    failure::Failure,
     log_lines::{LogHandler, chat_log_fn},
     status::chat_status,
 };
@@ -44,21 +45,24 @@ pub extern "C" fn chat_config_set_log_handler(
     attempt(|| {
         // First, so that `drop` is called even if a check below fails.
         let user_data = UserData::new(user_data, drop);
-        let config = required(config)?;
-        required(handler)?;
+        let config = own(config)?;
+        required(handler, "handler")?;
         let max_level = level_filter(max_level)?;
         config.log = Some(Arc::new(LogHandler { max_level, function: handler, user_data }));
         Ok(())
     })
 }
 
-fn level_filter(level: u32) -> Result<LevelFilter, chat_status> {
+fn level_filter(level: u32) -> Result<LevelFilter, Failure> {
     match level {
         1 => Ok(LevelFilter::ERROR),
         2 => Ok(LevelFilter::WARN),
         3 => Ok(LevelFilter::INFO),
         4 => Ok(LevelFilter::DEBUG),
         5 => Ok(LevelFilter::TRACE),
-        _ => Err(chat_status::CHAT_ERR_INVALID_ARGUMENT),
+        _ => {
+            let why = format!("{level} is no level; pass CHAT_LOG_ERROR to CHAT_LOG_TRACE");
+            Err(Failure::invalid("max_level", why))
+        }
     }
 }

@@ -46,7 +46,8 @@
 //!
 //! Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
 //! CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
-//! chat_error is written only on failure. The outputs of one call must be different objects. In
+//! chat_error is written only on failure. chat_last_error_message tells why the last call of a thread
+//! failed, and names the argument. The outputs of one call must be different objects. In
 //! addition to the statuses that it lists, a function may return CHAT_ERR_NULL_ARGUMENT (a pointer
 //! that must not be NULL is NULL) and CHAT_ERR_PANIC (a bug in libchat: the call ends, the host
 //! runs on). A function of a server may also return CHAT_ERR_FORKED, and inside a log handler
@@ -70,7 +71,7 @@
 //! | call                              | thread                               | waits             |
 //! |-----------------------------------|--------------------------------------|-------------------|
 //! | chat_version_, abi_, status_...,  | any                                  | no                |
-//! | position_...                      |                                      |                   |
+//! | position_..., last_error_message  |                                      |                   |
 //! | chat_config_...                   | one at a time for each config        | no                |
 //! | chat_server_start                 | any; the config is only read         | to look up names  |
 //! | chat_server_broadcast             | any, also in a handler               | up to             |
@@ -140,6 +141,8 @@ mod version;
 mod status;
 
 mod error;
+
+mod failure;
 
 mod config;
 

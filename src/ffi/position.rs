@@ -4,6 +4,7 @@ use std::{ffi::c_char, mem::MaybeUninit};
 
 use super::{
     boundary::{attempt, copy_text, required, text, write},
+    failure::Failure,
     status::chat_status,
 };
 use crate::position::Position;
@@ -58,7 +59,7 @@ pub unsafe extern "C" fn chat_position_format(
     len: Option<&mut MaybeUninit<usize>>,
 ) -> chat_status {
     attempt(|| {
-        let text = Position::from(*required(position)?).to_string();
+        let text = Position::from(*required(position, "position")?).to_string();
         // SAFETY: the header asks for `cap` writable bytes.
         unsafe { copy_text(&text, buf, cap)? };
         write(len, text.len());
@@ -77,10 +78,13 @@ pub unsafe extern "C" fn chat_position_parse(
     position: Option<&mut MaybeUninit<chat_position>>,
 ) -> chat_status {
     attempt(|| {
-        let position = required(position)?;
+        let position = required(position, "position")?;
         // SAFETY: the header asks for `text_len` readable bytes.
-        let text = unsafe { self::text(text, text_len)? };
-        let parsed: Position = text.parse().map_err(|_| chat_status::CHAT_ERR_INVALID_ARGUMENT)?;
+        let text = unsafe { self::text(text, text_len, "text")? };
+        let parsed: Position = text.parse().map_err(|_| {
+            let why = "it is not a position; pass what chat_position_format has written, such as 1kx9w4c-42";
+            Failure::invalid("text", why)
+        })?;
         position.write(parsed.into());
         Ok(())
     })

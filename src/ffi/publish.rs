@@ -9,11 +9,12 @@ use std::{
 use super::{
     boundary::{attempt, bytes, required, text, write},
     event::kind,
+    failure::Failure,
     position::chat_position,
     server::{chat_server, own},
     status::chat_status,
 };
-use crate::batch::Publication;
+use crate::{batch::Publication, error::Error};
 
 /// Broadcasts a message to every client of this server, whatever its rooms. The message is in no
 /// room's order or history. The calls of one thread reach each client in the order in which they
@@ -32,7 +33,7 @@ pub unsafe extern "C" fn chat_server_broadcast(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len, server.max_message_size())? };
+        let data = unsafe { bytes(data, data_len, server.max_message_size(), "data")? };
         Ok(server.broadcast(kind, data)?)
     })
 }
@@ -61,8 +62,12 @@ pub unsafe extern "C" fn chat_server_publish(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `room_len` and `data_len` readable bytes.
-        let (room, data) =
-            unsafe { (text(room, room_len)?, bytes(data, data_len, server.max_message_size())?) };
+        let (room, data) = unsafe {
+            (
+                text(room, room_len, "room")?,
+                bytes(data, data_len, server.max_message_size(), "data")?,
+            )
+        };
         write(position, server.publish(room, kind, data)?.into());
         Ok(())
     })
@@ -85,9 +90,9 @@ pub unsafe extern "C" fn chat_server_position(
 ) -> chat_status {
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
-        let (server, position) = (unsafe { own(server)? }, required(position)?);
+        let (server, position) = (unsafe { own(server)? }, required(position, "position")?);
         // SAFETY: the header asks for `room_len` readable bytes.
-        let room = unsafe { text(room, room_len)? };
+        let room = unsafe { text(room, room_len, "room")? };
         position.write(server.position(room)?.into());
         Ok(())
     })
@@ -147,19 +152,21 @@ pub unsafe extern "C" fn chat_server_publish_batch(
         let mut published = published;
         write(published.as_deref_mut(), 0);
         if !positions.is_aligned() {
-            return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+            let why = "it is not aligned as an array of chat_position is";
+            return Err(Failure::invalid("positions", why));
         }
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         // SAFETY: the header asks for `count` messages that are `stride` bytes apart.
         let messages = unsafe { strided(messages, stride, count)? };
         let mut batch: Vec<Publication<'_>> = Vec::with_capacity(count.min(MAX_RESERVED));
-        for message in messages {
+        for (index, message) in messages.enumerate() {
             // SAFETY: the header asks for messages whose rooms and payloads can be read.
             let publication =
-                unsafe { publication(&message, batch.last(), server.max_message_size())? };
+                unsafe { publication(&message, batch.last(), server.max_message_size()) };
+            let publication = publication.map_err(|failure| Failure::of_message(index, failure))?;
             // The host's array may be very long.
-            batch.try_reserve(1).map_err(|_| chat_status::CHAT_ERR_RESOURCE_LIMIT)?;
+            batch.try_reserve(1).map_err(|_| Error::no_memory())?;
             batch.push(publication);
         }
         let mut done = 0;
@@ -173,7 +180,13 @@ pub unsafe extern "C" fn chat_server_publish_batch(
             done += count;
         });
         write(published, done);
-        Ok(result?)
+        result.map_err(|(index, error)| {
+            let failure = Failure::from(error);
+            match index {
+                Some(index) => Failure::of_message(index, failure),
+                None => failure,
+            }
+        })
     })
 }
 
@@ -186,18 +199,21 @@ pub(super) unsafe fn strided(
     messages: *const chat_message,
     stride: usize,
     count: usize,
-) -> Result<impl Iterator<Item = chat_message>, chat_status> {
+) -> Result<impl Iterator<Item = chat_message>, Failure> {
     if stride < LEAST_SIZE || !stride.is_multiple_of(align_of::<chat_message>()) {
-        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+        let why = format!("{stride} is no size of chat_message; pass sizeof(chat_message)");
+        return Err(Failure::invalid("stride", why));
     }
     if messages.is_null() && count > 0 {
-        return Err(chat_status::CHAT_ERR_NULL_ARGUMENT);
+        return Err(Failure::null("messages"));
     }
     if stride.checked_mul(count).is_none_or(|len| isize::try_from(len).is_err()) {
-        return Err(chat_status::CHAT_ERR_TOO_LARGE);
+        let why = format!("{count} messages are more than memory can hold");
+        return Err(Failure::argument(chat_status::CHAT_ERR_TOO_LARGE, "count", why));
     }
     if !messages.is_aligned() {
-        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+        let why = "it is not aligned as an array of chat_message is";
+        return Err(Failure::invalid("messages", why));
     }
     let len = stride.min(size_of::<chat_message>());
     Ok((0..count).map(move |index| {
@@ -220,10 +236,11 @@ unsafe fn publication<'a>(
     message: &chat_message,
     before: Option<&Publication<'a>>,
     limit: usize,
-) -> Result<Publication<'a>, chat_status> {
+) -> Result<Publication<'a>, Failure> {
     let kind = kind(message.kind)?;
     if message.reserved != 0 {
-        return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+        let why = format!("{} is not 0; set the whole struct to zero first", message.reserved);
+        return Err(Failure::invalid("reserved", why));
     }
     // Most messages of a batch point to the same bytes for their room, which are checked once.
     let same = before.map(|before| before.room).filter(|room| {
@@ -231,8 +248,8 @@ unsafe fn publication<'a>(
     });
     // SAFETY: the caller's promise.
     let (room, data) = unsafe {
-        let room = same.map_or_else(|| text(message.room, message.room_len), Ok)?;
-        (room, bytes(message.data, message.data_len, limit)?)
+        let room = same.map_or_else(|| text(message.room, message.room_len, "room"), Ok)?;
+        (room, bytes(message.data, message.data_len, limit, "data")?)
     };
     Ok(Publication { room, kind, data })
 }

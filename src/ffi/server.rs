@@ -13,10 +13,11 @@ use std::{
 use super::{
     boundary::{attempt, copy_struct, copy_text, required, write},
     callback::Callback,
-    config::chat_config,
+    config::{self, chat_config},
     error::chat_error,
     event::View,
     events::chat_events,
+    failure::Failure,
     guard::guard,
     log_lines::{self, LogHandler},
     process::Process,
@@ -60,16 +61,22 @@ const MAX_STATS_SIZE: usize = 4096;
 ///
 /// # Safety
 /// The handle is NULL, or its server is not freed during `'a`.
-pub(super) unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_server, chat_status> {
+pub(super) unsafe fn own<'a>(handle: *const chat_server) -> Result<&'a chat_server, Failure> {
     // SAFETY: the caller promises it.
-    let handle = required(unsafe { handle.as_ref() })?;
+    let handle = required(unsafe { handle.as_ref() }, "server")?;
     if handle.process != Process::current() {
-        return Err(chat_status::CHAT_ERR_FORKED);
+        let text = "the server belongs to another process, and this one was forked from it; start a server here";
+        return Err(Failure::state(chat_status::CHAT_ERR_FORKED, text));
     }
     if log_lines::is_inside() {
-        return Err(chat_status::CHAT_ERR_IN_HANDLER);
+        return Err(in_log_handler());
     }
     Ok(handle)
+}
+
+fn in_log_handler() -> Failure {
+    let text = "called inside a log handler, which must queue the line and return";
+    Failure::state(chat_status::CHAT_ERR_IN_HANDLER, text)
 }
 
 impl std::ops::Deref for chat_server {
@@ -135,12 +142,10 @@ pub extern "C" fn chat_server_start(
     error: Option<&mut MaybeUninit<*mut chat_error>>,
 ) -> chat_status {
     attempt(|| {
-        guard(|| start(config, out)).map_err(|failure| {
-            let status = failure.status;
+        guard(|| start(config, out)).inspect_err(|failure| {
             if let Some(error) = error {
-                error.write(Box::into_raw(Box::new(failure)));
+                error.write(Box::into_raw(Box::new(chat_error::new(failure))));
             }
-            status
         })
     })
 }
@@ -148,22 +153,22 @@ pub extern "C" fn chat_server_start(
 fn start(
     config: Option<&chat_config>,
     out: Option<&mut MaybeUninit<*mut chat_server>>,
-) -> Result<(), chat_error> {
-    let config = config.ok_or_else(chat_error::no_config)?;
-    let out = required(out)?;
+) -> Result<(), Failure> {
+    let config = config::own(config)?;
+    let out = required(out, "out")?;
     if log_lines::is_inside() {
-        return Err(chat_error::from(chat_status::CHAT_ERR_IN_HANDLER));
+        return Err(in_log_handler());
     }
     let link = Arc::new(Link::default());
     let _started = Started(&link);
-    let process = Process::watched()
-        .map_err(|source| chat_error::new(&Error::Resources { what: "a fork handler", source }))?;
+    let process =
+        Process::watched().map_err(|source| Error::Resources { what: "a fork handler", source })?;
     let server = LogHandler::within(config.log.as_ref(), || match &config.handler {
         None => config.inner.start(),
         Some(callback) => with_handler(&config.inner, callback.clone(), link.clone()).start(),
     });
-    let server = server.map_err(|error| chat_error::new(&error))?;
-    let handle = chat_server { server, process, link: link.clone(), _log: config.log.clone() };
+    let handle =
+        chat_server { server: server?, process, link: link.clone(), _log: config.log.clone() };
     out.write(Box::into_raw(Box::new(handle)));
     Ok(())
 }
@@ -185,7 +190,14 @@ pub unsafe extern "C" fn chat_server_local_addr(
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
         let addrs = unsafe { own(server)? }.local_addrs();
-        let addr = addrs.get(index).ok_or(chat_status::CHAT_ERR_NOT_FOUND)?.to_string();
+        let addr = addrs.get(index).ok_or_else(|| {
+            let count = addrs.len();
+            Failure::not_found(
+                "index",
+                format!("{index} is no listener; there are {count}, from 0 on"),
+            )
+        })?;
+        let addr = addr.to_string();
         // SAFETY: the header asks for `cap` writable bytes.
         unsafe { copy_text(&addr, buf, cap)? };
         write(len, addr.len());
@@ -207,7 +219,8 @@ pub unsafe extern "C" fn chat_server_stats(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         if out_size == 0 || out_size > MAX_STATS_SIZE {
-            return Err(chat_status::CHAT_ERR_INVALID_ARGUMENT);
+            let why = format!("{out_size} is no size of chat_stats; pass sizeof(chat_stats)");
+            return Err(Failure::invalid("out_size", why));
         }
         let stats = chat_stats::from(server.stats());
         // SAFETY: the header asks for `out_size` writable bytes; the struct is all of `u64`.
@@ -231,7 +244,7 @@ pub unsafe extern "C" fn chat_server_next_events(
 ) -> chat_status {
     attempt(|| {
         // SAFETY: the header asks for a server that is not freed before this returns.
-        let (server, out) = (unsafe { own(server)? }, required(out)?);
+        let (server, out) = (unsafe { own(server)? }, required(out, "out")?);
         let events = chat_events::new(server.next_events(timeout(timeout_ms))?);
         out.write(Box::into_raw(Box::new(events)));
         Ok(())

@@ -68,12 +68,6 @@ impl Fallback for chat_status {
     }
 }
 
-impl From<Error> for chat_status {
-    fn from(error: Error) -> Self {
-        Self::from(&error)
-    }
-}
-
 impl From<&Error> for chat_status {
     fn from(error: &Error) -> Self {
         match error {
@@ -82,7 +76,8 @@ impl From<&Error> for chat_status {
             | Error::InvalidName(_)
             | Error::InvalidCloseCode(_)
             | Error::InvalidHttpStatus(_)
-            | Error::InvalidHeader(_) => CHAT_ERR_INVALID_ARGUMENT,
+            | Error::InvalidHeader(_)
+            | Error::InvalidArgument { .. } => CHAT_ERR_INVALID_ARGUMENT,
             _ if error.is_out_of_resources() => CHAT_ERR_RESOURCE_LIMIT,
             Error::Listen { source, .. } => listen_status(source),
             Error::Resources { .. } => CHAT_ERR_RESOURCE_LIMIT,
@@ -181,13 +176,6 @@ const STATUSES: [(chat_status, &CStr, &CStr); 20] = [
     (CHAT_ERR_IO, c"CHAT_ERR_IO", c"the operating system reported an error"),
     (CHAT_ERR_PANIC, c"CHAT_ERR_PANIC", c"a bug in libchat"),
 ];
-
-impl chat_status {
-    /// Returns what the status means, in lower case and without a full stop.
-    pub(super) fn message(self) -> &'static CStr {
-        find(self as i32).1
-    }
-}
 
 fn find(status: i32) -> (&'static CStr, &'static CStr) {
     let found = STATUSES.iter().find(|(known, ..)| *known as i32 == status);

@@ -64,7 +64,7 @@ impl Handle {
 
     /// Rejects the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest): its request is answered
     /// with an HTTP status of 400 to 599 and a text of at most 1,024 bytes, or with 204 ("stop asking", for an
-    /// `EventSource`) and no text: `text` is not sent then.
+    /// `EventSource`) and no text: `reason` is not sent then.
     ///
     /// The answer has these further headers, such as `("Retry-After", "5")`, 8 KiB at most in all. A header that HTTP
     /// requires with the status is added if it is not among them: `WWW-Authenticate: Bearer` with 401,
@@ -80,19 +80,19 @@ impl Handle {
         &self,
         client: ClientId,
         http_status: u16,
-        text: &str,
+        reason: &str,
         headers: &[(&str, &str)],
     ) -> Result<()> {
         if !matches!(http_status, 204 | 400..=599) {
             return Err(Error::InvalidHttpStatus(http_status));
         }
-        if text.len() > MAX_TEXT {
-            return Err(Error::TooLarge { size: text.len(), limit: MAX_TEXT });
+        if reason.len() > MAX_TEXT {
+            return Err(Error::TooLarge { what: "reason", size: reason.len(), limit: MAX_TEXT });
         }
         let headers = encode_headers(http_status, headers)?;
         let shard = self.shard_of(client)?;
         shard.undecided.admissions.take(client).ok_or(Error::ClientNotFound)?;
-        let rejection = Rejection { status: http_status, text: text.to_owned(), headers };
+        let rejection = Rejection { status: http_status, text: reason.to_owned(), headers };
         self.push_rejection(shard, client, rejection)
     }
 
@@ -117,7 +117,7 @@ fn encode_headers(status: u16, headers: &[(&str, &str)]) -> Result<String> {
         check_header(name, value)?;
         let size = lines.len() + name.len() + value.len();
         if size > MAX_HEADERS {
-            return Err(Error::TooLarge { size, limit: MAX_HEADERS });
+            return Err(Error::TooLarge { what: "headers", size, limit: MAX_HEADERS });
         }
         append_header(&mut lines, name, value);
     }

@@ -52,7 +52,7 @@ impl Handle {
         }
         if reason.len() > frame::MAX_CLOSE_REASON {
             let limit = frame::MAX_CLOSE_REASON;
-            return Err(Error::TooLarge { size: reason.len(), limit });
+            return Err(Error::TooLarge { what: "reason", size: reason.len(), limit });
         }
         let shard = self.shard_of(client)?;
         if shard.undecided.admissions.take(client).is_some() {
@@ -162,7 +162,11 @@ impl Handle {
     /// [`send`](Self::send), [`Error::Stopped`].
     pub fn set_identity(&self, client: ClientId, identity: &str) -> Result<()> {
         if identity.len() > MAX_IDENTITY {
-            return Err(Error::TooLarge { size: identity.len(), limit: MAX_IDENTITY });
+            return Err(Error::TooLarge {
+                what: "identity",
+                size: identity.len(),
+                limit: MAX_IDENTITY,
+            });
         }
         let command = Command::SetIdentity(client, identity.into());
         self.push(self.shard_with_space(client, &HostCall::of(self))?, command).map(drop)

@@ -114,30 +114,38 @@ impl Handle {
         let mut positions = Vec::with_capacity(batch.len());
         match self.publish_runs(batch, |last, count| positions.extend(last.run(count))) {
             Ok(()) => Ok(positions),
-            Err(error) => Err(BatchError { positions, error }),
+            Err((index, error)) => Err(BatchError { positions, index, error }),
         }
     }
 
     /// Publishes a batch. `each` gets the position of the last of the messages that were published together, and
     /// how many they are.
+    ///
+    /// # Errors
+    /// Those of `publish_batch`, with the index of the message that is wrong, if one is.
     pub(crate) fn publish_runs(
         &self,
         batch: &[Publication<'_>],
         mut each: impl FnMut(Position, usize),
-    ) -> Result<()> {
+    ) -> Result<(), (Option<usize>, Error)> {
         let limit = self.max_message_size();
         let shared_memory = SharedMemory::of(&self.shared.context.options);
         let mut runs = Vec::new();
+        let mut checked = 0;
         for run in batch.chunk_by(Publication::is_for_the_room_of) {
-            rooms::check_name(run[0].room)?;
+            rooms::check_name(run[0].room).map_err(|error| (Some(checked), error))?;
             for run in run.chunks(MAX_ATOMIC) {
-                runs.push((run[0].room, batch::messages(run, limit, shared_memory)?));
+                let messages = batch::messages(run, limit, shared_memory);
+                let messages = messages.map_err(|(index, error)| (Some(checked + index), error))?;
+                runs.push((run[0].room, messages));
+                checked += run.len();
             }
         }
         let deadline = HostCall::of(self);
         for (room, messages) in runs {
             let count = messages.len();
-            let last = self.shared.rooms.publish(room, messages, &deadline)?;
+            let last = self.shared.rooms.publish(room, messages, &deadline);
+            let last = last.map_err(|error| (None, error))?;
             each(last, count);
         }
         Ok(())

@@ -1,5 +1,7 @@
-/* NULL, nothing, far too much and unknown numbers: every parameter is safe, and says what is wrong. */
+/* NULL, nothing, far too much and unknown numbers: every parameter is safe, and the text of the error names it. */
 #include "check.h"
+
+#include <ctype.h>
 
 #include <sys/mman.h>
 
@@ -8,6 +10,67 @@
 #define WRONG_LEN SIZE_MAX
 
 #define BAD_UTF8 "\xff\xfe"
+
+/* The header, in which the parameters have their names. */
+static char header[1 << 20];
+
+static void read_header(void) {
+  FILE *file = fopen("include/libchat.h", "r");
+  CHECK(file);
+  size_t len = fread(header, 1, sizeof header - 1, file);
+  CHECK(len > 0 && len < sizeof header - 1);
+  fclose(file);
+}
+
+static int is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+/* Whether the header has a setter of an option. */
+static int is_option(const char *name, size_t len) {
+  const char *kinds[] = {"set", "add"};
+  for (int i = 0; i < 2; i++) {
+    char setter[100];
+    snprintf(setter, sizeof setter, "chat_config_%s_%.*s(", kinds[i], (int)len, name);
+    if (strstr(header, setter)) return 1;
+  }
+  return 0;
+}
+
+/* Whether the text of the last error begins with the name of a parameter of the function that was called, and
+ * says more behind it: `room: it is empty`, `messages[1].room: it is empty`; or with the name of an option, of a
+ * failed start. */
+static int names_a_parameter(const char *call) {
+  const char *text = chat_last_error_message();
+  size_t len = strcspn(text, ":[");
+  size_t function = strcspn(call, "(");
+  if (len == 0 || text[len] == 0 || strlen(strstr(text, ": ") ? strstr(text, ": ") : "") < 8) return 0;
+  if (strncmp(call, "chat_server_start", function) == 0 && is_option(text, len)) return 1;
+  for (const char *at = header; (at = strstr(at, "chat_"));) {
+    int is_declared = strncmp(at, call, function) == 0 && at[function] == '(' && !is_word(at[-1]);
+    const char *end = at + strcspn(at, ")");
+    for (const char *name = at + function; is_declared && name + len <= end; name++) {
+      if (strncmp(name, text, len) == 0 && !is_word(name[-1]) && !is_word(name[len])) return 1;
+    }
+    at++;
+  }
+  return 0;
+}
+
+/* Each call that fails names what is wrong; a wait that is over has nothing wrong. */
+#undef CHECK_STATUS
+#define CHECK_STATUS(expected, call)                                                          \
+  do {                                                                                        \
+    chat_status got_ = (call);                                                                \
+    if (got_ != (expected)) {                                                                 \
+      fprintf(stderr, "%s:%d: %s is %s, not %s\n", __FILE__, __LINE__, #call,                 \
+              chat_status_name(got_), #expected);                                             \
+      _exit(1);                                                                               \
+    }                                                                                         \
+    if (got_ != CHAT_OK && got_ != CHAT_ERR_TIMED_OUT && !names_a_parameter(#call)) {         \
+      fprintf(stderr, "%s:%d: %s: no parameter is named by \"%s\"\n", __FILE__, __LINE__,     \
+              #call, chat_last_error_message());                                              \
+      _exit(1);                                                                               \
+    }                                                                                         \
+  } while (0)
 
 static void drop_counted(void *count) { ++*(int *)count; }
 static void ignore_events(void *user_data, const chat_event *const *events, size_t count) {
@@ -55,6 +118,7 @@ static void no_config(void) {
 static void config_values(void) {
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
   CHECK(chat_config_new(UINT32_MAX) == NULL);
+  CHECK(names_a_parameter("chat_config_new"));
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_config_add_listen(config, NULL, 1));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_listen(config, "", HUGE_LEN));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_config_add_listen(config, "", WRONG_LEN));
@@ -132,7 +196,7 @@ static void config_values(void) {
 }
 
 static void no_objects(void) {
-  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_error_status(NULL));
+  CHECK(chat_error_status(NULL) == CHAT_ERR_NULL_ARGUMENT);
   CHECK(chat_error_os_code(NULL) == 0);
   CHECK(strcmp(chat_error_message(NULL), "") == 0);
   chat_error_free(NULL);
@@ -474,6 +538,8 @@ static void with_a_guarded_page(chat_server *server) {
 
 int main(void) {
   begin();
+  CHECK(strcmp(chat_last_error_message(), "") == 0);
+  read_header();
   no_config();
   config_values();
   no_objects();

@@ -73,10 +73,11 @@ _TYPES: dict[str, Any] = {
         "void(*)(void *, uint32_t, const char *, size_t)",
     )
 }  # fmt: skip
+_FUNCTIONS: dict[str, Any] = {}
 for _name in dir(lib):
     # A library that is older than the header may lack one; the call of it says so.
     with contextlib.suppress(AttributeError):
-        getattr(lib, _name)
+        _FUNCTIONS[_name] = getattr(lib, _name)
 
 
 def new(name: str, *initial: Any) -> Any:
@@ -104,6 +105,17 @@ def text(pointer: Any, length: int) -> str:
     return bytes(ffi.buffer(pointer, length)).decode("utf-8", "surrogateescape")
 
 
-def encoded(value: str) -> bytes:
-    """Returns a text in the form in which the library gets it, which refuses a text that is no Unicode."""
+def encoded(value: str, name: str) -> bytes:
+    """Returns a text in the form in which the library gets it, which refuses a text that is no Unicode. `name` is the
+    argument's."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: {value!r:.40} is not a str")
     return value.encode("utf-8", "surrogatepass")
+
+
+def parameters(function: Any) -> list[str]:
+    """Returns the names of a function's parameters, as the header has them."""
+    called = next((name for name, known in _FUNCTIONS.items() if known is function), "")
+    declared = re.search(rf"\b{called}\(([^)]*)\);", HEADER) if called else None
+    names = re.findall(r"(\w+)\s*(?:,|$)", declared[1]) if declared else []
+    return [name for name in names if name != "void"]

@@ -23,26 +23,32 @@ class End:
         self._server = server
         self._changed = Condition()
         self._thread: Optional[AnyThread] = None
-        self._status: Optional[int] = None
+        self._is_known = False
+        self._failure: Optional[tuple[int, str]] = None
         self._pid = os.getpid()
 
     def _await(self) -> None:
-        status = lib.chat_server_wait(self._server, WAIT_FOREVER)
+        error = errors.outcome(lib.chat_server_wait(self._server, WAIT_FOREVER))
         with self._changed:
-            self._status = status
+            self._note(error)
             self._changed.notify_all()
+
+    def _note(self, error: Optional[errors.Error]) -> None:
+        """Notes how the server has ended. Not the exception itself: each caller raises one of its own."""
+        self._is_known = True
+        self._failure = None if error is None else (error.status, str(error))
 
     def _is_over(self) -> bool:
         """Whether the server has ended. If not, a thread waits for that. The caller has the lock."""
-        if self._status is None and self._thread is None:
-            status = lib.chat_server_wait(self._server, 0)
-            if status != lib.CHAT_ERR_TIMED_OUT:
-                self._status = status
+        if not self._is_known and self._thread is None:
+            error = errors.outcome(lib.chat_server_wait(self._server, 0))
+            if not isinstance(error, errors.TimedOutError):
+                self._note(error)
             else:
                 thread = new_thread(self._await, "libchat-python-end")
                 thread.start()
                 self._thread = thread
-        return self._status is not None
+        return self._is_known
 
     def _check_process(self) -> None:
         """Raises ForkedError in a fork, where the thread does not exist but may hold the lock for ever."""
@@ -53,9 +59,13 @@ class End:
         """Waits until the server has ended."""
         self._check_process()
         with self._changed:
-            if not self._is_over() and not self._changed.wait_until(lambda: self._status is not None, timeout):
+            if not self._is_over() and not self._changed.wait_until(lambda: self._is_known, timeout):
                 raise errors.of(lib.CHAT_ERR_TIMED_OUT)
-        errors.check(self._status or 0)
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise errors.of(*self._failure)
 
     async def wait_async(self) -> None:
         """Does what `wait` does, in asyncio."""
@@ -63,12 +73,12 @@ class End:
         with self._changed:
             if not self._is_over():
                 future, give_up = self._changed.add_task()
-        if self._status is None:
+        if not self._is_known:
             try:
                 await future
             finally:
                 give_up()
-        errors.check(self._status or 0)
+        self._raise_failure()
 
     def leave(self) -> None:
         """Waits for the thread. The server must have stopped."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Optional
 
+from . import errors
 from ._abi import lib
 from ._condition import Condition
 from ._native import Thread, patched_by
@@ -31,25 +32,25 @@ def join_enders() -> None:
         ender.join()
 
 
-def stop(server: Any, drain_ms: int) -> int:
-    """Stops a server, and returns the status. A drain runs on a thread of its own: Python hears no Ctrl-C, and no
-    greenlet runs, while the caller is in C. An exception that ends the wait, such as KeyboardInterrupt, cuts the drain
-    short: then the server has stopped too.
+def stop(server: Any, drain_ms: int) -> Optional[errors.Error]:
+    """Stops a server, and returns the exception of the call, if it failed. A drain runs on a thread of its own: Python
+    hears no Ctrl-C, and no greenlet runs, while the caller is in C. An exception that ends the wait, such as
+    KeyboardInterrupt, cuts the drain short: then the server has stopped too.
     """
     # Asked on this thread: a stop on another one would wait for a log handler that waits for it.
-    status = int(lib.chat_server_wait(server, 0))
-    if status in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
-        return status
+    error = errors.outcome(lib.chat_server_wait(server, 0))
+    if isinstance(error, (errors.InHandlerError, errors.ForkedError)):
+        return error
     # A stop at once takes no time, but its log lines may: under gevent their handlers may wait for a greenlet.
     if drain_ms == 0 and not patched_by():
-        return int(lib.chat_server_stop(server, 0))
+        return errors.outcome(lib.chat_server_stop(server, 0))
     done = Condition()
-    statuses: list[int] = []
+    outcomes: list[Optional[errors.Error]] = []
 
     def drain() -> None:
-        status = int(lib.chat_server_stop(server, drain_ms))
+        outcome = errors.outcome(lib.chat_server_stop(server, drain_ms))
         with done:
-            statuses.append(status)
+            outcomes.append(outcome)
             done.notify_all()
 
     ender: Optional[Thread] = None
@@ -59,11 +60,11 @@ def stop(server: Any, drain_ms: int) -> int:
         if ender is None:
             drain()  # There is no thread to be had, or the interpreter ends: nothing can interrupt it.
         with done:
-            done.wait_until(lambda: bool(statuses))
+            done.wait_until(lambda: bool(outcomes))
     except BaseException:
         lib.chat_server_stop(server, 0)
         raise
     finally:
         if ender is not None:
             ender.join()
-    return statuses[0]
+    return outcomes[0]

@@ -1,18 +1,20 @@
-"""The exceptions of this package: one for each status of the library."""
+"""The exceptions of this package: one for each status of the library. Their texts name the argument that is wrong."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ._abi import ffi, lib
+from ._abi import ffi, lib, parameters
 
 if TYPE_CHECKING:
     from .position import Position
 
 
 class Error(Exception):
-    """A call failed. The text says what to do next; it is for people."""
+    """A call failed. The text names the argument that is wrong, as in "room: it is empty", and says what to do next;
+    it is for people."""
 
     #: The status as a number of the C library, such as that of CHAT_ERR_STOPPED.
     status: int = 0
@@ -116,20 +118,55 @@ BY_STATUS: dict[str, type[Error]] = {
 }
 
 
+def outcome(status: int) -> Optional[Error]:
+    """Returns the exception of a call of the library that this thread has just made; None if it has succeeded."""
+    if status == 0:
+        return None
+    return of(status, ffi.string(lib.chat_last_error_message()).decode("utf-8", "replace"))
+
+
 def check(status: int) -> None:
-    """Raises the exception of a status, unless it is success."""
-    if status != 0:
-        raise of(status)
+    """Raises the exception of a call of the library that this thread has just made, unless it has succeeded."""
+    if (error := outcome(status)) is not None:
+        raise error
 
 
 def call(function: Callable[..., int], *arguments: Any) -> None:
-    """Calls a function of the library, and raises the exception of its status."""
+    """Calls a function of the library, and raises the exception of its status. A number that C cannot be given, or
+    something that is no number, is an error that names the parameter, as the header calls it."""
     try:
         status = function(*arguments)
-    except OverflowError as error:
-        # A number that does not fit into C's type, such as the close code 70,000, is an invalid argument.
-        raise of(lib.CHAT_ERR_INVALID_ARGUMENT, str(error)) from error
+    except (OverflowError, TypeError) as error:
+        raise _wrong_number(function, arguments) or error from error
     check(status)
+
+
+def _wrong_number(function: Any, arguments: Sequence[Any]) -> Optional[Exception]:
+    for name, kind, value in zip(parameters(function), ffi.typeof(function).args, arguments):
+        if kind.kind != "primitive":
+            continue
+        if not hasattr(value, "__index__"):
+            return TypeError(f"{name}: {shown(value)} is not an int")
+        largest = 256 ** ffi.sizeof(kind) - 1
+        if not 0 <= int(value) <= largest:
+            return of(lib.CHAT_ERR_INVALID_ARGUMENT, f"{name}: {shown(value)} is not from 0 to {largest}")
+    return None
+
+
+def shown(value: Any) -> str:
+    """Returns a value as text for an error, unless the text is long."""
+    # ValueError: Python writes no number of more than 4,300 digits.
+    with contextlib.suppress(ValueError):
+        if len(text := repr(value)) <= 40:
+            return text
+    return f"a value of type {type(value).__name__}"
+
+
+def flag(value: bool, name: str) -> int:
+    """Returns a truth value as C takes it."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}: {shown(value)} is not True or False")
+    return value
 
 
 def of(status: int, message: str = "", os_code: int = 0) -> Error:

@@ -240,12 +240,12 @@ def check_names(given: Iterable[str]) -> None:
 def _set(config: Any, name: str, value: Any) -> None:
     if name in _LISTS:
         for text in _texts(value):
-            data = encoded(text)
+            data = encoded(text, name)
             errors.check(getattr(lib, _LISTS[name])(config, data, len(data)))
     elif name in _TEXTS:
         if not isinstance(value, str):
             raise TypeError(f"{value!r} is not a str")
-        data = encoded(value)
+        data = encoded(value, name)
         errors.check(getattr(lib, _TEXTS[name])(config, data, len(data)))
     else:
         errors.check(getattr(lib, f"chat_config_set_{name}")(config, _CONVERTERS[name](value)))
@@ -261,7 +261,8 @@ def configure(config: Any, options: Options) -> None:
         try:
             _set(config, name, value)
         except errors.Error as error:
-            raise errors.of(error.status, f"{name}: {error}") from error
+            # C has another name for it: the parameter's.
+            raise errors.of(error.status, f"{name}: {str(error).partition(': ')[2]}") from error
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from error
         except ValueError as error:

@@ -44,6 +44,8 @@ class Position(NamedTuple):
 
         Raises InvalidArgumentError for any other text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"text: {text!r:.40} is not a str")
         epoch, _, offset = text.partition("-")
         try:
             position = cls(int(epoch, 36), int(offset)) if len(text) <= 40 else cls()
@@ -51,13 +53,15 @@ class Position(NamedTuple):
             position = cls()
         # Each position has one text.
         if str(position) != text or min(position) < 0 or max(position) >= _LIMIT:
-            wrong = f"{text[:100]!r} is not a position: pass what str(position) returned, such as 1kx9w4c-42"
+            wrong = f"text: {text[:100]!r} is not a position; pass what str(position) returned, such as 1kx9w4c-42"
             raise InvalidArgumentError(wrong)
         return position
 
 
 def struct(position: Position) -> Any:
     """Returns a position as a chat_position of its own."""
+    if not isinstance(position, Position):
+        raise TypeError(f"since: {position!r:.40} is not a Position")
     try:
         return new("chat_position *", (position.epoch, position.offset))
     except OverflowError as error:

@@ -8,6 +8,7 @@ import logging
 import weakref
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Optional, Union
 
 from . import errors, events, position
@@ -59,15 +60,37 @@ class Stats:
     requests_answered: int  #: Requests for a page, such as GET /health, that were answered, whatever the status.
 
 
-def _message(data: Data) -> tuple[int, bytes]:
+def _message(data: Data, name: str = "data") -> tuple[int, bytes]:
     if isinstance(data, str):
-        return lib.CHAT_TEXT, encoded(data)
-    # Through a memoryview, since `bytes` of a number would be that many zeros.
-    return lib.CHAT_BINARY, data if isinstance(data, bytes) else bytes(memoryview(data))
+        return lib.CHAT_TEXT, encoded(data, name)
+    try:
+        # Through a memoryview, since `bytes` of a number would be that many zeros.
+        return lib.CHAT_BINARY, data if isinstance(data, bytes) else bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(f"{name}: {errors.shown(data)} is neither a str nor bytes") from None
+
+
+def _publication(index: int, item: tuple[str, Data]) -> tuple[bytes, int, bytes]:
+    try:
+        room, data = item
+    except (TypeError, ValueError):
+        raise TypeError(f"batch[{index}]: {errors.shown(item)} is not a pair of room and data") from None
+    return encoded(room, f"batch[{index}].room"), *_message(data, f"batch[{index}].data")
+
+
+def _headers(headers: Optional[Headers]) -> list[tuple[bytes, bytes]]:
+    try:
+        pairs = [(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers or ())]
+    except (TypeError, ValueError):
+        raise TypeError(f"headers: {errors.shown(headers)} is neither a mapping nor pairs of name and value") from None
+    return [(encoded(name, "headers"), encoded(value, "headers")) for name, value in pairs]
 
 
 def drain_ms(drain: float) -> int:
     """Returns a drain in the library's unit, within its limits."""
+    if isinstance(drain, bool) or not isinstance(drain, Real):
+        raise TypeError(f"drain: {errors.shown(drain)} is not a number of seconds, such as 2.5")
+    drain = float(drain)
     if drain != drain:
         raise errors.of(lib.CHAT_ERR_INVALID_ARGUMENT, "drain: it is not a number")
     return round(min(max(drain * 1000, 0), _LONGEST_DRAIN_MS))
@@ -102,8 +125,9 @@ class Server:
     wait while more waits to be delivered than the server may keep, up to the option `publish_timeout`; then they
     raise QueueFullError. In asyncio this blocks the loop: with `publish_timeout=0` they raise it at once.
 
-    Every method raises InvalidArgumentError for numbers out of their limits, ForkedError in a fork of the
-    server's process, and InHandlerError in a handler of `logger`. Each method lists the others that it raises.
+    Every method raises InvalidArgumentError for numbers out of their limits, TypeError for arguments of another
+    type, ForkedError in a fork of the server's process, and InHandlerError in a handler of `logger`. The texts
+    name the argument. Each method lists the others that it raises.
     """
 
     def __init__(self, *, logger: Optional[logging.Logger] = None, **options: Unpack[Options]) -> None:
@@ -157,7 +181,7 @@ class Server:
         QueueFullError, StoppedError.
         """
         kind, payload = _message(data)
-        name = encoded(room)
+        name = encoded(room, "room")
         at = new("chat_position *")
         errors.check(lib.chat_server_publish(self._server, name, len(name), kind, payload, len(payload), at))
         return position.of(at[0])
@@ -172,7 +196,7 @@ class Server:
 
         Raises InvalidArgumentError for a name that no room has, InvalidUtf8Error, StoppedError.
         """
-        name, at = encoded(room), new("chat_position *")
+        name, at = encoded(room, "room"), new("chat_position *")
         errors.check(lib.chat_server_position(self._server, name, len(name), at))
         return position.of(at[0])
 
@@ -184,10 +208,11 @@ class Server:
         Raises what `publish` does. With QueueFullError and StoppedError a part may have been published, with
         all others nothing. The whole batch waits for at most one `publish_timeout`.
         """
-        kept = [(ffi.from_buffer(encoded(room)), *_message(data)) for room, data in batch]
+        kept = [_publication(index, item) for index, item in enumerate(batch)]
+        rooms = [ffi.from_buffer(room) for room, _, _ in kept]
         payloads = [ffi.from_buffer(payload) for _, _, payload in kept]
         messages = new("chat_message[]", len(kept))
-        for message, (room, kind, _), payload in zip(messages, kept, payloads):
+        for message, room, (_, kind, _), payload in zip(messages, rooms, kept, payloads):
             message.room, message.room_len = cast("const char *", room), len(room)
             message.data, message.data_len = cast("const uint8_t *", payload), len(payload)
             message.kind = kind
@@ -195,9 +220,9 @@ class Server:
         stride = sizeof("chat_message")
         places = new("chat_position[]", len(kept))
         status = lib.chat_server_publish_batch(self._server, messages, stride, len(kept), published, places)
+        error = errors.outcome(status)
         positions = [position.of(places[index]) for index in range(published[0])]
-        if status != 0:
-            error = errors.of(status)
+        if error is not None:
             error.positions = positions
             raise error
         return positions
@@ -221,7 +246,7 @@ class Server:
         Raises NotFoundError if it has left, InvalidArgumentError for another code, InvalidUtf8Error,
         TooLargeError, StoppedError.
         """
-        data = encoded(reason)
+        data = encoded(reason, "reason")
         errors.call(lib.chat_server_disconnect, self._server, client, code, data, len(data))
 
     def accept(self, client: int, *, past: int = ALL) -> None:
@@ -257,9 +282,8 @@ class Server:
         HTTP or that libchat sets itself (Connection, Content-Length, Content-Type, Date, Transfer-Encoding, Upgrade);
         InvalidUtf8Error, TooLargeError.
         """
-        data = encoded(reason)
-        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-        kept = [(ffi.from_buffer(encoded(name)), ffi.from_buffer(encoded(value))) for name, value in pairs]
+        data = encoded(reason, "reason")
+        kept = [(ffi.from_buffer(name), ffi.from_buffer(value)) for name, value in _headers(headers)]
         array = new("chat_header[]", len(kept))
         for header, (name, value) in zip(array, kept):
             header.name, header.name_len = cast("const char *", name), len(name)
@@ -289,7 +313,7 @@ class Server:
         `past`, TypeError for one that is no int, InvalidUtf8Error, TooLargeError, TooManyRoomsError if it is in
         max_rooms_per_client rooms (a client of events in one: let it leave that first), QueueFullError, StoppedError.
         """
-        name, count, at = encoded(room), checked_past(past), position.struct(since or Position())
+        name, count, at = encoded(room, "room"), checked_past(past), position.struct(since or Position())
         errors.call(lib.chat_server_join_with_past, self._server, client, name, len(name), count, at)
 
     def leave(self, client: int, room: str) -> None:
@@ -298,7 +322,7 @@ class Server:
 
         Raises what `join` does, but TooManyRoomsError.
         """
-        name = encoded(room)
+        name = encoded(room, "room")
         errors.call(lib.chat_server_leave, self._server, client, name, len(name))
 
     def set_echo(self, client: int, echo: bool) -> None:
@@ -307,7 +331,7 @@ class Server:
 
         Raises NotFoundError if it has left, QueueFullError, StoppedError.
         """
-        errors.call(lib.chat_server_set_echo, self._server, client, echo)
+        errors.call(lib.chat_server_set_echo, self._server, client, errors.flag(echo, "echo"))
 
     def set_identity(self, client: int, identity: str) -> None:
         """Sets a client's identity, the host's name for it. Its later events carry it, those of what it sends after
@@ -315,7 +339,7 @@ class Server:
 
         Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
-        data = encoded(identity)
+        data = encoded(identity, "identity")
         errors.call(lib.chat_server_set_identity, self._server, client, data, len(data))
 
     def set_name(self, client: int, name: str) -> None:
@@ -331,7 +355,7 @@ class Server:
         Raises NotFoundError if it has left, InvalidArgumentError for a longer name or one with control characters,
         InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
-        data = encoded(name)
+        data = encoded(name, "name")
         errors.call(lib.chat_server_set_name, self._server, client, data, len(data))
 
     def allow(self, decision: int) -> None:
@@ -424,13 +448,14 @@ class Server:
         has stopped all the same.
         """
         milliseconds = drain_ms(drain)
-        status = None
+        error: Optional[errors.Error] = None
         try:
-            status = stop(self._server, milliseconds)
+            error = stop(self._server, milliseconds)
         finally:
-            if status not in (lib.CHAT_ERR_IN_HANDLER, lib.CHAT_ERR_FORKED):
+            if not isinstance(error, (errors.InHandlerError, errors.ForkedError)):
                 self._handle.leave()
-        errors.check(status)
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         """Stops the server at once. It may be called again, and does nothing in a fork. Later calls raise

@@ -965,9 +965,8 @@ CHAT_API void chat_error_free(chat_error *error);
  *
  * The text is NUL-terminated and belongs to the library: do not free it. It is valid until the
  * thread's next call of libchat that fails, or until the thread ends. A call that succeeds does not
- * change it. A call fails if it returns another status than CHAT_OK, or has no result because of
- * a bug; also chat_config_new, if it returns NULL. The calls of other threads do not count: get the text on the
- * thread of the call.
+ * change it. A call fails if it returns another status than CHAT_OK; chat_config_new fails if it
+ * returns NULL. The calls of other threads do not count: get the text on the thread of the call.
  */
 CHAT_API
 const char *chat_last_error_message(void);

@@ -6,7 +6,6 @@
 //! fails often, such as one that has timed out, stays cheap; a call that succeeds does nothing here.
 
 use std::{
-    any::Any,
     borrow::Cow,
     cell::RefCell,
     ffi::{CString, c_char},
@@ -81,7 +80,7 @@ impl Failure {
     }
 
     /// Something is wrong although all arguments are right.
-    pub(super) fn state(status: chat_status, text: &'static str) -> Self {
+    pub(super) fn state(status: chat_status, text: impl Into<Cow<'static, str>>) -> Self {
         Self { status, why: Why::State(text.into()) }
     }
 
@@ -124,12 +123,21 @@ impl From<Error> for Failure {
     }
 }
 
+impl Failure {
+    fn of_panic(said: &str) -> Self {
+        Self::state(CHAT_ERR_PANIC, format!("a bug in libchat: {said}"))
+    }
+}
+
 impl Fallback for Result<(), Failure> {
-    fn on_panic() -> Self {
-        // `guard` has noted the text of the panic.
-        let text = LAST.try_with(|last| last.borrow().failure.as_ref().map(Failure::to_string));
-        let text = text.ok().flatten().unwrap_or_default();
-        Err(Failure { status: chat_status::on_panic(), why: Why::State(text.into()) })
+    fn on_panic(said: &str) -> Self {
+        Err(Failure::of_panic(said))
+    }
+}
+
+impl Fallback for chat_status {
+    fn on_panic(said: &str) -> Self {
+        note(Failure::of_panic(said))
     }
 }
 
@@ -151,23 +159,14 @@ pub(super) fn note(failure: Failure) -> chat_status {
     status
 }
 
-/// Keeps that a call of this thread panicked.
-pub(super) fn note_panic(payload: &(dyn Any + Send)) {
-    let said = payload.downcast_ref::<&str>().copied();
-    let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let text = format!("a bug in libchat: {}", said.unwrap_or("it panicked"));
-    note(Failure { status: CHAT_ERR_PANIC, why: Why::State(text.into()) });
-}
-
 /// Returns why the last call of libchat that failed on this thread failed, and what to do next, as text
 /// for people: do not parse it. It names the argument that is wrong, as in `room: it is empty`. Empty
 /// if no call of this thread has failed; never NULL.
 ///
 /// The text is NUL-terminated and belongs to the library: do not free it. It is valid until the
 /// thread's next call of libchat that fails, or until the thread ends. A call that succeeds does not
-/// change it. A call fails if it returns another status than CHAT_OK, or has no result because of
-/// a bug; also chat_config_new, if it returns NULL. The calls of other threads do not count: get the text on the
-/// thread of the call.
+/// change it. A call fails if it returns another status than CHAT_OK; chat_config_new fails if it
+/// returns NULL. The calls of other threads do not count: get the text on the thread of the call.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_last_error_message() -> *const c_char {
     let text = guard(|| {

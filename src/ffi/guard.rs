@@ -6,43 +6,44 @@ use std::{
     ptr,
 };
 
-use super::{failure::note_panic, uncancelled::Uncancelled};
+use super::uncancelled::Uncancelled;
 
-/// What a function returns if it panics. Implemented beside each type that is returned.
+/// What a function returns if it panics.
 pub(super) trait Fallback {
-    fn on_panic() -> Self;
+    /// `said` is the text of the panic.
+    fn on_panic(said: &str) -> Self;
 }
 
 impl Fallback for () {
-    fn on_panic() -> Self {}
+    fn on_panic(_: &str) -> Self {}
 }
 
 impl Fallback for u32 {
-    fn on_panic() -> Self {
+    fn on_panic(_: &str) -> Self {
         0
     }
 }
 
 impl Fallback for i32 {
-    fn on_panic() -> Self {
+    fn on_panic(_: &str) -> Self {
         0
     }
 }
 
 impl Fallback for usize {
-    fn on_panic() -> Self {
+    fn on_panic(_: &str) -> Self {
         0
     }
 }
 
 impl<T> Fallback for *const T {
-    fn on_panic() -> Self {
+    fn on_panic(_: &str) -> Self {
         ptr::null()
     }
 }
 
 impl<T> Fallback for Option<Box<T>> {
-    fn on_panic() -> Self {
+    fn on_panic(_: &str) -> Self {
         None
     }
 }
@@ -52,9 +53,11 @@ pub(super) fn guard<T: Fallback>(body: impl FnOnce() -> T) -> T {
     let _uncancelled = Uncancelled::begin();
     // AssertUnwindSafe: state that a panic left half done is behind locks that the engine repairs.
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        note_panic(&*payload);
+        let said = payload.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let result = T::on_panic(said.unwrap_or("it panicked"));
         // Dropping the payload could panic again, outside of every guard.
         mem::forget(payload);
-        T::on_panic()
+        result
     })
 }

@@ -5,7 +5,7 @@ use std::{
     io,
 };
 
-use super::guard::{Fallback, guard};
+use super::guard::guard;
 use crate::error::Error;
 
 /// The result of a call: 0 is success, errors are negative. A number is never reused. Later
@@ -61,12 +61,6 @@ pub enum chat_status {
 }
 
 use chat_status::*;
-
-impl Fallback for chat_status {
-    fn on_panic() -> Self {
-        CHAT_ERR_PANIC
-    }
-}
 
 impl From<&Error> for chat_status {
     fn from(error: &Error) -> Self {

@@ -80,11 +80,14 @@
  * | chat_server_send, join,           | any, also in a handler               | if too much waits |
  * | join_with_past, leave, set_echo,  |                                      | to be delivered   |
  * | set_identity, set_name            |                                      |                   |
+ * | chat_server_send_to_identity,     | any, also in a handler               |                   |
+ * | join_identity, leave_identity     |                                      |                   |
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
  * | accept_with_past, reject, allow,  |                                      |                   |
  * | allow_changed, refuse             |                                      |                   |
  * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
- * | position                          |                                      |                   |
+ * | position, identity_clients,       |                                      |                   |
+ * | disconnect_identity               |                                      |                   |
  * | chat_server_request_stop          | any, also in a handler               | no                |
  * | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
  * | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
@@ -588,7 +591,9 @@ typedef struct chat_headers chat_headers;
  * chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_send,
  * chat_server_disconnect, chat_server_accept, chat_server_accept_with_past, chat_server_reject,
  * chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
- * chat_server_set_identity, chat_server_set_name, chat_server_allow, chat_server_allow_changed,
+ * chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,
+ * chat_server_disconnect_identity, chat_server_join_identity, chat_server_leave_identity,
+ * chat_server_identity_clients, chat_server_allow, chat_server_allow_changed,
  * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
  * chat_server_request_stop, chat_server_stop, chat_server_free.
  */
@@ -1248,8 +1253,8 @@ CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t b
  * Sets how long a call of the host waits while more waits to be delivered than the server may
  * keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
  * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
- * _join_with_past, _leave, _set_echo, _set_identity and _set_name. Default: 5,000. At most
- * 86,400,000 (1 day).
+ * _join_with_past, _leave, _set_echo, _set_identity, _set_name, _send_to_identity, _join_identity
+ * and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
  */
 CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32_t timeout_ms);
 
@@ -1587,7 +1592,9 @@ chat_status chat_server_leave(chat_server *server,
  * Sets a client's identity: the host's name for it, such as the name of its user. All later events
  * of the client carry it, and so does the event of every message that the client sends after the
  * call has returned. At most 256 bytes of UTF-8. Clients do not see it; what they see is the name
- * (chat_server_set_name).
+ * (chat_server_set_name). Several clients may have one identity: chat_server_send_to_identity and
+ * the calls like it reach them all, this client from when this call has returned. An empty identity
+ * takes the identity back: the client then has none.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
  * CHAT_ERR_STOPPED.
@@ -1630,6 +1637,108 @@ CHAT_API
 chat_status chat_server_set_echo(chat_server *server,
                                  chat_client_id client,
                                  uint32_t echo);
+
+/**
+ * Sends a message to all connections of an identity (chat_server_set_identity), whatever rooms they
+ * are in. `kind` is CHAT_TEXT or CHAT_BINARY. `*reached` is how many connections they are: 0 is no
+ * error. `reached` may be NULL.
+ *
+ * A connection counts from the chat_server_set_identity that has given it the identity until that
+ * of another one, a chat_server_disconnect, or its end. One that waits for admission counts, and
+ * receives the message when it is accepted. An empty identity is nobody's.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for an unknown kind, CHAT_ERR_INVALID_UTF8,
+ * CHAT_ERR_TOO_LARGE also for an identity of more than 256 bytes, CHAT_ERR_RESOURCE_LIMIT,
+ * CHAT_ERR_QUEUE_FULL if too much waits for any of them: nothing was sent then, to no one;
+ * CHAT_ERR_STOPPED: a part may have been sent.
+ */
+CHAT_API
+chat_status chat_server_send_to_identity(chat_server *server,
+                                         const char *identity,
+                                         size_t identity_len,
+                                         uint32_t kind,
+                                         const uint8_t *data,
+                                         size_t data_len,
+                                         size_t *reached);
+
+/**
+ * Closes all connections of an identity, each as chat_server_disconnect does, and does not wait for
+ * them. `*reached` is how many they are; `reached` may be NULL. One that waits for admission is
+ * rejected with HTTP 403 and the reason.
+ *
+ * When this has returned, the identity has no connection: one that is closed with
+ * chat_server_disconnect or with this does not count any more, though its CHAT_EVENT_DISCONNECTED
+ * may come later, and still carries the identity.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for a code that chat_server_disconnect does not take,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE also for an identity of more than 256 bytes,
+ * CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_disconnect_identity(chat_server *server,
+                                            const char *identity,
+                                            size_t identity_len,
+                                            uint16_t code,
+                                            const char *reason,
+                                            size_t reason_len,
+                                            size_t *reached);
+
+/**
+ * Puts all connections of an identity into a room, each as chat_server_join does. `*reached` is how
+ * many of them are in the room then; those that were there already are among them. `reached` may be
+ * NULL. All enter between the same messages.
+ *
+ * A client of events is in one room: one that is in another stays there, and does not count.
+ *
+ * Statuses: CHAT_ERR_TOO_MANY_ROOMS if any other connection of the identity is in as many rooms as
+ * it may be (chat_config_set_max_rooms_per_client); to put those into the room that have a place,
+ * call chat_server_join for each of chat_server_identity_clients. CHAT_ERR_INVALID_ARGUMENT for a
+ * name that no room can have, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE also for an identity of
+ * more than 256 bytes, CHAT_ERR_QUEUE_FULL, CHAT_ERR_STOPPED. In all cases nothing has changed for
+ * any of them.
+ */
+CHAT_API
+chat_status chat_server_join_identity(chat_server *server,
+                                      const char *identity,
+                                      size_t identity_len,
+                                      const char *room,
+                                      size_t room_len,
+                                      size_t *reached);
+
+/**
+ * Takes all connections of an identity out of a room, each as chat_server_leave does. `*reached` is
+ * how many of them were in the room; `reached` may be NULL. One that waits for admission to the
+ * room does not ask for it any more, and counts.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have, CHAT_ERR_INVALID_UTF8,
+ * CHAT_ERR_TOO_LARGE also for an identity of more than 256 bytes, CHAT_ERR_QUEUE_FULL: in these
+ * cases nothing has changed. CHAT_ERR_STOPPED: a part may have left.
+ */
+CHAT_API
+chat_status chat_server_leave_identity(chat_server *server,
+                                       const char *identity,
+                                       size_t identity_len,
+                                       const char *room,
+                                       size_t room_len,
+                                       size_t *reached);
+
+/**
+ * Writes the clients that have an identity now, in no particular order: those whom
+ * chat_server_send_to_identity would reach. Those that wait for admission are among them. `clients`
+ * is an array of `capacity` ids; it may be NULL if `capacity` is 0. `*count` is how many clients
+ * there are, also if the array is too short for them: then nothing is written to the array. Their
+ * number may have changed when the host calls again with a longer one.
+ *
+ * Statuses: CHAT_ERR_TOO_LARGE if there are more than `capacity`, and for an identity of more than
+ * 256 bytes (then `*count` is 0); CHAT_ERR_INVALID_UTF8, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_identity_clients(chat_server *server,
+                                         const char *identity,
+                                         size_t identity_len,
+                                         chat_client_id *clients,
+                                         size_t capacity,
+                                         size_t *count);
 
 /**
  * Accepts the client of a CHAT_EVENT_CONNECT_REQUEST (chat_config_set_admission_timeout):

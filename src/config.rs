@@ -348,7 +348,9 @@ impl Config {
     /// for [`broadcast`](Handle::broadcast), [`publish`](Handle::publish),
     /// [`publish_batch`](Handle::publish_batch) (the whole batch), [`send`](Handle::send),
     /// [`join`](Handle::join), [`join_with_past`](Handle::join_with_past), [`leave`](Handle::leave),
-    /// [`set_echo`](Handle::set_echo), [`set_identity`](Handle::set_identity) and [`set_name`](Handle::set_name).
+    /// [`set_echo`](Handle::set_echo), [`set_identity`](Handle::set_identity), [`set_name`](Handle::set_name),
+    /// [`send_to_identity`](Handle::send_to_identity), [`join_identity`](Handle::join_identity) and
+    /// [`leave_identity`](Handle::leave_identity).
     ///
     /// Default: 5 s. At most 1 day.
     pub fn publish_timeout(&mut self, timeout: Duration) -> &mut Self {

@@ -33,6 +33,11 @@ fn a_failed_start_says_why_with_a_text_and_the_number_of_the_operating_system() 
 }
 
 #[test]
+fn an_identity_has_several_clients_and_is_reached_at_once() {
+    passes("identity");
+}
+
+#[test]
 fn pulled_events_tell_all_that_is_known() {
     passes("pull");
 }

@@ -182,7 +182,9 @@ func (s *Server) SetEcho(client ClientID, echo bool) error {
 // SetIdentity sets a client's identity: the host's name for it, such as the name of its user.
 // All later events of the client carry it, those of the messages that it sends after the call has
 // returned among them. At most 256 bytes of UTF-8. Clients do not see it; what they see is the name
-// (SetName). SetIdentity may wait as Join does. The errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge,
+// (SetName). Several clients may have one identity: SendToIdentity and the calls like it reach them all,
+// this client from when SetIdentity has returned. An empty identity takes the identity back: the client
+// then has none. SetIdentity may wait as Join does. The errors are ErrNotFound, ErrInvalidUTF8, ErrTooLarge,
 // ErrQueueFull and ErrStopped.
 func (s *Server) SetIdentity(client ClientID, identity string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {

@@ -209,8 +209,8 @@ type Options struct {
 
 	// PublishTimeout is how long a call waits while more waits to be delivered than the server may
 	// keep. After this time it fails with ErrQueueFull. It holds for Broadcast, Publish, PublishBatch
-	// (the whole batch), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity and SetName. Zero means
-	// 5 s, negative means that they fail at once. At most 1 day.
+	// (the whole batch), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity, SetName, SendToIdentity,
+	// JoinIdentity and LeaveIdentity. Zero means 5 s, negative means that they fail at once. At most 1 day.
 	PublishTimeout time.Duration
 
 	// EventQueue is how many events may wait for Server.Events. Zero means that no events are

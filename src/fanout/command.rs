@@ -244,7 +244,8 @@ pub(crate) enum Command {
     /// Tells a client what has become of what it sent, by the number under which that is awaited.
     Settle(ClientId, u64, Box<Settled>),
     SetEcho(ClientId, bool),
-    SetIdentity(ClientId, Arc<str>),
+    /// Sets what the host calls a client, or that it has no name for it.
+    SetIdentity(ClientId, Option<Arc<str>>),
     SetName(ClientId, Option<Name>),
     /// Admits a client: to the room that it asked for, and to broadcasts from an offset on.
     Admit(ClientId, Option<Box<Reservation>>, u64),
@@ -314,6 +315,11 @@ impl Command {
             | Self::Admit(client, ..) => Some(*client),
             _ => None,
         }
+    }
+
+    /// Whether it changes what the host's threads know of a client.
+    pub(crate) fn concerns_roster(&self) -> bool {
+        matches!(self, Self::Reject(..)) || self.holds_input_of().is_some()
     }
 
     /// Returns what applying it costs, beside what it flushes.

@@ -1,22 +1,18 @@
 //! A shard as other threads see it: its inbox, its roster of clients, and its load.
 //!
-//! Invariant: a client's entry in the roster holds the rooms that it is in once all commands in the inbox are
-//! applied.
+//! Invariant: a client's entry in the roster holds the rooms that it is in, and the identity that it has, once all
+//! commands in the inbox are applied.
 
-use std::{
-    num::NonZero,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
 };
-
-use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     command::{Command, RoomId},
     inbox::Inbox,
     load::Load,
+    roster::{Roster, RosterEntry},
 };
 use crate::{
     decisions::Undecided,
@@ -30,80 +26,30 @@ use crate::{
 pub(crate) struct ShardHandle {
     pub(crate) inbox: Inbox,
     /// The clients that the host can reach.
-    // A std mutex: it is held for one look-up.
-    roster: Mutex<FxHashMap<ClientId, RosterEntry>>,
+    // A std mutex: it is held for one look-up, or while a command is pushed for each client of an identity.
+    roster: Mutex<Roster>,
     /// How many pending commands hold the input of a client.
     unapplied: AtomicUsize,
     pub(crate) undecided: Undecided,
     pub(crate) load: Arc<Load>,
 }
 
-/// One client, for the host's threads.
-#[derive(Debug, Default)]
-struct RosterEntry {
-    /// How many pending commands hold its input.
-    unapplied: u32,
-    /// Whether it waits for admission to the room that it asks for, which counts as one of its rooms.
-    has_requested_room: bool,
-    /// Whether it may be in one room alone.
-    has_one_room: bool,
-    rooms: RoomSet,
-    /// Where it was in rooms that it has not entered yet.
-    since_in: Option<Box<SinceIn>>,
-}
-
-impl RosterEntry {
-    fn rooms(&self) -> usize {
-        usize::from(self.has_requested_room) + self.rooms.len()
-    }
-}
-
-/// The rooms that a client is in once all pending commands are applied. Nearly all clients are in one: further
-/// ones are behind a pointer.
-#[derive(Debug, Default)]
-struct RoomSet {
-    first: Option<NonZero<u64>>,
-    more: Option<Box<FxHashSet<RoomId>>>,
-}
-
-impl RoomSet {
-    fn has(&self, room: RoomId) -> bool {
-        self.first == NonZero::new(room.0)
-            || self.more.as_ref().is_some_and(|more| more.contains(&room))
-    }
-
-    fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
-    }
-
-    fn insert(&mut self, room: RoomId) {
-        if self.first.is_none() {
-            self.first = NonZero::new(room.0);
-        } else {
-            self.more.get_or_insert_default().insert(room);
-        }
-    }
-
-    fn remove(&mut self, room: RoomId) {
-        if self.first == NonZero::new(room.0) {
-            self.first = None;
-        } else if let Some(more) = &mut self.more {
-            more.remove(&room);
-            self.more.take_if(|more| more.is_empty());
-        }
-    }
-}
-
 impl ShardHandle {
     /// Whether there is such a client on the shard.
     pub(crate) fn has_client(&self, client: ClientId) -> bool {
-        self.roster().contains_key(&client)
+        self.roster().clients.contains_key(&client)
     }
 
     /// Returns how many clients the host can reach.
     #[cfg(test)]
     pub(crate) fn clients(&self) -> usize {
-        self.roster().len()
+        self.roster().clients.len()
+    }
+
+    /// Returns how many identities are listed, and how many clients under them.
+    #[cfg(test)]
+    pub(crate) fn identity_sizes(&self) -> (usize, usize) {
+        self.roster().identity_sizes()
     }
 
     /// Adds a client that is in a room to the roster; `has_one_room` bounds it to one room. An entry that is there
@@ -115,12 +61,8 @@ impl ShardHandle {
         has_one_room: bool,
         since_in: Option<Box<SinceIn>>,
     ) {
-        let in_room = || {
-            let mut entry = RosterEntry { has_one_room, since_in, ..RosterEntry::default() };
-            room.inspect(|room| entry.rooms.insert(*room));
-            entry
-        };
-        self.roster().entry(client).or_insert_with(in_room);
+        let in_room = || RosterEntry::new(room, has_one_room, since_in);
+        self.roster().clients.entry(client).or_insert_with(in_room);
     }
 
     /// Adds a client that waits for admission to a room to the roster.
@@ -130,80 +72,46 @@ impl ShardHandle {
         has_one_room: bool,
         since_in: Option<Box<SinceIn>>,
     ) {
-        let has_requested_room = true;
-        let entry =
-            RosterEntry { has_requested_room, has_one_room, since_in, ..RosterEntry::default() };
-        self.roster().insert(client, entry);
+        let mut entry = RosterEntry::new(None, has_one_room, since_in);
+        entry.has_requested_room = true;
+        self.roster().clients.insert(client, entry);
     }
 
     /// Returns where a client was in a room, if it has said so and has not entered the room since.
     pub(crate) fn since_in(&self, client: ClientId, room: &str) -> Option<Since> {
-        self.roster().get(&client)?.since_in.as_ref()?.get(room)
+        self.lock().since_in(client, room)
     }
 
     /// Removes a client from the roster: the host cannot reach it any more.
     pub(crate) fn remove_client(&self, client: ClientId) {
-        self.roster().remove(&client);
+        self.roster().remove(client);
     }
 
-    /// Pushes a command of the host. If it holds a client's input, it does so from before this returns. Returns
-    /// the command's number.
+    /// Pushes a command of the host, as [`LockedRoster::push`] does.
     ///
     /// # Errors
-    /// `ClientNotFound`, `Stopped`; `TooManyRooms` if it puts a client into more than `max_rooms`.
+    /// Those of [`LockedRoster::push`].
     pub(crate) fn push(&self, command: Command, max_rooms: usize) -> Result<u64> {
-        let Some(client) = command.holds_input_of() else {
-            return self.inbox.push(command).map_err(|_| Error::Stopped);
-        };
-        // Locked until the command is in the inbox, so that the entry's rooms change in the order of the
-        // commands.
-        let mut roster = self.roster();
-        let entry = roster.get_mut(&client).ok_or(Error::ClientNotFound)?;
-        let max_rooms = if entry.has_one_room { 1 } else { max_rooms };
-        let room = match &command {
-            Command::Join(_, reservation) if entry.rooms.has(reservation.room.id) => None,
-            Command::Join(..) if entry.rooms() >= max_rooms => {
-                return Err(Error::TooManyRooms { limit: max_rooms });
-            }
-            Command::Join(_, reservation) => Some((reservation.room.id, true)),
-            Command::Admit(_, reservation, _) => {
-                entry.has_requested_room = false;
-                let room = reservation.as_ref().map(|reservation| reservation.room.id);
-                room.filter(|room| !entry.rooms.has(*room)).map(|room| (room, true))
-            }
-            Command::Leave(_, room) => Some((*room, false)),
-            _ => None,
-        };
-        let entered = match &command {
-            Command::Join(_, reservation) | Command::Admit(_, Some(reservation), _) => {
-                Some(Arc::clone(&reservation.room))
-            }
-            _ => None,
-        };
-        let number = self.inbox.push(command).map_err(|_| Error::Stopped)?;
-        if let (Some(since_in), Some(room)) = (&mut entry.since_in, entered) {
-            since_in.remove(&room.name);
+        if command.concerns_roster() {
+            self.lock().push(command, max_rooms)
+        } else {
+            self.inbox.push(command).map_err(|_| Error::Stopped)
         }
-        match room {
-            Some((room, true)) => entry.rooms.insert(room),
-            Some((room, false)) => entry.rooms.remove(room),
-            None => {}
-        }
-        entry.unapplied += 1;
-        self.unapplied.fetch_add(1, Ordering::SeqCst);
-        Ok(number)
+    }
+
+    /// Locks the roster. A thread that locks several does so in the order of the shards.
+    pub(crate) fn lock(&self) -> LockedRoster<'_> {
+        LockedRoster { handle: self, roster: self.roster() }
     }
 
     /// Notes that a client that waits for admission does not ask for its room any more: the host took it out.
     pub(crate) fn withdraw(&self, client: ClientId) {
-        if let Some(entry) = self.roster().get_mut(&client) {
-            entry.has_requested_room = false;
-        }
+        self.lock().withdraw(client);
     }
 
     /// Notes that a command that held a client's input is applied.
     pub(crate) fn note_applied(&self, client: ClientId) {
-        if let Some(entry) = self.roster().get_mut(&client) {
+        if let Some(entry) = self.roster().clients.get_mut(&client) {
             entry.unapplied = entry.unapplied.saturating_sub(1);
         }
         self.unapplied.fetch_sub(1, Ordering::SeqCst);
@@ -218,11 +126,103 @@ impl ShardHandle {
     /// of the host sends after the call was counted.
     pub(crate) fn holds_input_of(&self, client: ClientId) -> bool {
         self.holds_any_input()
-            && self.roster().get(&client).is_some_and(|entry| entry.unapplied > 0)
+            && self.roster().clients.get(&client).is_some_and(|entry| entry.unapplied > 0)
     }
 
-    fn roster(&self) -> MutexGuard<'_, FxHashMap<ClientId, RosterEntry>> {
+    fn roster(&self) -> MutexGuard<'_, Roster> {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The clients of a shard, which stay as they are meanwhile.
+#[derive(Debug)]
+pub(crate) struct LockedRoster<'a> {
+    pub(crate) handle: &'a ShardHandle,
+    roster: MutexGuard<'a, Roster>,
+}
+
+impl LockedRoster<'_> {
+    /// Pushes a command of the host. If it holds a client's input, it does so from before this returns. Returns
+    /// the command's number.
+    ///
+    /// # Errors
+    /// `ClientNotFound`, `Stopped`; `TooManyRooms` if it puts a client into more than `max_rooms`.
+    pub(crate) fn push(&mut self, command: Command, max_rooms: usize) -> Result<u64> {
+        let Self { handle, roster } = self;
+        let identity = match &command {
+            Command::SetIdentity(client, identity) => Some((*client, identity.clone())),
+            // It is reached by its identity no more, though it may take a while to leave.
+            Command::Disconnect(client, _) | Command::Reject(client, _) => Some((*client, None)),
+            _ => None,
+        };
+        let push = |command| handle.inbox.push(command).map_err(|_| Error::Stopped);
+        let number = if let Some(client) = command.holds_input_of() {
+            // Locked until the command is in the inbox, so that the entry's rooms change in the order of the
+            // commands.
+            let entry = roster.clients.get_mut(&client).ok_or(Error::ClientNotFound)?;
+            let change = entry.room_change(&command, max_rooms)?;
+            let entered = match &command {
+                Command::Join(_, reservation) | Command::Admit(_, Some(reservation), _) => {
+                    Some(Arc::clone(&reservation.room))
+                }
+                _ => None,
+            };
+            let number = push(command)?;
+            if let Some(room) = entered {
+                entry.forget_since(&room.name);
+            }
+            entry.apply(change);
+            entry.unapplied += 1;
+            handle.unapplied.fetch_add(1, Ordering::SeqCst);
+            number
+        } else {
+            push(command)?
+        };
+        if let Some((client, identity)) = identity {
+            roster.set_identity(client, identity);
+        }
+        Ok(number)
+    }
+
+    pub(crate) fn has_identity(&self, identity: &str) -> bool {
+        self.roster.has_identity(identity)
+    }
+
+    /// Returns the clients of an identity, in the order in which they connected.
+    pub(crate) fn clients_of(&self, identity: &str) -> Vec<ClientId> {
+        self.roster.clients_of(identity)
+    }
+
+    /// Whether a client is in a room once all pending commands are applied.
+    pub(crate) fn is_in(&self, client: ClientId, room: RoomId) -> bool {
+        self.roster.clients.get(&client).is_some_and(|entry| entry.is_in(room))
+    }
+
+    /// Whether a client can be in no other room beside the one that it is in, or asks for.
+    pub(crate) fn has_its_one_room(&self, client: ClientId) -> bool {
+        let entry = self.roster.clients.get(&client);
+        entry.is_some_and(RosterEntry::has_its_one_room)
+    }
+
+    /// Returns why a client may not enter a room that it is not in.
+    ///
+    /// # Errors
+    /// `ClientNotFound`, `TooManyRooms`.
+    pub(crate) fn check_place(&self, client: ClientId, max_rooms: usize) -> Result<()> {
+        let entry = self.roster.clients.get(&client).ok_or(Error::ClientNotFound)?;
+        entry.check_place(max_rooms)
+    }
+
+    /// Returns where a client was in a room, if it has said so and has not entered the room since.
+    pub(crate) fn since_in(&self, client: ClientId, room: &str) -> Option<Since> {
+        self.roster.clients.get(&client)?.since_in()?.get(room)
+    }
+
+    /// Notes that a client that waits for admission does not ask for its room any more: the host took it out.
+    pub(crate) fn withdraw(&mut self, client: ClientId) {
+        if let Some(entry) = self.roster.clients.get_mut(&client) {
+            entry.has_requested_room = false;
+        }
     }
 }
 

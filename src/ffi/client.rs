@@ -152,7 +152,9 @@ pub unsafe extern "C" fn chat_server_leave(
 /// Sets a client's identity: the host's name for it, such as the name of its user. All later events
 /// of the client carry it, and so does the event of every message that the client sends after the
 /// call has returned. At most 256 bytes of UTF-8. Clients do not see it; what they see is the name
-/// (chat_server_set_name).
+/// (chat_server_set_name). Several clients may have one identity: chat_server_send_to_identity and
+/// the calls like it reach them all, this client from when this call has returned. An empty identity
+/// takes the identity back: the client then has none.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL,
 /// CHAT_ERR_STOPPED.

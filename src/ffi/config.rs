@@ -530,8 +530,8 @@ pub extern "C" fn chat_config_set_history_total(
 /// Sets how long a call of the host waits while more waits to be delivered than the server may
 /// keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
 /// holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
-/// _join_with_past, _leave, _set_echo, _set_identity and _set_name. Default: 5,000. At most
-/// 86,400,000 (1 day).
+/// _join_with_past, _leave, _set_echo, _set_identity, _set_name, _send_to_identity, _join_identity
+/// and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_publish_timeout(
     config: Option<&mut chat_config>,

@@ -79,11 +79,14 @@
 //! | chat_server_send, join,           | any, also in a handler               | if too much waits |
 //! | join_with_past, leave, set_echo,  |                                      | to be delivered   |
 //! | set_identity, set_name            |                                      |                   |
+//! | chat_server_send_to_identity,     | any, also in a handler               |                   |
+//! | join_identity, leave_identity     |                                      |                   |
 //! | chat_server_disconnect, accept,   | any, also in a handler               | no                |
 //! | accept_with_past, reject, allow,  |                                      |                   |
 //! | allow_changed, refuse             |                                      |                   |
 //! | chat_server_local_addr, stats,    | any, also in a handler               | no                |
-//! | position                          |                                      |                   |
+//! | position, identity_clients,       |                                      |                   |
+//! | disconnect_identity               |                                      |                   |
 //! | chat_server_request_stop          | any, also in a handler               | no                |
 //! | chat_server_wait                  | any, also in a handler               | up to timeout_ms  |
 //! | chat_server_next_events           | any; one thread gets them in order   | up to timeout_ms  |
@@ -155,6 +158,8 @@ mod publish;
 mod past;
 
 mod client;
+
+mod identity;
 
 mod decisions;
 

@@ -35,7 +35,9 @@ use crate::{config::Config, error::Error, server::Server};
 /// chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_send,
 /// chat_server_disconnect, chat_server_accept, chat_server_accept_with_past, chat_server_reject,
 /// chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
-/// chat_server_set_identity, chat_server_set_name, chat_server_allow, chat_server_allow_changed,
+/// chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,
+/// chat_server_disconnect_identity, chat_server_join_identity, chat_server_leave_identity,
+/// chat_server_identity_clients, chat_server_allow, chat_server_allow_changed,
 /// chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
 /// chat_server_request_stop, chat_server_stop, chat_server_free.
 pub struct chat_server {

@@ -20,6 +20,33 @@ use crate::{
 /// The longest identity of a client, in bytes.
 const MAX_IDENTITY: usize = 256;
 
+/// Checks what a connection is closed with.
+///
+/// # Errors
+/// `InvalidCloseCode`, `TooLarge`.
+pub(super) fn check_close(code: u16, reason: &str) -> Result<()> {
+    if !frame::may_send_close_code(code) {
+        return Err(Error::InvalidCloseCode(code));
+    }
+    let (size, limit) = (reason.len(), frame::MAX_CLOSE_REASON);
+    if size > limit {
+        return Err(Error::TooLarge { what: "reason", size, limit });
+    }
+    Ok(())
+}
+
+/// Checks what a client is called by the host.
+///
+/// # Errors
+/// `TooLarge`.
+pub(super) fn check_identity(identity: &str) -> Result<()> {
+    let (size, limit) = (identity.len(), MAX_IDENTITY);
+    if size > limit {
+        return Err(Error::TooLarge { what: "identity", size, limit });
+    }
+    Ok(())
+}
+
 impl Handle {
     /// Sends a message to one client.
     ///
@@ -47,13 +74,7 @@ impl Handle {
     /// [`Error::ClientNotFound`], [`Error::InvalidCloseCode`], [`Error::TooLarge`],
     /// [`Error::Stopped`].
     pub fn disconnect(&self, client: ClientId, code: u16, reason: &str) -> Result<()> {
-        if !frame::may_send_close_code(code) {
-            return Err(Error::InvalidCloseCode(code));
-        }
-        if reason.len() > frame::MAX_CLOSE_REASON {
-            let limit = frame::MAX_CLOSE_REASON;
-            return Err(Error::TooLarge { what: "reason", size: reason.len(), limit });
-        }
+        check_close(code, reason)?;
         let shard = self.shard_of(client)?;
         if shard.undecided.admissions.take(client).is_some() {
             let (text, headers) = (reason.to_owned(), String::new());
@@ -155,20 +176,17 @@ impl Handle {
 
     /// Sets what the host calls a client, such as the name of its user: all later events of the client carry
     /// it, those of everything that it sends after this has returned among them. At most 256 bytes; clients
-    /// do not see it. What they see is the name ([`set_name`](Self::set_name)).
+    /// do not see it. What they see is the name ([`set_name`](Self::set_name)). Several clients may have one identity:
+    /// [`send_to_identity`](Self::send_to_identity) and the calls like it reach them all, this client from when this
+    /// has returned. An empty identity takes the identity back: the client then has none.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::TooLarge`], [`Error::QueueFull`] as for
     /// [`send`](Self::send), [`Error::Stopped`].
     pub fn set_identity(&self, client: ClientId, identity: &str) -> Result<()> {
-        if identity.len() > MAX_IDENTITY {
-            return Err(Error::TooLarge {
-                what: "identity",
-                size: identity.len(),
-                limit: MAX_IDENTITY,
-            });
-        }
-        let command = Command::SetIdentity(client, identity.into());
+        check_identity(identity)?;
+        let identity = (!identity.is_empty()).then(|| identity.into());
+        let command = Command::SetIdentity(client, identity);
         self.push(self.shard_with_space(client, &HostCall::of(self))?, command).map(drop)
     }
 
@@ -207,7 +225,7 @@ impl Handle {
     }
 
     /// Waits while far too many events wait for the host. In its event handler, which takes them, it does not wait.
-    fn wait_for_event_space(&self, deadline: &HostCall) -> Result<()> {
+    pub(super) fn wait_for_event_space(&self, deadline: &HostCall) -> Result<()> {
         let timeout = self.shared.context.options.publish_timeout;
         let at = if self.is_in_handler() { Instant::now() } else { deadline.get(timeout) };
         self.shared.context.events.wait_for_space(at)

@@ -2,6 +2,7 @@
 
 mod admission;
 mod client;
+mod identity;
 mod review;
 
 use std::{

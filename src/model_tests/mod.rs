@@ -19,6 +19,7 @@ mod expected;
 mod fairness;
 mod full_inbox;
 mod histories;
+mod identity;
 mod order;
 mod outbox;
 mod outbox_age;

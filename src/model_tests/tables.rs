@@ -35,6 +35,9 @@ fn clients_that_come_and_go_leave_nothing_behind() {
         shard.start_pings(&client);
         // It speaks behind the host, in two rooms, is sent something, lags, and is gone.
         world.handle.join(id, "b").unwrap();
+        for identity in [["ana", "bob", ""][round % 3], ["bob", "ana"][round % 2]] {
+            world.handle.set_identity(id, identity).unwrap();
+        }
         world.handle.publish("a", Kind::Text, b"host").unwrap();
         Protocol::Plain.message(&shard, &client, Kind::Text, b"client").unwrap();
         world.tick_once();

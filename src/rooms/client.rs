@@ -88,7 +88,7 @@ impl Client {
         self.profile.identity()
     }
 
-    pub(crate) fn set_identity(&self, identity: Arc<str>) {
+    pub(crate) fn set_identity(&self, identity: Option<Arc<str>>) {
         self.profile.set_identity(identity);
     }
 

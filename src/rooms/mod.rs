@@ -364,6 +364,32 @@ impl Rooms {
         sent
     }
 
+    /// Calls `send` under a room's lock, with what reserves a membership for a client. Each that it reserves must have been
+    /// pushed to the client's shard when it returns: so all these clients enter the room between the same messages.
+    ///
+    /// # Errors
+    /// `Stopped`, and those of `send`, which then has reserved nothing.
+    pub(crate) fn reserve_many<T>(
+        &self,
+        name: &str,
+        send: impl FnOnce(&Arc<Room>, &mut dyn FnMut(ClientId, &PastWanted) -> Reservation) -> Result<T>,
+    ) -> Result<T> {
+        let mut directory = self.lock();
+        let room = self.look_up(&mut directory, name)?;
+        let then =
+            |reserve: &mut dyn FnMut(ClientId, &PastWanted) -> Reservation| send(&room, reserve);
+        let (sent, idle_key) = room.subscribe_many(self.reach(), &self.kept, then)?;
+        if let Some(key) = idle_key
+            && directory.idle.remove(key).is_some()
+        {
+            self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
+        }
+        drop(directory);
+        // The one that `subscribe_many` has counted.
+        self.remove_subscriber(&room, 0);
+        sent
+    }
+
     /// Reserves a membership in the broadcast room, as `reserve` does in another. `send` gets the offset of the
     /// first broadcast that the client receives.
     ///

@@ -34,8 +34,8 @@ impl Profile {
         identity
     }
 
-    pub(super) fn set_identity(&self, identity: Arc<str>) {
-        self.change(|known| known.identity = Some(identity));
+    pub(super) fn set_identity(&self, identity: Option<Arc<str>>) {
+        self.change(|known| known.identity = identity);
     }
 
     /// Sets what other clients are told that the client is called.
@@ -99,7 +99,7 @@ mod tests {
         profile.set_name(Some(name("ana")));
         assert_eq!(profile.author(client, &context).name, Some(name("ana")));
         assert_eq!(profile.author(client, &context).client, unnamed.client);
-        profile.set_identity("user 7".into());
+        profile.set_identity(Some("user 7".into()));
         profile.set_name(None);
         assert_eq!(profile.author(client, &context), unnamed);
         assert_eq!(profile.identity().as_deref(), Some("user 7"));

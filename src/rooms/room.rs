@@ -280,6 +280,47 @@ impl Room {
         Ok((outcome, state.idle_key.take()))
     }
 
+    /// Calls `then` under the room's lock, with what counts a client among the subscribers and returns its reservation. The
+    /// room has one subscriber more on the first shard, whom the caller counts off: so it is not forgotten meanwhile, though
+    /// `then` may count nobody. Returns what [`subscribe`](Self::subscribe) returns.
+    ///
+    /// # Errors
+    /// `Stopped`.
+    pub(super) fn subscribe_many<T>(
+        &self,
+        reach: Reach<'_>,
+        kept: &AtomicUsize,
+        then: impl FnOnce(&mut dyn FnMut(ClientId, &PastWanted) -> Reservation) -> T,
+    ) -> Result<(T, Option<u64>)> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(Error::Stopped);
+        }
+        state.subscribers[0] += 1;
+        let State { order, subscribers, is_known, .. } = &mut *state;
+        let outcome = match order {
+            Order::Memory(memory) => {
+                memory.forget_old(reach.context, kept);
+                then(&mut |client, wanted| {
+                    subscribers[client.shard()] += 1;
+                    *is_known |= wanted.is_told;
+                    let past = memory.past(&self.head, wanted);
+                    Reservation { room: Arc::clone(&self.head), from: memory.offset + 1, past }
+                })
+            }
+            Order::Remote { remote, link } => {
+                let outcome = then(&mut |client, wanted| {
+                    subscribers[client.shard()] += 1;
+                    *is_known |= wanted.is_told;
+                    remote.enter(self.reach(reach, link, subscribers), client, wanted)
+                });
+                remote.proceed(self.reach(reach, link, subscribers));
+                outcome
+            }
+        };
+        Ok((outcome, state.idle_key.take()))
+    }
+
     /// Does something with the order of a room that a broker keeps.
     pub(super) fn with_remote<T>(
         &self,

@@ -291,6 +291,8 @@ impl Shard {
         let mut sizes = vec![
             ("clients", self.clients.borrow().len()),
             ("clients that the host can reach", self.handle.clients()),
+            ("identities", self.handle.identity_sizes().0),
+            ("clients with identities", self.handle.identity_sizes().1),
             ("undecided clients", undecided.admissions.len()),
             ("waiting handshakes", self.admission_waiters.len()),
             ("undecided messages", undecided.reviews.len()),

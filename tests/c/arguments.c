@@ -230,6 +230,15 @@ static void no_objects(void) {
   NO_SERVER(chat_server_set_echo(NULL, 1, 1));
   NO_SERVER(chat_server_set_identity(NULL, 1, TEXT("i")));
   NO_SERVER(chat_server_set_name(NULL, 1, TEXT("n")));
+  chat_client_id client;
+  size_t count = 77;
+  NO_SERVER(chat_server_send_to_identity(NULL, TEXT("i"), CHAT_TEXT, DATA("x"), &count));
+  NO_SERVER(chat_server_disconnect_identity(NULL, TEXT("i"), 1000, NULL, 0, &count));
+  NO_SERVER(chat_server_join_identity(NULL, TEXT("i"), TEXT("r"), &count));
+  NO_SERVER(chat_server_leave_identity(NULL, TEXT("i"), TEXT("r"), &count));
+  CHECK(count == 77);
+  NO_SERVER(chat_server_identity_clients(NULL, TEXT("i"), &client, 1, &count));
+  CHECK(count == 0);
   NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
   NO_SERVER(chat_server_next_events(NULL, 0, &events));
   NO_SERVER(chat_server_request_stop(NULL));
@@ -452,6 +461,55 @@ static void clients(chat_server *server) {
   }
 }
 
+/* Calls by an identity that nobody has. */
+static void identities(chat_server *server) {
+  size_t reached = 77;
+  chat_client_id client = 77;
+  CHECK_OK(chat_server_send_to_identity(server, TEXT("i"), CHAT_TEXT, DATA("x"), &reached));
+  CHECK(reached == 0);
+  CHECK_OK(chat_server_send_to_identity(server, NULL, 0, CHAT_TEXT, NULL, 0, NULL));
+  CHECK_OK(chat_server_disconnect_identity(server, TEXT("i"), 1000, NULL, 0, NULL));
+  CHECK_OK(chat_server_join_identity(server, TEXT("i"), TEXT("r"), NULL));
+  CHECK_OK(chat_server_leave_identity(server, TEXT("i"), TEXT("r"), NULL));
+  CHECK_OK(chat_server_identity_clients(server, TEXT("i"), &client, 1, &reached));
+  CHECK_OK(chat_server_identity_clients(server, TEXT("i"), NULL, 0, &reached));
+  CHECK(reached == 0 && client == 77);
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_identity_clients(server, TEXT("i"), &client, 1, NULL));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_identity_clients(server, TEXT("i"), NULL, 1, &reached));
+  chat_client_id *odd = (chat_client_id *)(void *)((char *)&client + 1);
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_identity_clients(server, TEXT("i"), odd, 0, &reached));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT,
+               chat_server_send_to_identity(server, TEXT("i"), 0, DATA("x"), &reached));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8,
+               chat_server_send_to_identity(server, TEXT("i"), CHAT_TEXT, DATA(BAD_UTF8), &reached));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT,
+               chat_server_disconnect_identity(server, TEXT("i"), 1006, NULL, 0, &reached));
+  char longer[257];
+  memset(longer, 'x', sizeof longer);
+  const struct { chat_status status; const char *text; size_t len; } bad[] = {
+    {CHAT_ERR_NULL_ARGUMENT, NULL, 1},  {CHAT_ERR_INVALID_UTF8, TEXT(BAD_UTF8)}, {CHAT_ERR_TOO_LARGE, "", HUGE_LEN},
+    {CHAT_ERR_TOO_LARGE, "", WRONG_LEN}, {CHAT_ERR_TOO_LARGE, longer, sizeof longer},
+  };
+  reached = 77;
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    const char *text = bad[i].text;
+    size_t len = bad[i].len;
+#define BAD(call) CHECK_STATUS(bad[i].status, call)
+    BAD(chat_server_send_to_identity(server, text, len, CHAT_TEXT, DATA("x"), &reached));
+    BAD(chat_server_disconnect_identity(server, text, len, 1000, NULL, 0, &reached));
+    BAD(chat_server_join_identity(server, text, len, TEXT("r"), &reached));
+    BAD(chat_server_leave_identity(server, text, len, TEXT("r"), &reached));
+    CHECK(reached == 77);
+    BAD(chat_server_identity_clients(server, text, len, &client, 1, &reached));
+    CHECK(reached == 0);
+    reached = 77;
+    BAD(chat_server_disconnect_identity(server, TEXT("i"), 1000, text, len, &reached));
+    if (text == longer) continue;
+    BAD(chat_server_join_identity(server, TEXT("i"), text, len, &reached));
+    BAD(chat_server_leave_identity(server, TEXT("i"), text, len, &reached));
+  }
+}
+
 static void outputs(chat_server *server) {
   char addr[CHAT_ADDR_SIZE];
   size_t len = 0;
@@ -522,6 +580,12 @@ static void with_a_guarded_page(chat_server *server) {
     OVER(chat_server_leave(server, 1, text, len));
     OVER(chat_server_set_identity(server, 1, text, len));
     OVER(chat_server_set_name(server, 1, text, len));
+    OVER(chat_server_send_to_identity(server, text, len, CHAT_TEXT, last, 10, &published));
+    OVER(chat_server_send_to_identity(server, text, 10, CHAT_TEXT, last, len, &published));
+    OVER(chat_server_disconnect_identity(server, text, 10, 1000, text, len, &published));
+    OVER(chat_server_join_identity(server, text, 10, text, len, &published));
+    OVER(chat_server_leave_identity(server, text, 10, text, len, &published));
+    OVER(chat_server_identity_clients(server, text, len, NULL, 0, &published));
     OVER(chat_config_add_listen(config, text, len));
     OVER(chat_config_add_origin(config, text, len));
     OVER(chat_config_set_base_path(config, text, len));
@@ -548,6 +612,7 @@ int main(void) {
   positions();
   batches(server);
   clients(server);
+  identities(server);
   outputs(server);
   with_a_guarded_page(server);
   CHECK_OK(chat_server_stop(server, 0));

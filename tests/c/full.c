@@ -74,6 +74,7 @@ int main(void) {
   feed feed = {.server = server};
   ws_connect(&ana, server, "/", "");
   chat_client_id client = feed_until(&feed, CHAT_EVENT_CONNECTED)->client;
+  CHECK_OK(chat_server_set_identity(server, client, TEXT("known")));
   int refused = hold_shard(server);
 
   chat_stats before, after;
@@ -96,6 +97,11 @@ int main(void) {
   IS_FULL(chat_server_set_echo(server, client, 0));
   IS_FULL(chat_server_set_identity(server, client, TEXT("ana")));
   CHECK(published == 0);
+  published = 7;
+  IS_FULL(chat_server_send_to_identity(server, TEXT("known"), CHAT_TEXT, DATA("x"), &published));
+  IS_FULL(chat_server_join_identity(server, TEXT("known"), TEXT("new"), &published));
+  IS_FULL(chat_server_leave_identity(server, TEXT("known"), TEXT("lobby"), &published));
+  CHECK(published == 7);
   CHECK_OK(chat_server_stats(server, &after, sizeof after));
   CHECK(memcmp(&before, &after, sizeof before) == 0);
 
@@ -104,7 +110,8 @@ int main(void) {
   ws_say(&ana, "nothing before this");
   ws_expect(&ana, WS_TEXT, "nothing before this");
   const chat_event *event = feed_next(&feed);
-  CHECK(event->type == CHAT_EVENT_MESSAGE && event->position.offset == 1 && event->identity_len == 0);
+  CHECK(event->type == CHAT_EVENT_MESSAGE && event->position.offset == 1);
+  CHECK(text_is(event->identity, event->identity_len, "known"));
   CHECK(text_is(event->room, event->room_len, "lobby"));
   CHECK_OK(chat_server_publish(server, TEXT("new"), CHAT_TEXT, DATA("x"), &position));
   CHECK(position.offset == 1);

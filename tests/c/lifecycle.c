@@ -20,6 +20,11 @@ static void is_stopped(chat_server *server, chat_client_id client) {
   STOPPED(chat_server_leave(server, client, TEXT("room")));
   STOPPED(chat_server_set_echo(server, client, 1));
   STOPPED(chat_server_set_identity(server, client, TEXT("name")));
+  STOPPED(chat_server_send_to_identity(server, TEXT("name"), CHAT_TEXT, DATA("late"), NULL));
+  STOPPED(chat_server_disconnect_identity(server, TEXT("name"), 1000, NULL, 0, NULL));
+  STOPPED(chat_server_join_identity(server, TEXT("name"), TEXT("room"), NULL));
+  STOPPED(chat_server_leave_identity(server, TEXT("name"), TEXT("room"), NULL));
+  STOPPED(chat_server_identity_clients(server, TEXT("name"), NULL, 0, &(size_t){0}));
   STOPPED(chat_server_allow(server, 1));
   STOPPED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
   STOPPED(chat_server_refuse(server, 1));

@@ -67,8 +67,8 @@ lib: Any = ffi.dlopen(str(_find(_NAME, "LIBCHAT_LIBRARY", f"target/shared/{_NAME
 _TYPES: dict[str, Any] = {
     name: ffi.typeof(name)
     for name in (
-        "char[]", "chat_error **", "chat_events **", "chat_header[]", "chat_message", "chat_message[]",
-        "chat_position *", "chat_position[]",
+        "char[]", "chat_client_id[]", "chat_error **", "chat_events **", "chat_header[]", "chat_message",
+        "chat_message[]", "chat_position *", "chat_position[]",
         "chat_server **", "chat_stats", "chat_stats *", "const char *", "const char **", "const uint8_t *", "size_t *",
         "void(*)(void *, uint32_t, const char *, size_t)",
     )

@@ -16,6 +16,8 @@ from ._abi import CONSTANTS, cast, encoded, ffi, lib, new, sizeof, text
 from ._end import End
 from ._ender import stop
 from ._handle import Handle
+from ._identity import ByIdentity
+from ._message import Data, message
 from ._queue import EventQueue
 from .options import Options
 from .past import ALL, checked_past
@@ -24,7 +26,6 @@ from .position import Position
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Data = Union[str, bytes, bytearray, memoryview]
 Headers = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 #: How long `stop` and the end of a `with` wait for the clients' answers by default, in seconds.
@@ -60,22 +61,12 @@ class Stats:
     requests_answered: int  #: Requests for a page, such as GET /health, that were answered, whatever the status.
 
 
-def _message(data: Data, name: str = "data") -> tuple[int, bytes]:
-    if isinstance(data, str):
-        return lib.CHAT_TEXT, encoded(data, name)
-    try:
-        # Through a memoryview, since `bytes` of a number would be that many zeros.
-        return lib.CHAT_BINARY, data if isinstance(data, bytes) else bytes(memoryview(data))
-    except TypeError:
-        raise TypeError(f"{name}: {errors.shown(data)} is neither a str nor bytes") from None
-
-
 def _publication(index: int, item: tuple[str, Data]) -> tuple[bytes, int, bytes]:
     try:
         room, data = item
     except (TypeError, ValueError):
         raise TypeError(f"batch[{index}]: {errors.shown(item)} is not a pair of room and data") from None
-    return encoded(room, f"batch[{index}].room"), *_message(data, f"batch[{index}].data")
+    return encoded(room, f"batch[{index}].room"), *message(data, f"batch[{index}].data")
 
 
 def _headers(headers: Optional[Headers]) -> list[tuple[bytes, bytes]]:
@@ -113,7 +104,7 @@ class _Events(AsyncIterator[events.Event]):
         return event
 
 
-class Server:
+class Server(ByIdentity):
     """A WebSocket chat and broadcast server on its own threads, inside a program: the host. It listens as soon
     as it is constructed.
 
@@ -121,9 +112,10 @@ class Server:
     server at their end: as `stop()` does, or at once if an exception leaves them. The garbage collector stops a
     server that nothing refers to. At the end of the program, servers that still run are stopped at once.
 
-    `broadcast`, `publish`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity` and `set_name`
-    wait while more waits to be delivered than the server may keep, up to the option `publish_timeout`; then they
-    raise QueueFullError. In asyncio this blocks the loop: with `publish_timeout=0` they raise it at once.
+    `broadcast`, `publish`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity`, `set_name`,
+    `send_to_identity`, `join_identity` and `leave_identity` wait while more waits to be delivered than the server may
+    keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio this blocks the loop: with
+    `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, TypeError for arguments of another
     type, ForkedError in a fork of the server's process, and InHandlerError in a handler of `logger`. The texts
@@ -170,7 +162,7 @@ class Server:
 
         Raises InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
-        kind, payload = _message(data)
+        kind, payload = message(data)
         errors.check(lib.chat_server_broadcast(self._server, kind, payload, len(payload)))
 
     def publish(self, room: str, data: Data) -> Position:
@@ -180,7 +172,7 @@ class Server:
         Raises InvalidArgumentError for a name that no room has, InvalidUtf8Error, TooLargeError,
         QueueFullError, StoppedError.
         """
-        kind, payload = _message(data)
+        kind, payload = message(data)
         name = encoded(room, "room")
         at = new("chat_position *")
         errors.check(lib.chat_server_publish(self._server, name, len(name), kind, payload, len(payload), at))
@@ -212,10 +204,10 @@ class Server:
         rooms = [ffi.from_buffer(room) for room, _, _ in kept]
         payloads = [ffi.from_buffer(payload) for _, _, payload in kept]
         messages = new("chat_message[]", len(kept))
-        for message, room, (_, kind, _), payload in zip(messages, rooms, kept, payloads):
-            message.room, message.room_len = cast("const char *", room), len(room)
-            message.data, message.data_len = cast("const uint8_t *", payload), len(payload)
-            message.kind = kind
+        for entry, room, (_, kind, _), payload in zip(messages, rooms, kept, payloads):
+            entry.room, entry.room_len = cast("const char *", room), len(room)
+            entry.data, entry.data_len = cast("const uint8_t *", payload), len(payload)
+            entry.kind = kind
         published = new("size_t *")
         stride = sizeof("chat_message")
         places = new("chat_position[]", len(kept))
@@ -232,7 +224,7 @@ class Server:
 
         Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
-        kind, payload = _message(data)
+        kind, payload = message(data)
         errors.call(lib.chat_server_send, self._server, client, kind, payload, len(payload))
 
     def disconnect(self, client: int, code: int = 1000, reason: str = "") -> None:
@@ -336,6 +328,8 @@ class Server:
     def set_identity(self, client: int, identity: str) -> None:
         """Sets a client's identity, the host's name for it. Its later events carry it, those of what it sends after
         this call among them. At most 256 bytes. Clients do not see it; what they see is the name (`set_name`).
+        Several clients may have one identity: `send_to_identity` and the calls like it reach them all, this client from
+        this call on. An empty identity takes the identity back: the client then has none.
 
         Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, QueueFullError, StoppedError.
         """
@@ -372,7 +366,7 @@ class Server:
         Raises what `allow` does, and InvalidUtf8Error and TooLargeError, after which the message still waits for a
         decision.
         """
-        kind, payload = _message(data)
+        kind, payload = message(data)
         errors.call(lib.chat_server_allow_changed, self._server, decision, kind, payload, len(payload))
 
     def refuse(self, decision: int) -> None:

@@ -48,6 +48,7 @@ struct Rare {
 }
 
 /// How a command changes a client's rooms.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum RoomChange {
     None,
     Enters(RoomId),

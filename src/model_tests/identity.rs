@@ -96,7 +96,7 @@ impl Crowd {
                 let mut all = self.of(identity);
                 let is_full =
                     |it: &&mut Known| !it.rooms.contains(&room) && it.rooms.len() == MAX_ROOMS;
-                if all.iter().any(|it| is_full(&it)) {
+                if all.iter().any(is_full) {
                     assert!(matches!(joined, Err(Error::TooManyRooms { limit: MAX_ROOMS })));
                     return;
                 }

@@ -271,7 +271,8 @@ enum chat_status
    */
   CHAT_ERR_TOO_MANY_ROOMS = -12,
   /**
-   * A part of the server could not go on, so the server has stopped by itself. The log says why.
+   * A part of the server could not go on, so the server has stopped by itself.
+   * chat_last_error_message and the log say which part, and why.
    */
   CHAT_ERR_FAILED = -13,
   /**
@@ -1373,11 +1374,13 @@ chat_status chat_server_next_events(chat_server *server,
  * may still get the events that are left. It works after the end too.
  *
  * A server ends when the host stops it. It also ends by itself, with CHAT_ERR_FAILED, when one of
- * its threads cannot go on, for example because of a bug in libchat; the log says why. So a host
- * that takes no events learns here that the server is gone. Statuses: CHAT_ERR_TIMED_OUT if the
- * server still runs, CHAT_ERR_FAILED.
+ * its threads cannot go on, for example because of a bug in libchat: chat_last_error_message says
+ * which, and why, and so does the log. So a host that takes no events learns here that the server is
+ * gone. Statuses: CHAT_ERR_TIMED_OUT if the server still runs, CHAT_ERR_FAILED.
  */
-CHAT_API chat_status chat_server_wait(const chat_server *server, uint32_t timeout_ms);
+CHAT_API
+chat_status chat_server_wait(const chat_server *server,
+                             uint32_t timeout_ms);
 
 /**
  * Begins to stop a server as chat_server_stop does, with 5 s for the clients, and returns at

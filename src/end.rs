@@ -1,8 +1,9 @@
 //! How a server ends: what its threads note, and what waits for it.
 
 use std::{
+    any::Any,
     panic::catch_unwind,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,16 +21,29 @@ pub(crate) struct End {
 struct State {
     /// Whether all shards have ended.
     is_over: bool,
-    /// Whether a shard could not go on.
-    has_failed: bool,
+    /// Why the server ended by itself, if it did: the first failure.
+    failure: Option<Arc<str>>,
     /// Whether clients were aborted at the deadline. `take_outcome` clears it.
     had_to_abort: bool,
 }
 
+impl State {
+    fn outcome(&self) -> Result<()> {
+        self.failure.clone().map_or(Ok(()), |why| Err(Error::Failed { why }))
+    }
+}
+
+/// Returns what a panic says, if it says it as text.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let said = payload.downcast_ref::<&str>().copied();
+    said.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}
+
 impl End {
-    /// Notes that a shard could not go on.
-    pub(crate) fn note_failed(&self) {
-        self.lock().has_failed = true;
+    /// Notes that a shard could not go on, and why.
+    pub(crate) fn note_failed(&self, why: &str) {
+        self.lock().failure.get_or_insert_with(|| why.into());
     }
 
     /// Notes that clients were aborted at the deadline.
@@ -41,13 +55,14 @@ impl End {
     pub(crate) fn note_over(&self, connections_accepted: u64) {
         let mut state = self.lock();
         state.is_over = true;
-        let (has_failed, had_to_abort) = (state.has_failed, state.had_to_abort);
+        let (failure, had_to_abort) = (state.failure.clone(), state.had_to_abort);
         drop(state);
         // Not under the lock: a log subscriber may block, or panic.
         let log = || {
-            if has_failed {
+            if let Some(why) = failure {
                 tracing::error!(
                     connections_accepted,
+                    %why,
                     "stopped, because a part of the server could not go on"
                 );
             } else if had_to_abort {
@@ -82,7 +97,7 @@ impl End {
                 None => self.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
-        if state.has_failed { Err(Error::Failed) } else { Ok(()) }
+        state.outcome()
     }
 
     /// Returns how a server ended whose threads were joined.
@@ -92,9 +107,7 @@ impl End {
     pub(crate) fn take_outcome(&self) -> Result<()> {
         let mut state = self.lock();
         let had_to_abort = std::mem::take(&mut state.had_to_abort);
-        if state.has_failed {
-            return Err(Error::Failed);
-        }
+        state.outcome()?;
         if had_to_abort { Err(Error::TimedOut) } else { Ok(()) }
     }
 
@@ -116,9 +129,11 @@ mod tests {
         assert!(matches!(end.take_outcome(), Err(Error::TimedOut)));
         assert!(end.take_outcome().is_ok());
         end.note_aborted();
-        end.note_failed();
+        end.note_failed("the first");
+        end.note_failed("the second");
         for _ in 0..2 {
-            assert!(matches!(end.take_outcome(), Err(Error::Failed)));
+            let outcome = end.take_outcome();
+            assert!(matches!(outcome, Err(Error::Failed { why }) if &*why == "the first"));
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The texts name the argument that is wrong, as in `room: it is empty`, and say what to do next. They are for people: match on the variant, never on the text.
 
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 
 /// The result of every call of this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,8 +69,11 @@ pub enum Error {
     DecisionNotFound,
     /// The server is stopping or has stopped.
     Stopped,
-    /// A part of the server could not go on, so the server has stopped by itself. The log says why. Start another.
-    Failed,
+    /// A part of the server could not go on, so the server has stopped by itself. Start another.
+    Failed {
+        /// Which part, and what happened to it, such as the text of a panic. The log says it too.
+        why: Arc<str>,
+    },
     /// The given time was not enough. The call may have had a part of its effect: see the call.
     TimedOut,
     /// More waits to be delivered than the server may keep, and did so for the whole publish
@@ -156,9 +159,9 @@ impl fmt::Display for Error {
                 f.write_str("decision: there is no such decision; it was made before, or its time is over")
             }
             Self::Stopped => f.write_str("the server has stopped"),
-            Self::Failed => f.write_str(
-                "a part of the server could not go on, so it has stopped; the log says why; start another",
-            ),
+            Self::Failed { why } => {
+                write!(f, "a part of the server could not go on, so it has stopped: {why}; start another")
+            }
             Self::TimedOut => f.write_str("the time given was not enough"),
             Self::QueueFull => f.write_str("too much waits to be delivered; publish again later"),
             Self::InHandler => f.write_str(

@@ -44,7 +44,7 @@ pub(crate) async fn run(listener: TcpListener, shard: Rc<Shard>, shards: Arc<[Ar
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "the listener cannot be watched");
-            return shard.fail();
+            return shard.fail(format!("its listener cannot be watched: {error}"));
         }
     };
     let mut acceptor = Acceptor {

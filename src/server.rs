@@ -23,7 +23,7 @@ use crate::{
     bind::bind,
     connection,
     context::Context,
-    end::End,
+    end::{End, panic_text},
     error::{Error, Result},
     event::Event,
     fanout::shard_handle::ShardHandle,
@@ -125,8 +125,8 @@ impl Server {
     /// server has ended, and a shorter deadline counts for all.
     ///
     /// # Errors
-    /// [`Error::TimedOut`], once, if clients had to be aborted; [`Error::Failed`] if a part of the server could
-    /// not go on. The server has stopped all the same.
+    /// [`Error::TimedOut`], once, if clients had to be aborted; [`Error::Failed`], with the reason, if a part of the
+    /// server could not go on. The server has stopped all the same.
     /// [`Error::InHandler`] inside the event handler: use [`Handle::request_stop`] there.
     pub fn stop(&self, deadline: Duration) -> Result<()> {
         if self.handle.is_in_handler() {
@@ -267,23 +267,25 @@ fn run_shard(
     };
     let deadline = shared.deadline.subscribe();
     let run = AssertUnwindSafe(|| shard.run(&mut tasks, deadline, timer, accept));
-    let ended = catch_unwind(run).unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+    let ended = catch_unwind(run);
     // A shard that failed has connections left: their sockets are closed here, before the server counts as
     // stopped.
     drop(tasks);
     reactor.clear();
     drop(entered);
-    let failure = match ended {
-        Ok(Some(had_to_abort)) => {
+    let why = match ended {
+        Ok(Ok(Some(had_to_abort))) => {
             if had_to_abort {
                 shared.end.note_aborted();
             }
             return;
         }
-        Ok(None) => None,
-        Err(error) => Some(error),
+        Ok(Ok(None)) => shard.take_failure(),
+        Ok(Err(error)) => format!("its event loop failed: {error}"),
+        Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
     };
-    shared.end.note_failed();
+    let why = format!("thread libchat-{index}: {why}");
+    shared.end.note_failed(&why);
     shared.end.note_aborted();
     // Its clients are gone, and no thread takes its inbox any more.
     Handle { shared: Arc::clone(shared) }.stop_by(Instant::now());
@@ -291,10 +293,7 @@ fn run_shard(
     // open for as long as a handle exists.
     shared.shards[index].inbox.take(&mut Vec::new(), Some(&mut Vec::new()));
     // Last: a log subscriber may panic, as what prints to a stream that is gone does.
-    if let Some(error) = failure {
-        tracing::error!(%error, "a shard's event loop ended");
-    }
-    tracing::error!("a shard cannot go on: the server stops");
+    tracing::error!(%why, "a shard cannot go on: the server stops");
 }
 
 #[cfg(test)]
@@ -315,15 +314,19 @@ mod tests {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| server.wait(PATIENCE));
             server.shared.shards[1].inbox.push(Command::Panic).unwrap();
-            assert!(matches!(waiting.join().unwrap(), Err(Error::Failed)));
+            let told = waiting.join().unwrap().unwrap_err();
+            assert!(
+                matches!(&told, Error::Failed { why } if &**why == "thread libchat-1: it panicked: a test wants it")
+            );
+            assert!(told.to_string().contains("it panicked: a test wants it; start another"));
         });
         assert!(matches!(server.next_events(PATIENCE).unwrap()[..], [Event::Stopped]));
         assert!(matches!(server.broadcast(Kind::Text, b"x"), Err(Error::Stopped)));
         // The port is free, and it stays told.
         TcpListener::bind(server.local_addr()).unwrap();
         for _ in 0..2 {
-            assert!(matches!(server.wait(PATIENCE), Err(Error::Failed)));
-            assert!(matches!(server.stop(PATIENCE), Err(Error::Failed)));
+            assert!(matches!(server.wait(PATIENCE), Err(Error::Failed { .. })));
+            assert!(matches!(server.stop(PATIENCE), Err(Error::Failed { .. })));
         }
     }
 
@@ -356,10 +359,10 @@ mod tests {
     fn a_server_whose_last_log_line_panics_ends_too_and_whoever_waits_is_told() {
         let server = tracing::subscriber::with_default(Panicking, server);
         server.shared.shards[1].inbox.push(Command::Panic).unwrap();
-        assert!(matches!(server.wait(PATIENCE), Err(Error::Failed)));
+        assert!(matches!(server.wait(PATIENCE), Err(Error::Failed { .. })));
         assert!(matches!(server.next_events(PATIENCE).unwrap()[..], [Event::Stopped]));
         TcpListener::bind(server.local_addr()).unwrap();
-        assert!(matches!(server.stop(PATIENCE), Err(Error::Failed)));
+        assert!(matches!(server.stop(PATIENCE), Err(Error::Failed { .. })));
     }
 
     #[test]
@@ -388,6 +391,7 @@ mod tests {
         let deadline = watch::Sender::new(None);
         let ended = shard.run(&mut tasks, deadline.subscribe(), timer, |_, _| ());
         assert!(matches!(ended, Ok(None)));
+        assert_eq!(shard.take_failure(), "a task that it needs panicked: a test wants it");
         drop(entered);
     }
 }

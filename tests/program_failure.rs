@@ -39,6 +39,9 @@ fn a_server_that_cannot_go_on_ends_the_program_with_status_1_and_a_line() {
     let (addr, log) = end_of_one_that_breaks("BREAK_EPOLL");
     let last = log.lines().last().unwrap();
     assert!(last.starts_with("chat-server: a part of the server could not go on"), "{log}");
+    assert!(last.contains(": its event loop failed: Bad file descriptor"), "{log}");
+    let lines = log.lines().filter(|line| line.contains("why=")).count();
+    assert!(lines >= 2, "of the shard, and of the end: {log}");
     TcpListener::bind(addr).unwrap();
 }
 
@@ -46,6 +49,8 @@ fn a_server_that_cannot_go_on_ends_the_program_with_status_1_and_a_line() {
 fn a_panic_is_a_line_of_the_log() {
     let (_, log) = end_of_one_that_breaks("BREAK_CLOCK");
     assert!(!log.contains("stack backtrace"), "not as std prints it: {log}");
+    let last = log.lines().last().unwrap();
+    assert!(last.starts_with("chat-server: ") && last.contains(" panicked: "), "{log}");
     let panicked: Vec<_> = log.lines().filter(|line| line.contains("panicked")).collect();
     assert!(panicked[0].contains(" ERROR ") && panicked[0].contains("at="), "{log}");
 }

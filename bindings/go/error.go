@@ -43,7 +43,7 @@ var (
 	ErrTooManyRooms = errors.New("chat: the client is in as many rooms as it may be: one with events, " +
 		"else MaxRoomsPerClient; let it leave one first")
 	// ErrFailed says that a part of the server could not go on, so that the server has stopped by
-	// itself. The log says why.
+	// itself. The text of an error that wraps it says which part, and why, such as the text of a panic.
 	ErrFailed = errors.New("chat: a part of the server could not go on, so it has stopped; the log says why")
 
 	// ErrAddressInUse says that another socket has the port. It is also syscall.EADDRINUSE.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	chat "libchat/bindings/go"
@@ -68,7 +69,11 @@ func endByItself(t *testing.T, file string) {
 	if err := server.Broadcast(chat.Text, nil); err != nil && !errors.Is(err, chat.ErrStopped) {
 		t.Fatal(err)
 	}
-	check(t, "wait", receive(t, waited), chat.ErrFailed)
+	err = receive(t, waited)
+	check(t, "wait", err, chat.ErrFailed)
+	if !strings.Contains(err.Error(), ": its event loop failed: Bad file descriptor") {
+		t.Errorf("%v does not say what failed", err)
+	}
 	check(t, "shutdown", server.Shutdown(t.Context()), chat.ErrFailed)
 	check(t, "wait after the shutdown", server.Wait(t.Context()), chat.ErrFailed)
 	if err := server.Close(); err != nil {

@@ -225,8 +225,8 @@ func (s *Server) Stats() Stats {
 // for example because of a bug in libchat: so a host that takes no events learns here that the server
 // is gone.
 //
-// The error is nil if the server was stopped, ErrFailed if it ended by itself, and that of the
-// context if it is done before. The first Wait takes a goroutine and a thread, until the end.
+// The error is nil if the server was stopped; ErrFailed if it ended by itself, with a text that says which
+// part could not go on, and why; and that of the context if it is done before. The first Wait takes a goroutine and a thread, until the end.
 func (s *Server) Wait(ctx context.Context) error {
 	err := s.handle.wait(ctx)
 	runtime.KeepAlive(s)

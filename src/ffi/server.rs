@@ -266,9 +266,9 @@ fn timeout(timeout_ms: u32) -> Duration {
 /// may still get the events that are left. It works after the end too.
 ///
 /// A server ends when the host stops it. It also ends by itself, with CHAT_ERR_FAILED, when one of
-/// its threads cannot go on, for example because of a bug in libchat; the log says why. So a host
-/// that takes no events learns here that the server is gone. Statuses: CHAT_ERR_TIMED_OUT if the
-/// server still runs, CHAT_ERR_FAILED.
+/// its threads cannot go on, for example because of a bug in libchat: chat_last_error_message says
+/// which, and why, and so does the log. So a host that takes no events learns here that the server is
+/// gone. Statuses: CHAT_ERR_TIMED_OUT if the server still runs, CHAT_ERR_FAILED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_wait(
     server: *const chat_server,

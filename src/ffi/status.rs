@@ -44,7 +44,8 @@ pub enum chat_status {
     /// The client is in as many rooms as it may be: one with events, else max_rooms_per_client. Let
     /// it leave one first.
     CHAT_ERR_TOO_MANY_ROOMS = -12,
-    /// A part of the server could not go on, so the server has stopped by itself. The log says why.
+    /// A part of the server could not go on, so the server has stopped by itself.
+    /// chat_last_error_message and the log say which part, and why.
     CHAT_ERR_FAILED = -13,
     /// The port is in use.
     CHAT_ERR_ADDRESS_IN_USE = -20,
@@ -80,7 +81,7 @@ impl From<&Error> for chat_status {
             Error::TooManyRooms { .. } => CHAT_ERR_TOO_MANY_ROOMS,
             Error::ClientNotFound | Error::DecisionNotFound => CHAT_ERR_NOT_FOUND,
             Error::Stopped => CHAT_ERR_STOPPED,
-            Error::Failed => CHAT_ERR_FAILED,
+            Error::Failed { .. } => CHAT_ERR_FAILED,
             Error::TimedOut => CHAT_ERR_TIMED_OUT,
             Error::QueueFull => CHAT_ERR_QUEUE_FULL,
             Error::InHandler => CHAT_ERR_IN_HANDLER,

@@ -191,7 +191,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::TimedOut`] if the server still runs; [`Error::Failed`] if it ended because a part of it could not
-    /// go on.
+    /// go on, with a text that says which part, and why.
     pub fn wait(&self, timeout: Duration) -> Result<()> {
         self.shared.end.wait(timeout)
     }

@@ -146,7 +146,7 @@ pub(super) async fn run(shard: Rc<Shard>, timer: Timer) {
                     Either::Left((Err(error), _)) => {
                         // Not expected: the kernel fails it only for bad arguments.
                         tracing::error!(%error, "a shard's timer failed");
-                        return shard.fail();
+                        return shard.fail(format!("its timer failed: {error}"));
                     }
                 }
             }

@@ -40,6 +40,7 @@ use self::{
 pub(crate) use self::{admissions::Decision, space_waiters::Ticket, tick::Tick};
 use crate::{
     context::Context,
+    end::panic_text,
     event::ClientId,
     fanout::{
         Fanout,
@@ -81,8 +82,8 @@ pub(crate) struct Shard {
     /// How many connections hold input.
     held: Cell<usize>,
     stopping: Cell<bool>,
-    /// Whether a part of it failed: then it ends.
-    failed: Cell<bool>,
+    /// What has happened to a part of it that failed: then it ends.
+    failure: RefCell<Option<String>>,
     last_client: Cell<u64>,
     /// How many answers to requests for pages are being written.
     answers: Cell<usize>,
@@ -123,7 +124,7 @@ impl Shard {
             deadlines: Deadlines::new(clock),
             held: Cell::new(0),
             stopping: Cell::new(false),
-            failed: Cell::new(false),
+            failure: RefCell::default(),
             last_client: Cell::new(0),
             answers: Cell::new(0),
             stops: Notify::new(),
@@ -132,7 +133,7 @@ impl Shard {
     }
 
     /// Runs until the shard has ended. Calls `accept` with each accepted connection. Returns whether clients
-    /// were aborted at the deadline; `None` if the shard failed.
+    /// were aborted at the deadline; `None` if the shard failed: then `take_failure` tells why.
     ///
     /// # Errors
     /// The event loop's.
@@ -153,7 +154,7 @@ impl Shard {
         }
         let mut tick = Tick::new();
         self.reactor.run(tasks, || self.tick(&mut tick, &accept))?;
-        if self.failed.get() {
+        if self.has_failed() {
             return Ok(None);
         }
         if self.index == 0 {
@@ -169,7 +170,7 @@ impl Shard {
             match (&mut drain).now_or_never() {
                 // There is no outcome if it panicked.
                 Some(_) => Next::End(had_to_abort.get()),
-                None if self.failed.get() => Next::End(None),
+                None if self.has_failed() => Next::End(None),
                 None if has_more => Next::Continue,
                 None => Next::Park,
             }
@@ -195,16 +196,26 @@ impl Shard {
     fn spawn_boxed(self: &Rc<Self>, task: Task) {
         let shard = Rc::clone(self);
         drop(Reactor::spawn(Box::pin(async move {
-            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
                 tracing::error!("a task of a shard panicked");
-                shard.fail();
+                shard.fail(format!("a task that it needs panicked: {}", panic_text(&*panic)));
             }
         })));
     }
 
+    fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    /// Returns why the shard has failed.
+    pub(crate) fn take_failure(&self) -> String {
+        // What stops it has no task of its own.
+        self.failure.take().unwrap_or_else(|| "its stop panicked".to_owned())
+    }
+
     /// Ends the shard and its clients, since a part of it failed.
-    pub(crate) fn fail(&self) {
-        self.failed.set(true);
+    pub(crate) fn fail(&self, why: String) {
+        self.failure.borrow_mut().get_or_insert(why);
         // Wakes the shard. The inbox stays open, since inboxes close after all rooms. Fails if the server stops.
         let _ = self.handle.inbox.push(Command::Fail);
     }

@@ -89,7 +89,7 @@ impl Shard {
             tick.write_budget = FIRST_WRITE_BUDGET;
         }
         self.take_inbox(tick);
-        if self.failed.get() {
+        if self.has_failed() {
             return Next::End(());
         }
         if self.apply_taken(tick, accept) {

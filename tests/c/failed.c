@@ -33,6 +33,7 @@ static void with_a_listener_that_cannot_be_watched(void) {
   refuses_listeners = 1;
   chat_server *server = start(local_config());
   CHECK_STATUS(CHAT_ERR_FAILED, chat_server_wait(server, CHAT_WAIT_FOREVER));
+  CHECK(strstr(chat_last_error_message(), "thread libchat-0: its listener cannot be watched: No space left"));
   refuses_listeners = 0;
   chat_server_free(server);
 }
@@ -61,7 +62,9 @@ int main(void) {
   CHECK_STATUS(CHAT_ERR_STOPPED, chat_server_broadcast(server, CHAT_TEXT, DATA("x")));
   for (int i = 0; i < 2; i++) {
     CHECK_STATUS(CHAT_ERR_FAILED, chat_server_wait(server, 0));
+    CHECK(strstr(chat_last_error_message(), ": its event loop failed: Bad file descriptor"));
     CHECK_STATUS(CHAT_ERR_FAILED, chat_server_stop(server, 0));
+    CHECK(strstr(chat_last_error_message(), ": its event loop failed: Bad file descriptor"));
   }
   /* The client is at its end, and the port is free. */
   char byte;

@@ -410,7 +410,8 @@ class Server(ByIdentity):
         A server also ends by itself if one of its threads cannot go on, for example because of a bug in libchat: so a
         program that takes no events learns here that the server is gone.
 
-        Raises TimedOutError if the server still runs, FailedError if it ended by itself.
+        Raises TimedOutError if the server still runs, FailedError if it ended by itself: the text says which part could
+        not go on, and why.
         """
         self._end().wait(timeout)
 

@@ -167,9 +167,9 @@ fn run(
         let _ = logging.recv_timeout(LAST_EVENTS);
     }
     match outcome {
-        Err(Error::Failed) => {
-            let text = "a part of the server could not go on, so it has stopped; the log says why";
-            Err(Failure { text: text.to_owned(), status: 1 })
+        Err(error @ Error::Failed { .. }) => {
+            // The program's supervisor starts another.
+            Err(Failure { text: error.to_string(), status: 1 })
         }
         // If connections were aborted, the log says so.
         _ => Ok(()),

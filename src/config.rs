@@ -372,6 +372,21 @@ impl Config {
         self
     }
 
+    /// Sets how many signals a client may send in a second: what others are told at once and nobody stores, such as that
+    /// somebody types, where a pointer is, or that a program may stop to write its answer. 0: clients may send none, and
+    /// are told `refused`, `forbidden`. The host may always signal ([`Handle::signal`]).
+    ///
+    /// What a client sends within two seconds may come at once. Signals beyond the rate are dropped and counted in
+    /// [`Stats::signals_dropped`](crate::Stats::signals_dropped). They pass no review: every client that is
+    /// connected may signal to the rooms that it is in. Clients of the JSON form can send them, each of at most 4 KiB. The host gets
+    /// [`Event::Signal`] of each.
+    ///
+    /// Default: 0. At most 1,000,000.
+    pub fn signal_rate(&mut self, per_second: u32) -> &mut Self {
+        self.options.signal_rate = per_second;
+        self
+    }
+
     /// Sets the function that is called with events, in order and in batches.
     ///
     /// It runs on a thread of its own and may block: that delays events, never clients. It may call

@@ -64,6 +64,7 @@ pub(crate) struct Options {
     pub(crate) history_total: usize,
     pub(crate) publish_timeout: Duration,
     pub(crate) event_queue: usize,
+    pub(crate) signal_rate: u32,
 }
 
 const KIB: usize = 1024;
@@ -129,6 +130,7 @@ impl Default for Options {
             history_total: 64 * MIB,
             publish_timeout: Duration::from_secs(5),
             event_queue: 0,
+            signal_rate: 0,
         }
     }
 }
@@ -373,6 +375,7 @@ impl Check {
         }
         self.range("publish_timeout", options.publish_timeout, (Duration::ZERO, DAY));
         self.range("event_queue", options.event_queue, (0, 16 * MIB));
+        self.range("signal_rate", options.signal_rate, (0, 1_000_000));
     }
 }
 

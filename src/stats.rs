@@ -71,6 +71,11 @@ stats! {
     reviews_timed_out,
     /// Requests for a page, such as `GET /health`, that were answered, whatever the status.
     requests_answered,
+    /// Signals that clients sent, also those that were dropped; they are among the messages received.
+    signals_received,
+    /// Signals of clients or the host that were dropped: beyond signal_rate, or because an inbox, the event queue
+    /// or what waits for a room's subscribers was full. One that several workers drop counts for each.
+    signals_dropped,
 }
 
 /// One counter.

@@ -105,7 +105,7 @@ fn what_is_an_object_and_no_request_is_answered_and_the_connection_goes_on() {
         (r#"{"id":1,"base64":"_w=="}"#, "malformed"),
         (r#"{"id":1,"base64":"/w==","kind":"text"}"#, "bad_text"),
         (r#"{"id":1,"text":"x","text":"y"}"#, "malformed"),
-        (r#"{"id":1,"type":"signal","text":"x"}"#, "unknown_type"),
+        (r#"{"id":1,"type":"signal","text":"x"}"#, "forbidden"),
         (r#"{"id":1,"type":"leave"}"#, "unknown_type"),
         (r#"{"id":1,"room":"elsewhere","text":"x"}"#, "not_in_room"),
         (r#"{"id":1,"room":"","text":"x"}"#, "not_in_room"),

@@ -90,7 +90,7 @@ fn what_the_server_does_not_understand_is_refused_with_a_code() {
         (r#"{"id":1,"base64":"AA"}"#.into(), "malformed"),
         (r#"{"id":1,"base64":"/w==","kind":"text"}"#.into(), "bad_text"),
         (r#"{"id":1,"text":"\udc00"}"#.into(), "bad_text"),
-        (r#"{"id":1,"type":"signal","text":""}"#.into(), "unknown_type"),
+        (r#"{"id":1,"type":"signal","text":""}"#.into(), "forbidden"),
         (r#"{"id":1,"type":"leave"}"#.into(), "unknown_type"),
         (r#"{"id":1,"room":"elsewhere","text":""}"#.into(), "not_in_room"),
         (r#"{"type":"history"}"#.into(), "malformed"),

@@ -118,7 +118,7 @@ impl Request {
 /// Something that happened on a server.
 ///
 /// The events of one client come in this order: `ConnectRequest` (if the host decides on clients),
-/// `Connected`, any number of `MessageRequest`, `Message`, `Joined`, `Left` and `MessagesDropped`,
+/// `Connected`, any number of `MessageRequest`, `Message`, `Signal`, `Joined`, `Left` and `MessagesDropped`,
 /// `Disconnected`. If the host joins a client to rooms before it accepts it, those `Joined` come
 /// before `Connected`. A client that is not admitted has no `Connected`.
 #[derive(Debug, Clone)]
@@ -235,6 +235,19 @@ pub enum Event {
     },
     /// The server has stopped. This is the last event.
     Stopped,
+    /// A client has signalled to the others in a room, or to the host alone
+    /// ([`Config::signal_rate`](crate::Config::signal_rate)). While half of the event queue is full, signals are dropped,
+    /// and counted in [`Stats::signals_dropped`](crate::Stats::signals_dropped).
+    Signal {
+        /// The client.
+        client: ClientId,
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
+        /// The room; empty if the client is in none: then the signal was for the host.
+        room: Arc<str>,
+        /// What it said: at most 4 KiB.
+        message: Message,
+    },
 }
 
 impl Event {
@@ -244,9 +257,9 @@ impl Event {
             Self::ConnectRequest { request, .. } | Self::Connected { request, .. } => {
                 request.size()
             }
-            Self::MessageRequest { message, .. } | Self::Message { message, .. } => {
-                message.data().len()
-            }
+            Self::MessageRequest { message, .. }
+            | Self::Message { message, .. }
+            | Self::Signal { message, .. } => message.data().len(),
             _ => 0,
         }
     }
@@ -259,6 +272,7 @@ impl Event {
             Self::Connected { identity, .. }
             | Self::MessageRequest { identity, .. }
             | Self::Message { identity, .. }
+            | Self::Signal { identity, .. }
             | Self::Joined { identity, .. }
             | Self::Left { identity, .. }
             | Self::Disconnected { identity, .. } => identity.as_deref(),

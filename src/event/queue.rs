@@ -1,6 +1,7 @@
 //! The bounded queue where events wait for the host.
 //!
-//! Invariant: reporting an event never waits. Message events that do not fit are dropped and counted. Connects
+//! Invariant: reporting an event never waits. Message events that do not fit are dropped and counted, and signals
+//! before them. Connects
 //! and disconnects always fit, because no client is admitted while the queue is full. The host's calls that cause
 //! events of their own, such as `join`, wait while far too many wait.
 
@@ -115,6 +116,21 @@ impl EventQueue {
         }
         queue.append(event);
         true
+    }
+
+    /// Queues the event of a signal, or counts the signal as dropped: while half of the queue is full, so that signals
+    /// displace no message event and keep no client out. It does not wake the host, as `push_message` does not.
+    pub(crate) fn push_signal(&self, event: Event, counters: &Counters) {
+        if !self.is_enabled() {
+            return;
+        }
+        let mut queue = self.lock();
+        if queue.events.len() >= self.capacity.div_ceil(2) || queue.bytes >= MAX_BYTES / 2 {
+            drop(queue);
+            counters.signals_dropped.add(1);
+        } else {
+            queue.append(event);
+        }
     }
 
     /// Wakes the host if events wait, and logs if message events were dropped. Called at the end of a tick,

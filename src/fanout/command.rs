@@ -57,17 +57,20 @@ impl RoomHead {
     }
 }
 
-/// One message on its way to the subscribers of a room on one shard.
+/// One message, or one signal, on its way to the subscribers of a room on one shard.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) room: RoomId,
-    /// The message's number in the room's lanes: its offset, from the base of the room's head on.
+    /// The message's number in the room's lanes: its offset, from the base of the room's head on. A signal has the number
+    /// of the message that comes next: so those get it who get that.
     pub(crate) offset: u64,
     pub(crate) message: Published,
     /// The sender, if it does not receive its own message.
     pub(crate) exclude: Option<ClientId>,
     /// On the sender's shard, what the sender is told behind the message.
     pub(crate) answer: Option<Box<Answer>>,
+    /// Whether it is a signal: no lane of the plain form has it, and no client that lags gets it.
+    pub(crate) is_signal: bool,
 }
 
 /// What a client is told about something that it sent.
@@ -223,6 +226,8 @@ pub(crate) enum Command {
     Deliver(Delivery),
     /// Delivers a message to one client.
     Send(ClientId, Message),
+    /// Delivers a signal to one client, unless it lags.
+    Signal(ClientId, Message),
     /// Answers a client, behind what its earlier messages have become.
     Answer(Answer),
     /// Sends earlier messages to a client. They are read when it is applied, so that what waits in an inbox is small.
@@ -283,7 +288,7 @@ impl Command {
     /// written to it. No other client needs a flush, since its order does not change.
     ///
     /// - `Deliver`: a broadcast's room is a lane like any other, and lanes are merged in their order.
-    /// - `Send`, `Answer`, `History`, `Settle`, `Reenter`: it has a position in the shard's sequence, as a delivery has.
+    /// - `Send`, `Signal`, `Answer`, `History`, `Settle`, `Reenter`: it has a position in the shard's sequence, as a delivery has.
     /// - `Close`, `Disconnect`: nothing follows the close frame.
     /// - `Leave`: the client gets what was published before.
     /// - `Join`, `Admit`: a history is written at once, so what was published before comes first. Without a
@@ -327,7 +332,9 @@ impl Command {
         match self {
             Self::Deliver(_) => 1,
             // It is copied now, and written later at the cost of a write.
-            Self::Send(_, message) => 1 + write_cost(message.data().len()) / 64,
+            Self::Send(_, message) | Self::Signal(_, message) => {
+                1 + write_cost(message.data().len()) / 64
+            }
             Self::Answer(answer) => 1 + write_cost(answer.frame.len()) / 64,
             Self::History(..) => 4 * WRITE,
             Self::Close(..) | Self::Disconnect(..) | Self::Reject(..) => WRITE,
@@ -351,9 +358,9 @@ impl Command {
         match self {
             Self::Deliver(Delivery { message, .. }) => message.message.data().len(),
             Self::Answer(answer) => answer.frame.len(),
-            Self::Send(_, message) | Self::Decide(_, _, Verdict::Change(message)) => {
-                message.data().len()
-            }
+            Self::Send(_, message)
+            | Self::Signal(_, message)
+            | Self::Decide(_, _, Verdict::Change(message)) => message.data().len(),
             _ => 0,
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     event::{self, ClientId},
     event_stream::{self, Fields},
     frame,
-    json::{self, MessageObject, Reason, Refusal},
+    json::{self, MessageObject, Reason, Refusal, SignalObject},
     message::Message,
     position::Position,
     published::Published,
@@ -94,6 +94,55 @@ impl Form {
         }
     }
 
+    /// Appends a signal to a room, in a form that has signals.
+    pub(super) fn append_signal(
+        self,
+        room: &RoomHead,
+        published: &Published,
+        buffer: &mut Vec<u8>,
+    ) {
+        let Published { message, author, .. } = published;
+        let name = author.as_ref().and_then(|author| author.name.as_ref());
+        let signal = SignalObject {
+            room: Some(&room.name),
+            client: author.as_ref().map(|author| &*author.client),
+            name: name.map(|name| (&*name.text, name.is_claimed)),
+            kind: message.kind(),
+            payload: message.data(),
+        };
+        self.append_signal_object(buffer, &signal);
+    }
+
+    /// Encodes a signal of the host to one client, if the form has signals.
+    pub(crate) fn encode_signal(self, message: &Message) -> Option<Bytes> {
+        let (kind, payload) = (message.kind(), message.data());
+        let signal = SignalObject { room: None, client: None, name: None, kind, payload };
+        self.has_signals().then(|| bytes(|buffer| self.append_signal_object(buffer, &signal)))
+    }
+
+    fn append_signal_object(self, buffer: &mut Vec<u8>, signal: &SignalObject<'_>) {
+        match self {
+            Self::Json | Self::EventsJson => {
+                self.append_object(buffer, Position::NONE, |buffer| {
+                    json::append_signal(buffer, signal);
+                });
+            }
+            Self::Events => {
+                let fields = Fields { name: Some("signal"), ..Fields::default() };
+                event_stream::append_event(buffer, fields, |data| {
+                    json::append_signal_data(data, signal);
+                });
+            }
+            #[cfg(test)]
+            Self::Numbered => {
+                let mut text = b"signal ".to_vec();
+                text.extend_from_slice(signal.payload);
+                frame::append_data(buffer, signal.kind, &text);
+            }
+            Self::Plain => {}
+        }
+    }
+
     /// Encodes a message that the host sends to one client.
     pub(crate) fn encode_direct(self, message: &Message) -> Bytes {
         let mut buffer = Vec::new();
@@ -153,6 +202,11 @@ impl Form {
     /// Whether it says more than messages.
     pub(crate) fn says_more(self) -> bool {
         matches!(self, Self::Json | Self::Events | Self::EventsJson)
+    }
+
+    /// Whether its clients get signals.
+    pub(crate) fn has_signals(self) -> bool {
+        self != Self::Plain
     }
 
     /// Whether its client is told in place of dropped messages how many they were.

@@ -122,7 +122,7 @@ impl Gather {
             None => segments.run(segments.find(cursor, from)),
         };
         let Some(mut run) = run else { return VISIT };
-        if segments.hides(out.id(), &(run.entries.start..segments.end())) {
+        if segments.hides(out.id(), out.has_outbox(), &(run.entries.start..segments.end())) {
             return self.write_selected(segments, out, run.entries.start);
         }
         let mut cost = self.write_run(segments, out, &run);
@@ -138,21 +138,19 @@ impl Gather {
 
     fn write_run(&mut self, segments: &Segments, out: &Outbound, run: &Run) -> Cost {
         let frames = Frames::of(segments, run);
-        let messages = Delivered { messages: run.messages(), bytes: frames.len() as u64 };
+        let (messages, bytes) = run.messages(frames.len());
+        let messages = Delivered { messages, bytes };
         out.deliver_uncounted(&frames, messages, &mut self.delivered);
         write_cost(frames.len())
     }
 
-    /// Writes the messages of one lane that are not hidden from a client.
+    /// Writes what of one lane is not hidden from a client.
     #[cold]
     fn write_selected(&mut self, segments: &Segments, out: &Outbound, from: u64) -> Cost {
         self.merged.clear();
-        let mut hidden = segments.hidden(out.id(), from..segments.end()).peekable();
         let mut cost = VISIT;
-        for entry in from..segments.end() {
-            if hidden.next_if_eq(&entry).is_none() {
-                cost += self.merge(out, segments.frame(entry), segments.long(entry), true);
-            }
+        for entry in segments.visible(out.id(), out.has_outbox(), from..segments.end()) {
+            cost += self.merge_entry(out, segments, entry);
         }
         cost += self.merged.write(out, &mut self.delivered);
         self.merged.clear();
@@ -191,7 +189,8 @@ impl Gather {
         parts: &[Part],
         sends: &[PendingSend],
     ) -> Cost {
-        let hides = |part: &Part| part.segments(lanes).hides(out.id(), &part.entries);
+        let is_lagging = out.has_outbox();
+        let hides = |part: &Part| part.segments(lanes).hides(out.id(), is_lagging, &part.entries);
         match (parts, sends) {
             ([], []) => 0,
             ([], [PendingSend { frame, is_message, .. }]) => {
@@ -228,9 +227,7 @@ impl Gather {
         let mut cost = 0;
         for (_, source, number) in &pieces {
             cost += match parts.get(*source as usize).map(|part| part.segments(lanes)) {
-                Some(segments) => {
-                    self.merge(out, segments.frame(*number), segments.long(*number), true)
-                }
+                Some(segments) => self.merge_entry(out, segments, *number),
                 None => {
                     let PendingSend { frame, is_message, .. } = &sends[*number as usize];
                     let long = Some(frame).filter(|frame| frame.len() > MAX_MERGED);
@@ -262,13 +259,15 @@ impl Gather {
             let segments = part.segments(lanes);
             let entries = segments.sequences(&part.entries).zip(part.entries.clone());
             let pieces = entries.map(|(position, entry)| (position, source, entry));
-            if !segments.hides(out.id(), &part.entries) {
+            let is_lagging = out.has_outbox();
+            if !segments.hides(out.id(), is_lagging, &part.entries) {
                 self.pieces.extend(pieces);
                 continue;
             }
             hides_any = true;
-            let mut hidden = segments.hidden(out.id(), part.entries.clone()).peekable();
-            self.pieces.extend(pieces.filter(|(.., entry)| hidden.next_if_eq(entry).is_none()));
+            let visible = segments.visible(out.id(), is_lagging, part.entries.clone());
+            let mut visible = visible.peekable();
+            self.pieces.extend(pieces.filter(|(.., entry)| visible.next_if_eq(entry).is_some()));
         }
         let numbered = (0..).zip(sends);
         self.pieces.extend(numbered.map(|(number, send)| (send.sequence, SEND, number)));
@@ -277,6 +276,11 @@ impl Gather {
             self.pieces.sort();
         }
         hides_any
+    }
+
+    fn merge_entry(&mut self, out: &Outbound, segments: &Segments, entry: u64) -> Cost {
+        let is_message = !segments.is_signal(entry);
+        self.merge(out, segments.frame(entry), segments.long(entry), is_message)
     }
 
     /// Adds a message to the merge, and first writes what is merged if the message does not fit beside it. A

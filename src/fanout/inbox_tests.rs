@@ -14,7 +14,14 @@ fn delivery() -> Delivery {
 fn delivery_of(size: usize) -> Delivery {
     let room = crate::fanout::command::RoomId(1);
     let message = Message::new(Kind::Binary, &vec![0; size]).unwrap();
-    Delivery { room, offset: 1, message: Published::of(message), exclude: None, answer: None }
+    Delivery {
+        room,
+        offset: 1,
+        message: Published::of(message),
+        exclude: None,
+        answer: None,
+        is_signal: false,
+    }
 }
 
 fn take(inbox: &Inbox) -> usize {

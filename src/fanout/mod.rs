@@ -47,6 +47,10 @@ use self::{
 };
 use crate::{context::Context, event::ClientId, sys};
 
+/// While this many bytes of signals wait in a lane, further ones are dropped; with small outboxes it is less, so that
+/// what one visit writes of them fits.
+const MAX_SIGNALS: usize = 16 * 1024;
+
 /// What it costs to pass a number that no subscriber has.
 const EMPTY: Cost = 1;
 
@@ -65,6 +69,10 @@ pub(crate) struct Fanout {
     send_order: VecDeque<ClientId>,
     memory: Memory,
     gather: Gather,
+    /// How many bytes of signals may wait in a lane before further ones are dropped.
+    max_signals: usize,
+    /// Signals that were dropped and are not counted yet.
+    dropped_signals: u64,
 }
 
 /// A room's lanes, by form: one look-up for each message.
@@ -78,7 +86,8 @@ struct PendingSends {
 }
 
 impl Fanout {
-    pub(crate) fn new() -> Self {
+    /// Makes one for clients whose outboxes hold `outbox_size` bytes.
+    pub(crate) fn new(outbox_size: usize) -> Self {
         Self {
             lanes: Slab::new(),
             by_room: FxHashMap::default(),
@@ -95,6 +104,8 @@ impl Fanout {
             send_order: VecDeque::new(),
             memory: Memory::default(),
             gather: Gather::default(),
+            max_signals: MAX_SIGNALS.min(outbox_size / 4),
+            dropped_signals: 0,
         }
     }
 
@@ -180,14 +191,26 @@ impl Fanout {
         slot.is_some()
     }
 
-    /// Puts a message into the lanes of its room.
+    /// Puts a message into the lanes of its room; a signal into those whose form has it, while they have space for it.
     pub(crate) fn push(&mut self, delivery: &Delivery) {
+        let mut has_space = true;
         for key in self.lanes_of(delivery.room) {
             let lane = &mut self.lanes[key.index()];
+            if delivery.is_signal {
+                if !lane.form.has_signals() {
+                    continue;
+                }
+                let waiting = lane.segments.as_ref().map_or(0, |segments| segments.signal_bytes());
+                if waiting >= self.max_signals {
+                    has_space = false;
+                    continue;
+                }
+            }
             if self.memory.push(&mut lane.segments, (lane.form, &lane.room), delivery, self.tail) {
                 self.dirty.push_back(key);
             }
         }
+        self.dropped_signals += u64::from(!has_space);
         self.tail += 1;
     }
 
@@ -309,6 +332,9 @@ impl Fanout {
     /// Adds what was delivered to the counters.
     pub(crate) fn count_delivered(&mut self, context: &Context) {
         self.gather.delivered.count(context);
+        if self.dropped_signals > 0 {
+            context.counters.signals_dropped.add(std::mem::take(&mut self.dropped_signals));
+        }
     }
 
     /// Continues the round over a lane's subscribers. The lane is dirty. Returns whether nothing waits in it

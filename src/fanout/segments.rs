@@ -3,6 +3,8 @@
 //!
 //! Invariant: entries are in the order of the shard's sequence, and of the room's offsets. Entries and bytes
 //! are numbered from when the buffer was new, so that numbers stay valid when the first ones are dropped.
+//!
+//! Signals are among the messages, in segments of their own: a client that lags gets the messages alone.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -34,6 +36,8 @@ pub(crate) struct Segments {
     /// The entries that are hidden from their senders, which have echo off. Sorted before look-ups.
     hidden: Vec<(ClientId, u64)>,
     is_hidden_sorted: bool,
+    /// How many bytes of the frames are signals; 0 if there are none.
+    signal_bytes: usize,
     /// What waits, in bytes: frames, entries and hidden entries.
     size: usize,
 }
@@ -46,7 +50,8 @@ struct Entry {
 }
 
 /// Messages that lagging clients keep as one copy. Offsets in a segment are consecutive. Between segments there
-/// may be gaps: while a shard has no subscriber, a room's messages do not go there.
+/// may be gaps: while a shard has no subscriber, a room's messages do not go there. Or signals, which all have the
+/// offset of the message that comes next.
 #[derive(Debug)]
 struct Segment {
     first: u64,
@@ -58,6 +63,24 @@ struct Segment {
     kept: OnceCell<Bytes>,
     /// Whether it is one long message, which `kept` holds and `frames` does not.
     is_long: bool,
+    has_signals: bool,
+}
+
+impl Segment {
+    /// Returns the number of the first entry that is not before an offset, if there are enough.
+    fn first_from(&self, offset: u64) -> u64 {
+        match offset.saturating_sub(self.offset) {
+            0 => self.first,
+            _ if self.has_signals => u64::MAX,
+            before => self.first.saturating_add(before),
+        }
+    }
+
+    /// Whether an entry behind its last one belongs to it.
+    fn continues(&self, entry: u64, offset: u64, is_signal: bool) -> bool {
+        let before = if is_signal { 0 } else { entry - self.first };
+        self.has_signals == is_signal && self.offset + before == offset
+    }
 }
 
 /// What a subscriber lacks, up to one write.
@@ -67,26 +90,36 @@ pub(crate) struct Run {
     bytes: Range<u64>,
     /// The index of the segment, if it is a long message.
     long: Option<usize>,
+    /// How many of the entries are signals, and their bytes.
+    signals: u64,
+    signal_bytes: u64,
 }
 
 impl Run {
-    /// Returns how many messages it holds.
-    pub(super) fn messages(&self) -> u64 {
-        self.entries.end - self.entries.start
+    /// Returns how many messages it holds, and how many bytes of frames they have, if all of them have `len`.
+    pub(super) fn messages(&self, len: usize) -> (u64, u64) {
+        let entries = self.entries.end - self.entries.start;
+        (entries - self.signals, len as u64 - self.signal_bytes)
     }
 }
 
 impl Segments {
     /// Appends a message at a position of the shard's sequence.
     pub(super) fn push(&mut self, form: Form, room: &RoomHead, delivery: &Delivery, sequence: u64) {
-        let Delivery { offset, message, exclude, .. } = delivery;
+        let Delivery { offset, message, exclude, is_signal, .. } = delivery;
         let (entry, start) = (self.end(), self.frames.len());
-        let encoded = form.encode(room, *offset, message, &mut self.frames);
+        let encoded = if *is_signal {
+            form.append_signal(room, message, &mut self.frames);
+            self.signal_bytes += self.frames.len() - start;
+            Encoded::Appended
+        } else {
+            form.encode(room, *offset, message, &mut self.frames)
+        };
         let len = match &encoded {
             Encoded::Appended => self.frames.len() - start,
             Encoded::Whole(frame) => frame.len(),
         };
-        self.begin_segment(entry, start, *offset, len, encoded);
+        self.begin_segment(entry, start, (*offset, *is_signal), len, encoded);
         let end = self.start + self.frames.len() as u64;
         self.entries.push_back(Entry { sequence, end });
         self.size += len + size_of::<Entry>();
@@ -102,7 +135,7 @@ impl Segments {
         &mut self,
         entry: u64,
         start: usize,
-        offset: u64,
+        (offset, is_signal): (u64, bool),
         len: usize,
         encoded: Encoded,
     ) {
@@ -111,8 +144,8 @@ impl Segments {
         if let Some(last) = self.segments.last() {
             let is_sealed = last.kept.get().is_some();
             let is_full = (start - last.start) as usize + len > MAX_WRITE;
-            let is_behind_a_gap = last.offset + (entry - last.first) != offset;
-            if !(is_sealed || is_full || is_behind_a_gap || is_long) {
+            let is_apart = !last.continues(entry, offset, is_signal);
+            if !(is_sealed || is_full || is_apart || is_long) {
                 return;
             }
         }
@@ -120,12 +153,23 @@ impl Segments {
             Encoded::Appended => OnceCell::new(),
             Encoded::Whole(frame) => OnceCell::with_value(frame),
         };
-        self.segments.push(Segment { first: entry, start, offset, kept, is_long });
+        let (first, has_signals) = (entry, is_signal);
+        self.segments.push(Segment { first, start, offset, kept, is_long, has_signals });
     }
 
     /// Returns how much waits, in bytes.
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Returns how many bytes of signals wait.
+    pub(super) fn signal_bytes(&self) -> usize {
+        self.signal_bytes
+    }
+
+    /// Whether an entry is a signal.
+    pub(super) fn is_signal(&self, entry: u64) -> bool {
+        self.signal_bytes > 0 && self.segments[self.segment_of(entry)].has_signals
     }
 
     /// Returns how much memory is allocated, in bytes.
@@ -166,7 +210,7 @@ impl Segments {
         // A subscriber that joined meanwhile lacks nothing from before its first offset.
         while let Some(segment) = self.segments.get(number) {
             let end = self.entries_of(number).end;
-            let first = segment.first + offset.saturating_sub(segment.offset);
+            let first = segment.first_from(offset);
             if first < end {
                 return entry.max(first);
             }
@@ -184,17 +228,24 @@ impl Segments {
         let number = self.segment_of(from);
         if self.segments[number].is_long {
             let start = self.segments[number].start;
-            return Some(Run { entries: from..from + 1, bytes: start..start, long: Some(number) });
+            let (entries, bytes, long) = (from..from + 1, start..start, Some(number));
+            return Some(Run { entries, bytes, long, signals: 0, signal_bytes: 0 });
         }
         let start = self.start_of(from);
-        let mut run = Run { entries: from..from, bytes: start..start, long: None };
+        let (entries, bytes, long) = (from..from, start..start, None);
+        let mut run = Run { entries, bytes, long, signals: 0, signal_bytes: 0 };
         for number in number..self.segments.len() {
             let end = self.bytes_of(number).end;
             let is_full = (end - start) as usize > MAX_WRITE && !run.entries.is_empty();
             if is_full || self.segments[number].is_long {
                 break;
             }
-            run.entries.end = self.entries_of(number).end;
+            let entries = run.entries.end..self.entries_of(number).end;
+            if self.segments[number].has_signals {
+                run.signals += entries.end - entries.start;
+                run.signal_bytes += end - run.bytes.end;
+            }
+            run.entries.end = entries.end;
             run.bytes.end = end;
         }
         Some(run)
@@ -256,9 +307,23 @@ impl Segments {
         self.segments.first().map_or(0, |segment| segment.offset)
     }
 
-    /// Whether some of the entries are hidden from a client.
-    pub(super) fn hides(&self, client: ClientId, entries: &Range<u64>) -> bool {
-        !self.hidden.is_empty() && self.hidden(client, entries.clone()).next().is_some()
+    /// Whether some of the entries are hidden from a client: its own, or signals if it lags.
+    pub(super) fn hides(&self, client: ClientId, is_lagging: bool, entries: &Range<u64>) -> bool {
+        (!self.hidden.is_empty() && self.hidden(client, entries.clone()).next().is_some())
+            || (is_lagging && self.signal_bytes > 0)
+    }
+
+    /// Returns which of the entries are for a client: not hidden, and no signals if it lags.
+    pub(super) fn visible(
+        &self,
+        client: ClientId,
+        is_lagging: bool,
+        entries: Range<u64>,
+    ) -> impl Iterator<Item = u64> {
+        let mut hidden = self.hidden(client, entries.clone()).peekable();
+        entries.filter(move |entry| {
+            hidden.next_if_eq(entry).is_none() && !(is_lagging && self.is_signal(*entry))
+        })
     }
 
     /// Sorts the hidden entries, as look-ups need.
@@ -271,11 +336,7 @@ impl Segments {
     }
 
     /// Returns which of the entries are hidden from a client.
-    pub(super) fn hidden(
-        &self,
-        client: ClientId,
-        entries: Range<u64>,
-    ) -> impl Iterator<Item = u64> {
+    fn hidden(&self, client: ClientId, entries: Range<u64>) -> impl Iterator<Item = u64> {
         debug_assert!(self.is_hidden_sorted, "it is looked up in order");
         let next = self.hidden.partition_point(|hidden| *hidden < (client, entries.start));
         let own = self.hidden[next..].iter().take_while(move |(other, _)| *other == client);
@@ -293,6 +354,7 @@ impl Segments {
         }
         let number = self.segment_of(before);
         let end = self.start_of(before);
+        self.signal_bytes -= self.signal_bytes_before(number, end);
         for long in self.segments.drain(..number).filter(|segment| segment.is_long) {
             self.size -= long.kept.get().map_or(0, Bytes::len);
         }
@@ -302,7 +364,9 @@ impl Segments {
             if let Some(kept) = segment.kept.take() {
                 segment.kept = OnceCell::with_value(kept.slice(sent..));
             }
-            segment.offset += before - segment.first;
+            if !segment.has_signals {
+                segment.offset += before - segment.first;
+            }
             segment.first = before;
             segment.start = end;
         }
@@ -325,7 +389,18 @@ impl Segments {
         self.segments.clear();
         self.hidden.clear();
         self.is_hidden_sorted = true;
+        self.signal_bytes = 0;
         self.size = 0;
+    }
+
+    /// Returns how many bytes of signals are in the segments up to one, and before a place in that.
+    fn signal_bytes_before(&self, number: usize, end: u64) -> usize {
+        if self.signal_bytes == 0 {
+            return 0;
+        }
+        let of_signals = (0..=number).filter(|number| self.segments[*number].has_signals);
+        let bytes = of_signals.map(|number| self.bytes_of(number));
+        bytes.map(|bytes| (bytes.end.min(end).saturating_sub(bytes.start)) as usize).sum()
     }
 
     /// Returns the index of the segment of an entry that exists.

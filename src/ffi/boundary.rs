@@ -188,6 +188,7 @@ mod tests {
             include_str!("publish.rs"),
             include_str!("log.rs"),
             include_str!("server.rs"),
+            include_str!("signals.rs"),
             include_str!("status.rs"),
             include_str!("version.rs"),
         ];

@@ -558,6 +558,23 @@ pub extern "C" fn chat_config_set_event_queue(
     attempt(|| set(config, |config| _ = config.event_queue(size(events))))
 }
 
+/// Sets how many signals a client may send in a second: what others are told at once and nobody
+/// stores, such as that somebody types, where a pointer is, or that a program may stop to write its
+/// answer. 0: clients may send none, and are told `refused`, `forbidden`. The host may always signal
+/// (chat_server_signal).
+///
+/// What a client sends within two seconds may come at once. Signals beyond the rate are dropped and
+/// counted in `signals_dropped`. They pass no review: every client that is connected may signal to
+/// the rooms that it is in. Clients of the JSON form can send them, each of at most 4 KiB. The host
+/// gets CHAT_EVENT_SIGNAL of each. Default: 0. At most 1,000,000.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_signal_rate(
+    config: Option<&mut chat_config>,
+    per_second: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.signal_rate(per_second)))
+}
+
 /// Sets the function that is called with events, in order and in batches. Without a handler, the
 /// host takes events with chat_server_next_events.
 ///

@@ -52,8 +52,8 @@ pub enum chat_event_form {
 }
 
 /// What a chat_event reports. The events of one client come in this order: CONNECT_REQUEST (if the
-/// host decides on clients), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED, LEFT and
-/// MESSAGES_DROPPED, DISCONNECTED. If the host joins a client to rooms before it accepts it, those
+/// host decides on clients), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, SIGNAL, JOINED, LEFT
+/// and MESSAGES_DROPPED, DISCONNECTED. If the host joins a client to rooms before it accepts it, those
 /// JOINED come before CONNECTED. A client that is not admitted has no CONNECTED.
 ///
 /// Later versions may add events: a host must ignore those that it does not know.
@@ -96,6 +96,11 @@ pub enum chat_event_type {
     /// chat_server_refuse (chat_config_set_review_timeout). Fields: client, identity, room,
     /// decision, kind, data. If the message is published, CHAT_EVENT_MESSAGE follows.
     CHAT_EVENT_MESSAGE_REQUEST = 11,
+    /// A client has signalled to the others in a room, or to the host alone
+    /// (chat_config_set_signal_rate). Fields: client, identity, room (empty if the client is in
+    /// none), kind, data. While half of the event queue is full, signals are dropped, and counted in
+    /// `signals_dropped`.
+    CHAT_EVENT_SIGNAL = 12,
 }
 
 /// The headers of a client's request, for chat_event_header and chat_event_header_at.
@@ -116,7 +121,7 @@ pub struct chat_headers {
 pub struct chat_event {
     /// The type of the event: a CHAT_EVENT_... value.
     pub r#type: u32,
-    /// MESSAGE, MESSAGE_REQUEST: CHAT_TEXT or CHAT_BINARY.
+    /// MESSAGE, MESSAGE_REQUEST, SIGNAL: CHAT_TEXT or CHAT_BINARY.
     pub kind: u32,
     /// The client, in every event about one client.
     pub client: chat_client_id,
@@ -124,11 +129,11 @@ pub struct chat_event {
     pub position: chat_position,
     /// EVENTS_DROPPED, MESSAGES_DROPPED: how many.
     pub count: u64,
-    /// CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT: the room.
+    /// CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT: the room.
     pub room: *const c_char,
     /// The length of `room` in bytes.
     pub room_len: usize,
-    /// MESSAGE, MESSAGE_REQUEST: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
+    /// MESSAGE, MESSAGE_REQUEST, SIGNAL: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
     pub data: *const u8,
     /// The length of `data` in bytes.
     pub data_len: usize,
@@ -156,8 +161,8 @@ pub struct chat_event {
     /// DISCONNECTED: the close code, which is the client's own or the one that it was closed with;
     /// 1005 if its close frame had no code, 1006 if the connection ended without a close frame.
     pub code: u16,
-    /// CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT, DISCONNECTED: the client's identity
-    /// (chat_server_set_identity); empty if the host has not set one.
+    /// CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT, DISCONNECTED: the client's
+    /// identity (chat_server_set_identity); empty if the host has not set one.
     pub identity: *const c_char,
     /// The length of `identity` in bytes.
     pub identity_len: usize,
@@ -284,6 +289,13 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
             entry.count = *count;
         }
         Event::Stopped => {}
+        Event::Signal { client, room, message, .. } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_SIGNAL as u32;
+            entry.client = client.as_u64();
+            (entry.room, entry.room_len) = text_parts(room);
+            entry.kind = chat_kind::from(message.kind()) as u32;
+            (entry.data, entry.data_len) = parts(message.data());
+        }
     }
     entry
 }

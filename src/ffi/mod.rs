@@ -161,6 +161,8 @@ mod client;
 
 mod identity;
 
+mod signals;
+
 mod decisions;
 
 mod stats;

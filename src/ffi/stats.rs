@@ -51,6 +51,12 @@ pub struct chat_stats {
     pub reviews_timed_out: u64,
     /// Requests for a page, such as `GET /health`, that were answered, whatever the status.
     pub requests_answered: u64,
+    /// Signals that clients sent, also those that were dropped; they are among the messages received.
+    pub signals_received: u64,
+    /// Signals of clients or the host that were dropped: beyond signal_rate, or because an inbox, the
+    /// event queue or what waits for a room's subscribers was full. One that several workers drop
+    /// counts for each.
+    pub signals_dropped: u64,
 }
 
 impl From<Stats> for chat_stats {
@@ -77,6 +83,8 @@ impl From<Stats> for chat_stats {
             messages_refused,
             reviews_timed_out,
             requests_answered,
+            signals_received,
+            signals_dropped,
         } = stats;
         Self {
             connections,
@@ -99,6 +107,8 @@ impl From<Stats> for chat_stats {
             messages_refused,
             reviews_timed_out,
             requests_answered,
+            signals_received,
+            signals_dropped,
         }
     }
 }

@@ -63,6 +63,23 @@ impl Handle {
         .map(drop)
     }
 
+    /// Sends a signal to one client: `{"type":"signal","text":…}` without a room. Plain WebSocket clients get none, nor does
+    /// a client that lags or that waits for admission: then this succeeds, too. A signal is stored nowhere, has no
+    /// position, and is never waited for: if the client's worker has too much to do, it is dropped and counted
+    /// ([`Stats::signals_dropped`](crate::Stats::signals_dropped)). At most 4 KiB, or `max_message_size` if that is less.
+    ///
+    /// # Errors
+    /// [`Error::ClientNotFound`], [`Error::InvalidUtf8`] for text, [`Error::TooLarge`], [`Error::Stopped`].
+    pub fn signal_client(&self, client: ClientId, kind: Kind, data: &[u8]) -> Result<()> {
+        let message = self.signal_of(kind, data)?;
+        let shard = self.shard_of(client)?;
+        if shard.inbox.is_full() {
+            self.shared.context.counters.signals_dropped.add(1);
+            return Ok(());
+        }
+        self.push(shard, Command::Signal(client, message)).map(drop)
+    }
+
     /// Closes a client's connection, behind what was sent to it before. What the client sends after this has
     /// returned is ignored. A client that waits for admission is rejected with HTTP 403 and the reason. The
     /// code is 1000 to 1003, 1007 to 1013 or 3000 to 4999 (RFC 6455, 7.4); the reason is at most 123 bytes.

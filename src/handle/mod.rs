@@ -101,6 +101,20 @@ impl Handle {
         self.shared.rooms.publish(room, [self.message(kind, data)?], &HostCall::of(self))
     }
 
+    /// Tells the clients in a room something that is stored nowhere and has no position, such as that somebody types: a
+    /// signal. It comes in the order of the room's messages. Clients of the JSON form and of events get it
+    /// (`{"type":"signal",…}`, `event: signal`); plain WebSocket clients get none. A client that lags is passed over, and
+    /// is told nothing of it. At most 4 KiB, or `max_message_size` if that is less.
+    ///
+    /// This never waits. Where too much waits already, the signal is dropped and counted
+    /// ([`Stats::signals_dropped`](crate::Stats::signals_dropped)), and this succeeds, as it does if nobody is in the room.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRoom`], [`Error::InvalidUtf8`] for text, [`Error::TooLarge`], [`Error::Stopped`].
+    pub fn signal(&self, room: &str, kind: Kind, data: &[u8]) -> Result<()> {
+        self.shared.rooms.signal(room, &self.signal_of(kind, data)?)
+    }
+
     /// Publishes many messages, in their order, as [`publish`](Self::publish) does each; cheaper,
     /// above all if those of one room follow each other. No message of another publisher comes
     /// between up to 256 of one room that do. Returns the positions of the messages, in the same order.
@@ -250,6 +264,15 @@ impl Handle {
 
     fn message(&self, kind: Kind, data: &[u8]) -> Result<Message> {
         Message::checked(kind, data, self.max_message_size())
+    }
+
+    fn signal_of(&self, kind: Kind, data: &[u8]) -> Result<Message> {
+        Message::checked(kind, data, self.max_signal_size())
+    }
+
+    /// Returns how long a signal may be, in bytes.
+    pub(crate) fn max_signal_size(&self) -> usize {
+        rooms::signals::max_len(&self.shared.context)
     }
 
     fn shard_of(&self, client: ClientId) -> Result<&Arc<ShardHandle>> {

@@ -1,7 +1,7 @@
 //! What an event says that has a name: the data of server-sent events that are no messages, as an object without a type.
 
 use super::{
-    object::{Reason, write_closing},
+    object::{Reason, SignalObject, write_closing, write_signal},
     writer::append_untyped,
 };
 use crate::position::Position;
@@ -27,6 +27,11 @@ pub(crate) fn append_ending_data(
     retry_ms: Option<u64>,
 ) {
     append_untyped(buffer, |object| write_closing(object, code, reason, retry_ms));
+}
+
+/// Appends a signal.
+pub(crate) fn append_signal_data(buffer: &mut Vec<u8>, signal: &SignalObject<'_>) {
+    append_untyped(buffer, |object| write_signal(object, signal));
 }
 
 /// Appends which room the host has taken the client out of.

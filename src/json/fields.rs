@@ -19,9 +19,10 @@ pub(super) enum Field {
     Kind,
     Before,
     Limit,
+    To,
 }
 
-const NAMES: [&str; 8] = ["type", "id", "room", "text", "base64", "kind", "before", "limit"];
+const NAMES: [&str; 9] = ["type", "id", "room", "text", "base64", "kind", "before", "limit", "to"];
 
 /// The fields of an object.
 #[derive(Debug, Default)]

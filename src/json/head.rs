@@ -49,6 +49,12 @@ pub(crate) fn is_entered(frame: &[u8]) -> bool {
     object.is_some_and(|object| object.starts_with(br#"{"type":"entered","#))
 }
 
+/// Whether one of the server's own whole frames is a signal.
+pub(crate) fn is_signal(frame: &[u8]) -> bool {
+    let object = frame::text_payload(frame);
+    object.is_some_and(|object| object.starts_with(br#"{"type":"signal","#))
+}
+
 /// Returns the length of the string that JSON begins with, with its quotes.
 fn string_len(json: &[u8]) -> Option<usize> {
     let mut at = json.starts_with(b"\"").then_some(1)?;

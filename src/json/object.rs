@@ -32,6 +32,19 @@ pub(crate) struct MessageObject<'a> {
     pub(crate) payload: &'a [u8],
 }
 
+/// What the object of a signal says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignalObject<'a> {
+    /// The room; `None` for a signal of the host to this client.
+    pub(crate) room: Option<&'a str>,
+    /// The sender as the wire knows it; `None` for the host's.
+    pub(crate) client: Option<&'a str>,
+    /// The sender's name, and whether only the sender says that this is its name.
+    pub(crate) name: Option<(&'a str, bool)>,
+    pub(crate) kind: Kind,
+    pub(crate) payload: &'a [u8],
+}
+
 /// Why a client does not get all that it has missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -79,23 +92,39 @@ fn write_message(object: &mut Writer<'_>, message: &MessageObject<'_>) {
     if let Some(client) = message.client {
         object.string("client", client);
     }
-    if let Some(name) = message.name {
-        write_name(object, name);
-        if message.is_claimed {
-            object.bool("claimed", true);
-        }
-    }
+    write_name(object, message.name.map(|name| (name, message.is_claimed)));
     object.number("time", message.time);
     object.payload(message.kind, message.payload);
 }
 
-fn write_name(object: &mut Writer<'_>, name: &str) {
+/// Appends a signal.
+pub(crate) fn append_signal(buffer: &mut Vec<u8>, signal: &SignalObject<'_>) {
+    append_object(buffer, "signal", |object| write_signal(object, signal));
+}
+
+pub(super) fn write_signal(object: &mut Writer<'_>, signal: &SignalObject<'_>) {
+    if let Some(room) = signal.room {
+        object.string("room", room);
+    }
+    if let Some(client) = signal.client {
+        object.string("client", client);
+    }
+    write_name(object, signal.name);
+    object.payload(signal.kind, signal.payload);
+}
+
+/// Writes a sender's name, and whether only the sender says that this is its name.
+fn write_name(object: &mut Writer<'_>, name: Option<(&str, bool)>) {
+    let Some((name, is_claimed)) = name else { return };
     // An escape of six bytes for each would break the bound of `max_len`.
     let is_control = |char: char| char < ' ';
     if name.contains(is_control) {
         object.string("name", &name.replace(is_control, "\u{FFFD}"));
     } else {
         object.string("name", name);
+    }
+    if is_claimed {
+        object.bool("claimed", true);
     }
 }
 

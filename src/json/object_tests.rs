@@ -255,6 +255,7 @@ fn a_refusal_says_whether_to_try_again() {
     for (code, name, may_retry) in [
         (Refusal::Malformed, "malformed", false),
         (Refusal::UnknownType, "unknown_type", false),
+        (Refusal::Forbidden, "forbidden", false),
         (Refusal::TooLarge, "too_large", false),
         (Refusal::BadText, "bad_text", false),
         (Refusal::NotInRoom, "not_in_room", false),

@@ -220,7 +220,9 @@ fn check(text: &[u8]) {
         assert_eq!(parsed != Err(Rejected::NotJson), is_object, "{shown}");
     }
     let id = match &parsed {
-        Ok(Request::Publish { id, kind, payload, .. }) => {
+        Ok(
+            Request::Publish { id, kind, payload, .. } | Request::Signal { id, kind, payload, .. },
+        ) => {
             assert!(*kind == Kind::Binary || str::from_utf8(payload).is_ok(), "{shown}");
             *id
         }
@@ -251,6 +253,7 @@ fn no_bytes_of_a_client_do_harm() {
         r#"{"type":"message","id":"7","room":"a\"b","text":"hi \u00e9\ud83d\ude00\n"}"#,
         r#"{"base64":"/wAB+w==","kind":"text","id":-7,"key":"k"}"#,
         r#"{"type":"history","id":9,"room":"lobby","before":"e-42","limit":100}"#,
+        r#"{"type":"signal","room":"lobby","text":"typing","to":"host"}"#,
         r#"{"x":[1,{"text":null},true,false,-0.5,[[]]],"id":"\ud800","text":""}"#,
     ];
     const PIECES: &[u8] = b"{}[]\",:\\/u0123456789abdefnrt-+. \n\x00\x7f\x80\xed\xff";

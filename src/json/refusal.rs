@@ -13,6 +13,8 @@ pub(crate) enum Refusal {
     BadText,
     /// The client is not in that room.
     NotInRoom,
+    /// The server does not do that for clients.
+    Forbidden,
     /// The host has refused the message.
     Refused,
     /// The host did not decide in time.
@@ -36,6 +38,7 @@ impl Refusal {
             Self::TooLarge => "too_large",
             Self::BadText => "bad_text",
             Self::NotInRoom => "not_in_room",
+            Self::Forbidden => "forbidden",
             Self::Refused => "refused",
             Self::Overdue => "overdue",
             Self::Busy => "busy",
@@ -53,6 +56,7 @@ impl Refusal {
             Self::TooLarge => "the message is too long",
             Self::BadText => "the text is not valid Unicode",
             Self::NotInRoom => "you are not in this room",
+            Self::Forbidden => "the server does not allow it",
             Self::Refused => "the host refused it",
             Self::Overdue => "the host did not decide in time",
             Self::Busy => "the server has too much to do",

@@ -38,6 +38,15 @@ pub(crate) enum Request<'a> {
         /// 1 to 1,000.
         limit: u32,
     },
+    /// To tell the room's subscribers, or the host alone, something that is not stored.
+    Signal {
+        /// The client's name for this request, as raw JSON: only a refusal answers it.
+        id: Option<&'a str>,
+        room: Option<Cow<'a, str>>,
+        is_for_host: bool,
+        kind: Kind,
+        payload: Cow<'a, [u8]>,
+    },
 }
 
 /// Why what a client sent is no request.
@@ -101,18 +110,40 @@ fn request<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, 
     match fields::decode(token).as_deref() {
         Ok("message") => publish(fields, id),
         Ok("history") => history(fields, id),
-        Err(NoText::NotString) => malformed("`type` is no string: send `message` or `history`"),
+        Ok("signal") => signal(fields, id),
+        Err(NoText::NotString) => {
+            malformed("`type` is no string: send `message`, `history` or `signal`")
+        }
         Ok(_) | Err(NoText::NotUnicode) => Err((
             Refusal::UnknownType,
-            "the server knows no such `type`: send `message` or `history`",
+            "the server knows no such `type`: send `message`, `history` or `signal`",
         )),
     }
 }
 
 fn publish<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, Refused> {
     let room = room(fields)?;
+    let (kind, payload) = payload(fields)?;
+    Ok(Request::Publish { id, room, kind, payload })
+}
+
+fn signal<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, Refused> {
+    let (room, to) = (room(fields)?, string(fields, Field::To, TO)?);
+    let is_for_host = match to.as_deref() {
+        None => false,
+        Some("host") => true,
+        Some(_) => return malformed(TO),
+    };
+    let (kind, payload) = payload(fields)?;
+    Ok(Request::Signal { id, room, is_for_host, kind, payload })
+}
+
+/// What is wrong with a `to`.
+const TO: &str = "`to` is not `host`: send that, or leave it out";
+
+fn payload<'a>(fields: &Fields<'a>) -> Result<(Kind, Cow<'a, [u8]>), Refused> {
     let kind = kind(fields)?;
-    let (kind, payload) = match (fields.get(Field::Text), fields.get(Field::Base64)) {
+    Ok(match (fields.get(Field::Text), fields.get(Field::Base64)) {
         (Some(_), None) if kind == Some(Kind::Binary) => {
             return malformed("`text` is never binary: send `base64`, or leave out `kind`");
         }
@@ -123,8 +154,7 @@ fn publish<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, 
         }
         (Some(_), Some(_)) => return malformed("`text` and `base64` are both there: send one"),
         (None, None) => return malformed("there is no message: send `text` or `base64`"),
-    };
-    Ok(Request::Publish { id, room, kind, payload })
+    })
 }
 
 fn history<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, Refused> {

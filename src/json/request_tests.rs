@@ -189,7 +189,7 @@ fn what_is_no_request_is_refused_with_its_code_and_id() {
         (r#""text":"\ud800\ud800\udc00""#, BadText),
         (r#""base64":"/w==","kind":"text""#, BadText),
         (r#""base64":"7aCA","kind":"text""#, BadText),
-        (r#""type":"signal","text":"hi""#, UnknownType),
+        (r#""type":"signals","text":"hi""#, UnknownType),
         (r#""type":"members""#, UnknownType),
         (r#""type":"leave","room":"a""#, UnknownType),
         (r#""type":"Message","text":"hi""#, UnknownType),

@@ -24,6 +24,7 @@ fn fill_express(served: &Served) {
         message: message.clone(),
         exclude: None,
         answer: None,
+        is_signal: false,
     };
     served.shard().handle.inbox.deliver_express((0..4096).map(delivery)).unwrap();
 }

@@ -1,5 +1,5 @@
 //! The JSON form: each text message of a client is an object that asks for something, and is answered if it has an
-//! `id`. What is refused is always answered.
+//! `id`. What is refused is always answered. A signal is answered only if it is refused.
 //!
 //! Answers come in the order of what they answer: all go through the shard's inbox, behind what the client's earlier
 //! messages have become.
@@ -8,12 +8,13 @@ use std::{rc::Rc, sync::Arc};
 
 use super::Fault;
 use crate::{
+    context::Context,
     fanout::command::{Answer, Command, HistoryRequest},
     frame::{self, Kind},
     json::{self, Refusal, Rejected, Request},
     message::Message,
     position::Position,
-    rooms::{client::Client, sender::Ack},
+    rooms::{client::Client, sender::Ack, signals},
     shard::Shard,
 };
 
@@ -53,6 +54,10 @@ pub(super) fn message(
         Ok(Request::History { id, room, before, limit }) => {
             history(shard, client, id, room.as_deref(), before.as_deref(), limit)
                 .map_err(|(code, reason)| Refused { id: Some(id), code, reason })
+        }
+        Ok(Request::Signal { id, room, is_for_host, kind, payload }) => {
+            signal(shard, client, room.as_deref(), is_for_host, kind, &payload)?
+                .map_err(|(code, reason)| Refused { id, code, reason })
         }
         Err(Rejected::NotJson) => return Err(Fault::NotJson),
         Err(Rejected::Refused { id, code, reason }) => Err(Refused { id, code, reason }),
@@ -99,6 +104,40 @@ fn publish(
     let ack = id.map(|id| Ack { id, is_changed: false });
     let published = client.publish_in(&shard.rooms, room, message, ack);
     Ok(published.or_else(refuse))
+}
+
+/// Tells a room's other subscribers, or the host, something that is not stored. The rate comes first: what a client that
+/// floods sends beyond it takes no lock and is not answered.
+fn signal(
+    shard: &Shard,
+    client: &Client,
+    room: Option<&str>,
+    is_for_host: bool,
+    kind: Kind,
+    payload: &[u8],
+) -> Result<Outcome, Fault> {
+    let Context { options, counters, .. } = &*shard.context;
+    counters.signals_received.add(1);
+    if options.signal_rate == 0 {
+        return Ok(Err((Refusal::Forbidden, "the server takes no signals of clients")));
+    }
+    if !client.may_signal(options.signal_rate) {
+        counters.signals_dropped.add(1);
+        return Ok(Ok(()));
+    }
+    if payload.len() > signals::max_len(&shard.context) {
+        return Ok(Err((Refusal::TooLarge, "the signal is too long: send a message")));
+    }
+    let found = client.room_named(&shard.rooms, room);
+    if found.is_none() && (room.is_some() || !is_for_host) {
+        return Ok(refuse(Refusal::NotInRoom));
+    }
+    let message = Message::new(kind, payload).map_err(|_| Fault::NoMemory)?;
+    match found.as_deref().filter(|_| !is_for_host) {
+        Some(room) => client.signal(&shard.rooms, room, &message),
+        None => client.signal_host(&shard.rooms, found.as_deref(), &message),
+    }
+    Ok(Ok(()))
 }
 
 /// Asks for earlier messages of a room.

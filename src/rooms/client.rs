@@ -17,6 +17,7 @@ use super::{
     profile::Profile,
     room::Room,
     sender::{Ack, Sender, report_message},
+    signals,
 };
 use crate::{
     context::Context,
@@ -237,6 +238,23 @@ impl Client {
             Publishing::Later(_) | Publishing::Now => {}
         }
         Ok(())
+    }
+
+    /// Whether it may signal now, at most `rate` times a second; then that is counted.
+    pub(crate) fn may_signal(&self, rate: u32) -> bool {
+        self.profile.may_signal(rate, self.out.shared().now())
+    }
+
+    /// Signals to the other subscribers of a room that it is in, and to the host.
+    pub(crate) fn signal(&self, rooms: &Rooms, room: &Room, message: &Message) {
+        rooms.signal_from(&self.sender(rooms.context(), None), room, message);
+    }
+
+    /// Signals to the host alone, from a room that it is in, or from none.
+    pub(crate) fn signal_host(&self, rooms: &Rooms, room: Option<&Room>, message: &Message) {
+        let room = room.map(|room| Arc::clone(room.name())).unwrap_or_default();
+        let context = rooms.context();
+        signals::report(context, &self.sender(context, None), &room, message);
     }
 
     /// Notes that an answer is awaited under a number: what the client is told later waits behind it.

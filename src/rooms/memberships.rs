@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_client_publishes_to_the_room_that_it_joined_first_of_those_that_it_is_in() {
-        let mut fanout = Fanout::new();
         let context = Context::new(Options::default(), Vec::new());
+        let mut fanout = Fanout::new(context.options.outbox_size);
         let shared = outbound::OutboundShared::new(context, Rc::new(Clock::scripted()));
         let transport = Transport::Scripted(Scripted::new(0));
         let out = outbound::Outbound::new(ClientId::new(1, 0), shared, transport, Form::Plain);

@@ -19,6 +19,7 @@ mod reach;
 mod remote;
 pub(crate) mod room;
 pub(crate) mod sender;
+pub(crate) mod signals;
 
 use std::{
     sync::{

@@ -1,6 +1,10 @@
 //! What is rarely set of a client: what the host calls it, and what others are told of it.
 
-use std::{cell::Cell, sync::Arc};
+use std::{
+    cell::Cell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustc_hash::FxHashMap;
 
@@ -10,6 +14,9 @@ use crate::{
     fanout::command::RoomId,
     published::{Author, Name},
 };
+
+/// How much of a client's signals may come at once: what it may send in this time.
+const BURST: Duration = Duration::from_secs(2);
 
 /// A client's profile. Boxed, and absent while nothing is set: nearly all clients have none.
 #[derive(Default)]
@@ -23,6 +30,8 @@ struct Known {
     author: Option<Arc<Author>>,
     /// In the rooms of which it may not read all: the offset after which it may.
     floors: FxHashMap<RoomId, u64>,
+    /// When all its signals would have come if they had come at their rate.
+    signals_until: Option<Instant>,
 }
 
 impl Profile {
@@ -55,6 +64,19 @@ impl Profile {
                 Arc::new(Author { client, name: name.clone() })
             });
             Arc::clone(author)
+        })
+    }
+
+    /// Whether the client may signal now, at most `rate` times a second; then that is counted.
+    pub(super) fn may_signal(&self, rate: u32, now: Instant) -> bool {
+        let Some(each) = Duration::from_secs(1).checked_div(rate) else { return false };
+        self.change(|known| {
+            let until = known.signals_until.map_or(now, |until| until.max(now)) + each;
+            let may = until - now <= BURST;
+            if may {
+                known.signals_until = Some(until);
+            }
+            may
         })
     }
 
@@ -103,6 +125,23 @@ mod tests {
         profile.set_name(None);
         assert_eq!(profile.author(client, &context), unnamed);
         assert_eq!(profile.identity().as_deref(), Some("user 7"));
+    }
+
+    #[test]
+    fn a_client_signals_at_its_rate_and_at_once_what_comes_in_two_seconds() {
+        let (profile, start) = (Profile::default(), Instant::now());
+        let count = |rate, at: Duration| {
+            (0..100_000).take_while(|_| profile.may_signal(rate, start + at)).count()
+        };
+        assert_eq!(count(0, Duration::ZERO), 0);
+        assert_eq!(count(5, Duration::ZERO), 10);
+        assert_eq!(count(5, Duration::from_millis(199)), 0);
+        assert_eq!(count(5, Duration::from_millis(200)), 1);
+        assert_eq!(count(5, Duration::from_secs(1)), 4);
+        assert_eq!(count(5, Duration::from_secs(60)), 10);
+        // The clock may go back a little.
+        assert_eq!(count(5, Duration::from_secs(59)), 0);
+        assert_eq!(count(1_000, Duration::from_secs(70)), 2_000);
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Remote {
         standing.map_or(Position::NONE, |it| Position::of(it.head.epoch, it.delivered))
     }
 
+    /// Returns the last number that lanes were given.
+    pub(super) fn last_number(&self) -> u64 {
+        self.number
+    }
+
     /// Begins a membership: messages are delivered from here on, and the past is read if the client wants any.
     /// `proceed` follows, when the client's shard has been told.
     pub(super) fn enter(

@@ -209,23 +209,10 @@ impl Room {
                 message: publish(message.clone()),
                 exclude,
                 answer: answer.take_if(|answer| answer.client.shard() == shard),
+                is_signal: false,
             });
-            // Inboxes close after all rooms, so a push cannot fail.
-            let is_express = sender.is_some_and(|sender| {
-                let has_pending = sender.commands.has_pending(sender.id, shard, handle);
-                !has_pending && !self.has_pending_command(shard, handle)
-            });
-            let pushed = if is_express {
-                handle.inbox.deliver_express(deliveries)
-            } else {
-                handle.inbox.deliver(deliveries).map(|number| {
-                    self.note_command(shard, number);
-                    if let Some(sender) = sender {
-                        sender.commands.note(sender.id, shard, number);
-                    }
-                })
-            };
-            debug_assert!(pushed.is_ok(), "an inbox closed before a room");
+            let is_express = self.is_express(sender, shard, handle);
+            self.push(shard, handle, sender, is_express, deliveries);
         }
         context.counters.messages_published.add(count);
         if let Some(sender) = sender
@@ -240,6 +227,55 @@ impl Room {
             memory.store(messages.into_iter().map(publish), context, kept);
         }
         Ok(last)
+    }
+
+    /// Calls `act` with the number of the room's next delivery and how many subscribers each shard has, under the room's
+    /// lock, unless the room is closed.
+    pub(super) fn with_next_number(&self, act: impl FnOnce(u64, &[usize])) {
+        let state = self.lock();
+        let last = match &state.order {
+            _ if state.phase != Phase::Open => return,
+            Order::Memory(memory) => memory.offset,
+            Order::Remote { remote, .. } => remote.last_number(),
+        };
+        act(last + 1, &state.subscribers);
+    }
+
+    /// Whether what a client publishes passes a shard's pending commands, since none of them concerns the room or is a
+    /// message of the same client.
+    pub(super) fn is_express(
+        &self,
+        sender: Option<&Sender<'_>>,
+        shard: usize,
+        handle: &ShardHandle,
+    ) -> bool {
+        sender.is_some_and(|sender| {
+            let has_pending = sender.commands.has_pending(sender.id, shard, handle);
+            !has_pending && !self.has_pending_command(shard, handle)
+        })
+    }
+
+    /// Pushes deliveries of the room to a shard, under the room's lock.
+    pub(super) fn push(
+        &self,
+        shard: usize,
+        handle: &ShardHandle,
+        sender: Option<&Sender<'_>>,
+        is_express: bool,
+        deliveries: impl Iterator<Item = Delivery>,
+    ) {
+        let pushed = if is_express {
+            handle.inbox.deliver_express(deliveries)
+        } else {
+            handle.inbox.deliver(deliveries).map(|number| {
+                self.note_command(shard, number);
+                if let Some(sender) = sender {
+                    sender.commands.note(sender.id, shard, number);
+                }
+            })
+        };
+        // Inboxes close after all rooms.
+        debug_assert!(pushed.is_ok(), "an inbox closed before a room");
     }
 
     /// Counts a client among the subscribers. Calls `then` under the room's lock, with the client's reservation.

@@ -14,6 +14,7 @@ use crate::{
         form::Form,
     },
     json::Refusal,
+    message::Message,
     position::Position,
     rooms::{client::Client, sender::Ack},
 };
@@ -36,6 +37,7 @@ impl Shard {
                     self.fanout.borrow_mut().send(client.out(), frame, true);
                 }
             }
+            Command::Signal(id, message) => self.signal(id, &message),
             Command::Answer(answer) => self.answer(answer),
             Command::History(id, request) => self.answer_history(id, &request),
             Command::Close(id, close) | Command::Disconnect(id, close) => {
@@ -102,6 +104,16 @@ impl Shard {
     pub(super) fn answer(&self, answer: Answer) {
         if let Some(client) = self.client(answer.client) {
             self.fanout.borrow_mut().send(client.out(), answer.frame, false);
+        }
+    }
+
+    /// Tells a client something of the host, unless the client lags.
+    fn signal(&self, id: ClientId, message: &Message) {
+        let Some(client) = self.client(id).filter(|client| !client.out().has_outbox()) else {
+            return;
+        };
+        if let Some(frame) = client.out().form().encode_signal(message) {
+            self.fanout.borrow_mut().send(client.out(), frame, false);
         }
     }
 

@@ -104,6 +104,7 @@ impl Shard {
         let clock = Rc::clone(&reactor.clock);
         let shared = OutboundShared::new(Arc::clone(&context), Rc::clone(&clock));
         handle.inbox.set_waker(reactor.waker());
+        let fanout = Fanout::new(context.options.outbox_size);
         let pings = Pings::new(context.options.ping_interval_of(true), clock.now());
         Rc::new(Self {
             index,
@@ -112,7 +113,7 @@ impl Shard {
             rooms,
             reactor,
             shared,
-            fanout: RefCell::new(Fanout::new()),
+            fanout: RefCell::new(fanout),
             clients: RefCell::default(),
             admission_waiters: AdmissionWaiters::default(),
             reviews: Reviews::default(),

@@ -41,6 +41,7 @@ pub(crate) fn log(event: &Event, with_contents: bool) {
         }
         Event::EventsDropped { count } => info!(count, "events dropped"),
         Event::Stopped => info!("stopped"),
+        // Signals are many, and worth no line each.
         // The program decides on no client and no message, and joins no client to a room.
         _ => {}
     }

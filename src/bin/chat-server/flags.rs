@@ -130,6 +130,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     pub(crate) event_queue: usize,
 
+    /// How many signals (typing and the like) a client of the JSON form may send in a second; 0: none
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    signal_rate: u32,
+
     /// Log what clients write, too: queries, headers (cookies!), messages and reasons of close frames
     #[arg(long, requires = "event_queue")]
     pub(crate) event_contents: bool,
@@ -192,7 +196,8 @@ impl Flags {
             .history_messages(self.history_messages)
             .history_age(self.history_age)
             .publish_timeout(self.publish_timeout)
-            .event_queue(self.event_queue);
+            .event_queue(self.event_queue)
+            .signal_rate(self.signal_rate);
         config
     }
 }

@@ -81,6 +81,8 @@ impl Outbox {
                     self.kept.push_gap(room, Gap::of(position), since);
                     dropped += 1;
                 }
+                // Nobody is told of a signal that is late.
+                None if json::is_signal(&frame) => {}
                 None => {
                     // Positions before and behind it may be of two histories.
                     let is_entered = json::is_entered(&frame);

@@ -3,6 +3,8 @@ use std::thread;
 use super::*;
 use crate::{event::ClientId, frame::Kind, message::Message, position::Position};
 
+const MIB: usize = 1 << 20;
+
 /// A deadline that no test comes near, and what a wait takes at most that ends before it.
 const LATE: Duration = Duration::from_secs(60);
 const AT_ONCE: Duration = Duration::from_secs(10);
@@ -315,4 +317,38 @@ fn calls_that_cause_events_wait_while_65536_more_wait_than_may() {
     assert!(ended.iter().all(|ended| matches!(ended, Err(Error::Stopped))), "{ended:?}");
     // A host that wants no events waits for none.
     assert!(EventQueue::new(0).wait_for_space(Instant::now()).is_ok());
+}
+
+#[test]
+fn signals_take_half_of_the_queue_and_are_counted_beyond_it() {
+    let counters = Counters::default();
+    let signal = |queue: &EventQueue, len: usize| {
+        let message = Message::new(Kind::Text, &vec![b'x'; len]).unwrap();
+        let (client, identity, room) = (ClientId(1), None, "lobby".into());
+        queue.push_signal(Event::Signal { client, identity, room, message }, &counters);
+    };
+    for (capacity, fit) in [(1, 1), (2, 1), (5, 3), (1000, 500)] {
+        let queue = EventQueue::new(capacity);
+        let before = counters.signals_dropped.get();
+        (0..1000).for_each(|_| signal(&queue, 1));
+        assert_eq!(counters.signals_dropped.get() - before, 1000 - fit);
+        (0..1000).for_each(|_| message(&queue, &counters));
+        let events = take(&queue, Duration::ZERO).unwrap();
+        assert_eq!(
+            events.iter().filter(|it| matches!(it, Event::Signal { .. })).count(),
+            fit as usize
+        );
+        assert!(events.len() >= capacity, "and messages the rest");
+    }
+    let queue = EventQueue::new(1 << 20);
+    (0..MAX_BYTES / MIB).for_each(|_| signal(&queue, MIB));
+    let mut signals = 0;
+    while let Ok(events) = take(&queue, Duration::ZERO) {
+        signals += events.len();
+    }
+    assert_eq!(signals, MAX_BYTES / MIB / 2);
+    let none = EventQueue::new(0);
+    let before = counters.signals_dropped.get();
+    signal(&none, 1);
+    assert_eq!(counters.signals_dropped.get(), before, "a host without events misses none");
 }

@@ -151,6 +151,10 @@ impl Fanout {
     }
 
     fn add(&mut self, room: &Arc<RoomHead>, out: &Rc<Outbound>, from: u64) -> Slot {
+        if out.cursor() == 0 {
+            // Nothing that waits is for a client that comes now, also no signal, which no offset keeps from it.
+            out.set_cursor(self.tail);
+        }
         let (lanes, form) = (&mut self.lanes, out.form());
         let lane = *self.by_room.entry(room.id).or_default()[form as usize]
             .get_or_insert_with(|| LaneKey::new(lanes.insert(Lane::new(Arc::clone(room), form))));
@@ -191,13 +195,14 @@ impl Fanout {
         slot.is_some()
     }
 
-    /// Puts a message into the lanes of its room; a signal into those whose form has it, while they have space for it.
+    /// Puts a message into the lanes of its room; a signal into those whose form says more than messages, while
+    /// they have space for it.
     pub(crate) fn push(&mut self, delivery: &Delivery) {
         let mut has_space = true;
         for key in self.lanes_of(delivery.room) {
             let lane = &mut self.lanes[key.index()];
             if delivery.is_signal {
-                if !lane.form.has_signals() {
+                if !lane.form.says_more() {
                     continue;
                 }
                 let waiting = lane.segments.as_ref().map_or(0, |segments| segments.signal_bytes());

@@ -60,7 +60,7 @@ fn filled(first: u64, lens: &[usize], forgotten: u64) -> (Segments, Model) {
     let mut push = |segments: &mut Segments, delivery: &Delivery, position| {
         let (start, before) = (segments.end(), segments.signal_bytes());
         // The plain form has long messages apart, and no signals.
-        let form = if delivery.is_signal { Form::Numbered } else { Form::Plain };
+        let form = if delivery.is_signal { Form::Json } else { Form::Plain };
         segments.push(form, &RoomHead::of(1), delivery, position);
         let frame = segments.frame(start).to_vec();
         assert_eq!(segments.signal_bytes() > before, delivery.is_signal);

@@ -38,6 +38,8 @@ pub(super) struct Expected {
     messages: BTreeMap<u64, Vec<Line>>,
     /// Those that may come before a close frame that was asked for earlier: of other clients.
     allowed: BTreeMap<u64, Vec<Line>>,
+    /// The signals that it may get.
+    signals: BTreeMap<u64, Vec<Line>>,
     /// The answers in their order: the number of the message, and whether the client receives that.
     answers: Vec<(u64, bool)>,
     pub(super) end: End,
@@ -47,6 +49,8 @@ pub(super) struct Expected {
 #[derive(Debug, Default)]
 struct Received {
     messages: Vec<u64>,
+    /// The messages and the signals among them.
+    all: Vec<u64>,
     /// The numbers of the messages that were answered, and how many messages came before the answer.
     answers: Vec<(u64, usize)>,
     /// The last position in each room.
@@ -62,8 +66,8 @@ struct Received {
 
 impl Expected {
     pub(super) fn new() -> Self {
-        let (messages, allowed) = Default::default();
-        Self { messages, allowed, answers: Vec::new(), end: End::Open }
+        let (messages, allowed, signals) = Default::default();
+        Self { messages, allowed, signals, answers: Vec::new(), end: End::Open }
     }
 
     /// Promises the answer to a message, behind the message itself if the client receives that.
@@ -81,6 +85,13 @@ impl Expected {
         }
     }
 
+    /// Notes that a signal may come.
+    pub(super) fn permit(&mut self, number: u64, lines: &[Line]) {
+        if !matches!(self.end, End::Closed(_)) || !lines.contains(&Line::Host) {
+            self.signals.insert(number, lines.to_vec());
+        }
+    }
+
     /// Ends the connection behind what was promised.
     pub(super) fn end(&mut self, end: End) {
         if self.end == End::Open {
@@ -92,7 +103,7 @@ impl Expected {
     /// dropped; `is_slow` is whether the server may have closed the client as a slow consumer.
     pub(super) fn check(&self, bytes: &[u8], dropped: u64, is_slow: bool, who: &str) {
         let received = Received::parse(bytes, who);
-        let missing = self.missing(&received.messages, who);
+        let missing = self.missing(&received.all, who);
         self.check_answers(&received, is_slow, who);
         if is_slow && received.close == Some(1013) {
             return self.check_beginning(&received.messages, who);
@@ -138,6 +149,7 @@ impl Expected {
         for number in received {
             assert!(seen.insert(number), "{who}: {number} is doubled: {received:?}");
             let lines = self.messages.get(number).or_else(|| self.allowed.get(number));
+            let lines = lines.or_else(|| self.signals.get(number));
             let lines =
                 lines.unwrap_or_else(|| panic!("{who}: {number} is not for it: {received:?}"));
             for line in lines {
@@ -185,7 +197,7 @@ impl Received {
                 }
                 9 | 10 => {}
                 _ if payload.starts_with(b"{") => received.add_object(payload, who),
-                _ => received.messages.push(number_of(payload)),
+                _ => received.add_message(number_of(payload)),
             }
             bytes = rest;
         }
@@ -194,6 +206,11 @@ impl Received {
 }
 
 impl Received {
+    fn add_message(&mut self, number: u64) {
+        self.messages.push(number);
+        self.all.push(number);
+    }
+
     fn add_object(&mut self, object: &[u8], who: &str) {
         let object: Value = serde_json::from_slice(object).expect("JSON");
         self.is_json = true;
@@ -201,11 +218,15 @@ impl Received {
         let room = object["room"].as_str().unwrap_or_default();
         match object["type"].as_str().expect("a type") {
             "message" => {
-                self.messages.push(number_of(object["text"].as_str().expect("text").as_bytes()));
+                self.add_message(number_of(object["text"].as_str().expect("text").as_bytes()));
+            }
+            "signal" => {
+                assert!(object["position"].is_null() && object["time"].is_null(), "{object}");
+                self.all.push(number_of(object["text"].as_str().expect("text").as_bytes()));
             }
             "broadcast" | "direct" => {
                 assert!(object["position"].is_null() && room.is_empty(), "{who}: {object}");
-                self.messages.push(number_of(object["text"].as_str().expect("text").as_bytes()));
+                self.add_message(number_of(object["text"].as_str().expect("text").as_bytes()));
             }
             "sent" => {
                 let number = object["id"].as_u64().expect("its id");

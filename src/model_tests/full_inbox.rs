@@ -25,8 +25,8 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A deadline that no test comes near, and what a call takes at most that does not wait for it.
-const LATE: Duration = Duration::from_secs(60);
-const AT_ONCE: Duration = Duration::from_secs(10);
+pub(super) const LATE: Duration = Duration::from_secs(60);
+pub(super) const AT_ONCE: Duration = Duration::from_secs(10);
 
 type Call = fn(&Handle, ClientId) -> Result<()>;
 
@@ -76,7 +76,7 @@ fn world(workers: usize, publish_timeout: Duration) -> (World, Vec<ClientId>) {
 }
 
 /// Fills the inbox of a client's shard, which does not tick. Returns how many commands it holds.
-fn fill(world: &World, client: ClientId) -> usize {
+pub(super) fn fill(world: &World, client: ClientId) -> usize {
     let shard = &world.shards[client.shard()].0;
     let is_full = || shard.handle.inbox.is_full();
     let send = |_: &usize| world.handle.send(client, Kind::Text, b"").is_ok() && !is_full();

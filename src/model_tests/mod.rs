@@ -30,6 +30,7 @@ mod returning;
 mod served;
 mod setting;
 mod shared_pages;
+mod signals;
 mod slow_and_cut;
 mod streams;
 mod tables;

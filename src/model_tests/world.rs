@@ -50,6 +50,8 @@ pub(super) struct World {
     /// Dropped messages that the host was told of.
     dropped: BTreeMap<ClientId, u64>,
     policy: SlowConsumer,
+    /// All signals to rooms: one that is under way when a client connects may reach it.
+    signals: Vec<(&'static str, u64, Line)>,
 }
 
 /// A client, as the test sees it.
@@ -80,6 +82,7 @@ impl World {
             event_queue: 1 << 20,
             // Nothing is replayed, but messages have positions.
             history_messages: random.pick(&[0, 3]),
+            signal_rate: 100,
             ..Options::default()
         };
         // With small budgets much is left over from tick to tick.
@@ -135,12 +138,13 @@ impl World {
             last_number: 0,
             dropped: BTreeMap::new(),
             policy,
+            signals: Vec::new(),
         }
     }
 
     /// Does something.
     pub(super) fn step(&mut self) {
-        match self.random.below(28) {
+        match self.random.below(32) {
             0..=5 => self.publish(),
             6 => self.publish_batch(),
             7 | 8 => self.broadcast(),
@@ -155,6 +159,8 @@ impl World {
             20 | 21 => self.connect(),
             22 => self.ping(),
             23 => self.pass_time(),
+            28 | 29 => self.signal(),
+            30 | 31 => self.client_signals(),
             _ => self.tick(),
         }
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
@@ -265,6 +271,64 @@ impl World {
         }
     }
 
+    /// Signals to a room or a client: those who are there may get it.
+    fn signal(&mut self) {
+        let (number, text) = self.next_signal();
+        match self.a_client().filter(|_| self.random.once_in(3)) {
+            Some(id) => {
+                if self.handle.signal_client(id, Kind::Text, text.as_bytes()).is_ok() {
+                    self.peer(id).expected.permit(number, &[Line::Host]);
+                }
+            }
+            None => {
+                let room = self.random.pick(&ROOMS);
+                if self.handle.signal(room, Kind::Text, text.as_bytes()).is_ok() {
+                    self.permit(room, number, Line::Host, None);
+                }
+            }
+        }
+    }
+
+    fn client_signals(&mut self) {
+        let Some(id) = self.a_client() else { return };
+        let (index, client) = (self.peer(id).shard, Rc::clone(&self.peer(id).client));
+        let shard = Rc::clone(&self.shards[index].0);
+        let room = self.peer(id).rooms.first().copied();
+        let Some(room) = room.filter(|_| client.out().form() == Form::Json) else { return };
+        if !Self::may_read(&shard, &client) {
+            return;
+        }
+        for _ in 0..1 + self.random.below(5) {
+            let (number, text) = self.next_signal();
+            let object = format!(r#"{{"type":"signal","text":"{text}"}}"#);
+            Protocol::Json.message(&shard, &client, Kind::Text, object.as_bytes()).unwrap();
+            self.permit(room, number, Line::Sender(id), Some(id));
+        }
+    }
+
+    fn next_signal(&mut self) -> (u64, String) {
+        self.last_number += 1;
+        let len = self.random.pick(&[0, 5, 2000]);
+        (self.last_number, text(self.last_number, len))
+    }
+
+    /// Notes that everyone in a room may get a signal.
+    fn permit(&mut self, room: &'static str, number: u64, line: Line, except: Option<ClientId>) {
+        self.signals.push((room, number, line));
+        for (id, peer) in &mut self.clients {
+            if peer.rooms.contains(&room) && Some(*id) != except {
+                peer.expected.permit(number, &[Line::Room(room), line]);
+            }
+        }
+    }
+
+    /// Whether a client is read, as its connection decides: what it sends behind a call of the host waits for it.
+    fn may_read(shard: &Shard, client: &Client) -> bool {
+        client.out().is_open()
+            && shard.may_read(client, false)
+            && !shard.rooms.is_queue_full(client.queue(&shard.rooms))
+    }
+
     fn join(&mut self) {
         let Some(id) = self.a_client() else { return };
         let room = self.random.pick(&ROOMS);
@@ -300,11 +364,7 @@ impl World {
         let Some(id) = self.a_client() else { return };
         let (index, client) = (self.peer(id).shard, Rc::clone(&self.peer(id).client));
         let shard = Rc::clone(&self.shards[index].0);
-        // As its connection does: what it sends behind a call of the host waits for it.
-        if !client.out().is_open()
-            || !shard.may_read(&client, false)
-            || shard.rooms.is_queue_full(client.queue(&shard.rooms))
-        {
+        if !Self::may_read(&shard, &client) {
             return;
         }
         for _ in 0..1 + self.random.below(5) {
@@ -412,7 +472,10 @@ impl World {
         guard.join(asked).expect("the server runs");
         let (client, since_in) = (Rc::clone(&guard.client), guard.since_in.take());
         shard.add_client(&client, since_in);
-        let (expected, bytes) = (Expected::new(), Vec::new());
+        let (mut expected, bytes) = (Expected::new(), Vec::new());
+        for (room, number, line) in self.signals.iter().filter(|(room, ..)| *room == asked.room) {
+            expected.permit(*number, &[Line::Room(room), *line]);
+        }
         let echo = asked.echo.unwrap_or(shard.context.options.echo);
         let rooms = ROOMS.into_iter().filter(|room| *room == asked.room).collect();
         let id = client.id();

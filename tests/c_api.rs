@@ -175,6 +175,11 @@ fn the_host_decides_who_comes_in_and_what_is_said() {
 }
 
 #[test]
+fn clients_and_the_host_signal_to_each_other() {
+    passes("typing");
+}
+
+#[test]
 fn the_host_says_how_much_of_a_rooms_past_a_client_gets_and_what_it_is_called() {
     passes("past");
 }

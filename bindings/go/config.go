@@ -192,6 +192,9 @@ func configure(c *C.chat_config, o *Options) error {
 	s.number("event_queue", o.EventQueue, func(n uint64) C.chat_status {
 		return C.chat_config_set_event_queue(c, u32(n))
 	})
+	s.number("signal_rate", o.SignalRate, func(n uint64) C.chat_status {
+		return C.chat_config_set_signal_rate(c, u32(n))
+	})
 	if s.problems != nil {
 		return invalid("%s", strings.Join(s.problems, "; "))
 	}

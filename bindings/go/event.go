@@ -61,8 +61,8 @@ func (f Form) String() string {
 // type switch tells apart. Later versions may add types: ignore those that you do not know.
 //
 // The events of one client come in this order: EventConnectRequest (if Options.AdmissionTimeout is
-// set), EventConnected, any number of EventMessageRequest, EventMessage, EventJoined, EventLeft and
-// EventMessagesDropped, EventDisconnected. If the host joins a client to rooms before it accepts
+// set), EventConnected, any number of EventMessageRequest, EventMessage, EventSignal, EventJoined,
+// EventLeft and EventMessagesDropped, EventDisconnected. If the host joins a client to rooms before it accepts
 // it, those EventJoined come before EventConnected. A client that is not admitted has no
 // EventConnected. The host owns all that an event holds.
 type Event interface{ isEvent() }
@@ -161,6 +161,17 @@ type EventMessage struct {
 	Data     []byte // The payload, which is UTF-8 if Kind is Text.
 }
 
+// EventSignal says that a client has signalled to the others in a room, or to the host alone (see
+// Options.SignalRate). While half of the event queue is full, signals are dropped, and counted in
+// Stats.SignalsDropped.
+type EventSignal struct {
+	Client   ClientID
+	Identity string
+	Room     string // Empty if the client is in none: then the signal was for the host.
+	Kind     Kind
+	Data     []byte // The payload, which is UTF-8 if Kind is Text: at most 4 KiB.
+}
+
 // EventMessagesDropped says that the oldest messages that waited for a slow consumer were dropped
 // (see DropOldest).
 type EventMessagesDropped struct {
@@ -200,6 +211,7 @@ func (EventJoined) isEvent()          {}
 func (EventLeft) isEvent()            {}
 func (EventMessageRequest) isEvent()  {}
 func (EventMessage) isEvent()         {}
+func (EventSignal) isEvent()          {}
 func (EventMessagesDropped) isEvent() {}
 func (EventDisconnected) isEvent()    {}
 func (EventAcceptFailed) isEvent()    {}

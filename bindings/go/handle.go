@@ -164,5 +164,7 @@ func (h *handle) stats() Stats {
 		MessagesRefused:     uint64(c.messages_refused),
 		ReviewsTimedOut:     uint64(c.reviews_timed_out),
 		RequestsAnswered:    uint64(c.requests_answered),
+		SignalsReceived:     uint64(c.signals_received),
+		SignalsDropped:      uint64(c.signals_dropped),
 	}
 }

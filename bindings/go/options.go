@@ -223,6 +223,17 @@ type Options struct {
 	// sets EventQueue must therefore take the events.
 	EventQueue int
 
+	// SignalRate is how many signals a client may send in a second: what others are told at once and
+	// nobody stores, such as that somebody types, where a pointer is, or that a program may stop to write
+	// its answer. Zero means that clients may send none: they are told "refused", "forbidden". The host
+	// may always signal (Server.Signal). At most 1,000,000.
+	//
+	// What a client sends within two seconds may come at once. Signals beyond the rate are dropped and
+	// counted (Stats.SignalsDropped). They pass no review: every client that is connected may signal to
+	// the rooms that it is in. Clients of the JSON form can send them, each of at most 4 KiB. The host
+	// gets EventSignal of each.
+	SignalRate int
+
 	// Logger gets the server's log lines, at the levels that it has enabled when Start is called. At
 	// slog.LevelInfo these are start, stop, slow consumers and limits that are reached, at most one
 	// line a second of each sort; at slog.LevelDebug also every client that connects, disconnects or

@@ -48,6 +48,7 @@ var wrong = map[string]struct {
 	"HistoryTotal":      {"history_total", []any{1<<40 + 1}},
 	"PublishTimeout":    {"publish_timeout", durations(25*time.Hour, math.MaxInt64)},
 	"EventQueue":        {"event_queue", []any{-1, 1<<24 + 1}},
+	"SignalRate":        {"signal_rate", []any{-1, 1_000_001, math.MaxInt}},
 	"Logger":            {},
 }
 

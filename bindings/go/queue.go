@@ -190,6 +190,14 @@ func copyEvent(e *C.chat_event) Event {
 			Kind:     Kind(e.kind),
 			Data:     bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
 		}
+	case C.CHAT_EVENT_SIGNAL:
+		return EventSignal{
+			Client:   client,
+			Identity: text(e.identity, e.identity_len),
+			Room:     text(e.room, e.room_len),
+			Kind:     Kind(e.kind),
+			Data:     bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
+		}
 	case C.CHAT_EVENT_MESSAGES_DROPPED:
 		return EventMessagesDropped{Client: client, Count: uint64(e.count)}
 	case C.CHAT_EVENT_DISCONNECTED:

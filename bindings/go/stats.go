@@ -31,4 +31,11 @@ type Stats struct {
 	ReviewsTimedOut uint64 // Messages that the host did not decide on in time (Options.Overdue).
 
 	RequestsAnswered uint64 // Requests for a page, such as "GET /health", that were answered, whatever the status.
+
+	// SignalsReceived counts signals that clients sent, also those that were dropped; they are among the
+	// messages received.
+	SignalsReceived uint64
+	// SignalsDropped counts signals of clients or the host that were dropped: beyond Options.SignalRate, or
+	// because a queue was full. One that several workers drop counts for each.
+	SignalsDropped uint64
 }

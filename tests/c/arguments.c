@@ -107,6 +107,7 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_review_timeout(NULL, 1));
   NO_CONFIG(chat_config_set_overdue(NULL, 1));
   NO_CONFIG(chat_config_set_event_queue(NULL, 1));
+  NO_CONFIG(chat_config_set_signal_rate(NULL, 1));
   NO_CONFIG(chat_config_set_log_handler(NULL, CHAT_LOG_INFO, NULL, NULL, NULL));
   int dropped = 0;
   NO_CONFIG(chat_config_set_event_handler(NULL, ignore_events, &dropped, drop_counted));
@@ -178,6 +179,7 @@ static void config_values(void) {
     CHECK_OK(chat_config_set_admission_timeout(config, n));
     CHECK_OK(chat_config_set_review_timeout(config, n));
     CHECK_OK(chat_config_set_event_queue(config, n));
+    CHECK_OK(chat_config_set_signal_rate(config, n));
   }
   chat_server *server = NULL;
   chat_error *error = NULL;
@@ -217,6 +219,8 @@ static void no_objects(void) {
   NO_SERVER(chat_server_position(NULL, TEXT("r"), &(chat_position){0, 0}));
   NO_SERVER(chat_server_publish_batch(NULL, NULL, sizeof(chat_message), 0, NULL, NULL));
   NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
+  NO_SERVER(chat_server_signal(NULL, TEXT("r"), CHAT_TEXT, DATA("x")));
+  NO_SERVER(chat_server_signal_client(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_disconnect(NULL, 1, 1000, NULL, 0));
   NO_SERVER(chat_server_accept(NULL, 1));
   NO_SERVER(chat_server_accept_with_past(NULL, 1, 1));
@@ -253,6 +257,7 @@ static void messages(chat_server *server) {
   do {                                                                                        \
     CHECK_STATUS(status, chat_server_broadcast(server, kind, data, len));                     \
     CHECK_STATUS(status, chat_server_publish(server, TEXT("room"), kind, data, len, NULL));   \
+    CHECK_STATUS(status, chat_server_signal(server, TEXT("room"), kind, data, len));          \
   } while (0)
   MESSAGES(CHAT_OK, CHAT_TEXT, NULL, 0);
   MESSAGES(CHAT_OK, CHAT_BINARY, &byte, 0);
@@ -267,7 +272,8 @@ static void messages(chat_server *server) {
 
   chat_position position = {77, 77};
 #define ROOM(status, ...)                                                                     \
-  CHECK_STATUS(status, chat_server_publish(server, __VA_ARGS__, CHAT_TEXT, &byte, 1, &position))
+  CHECK_STATUS(status, chat_server_publish(server, __VA_ARGS__, CHAT_TEXT, &byte, 1, &position)); \
+  CHECK_STATUS(status, chat_server_signal(server, __VA_ARGS__, CHAT_TEXT, &byte, 1))
   ROOM(CHAT_ERR_INVALID_ARGUMENT, NULL, 0);
   ROOM(CHAT_ERR_INVALID_ARGUMENT, "room", 0);
   ROOM(CHAT_ERR_NULL_ARGUMENT, NULL, 1);
@@ -375,6 +381,8 @@ static void clients(chat_server *server) {
   const chat_client_id nobody[] = {0, 1, UINT64_MAX};
   for (size_t i = 0; i < 3; i++) {
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_send(server, nobody[i], CHAT_TEXT, DATA("x")));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND,
+                 chat_server_signal_client(server, nobody[i], CHAT_TEXT, DATA("x")));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_disconnect(server, nobody[i], 1000, NULL, 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_accept(server, nobody[i]));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_allow(server, nobody[i]));

@@ -43,6 +43,7 @@ from .events import (
     MessageRequest,
     MessagesDropped,
     Request,
+    Signal,
     Stopped,
 )
 from .options import Options
@@ -83,6 +84,7 @@ __all__ = [
     "Request",
     "ResourceLimitError",
     "Server",
+    "Signal",
     "Stats",
     "Stopped",
     "StoppedError",

@@ -1,7 +1,7 @@
 """The events of a server: one class for each kind.
 
 The events of one client come in this order: ConnectRequest (if `admission_timeout` is set), Connected, any
-number of MessageRequest, Message, Joined, Left and MessagesDropped, Disconnected. If the host joins a client
+number of MessageRequest, Message, Signal, Joined, Left and MessagesDropped, Disconnected. If the host joins a client
 to rooms before it accepts it, those Joined come before Connected. A client that is not admitted has no Connected.
 """
 
@@ -82,6 +82,17 @@ class Message(Event):
     room: str
     position: Position  #: Where the message is in the room's history; false if there is no position.
     data: Union[str, bytes]  #: Text as str, binary as bytes.
+
+
+@dataclass(frozen=True)
+class Signal(Event):
+    """A client has signalled to the others in a room, or to the host alone (the option `signal_rate`). While half of
+    the event queue is full, signals are dropped, and counted in `Stats.signals_dropped`."""
+
+    client: int
+    identity: str
+    room: str  #: Empty if the client is in none: then the signal was for the host.
+    data: Union[str, bytes]  #: Text as str, binary as bytes: at most 4 KiB.
 
 
 @dataclass(frozen=True)
@@ -180,6 +191,7 @@ READERS: dict[str, Callable[[Any], Event]] = {
     "CONNECTED": lambda e: Connected(e.client, _identity(e), _room(e), _form(e), _request(e)),
     "MESSAGE": lambda e: Message(e.client, _identity(e), _room(e), position.of(e.position), _data(e)),
     "MESSAGE_REQUEST": lambda e: MessageRequest(e.client, _identity(e), _room(e), e.decision, _data(e)),
+    "SIGNAL": lambda e: Signal(e.client, _identity(e), _room(e), _data(e)),
     "JOINED": lambda e: Joined(e.client, _identity(e), _room(e)),
     "LEFT": lambda e: Left(e.client, _identity(e), _room(e)),
     "DISCONNECTED": lambda e: Disconnected(e.client, _identity(e), e.code, text(e.reason, e.reason_len)),

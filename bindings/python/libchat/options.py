@@ -78,6 +78,10 @@ class Options(TypedDict, total=False):
             that is less: 3/4 of (outbox_size - 4 KiB).
         publish_timeout: how long a call may wait while too much waits to be delivered, up to 1 day. After this
             time it raises QueueFullError; with 0, at once. Default: 5 s.
+        signal_rate: how many signals a client may send in a second, up to 1,000,000: what others are told at once and
+            nobody stores, such as that somebody types. What comes within two seconds may come at once; more is
+            dropped. Signals pass no review. 0: clients may send none; the program may always (`Server.signal`).
+            Default: 0.
 
     Slow and dead clients:
         outbox_size: how many bytes may wait for one client, 4/3 of max_message_size + 4 KiB (a message in base64) to
@@ -135,6 +139,7 @@ class Options(TypedDict, total=False):
     history_total: int
     publish_timeout: float
     event_queue: int
+    signal_rate: int
 
 
 # Names of other servers, and what it is here.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Callable, TypeVar
 
@@ -95,6 +96,47 @@ def test_clients_of_a_room_hear_each_other_and_the_program(start: Start) -> None
             assert (left.client, left.code, left.reason) == (clients[0], 4000, "enough")
 
     run(talk())
+
+
+def test_clients_and_the_program_signal_to_each_other(start: Start) -> None:
+    server = start(signal_rate=10)
+
+    async def talk() -> None:
+        events = server.events()
+
+        async def enter() -> tuple[Any, int]:
+            peer = await connect(f"ws://{server.addr}/rooms/a?format=json")
+            while json.loads(await peer.recv())["type"] != "live":
+                pass
+            return peer, (await find(events, libchat.Connected)).client
+
+        (ana, client), (ben, _) = await enter(), await enter()
+        server.set_identity(client, "user 7")
+        await ana.send('{"type":"signal","text":"typing"}')
+        heard = json.loads(await ben.recv())
+        assert (heard.pop("client") != "", heard) == (True, {"type": "signal", "room": "a", "text": "typing"})
+        assert await find(events, libchat.Signal) == libchat.Signal(client, "user 7", "a", "typing")
+        await ana.send('{"type":"signal","to":"host","base64":"AP8="}')
+        assert await find(events, libchat.Signal) == libchat.Signal(client, "user 7", "a", b"\0\xff")
+        server.signal("a", "all")
+        server.signal_client(client, b"\0\xff")
+        server.signal("nobody is here", "all")
+        assert json.loads(await ana.recv()) == {"type": "signal", "room": "a", "text": "all"}
+        assert json.loads(await ana.recv()) == {"type": "signal", "base64": "AP8="}
+        await ana.close()
+        await ben.close()
+
+    run(talk())
+    stats = server.stats()
+    assert (stats.signals_received, stats.signals_dropped) == (2, 0)
+    for failing, error in (
+        (lambda: server.signal("", "x"), libchat.InvalidArgumentError),
+        (lambda: server.signal("a", "\ud800"), libchat.InvalidUtf8Error),
+        (lambda: server.signal("a", bytes(4097)), libchat.TooLargeError),
+        (lambda: server.signal_client(1 << 60, "x"), libchat.NotFoundError),
+    ):
+        with pytest.raises(error):
+            failing()
 
 
 def test_the_program_decides_on_clients_and_messages(start: Start) -> None:

@@ -53,7 +53,7 @@ def test_every_option_may_be_set(start: Start) -> None:
         "outbox_size": 8192, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5,
         "ping_timeout": 0.5,
         "tcp_keepalive": 2, "history_messages": 1, "history_size": 10, "history_age": 0.5, "history_total": 8192,
-        "publish_timeout": 0, "event_queue": 10,
+        "publish_timeout": 0, "event_queue": 10, "signal_rate": 5,
     }  # fmt: skip
     assert set(options) == set(libchat.Options.__annotations__)
     assert len(start(**options).addrs) == 2

@@ -211,7 +211,10 @@ fn the_comments_in_go_name_the_defaults_of_the_engine() {
         match (&*snake, default) {
             // Sentences: who may connect, what is then done, in place of a value.
             ("origins" | "base_path" | "no_echo" | "ipv6_only" | "logger" | "workers", _) => {}
-            ("admission_timeout" | "review_timeout" | "event_queue", Some(Value::Word(text))) => {
+            (
+                "admission_timeout" | "review_timeout" | "event_queue" | "signal_rate",
+                Some(Value::Word(text)),
+            ) => {
                 assert!(text.starts_with("that "), "{name}: {text}");
                 found.insert(snake, Value::Number(0));
             }

@@ -188,7 +188,7 @@ fn what_cannot_be_a_signal_is_refused() {
         server.signal("lobby", Kind::Text, &too_long),
         server.signal_client(ClientId::from_u64(1), Kind::Text, &too_long),
     ] {
-        assert!(matches!(result, Err(Error::TooLarge { size: 4097, limit: 4096 })));
+        assert!(matches!(result, Err(Error::TooLarge { size: 4097, limit: 4096, .. })));
     }
     assert!(matches!(server.signal("", Kind::Text, b""), Err(Error::InvalidRoom(_))));
     let nobody = server.signal_client(ClientId::from_u64(999), Kind::Text, b"");

@@ -225,8 +225,8 @@ type Options struct {
 
 	// SignalRate is how many signals a client may send in a second: what others are told at once and
 	// nobody stores, such as that somebody types, where a pointer is, or that a program may stop to write
-	// its answer. Zero means that clients may send none: they are told "refused", "forbidden". The host
-	// may always signal (Server.Signal). At most 1,000,000.
+	// its answer. Zero means that clients may send none, and are told "refused" with the code "forbidden".
+	// The host may always signal (Server.Signal). At most 1,000,000.
 	//
 	// What a client sends within two seconds may come at once. Signals beyond the rate are dropped and
 	// counted (Stats.SignalsDropped). They pass no review: every client that is connected may signal to

@@ -3,10 +3,20 @@ package chat
 /*
 #include "libchat_cgo.h"
 
-#cgo noescape chat_server_signal
-#cgo nocallback chat_server_signal
-#cgo noescape chat_server_signal_client
-#cgo nocallback chat_server_signal_client
+static chat_status signal_to_room(chat_server *server, const char *room, size_t room_len, uint32_t kind,
+		const uint8_t *data, size_t data_len, uintptr_t *why) {
+	return chat_go_keep(chat_server_signal(server, room, room_len, kind, data, data_len), why);
+}
+
+static chat_status signal_to_client(chat_server *server, chat_client_id client, uint32_t kind, const uint8_t *data,
+		size_t data_len, uintptr_t *why) {
+	return chat_go_keep(chat_server_signal_client(server, client, kind, data, data_len), why);
+}
+
+#cgo noescape signal_to_room
+#cgo nocallback signal_to_room
+#cgo noescape signal_to_client
+#cgo nocallback signal_to_client
 */
 import "C"
 
@@ -25,14 +35,12 @@ func (s *Server) Signal(room string, kind Kind, data []byte) error {
 	if !s.handle.begin() {
 		return ErrStopped
 	}
-	status := C.chat_server_signal(s.handle.server, chars(room), C.size_t(len(room)), C.uint32_t(kind),
-		payload(data), C.size_t(len(data)))
+	var why C.uintptr_t
+	status := C.signal_to_room(s.handle.server, chars(room), C.size_t(len(room)), C.uint32_t(kind),
+		payload(data), C.size_t(len(data)), &why)
 	s.handle.end()
 	runtime.KeepAlive(s)
-	if status == C.CHAT_ERR_INVALID_ARGUMENT && (kind == Text || kind == Binary) {
-		return invalidRoom(room)
-	}
-	return statusError(status)
+	return keptError(status, why)
 }
 
 // SignalClient sends a signal to one client, as Signal does to a room. A client that lags or waits for
@@ -44,9 +52,10 @@ func (s *Server) SignalClient(client ClientID, kind Kind, data []byte) error {
 	if !s.handle.begin() {
 		return ErrStopped
 	}
-	status := C.chat_server_signal_client(s.handle.server, C.chat_client_id(client), C.uint32_t(kind),
-		payload(data), C.size_t(len(data)))
+	var why C.uintptr_t
+	status := C.signal_to_client(s.handle.server, C.chat_client_id(client), C.uint32_t(kind), payload(data),
+		C.size_t(len(data)), &why)
 	s.handle.end()
 	runtime.KeepAlive(s)
-	return statusError(status)
+	return keptError(status, why)
 }

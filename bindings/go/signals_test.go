@@ -12,14 +12,14 @@ import (
 
 func TestClientsAndTheHostSignalToEachOther(t *testing.T) {
 	server := start(t, chat.Options{EventQueue: 100, SignalRate: 10})
-	events := collect(t, server)
+	events := follow(t, server)
 	enter := func() (*websocket.Conn, chat.ClientID) {
 		conn, err := dial(server, "/rooms/a?format=json", "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		for object := (said{}); object.Type != "live"; object = read1(t, conn) {
+		for readObject(t, conn).Type != "live" {
 		}
 		return conn, next[chat.EventConnected](t, events).Client
 	}
@@ -29,7 +29,7 @@ func TestClientsAndTheHostSignalToEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	say(t, ana, `{"type":"signal","text":"typing"}`)
-	if got := read1(t, ben); got.Type != "signal" || got.Room != "a" || got.Client == "" || got.Text != "typing" {
+	if got := readObject(t, ben); got.Type != "signal" || got.Room != "a" || got.Client == "" || got.Text != "typing" {
 		t.Errorf("got %+v", got)
 	}
 	want := chat.EventSignal{Client: client, Identity: "user 7", Room: "a", Kind: chat.Text, Data: []byte("typing")}
@@ -48,7 +48,7 @@ func TestClientsAndTheHostSignalToEachOther(t *testing.T) {
 		t.Error(err)
 	}
 	for _, want := range []said{{Type: "signal", Room: "a", Text: "all"}, {Type: "signal", Text: "one"}} {
-		if got := read1(t, ana); got != want {
+		if got := readObject(t, ana); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
@@ -77,7 +77,7 @@ func TestClientsAndTheHostSignalToEachOther(t *testing.T) {
 // said is an object of the JSON form.
 type said struct{ Type, Room, Client, Text string }
 
-func read1(t *testing.T, conn *websocket.Conn) (object said) {
+func readObject(t *testing.T, conn *websocket.Conn) (object said) {
 	t.Helper()
 	_, data, err := conn.ReadMessage()
 	if err == nil {

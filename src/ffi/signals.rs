@@ -33,8 +33,12 @@ pub unsafe extern "C" fn chat_server_signal(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `room_len` and `data_len` readable bytes.
-        let (room, data) =
-            unsafe { (text(room, room_len)?, bytes(data, data_len, server.max_signal_size())?) };
+        let (room, data) = unsafe {
+            (
+                text(room, room_len, "room")?,
+                bytes(data, data_len, server.max_signal_size(), "data")?,
+            )
+        };
         Ok(server.signal(room, kind, data)?)
     })
 }
@@ -56,7 +60,7 @@ pub unsafe extern "C" fn chat_server_signal_client(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let (server, kind) = (unsafe { own(server)? }, self::kind(kind)?);
         // SAFETY: the header asks for `data_len` readable bytes.
-        let data = unsafe { bytes(data, data_len, server.max_signal_size())? };
+        let data = unsafe { bytes(data, data_len, server.max_signal_size(), "data")? };
         Ok(server.signal_client(ClientId::from_u64(client), kind, data)?)
     })
 }

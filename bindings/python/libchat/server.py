@@ -240,7 +240,7 @@ class Server(ByIdentity):
 
         Raises InvalidArgumentError for a name that no room can have, InvalidUtf8Error, TooLargeError, StoppedError.
         """
-        name, (kind, payload) = encoded(room), _message(data)
+        name, (kind, payload) = encoded(room, "room"), _message(data)
         errors.call(lib.chat_server_signal, self._server, name, len(name), kind, payload, len(payload))
 
     def signal_client(self, client: int, data: Data) -> None:

@@ -342,8 +342,8 @@ typedef uint32_t chat_event_form;
 
 /**
  * What a chat_event reports. The events of one client come in this order: CONNECT_REQUEST (if the
- * host decides on clients), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, JOINED, LEFT and
- * MESSAGES_DROPPED, DISCONNECTED. If the host joins a client to rooms before it accepts it, those
+ * host decides on clients), CONNECTED, any number of MESSAGE_REQUEST, MESSAGE, SIGNAL, JOINED, LEFT
+ * and MESSAGES_DROPPED, DISCONNECTED. If the host joins a client to rooms before it accepts it, those
  * JOINED come before CONNECTED. A client that is not admitted has no CONNECTED.
  *
  * Later versions may add events: a host must ignore those that it does not know.
@@ -411,6 +411,13 @@ enum chat_event_type
    * decision, kind, data. If the message is published, CHAT_EVENT_MESSAGE follows.
    */
   CHAT_EVENT_MESSAGE_REQUEST = 11,
+  /**
+   * A client has signalled to the others in a room, or to the host alone
+   * (chat_config_set_signal_rate). Fields: client, identity, room (empty if the client is in
+   * none), kind, data. While half of the event queue is full, signals are dropped, and counted in
+   * `signals_dropped`.
+   */
+  CHAT_EVENT_SIGNAL = 12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -651,7 +658,7 @@ typedef struct {
    */
   uint32_t type;
   /**
-   * MESSAGE, MESSAGE_REQUEST: CHAT_TEXT or CHAT_BINARY.
+   * MESSAGE, MESSAGE_REQUEST, SIGNAL: CHAT_TEXT or CHAT_BINARY.
    */
   uint32_t kind;
   /**
@@ -667,7 +674,7 @@ typedef struct {
    */
   uint64_t count;
   /**
-   * CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT: the room.
+   * CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT: the room.
    */
   const char *room;
   /**
@@ -675,7 +682,7 @@ typedef struct {
    */
   size_t room_len;
   /**
-   * MESSAGE, MESSAGE_REQUEST: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
+   * MESSAGE, MESSAGE_REQUEST, SIGNAL: the payload, which is UTF-8 if `kind` is CHAT_TEXT.
    */
   const uint8_t *data;
   /**
@@ -729,8 +736,8 @@ typedef struct {
    */
   uint16_t code;
   /**
-   * CONNECTED, MESSAGE, MESSAGE_REQUEST, JOINED, LEFT, DISCONNECTED: the client's identity
-   * (chat_server_set_identity); empty if the host has not set one.
+   * CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT, DISCONNECTED: the client's
+   * identity (chat_server_set_identity); empty if the host has not set one.
    */
   const char *identity;
   /**
@@ -848,6 +855,16 @@ typedef struct {
    * Requests for a page, such as `GET /health`, that were answered, whatever the status.
    */
   uint64_t requests_answered;
+  /**
+   * Signals that clients sent, also those that were dropped; they are among the messages received.
+   */
+  uint64_t signals_received;
+  /**
+   * Signals of clients or the host that were dropped: beyond signal_rate, or because an inbox, the
+   * event queue or what waits for a room's subscribers was full. One that several workers drop
+   * counts for each.
+   */
+  uint64_t signals_dropped;
 } chat_stats;
 
 /**
@@ -1272,6 +1289,19 @@ CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32
  * 16,777,216.
  */
 CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
+
+/**
+ * Sets how many signals a client may send in a second: what others are told at once and nobody
+ * stores, such as that somebody types, where a pointer is, or that a program may stop to write its
+ * answer. 0: clients may send none, and are told `refused`, `forbidden`. The host may always signal
+ * (chat_server_signal).
+ *
+ * What a client sends within two seconds may come at once. Signals beyond the rate are dropped and
+ * counted in `signals_dropped`. They pass no review: every client that is connected may signal to
+ * the rooms that it is in. Clients of the JSON form can send them, each of at most 4 KiB. The host
+ * gets CHAT_EVENT_SIGNAL of each. Default: 0. At most 1,000,000.
+ */
+CHAT_API chat_status chat_config_set_signal_rate(chat_config *config, uint32_t per_second);
 
 /**
  * Sets the function that is called with events, in order and in batches. Without a handler, the
@@ -1742,6 +1772,40 @@ chat_status chat_server_identity_clients(chat_server *server,
                                          chat_client_id *clients,
                                          size_t capacity,
                                          size_t *count);
+
+/**
+ * Tells the clients in a room something that is stored nowhere and has no position, such as that
+ * somebody types: a signal. It comes in the order of the room's messages. Clients of the JSON form
+ * and of events get it; plain WebSocket clients get none. A client that lags is passed over, and is
+ * told nothing of it. `kind` is CHAT_TEXT or CHAT_BINARY. At most 4 KiB, or the longest message if
+ * that is shorter (chat_config_set_max_message_size).
+ *
+ * This never waits. Where too much waits already, the signal is dropped and counted
+ * (signals_dropped of chat_stats), and this returns CHAT_OK, as it does if nobody is in the room.
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have or an unknown kind,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_RESOURCE_LIMIT, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_signal(chat_server *server,
+                               const char *room,
+                               size_t room_len,
+                               uint32_t kind,
+                               const uint8_t *data,
+                               size_t data_len);
+
+/**
+ * Sends a signal to one client, as chat_server_signal does to a room. A client that lags or waits
+ * for admission is passed over. `kind` is CHAT_TEXT or CHAT_BINARY.
+ *
+ * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_RESOURCE_LIMIT, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_signal_client(chat_server *server,
+                                      chat_client_id client,
+                                      uint32_t kind,
+                                      const uint8_t *data,
+                                      size_t data_len);
 
 /**
  * Accepts the client of a CHAT_EVENT_CONNECT_REQUEST (chat_config_set_admission_timeout):

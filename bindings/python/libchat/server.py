@@ -19,6 +19,7 @@ from ._handle import Handle
 from ._identity import ByIdentity
 from ._message import Data, message
 from ._queue import EventQueue
+from ._signals import Signals
 from .options import Options
 from .past import ALL, checked_past
 from .position import Position
@@ -106,7 +107,7 @@ class _Events(AsyncIterator[events.Event]):
         return event
 
 
-class Server(ByIdentity):
+class Server(ByIdentity, Signals):
     """A WebSocket chat and broadcast server on its own threads, inside a program: the host. It listens as soon
     as it is constructed.
 
@@ -228,29 +229,6 @@ class Server(ByIdentity):
         """
         kind, payload = message(data)
         errors.call(lib.chat_server_send, self._server, client, kind, payload, len(payload))
-
-    def signal(self, room: str, data: Data) -> None:
-        """Tells the clients in a room something that is stored nowhere and has no position, such as that somebody
-        types. It comes in the order of the room's messages. Clients of the JSON form and of events get it; plain
-        WebSocket clients get none. A client that lags is passed over, and is told nothing of it. At most 4 KiB, or
-        `max_message_size` if that is less.
-
-        This never waits. Where too much waits already, the signal is dropped and counted (`Stats.signals_dropped`),
-        and nothing is raised, nor if nobody is in the room.
-
-        Raises InvalidArgumentError for a name that no room can have, InvalidUtf8Error, TooLargeError, StoppedError.
-        """
-        name, (kind, payload) = encoded(room, "room"), _message(data)
-        errors.call(lib.chat_server_signal, self._server, name, len(name), kind, payload, len(payload))
-
-    def signal_client(self, client: int, data: Data) -> None:
-        """Sends a signal to one client, as `signal` does to a room. A client that lags or waits for admission is
-        passed over.
-
-        Raises NotFoundError if it has left, InvalidUtf8Error, TooLargeError, StoppedError.
-        """
-        kind, payload = _message(data)
-        errors.call(lib.chat_server_signal_client, self._server, client, kind, payload, len(payload))
 
     def disconnect(self, client: int, code: int = 1000, reason: str = "") -> None:
         """Closes a client's connection after the messages that were sent to it before, with a close code of 1000

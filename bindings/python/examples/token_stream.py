@@ -5,6 +5,8 @@
 Each conversation is a room, and its history holds the conversation so far: a page that is opened late, or
 again, misses no token. asyncio alone serves the pages; put your web framework in its place.
 
+"Stop" ends the answer: it is a signal to the host alone, which nobody stores.
+
 A program needs no page to watch one, and comes back with the last id that it got:
 
     curl -N 'http://127.0.0.1:9001/rooms/NAME?format=events&history=10000'
@@ -21,16 +23,22 @@ import signal
 import libchat
 
 PAGE = """<!doctype html><meta charset=utf-8><title>Ask</title>
-<form id=ask><input id=question size=60 autofocus placeholder="ask something"></form><pre id=answer></pre>
+<form id=ask><input id=question size=60 autofocus placeholder="ask something">
+<button id=stop type=button>Stop</button></form><pre id=answer></pre>
 <script>
 const room = location.hash.slice(1) || Math.random().toString(36).slice(2)
 location.hash = room
-const chat = new WebSocket("ws://CHAT/rooms/" + room + "?history=10000&echo=false")
+const chat = new WebSocket("ws://CHAT/rooms/" + room + "?history=10000&echo=false", "libchat.json")
+const say = object => chat.send(JSON.stringify(object))
+const decode = base64 => new TextDecoder().decode(Uint8Array.from(atob(base64), c => c.charCodeAt(0)))
 chat.onmessage = e => {
-  const {question, token} = JSON.parse(e.data)
+  const {type, text, base64} = JSON.parse(e.data)
+  if (type !== "message" && type !== "direct") return
+  const {question, token} = JSON.parse(text ?? decode(base64))
   answer.textContent += question ? "\\n> " + question + "\\n" : token
 }
-ask.onsubmit = e => { e.preventDefault(); chat.send(JSON.stringify({question: question.value})); question.value = "" }
+ask.onsubmit = e => { e.preventDefault(); say({text: JSON.stringify({question: question.value})}); question.value = "" }
+stop.onclick = () => say({type: "signal", to: "host", text: "stop"})
 </script>"""
 
 
@@ -41,16 +49,22 @@ async def tokens(question: str) -> list[str]:
 
 async def answer(server: libchat.Server, room: str, question: str) -> None:
     with contextlib.suppress(libchat.StoppedError):
-        for token in await tokens(question):
-            server.publish(room, json.dumps({"token": token}))
-            await asyncio.sleep(0.02)
-        server.publish(room, json.dumps({"token": "\n"}))
+        try:
+            for token in await tokens(question):
+                server.publish(room, json.dumps({"token": token}))
+                await asyncio.sleep(0.02)
+        finally:  # Also if somebody stops it.
+            server.publish(room, json.dumps({"token": "\n"}))
 
 
 async def host(server: libchat.Server) -> None:
     """Answers the questions of all conversations at once."""
     answering: set[asyncio.Task[None]] = set()
     async for event in server.events():
+        if isinstance(event, libchat.Signal) and event.data == "stop":
+            for task in answering:
+                if task.get_name() == event.room:
+                    task.cancel()
         if not isinstance(event, libchat.Message):
             continue
         try:
@@ -60,7 +74,7 @@ async def host(server: libchat.Server) -> None:
             with contextlib.suppress(libchat.NotFoundError, libchat.StoppedError):
                 server.send(event.client, json.dumps({"token": "ask with a question\n"}))
             continue
-        task = asyncio.create_task(answer(server, event.room, str(question)))
+        task = asyncio.create_task(answer(server, event.room, str(question)), name=event.room)
         answering.add(task)
         task.add_done_callback(answering.discard)
 
@@ -91,6 +105,7 @@ async def main() -> None:
         "origin": [f"http://127.0.0.1:{port}", f"http://localhost:{port}"],
         "event_queue": 10_000,
         "history_messages": 10_000,
+        "signal_rate": 2,
     }
     async with libchat.Server(**options) as server, pages:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -68,8 +68,8 @@ class TooManyRoomsError(Error):
 
 
 class FailedError(Error):
-    """A part of the server could not go on, so the server has stopped by itself. The text says which part, and why, such
-    as the text of a panic; the log says it too."""
+    """A part of the server could not go on, so the server has stopped by itself. The text says which part, and why,
+    such as the text of a panic; the log says it too."""
 
 
 class AddressInUseError(Error, OSError):

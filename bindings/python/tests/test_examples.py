@@ -108,6 +108,33 @@ def test_an_answer_is_streamed_and_whoever_comes_late_misses_no_token() -> None:
         end(program)
 
 
+def test_an_answer_ends_when_somebody_in_its_conversation_stops_it() -> None:
+    async def ask(chat: str) -> None:
+        url = f"ws://{chat}/rooms/{{}}?history=10000&format=json"
+        question = json.dumps({"text": json.dumps({"question": "why? " * 1000})})
+        async with connect(url.format("r")) as ana, connect(url.format("other")) as ben:
+            for peer in (ana, ben):
+                await peer.send(question)
+
+            async def token(peer: Any) -> str:
+                while True:
+                    said = json.loads(await asyncio.wait_for(peer.recv(), PATIENCE))
+                    if said["type"] == "message" and "token" in said.get("text", ""):
+                        return str(json.loads(said["text"])["token"])
+
+            assert [await token(ana), await token(ben)] == ["You ", "You "]
+            await ana.send(json.dumps({"type": "signal", "to": "host", "text": "stop"}))
+            count = 0
+            while await token(ana) != "\n":
+                count += 1
+            assert count < 500, "it was stopped"
+            assert await token(ben) != "\n", "the other conversation goes on"
+
+    with example("token_stream.py", "--port", "0", "--chat", "127.0.0.1:0") as program:
+        run(ask(address(program.line())))
+        end(program)
+
+
 def test_curl_gets_every_token_as_an_event() -> None:
     line = "curl -N 'http://127.0.0.1:9001/rooms/NAME?format=events&history=10000'"
     assert line in (EXAMPLES / "token_stream.py").read_text(encoding="utf-8")

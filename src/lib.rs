@@ -32,8 +32,8 @@
 //!
 //! By the subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with
 //! positions, senders and times, answers to what it sends, and exact recovery. `docs/wire.md` has them all.
-//! A page that offers subprotocols must have `libchat.json` among them: a browser closes a connection of whose
-//! subprotocols none is taken.
+//! A page that offers subprotocols must have `libchat.json` among them, unless the host chooses another one
+//! ([`Handle::set_subprotocol`]): a browser closes a connection of whose subprotocols none is taken.
 //!
 //! A page from another host or port than the server's needs [`Config::origin`].
 //!

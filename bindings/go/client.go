@@ -38,6 +38,8 @@ static chat_status reject_packed(chat_server *server, chat_client_id client, uin
 #cgo nocallback chat_server_set_identity
 #cgo noescape chat_server_set_name
 #cgo nocallback chat_server_set_name
+#cgo noescape chat_server_set_subprotocol
+#cgo nocallback chat_server_set_subprotocol
 */
 import "C"
 
@@ -54,7 +56,7 @@ import (
 // past as it asks for with "?history=" or "?since="; AcceptWithPast bounds that.
 //
 // What else the host decides about the client, it does before this call: SetIdentity, SetName, Join
-// and Leave (also of the room that the client asks for), SetEcho, Send. A client that the host has
+// and Leave (also of the room that the client asks for), SetEcho, SetSubprotocol, Send. A client that the host has
 // joined to the room that it asks for gets the past that the host gave there: with Join, none.
 //
 // The errors are ErrNotFound if the client has left, was decided on before, or its time is over,
@@ -206,6 +208,24 @@ func (s *Server) SetIdentity(client ClientID, identity string) error {
 func (s *Server) SetName(client ClientID, name string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_set_name(server, C.chat_client_id(client), chars(name), C.size_t(len(name)))
+	})
+}
+
+// SetSubprotocol chooses the subprotocol that the answer to the client of an EventConnectRequest names,
+// before Accept: one that the client offers in its header Sec-WebSocket-Protocol, compared as it is. So a page
+// can offer names of its own, such as one that carries a token beside one that the host chooses. The last call
+// counts. Without a call the answer names libchat.json if the client offers it, and else none.
+//
+// It does not change how the client receives messages (Form). A client that offers libchat.json among others
+// speaks the JSON form under that name, and can have no other; with "?format=json" in its address it speaks
+// the JSON form under any name, or under none.
+//
+// The errors are ErrInvalidArgument if the client does not offer it, or offers libchat.json too without
+// "?format=json", or is one of events; ErrNotFound if the client has left, was decided on before, or its time
+// is over; ErrInvalidUTF8, ErrTooLarge and ErrStopped. After each of them nothing has changed.
+func (s *Server) SetSubprotocol(client ClientID, name string) error {
+	return s.call(func(server *C.chat_server) C.chat_status {
+		return C.chat_server_set_subprotocol(server, C.chat_client_id(client), chars(name), C.size_t(len(name)))
 	})
 }
 

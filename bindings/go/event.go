@@ -2,9 +2,7 @@ package chat
 
 import (
 	"fmt"
-	"net/http"
 	"net/netip"
-	"strings"
 )
 
 // ClientID is the id of one client's connection: never 0, never used twice by a server.
@@ -66,41 +64,6 @@ func (f Form) String() string {
 // it, those EventJoined come before EventConnected. A client that is not admitted has no
 // EventConnected. The host owns all that an event holds.
 type Event interface{ isEvent() }
-
-// Request is the request with which a client connected.
-type Request struct {
-	Addr   netip.AddrPort // The client's address and port.
-	Path   string         // As the client sent it, percent-encoded, without the query.
-	Query  string         // As the client sent it, without the question mark.
-	Header []Header       // The request's headers, in the order in which they were sent.
-}
-
-// Header is one header of a request.
-type Header struct {
-	Name  string // In lower case.
-	Value string // Bytes: HTTP does not guarantee UTF-8.
-}
-
-// Get returns the first value of a header, or "" if the client sent none. Upper and lower case are
-// the same in its name.
-func (r Request) Get(name string) string {
-	for _, header := range r.Header {
-		if strings.EqualFold(header.Name, name) {
-			return header.Value
-		}
-	}
-	return ""
-}
-
-// HTTPHeader returns the request's headers as an http.Header, for code that reads cookies and the
-// like.
-func (r Request) HTTPHeader() http.Header {
-	header := make(http.Header, len(r.Header))
-	for _, line := range r.Header {
-		header.Add(line.Name, line.Value)
-	}
-	return header
-}
 
 // EventConnectRequest says that a client asks to be connected, and waits for Server.Accept or
 // Server.Reject (see Options.AdmissionTimeout).

@@ -3,11 +3,15 @@
 //! Invariant: only the code that takes an entry out of its table decides: the host's call, the deadline, or the
 //! end of the connection. So there is one outcome.
 
+pub(crate) mod subprotocols;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
+use self::subprotocols::Subprotocols;
 use crate::{
+    error::{Error, Result},
     event::{ClientId, DecisionId},
     past::PastWanted,
 };
@@ -26,6 +30,7 @@ pub(crate) struct Applicant {
     pub(crate) room: Option<String>,
     /// What it wants of the room's past.
     pub(crate) past: PastWanted,
+    pub(crate) subprotocols: Subprotocols,
 }
 
 /// The clients that wait for admission.
@@ -47,6 +52,16 @@ impl Admissions {
         let mut admissions = self.lock();
         let applicant = admissions.get_mut(&client);
         applicant.is_some_and(|applicant| applicant.room.take_if(|name| name == room).is_some())
+    }
+
+    /// Chooses the subprotocol that the answer to a waiting client names.
+    ///
+    /// # Errors
+    /// `ClientNotFound`; `InvalidArgument` if the client cannot have it.
+    pub(crate) fn set_subprotocol(&self, client: ClientId, name: &str) -> Result<()> {
+        let mut admissions = self.lock();
+        let applicant = admissions.get_mut(&client).ok_or(Error::ClientNotFound)?;
+        applicant.subprotocols.choose(name)
     }
 
     #[cfg(test)]

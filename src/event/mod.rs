@@ -1,10 +1,12 @@
 //! The events that the host gets.
 
 mod queue;
+mod request;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 pub(crate) use self::queue::EventQueue;
+pub use self::request::Request;
 use crate::{message::Message, position::Position};
 
 /// The id of one connection: never 0, never used twice by a server. Clients of two servers may have the same id.
@@ -83,36 +85,6 @@ pub enum Form {
     /// Server-sent events over HTTP, of the messages themselves or of objects. Such a client sends nothing, and is in one
     /// room.
     Events,
-}
-
-/// The request with which a client connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Request {
-    /// The client's address and port.
-    pub addr: SocketAddr,
-    /// The path as the client sent it, percent-encoded, without the query.
-    pub path: String,
-    /// The query as the client sent it, without the question mark; empty if there was none.
-    pub query: String,
-    /// The headers in the order in which the client sent them, names in lower case. Values are
-    /// bytes: HTTP does not guarantee UTF-8.
-    pub headers: Vec<(String, Vec<u8>)>,
-}
-
-impl Request {
-    /// Returns roughly what the request keeps in memory, in bytes.
-    fn size(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 64);
-        self.path.len() + self.query.len() + headers.sum::<usize>()
-    }
-
-    /// Returns the first value of a header. Upper and lower case are the same in its name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        let (_, value) = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-        Some(value)
-    }
 }
 
 /// Something that happened on a server.

@@ -252,8 +252,9 @@ pub(crate) enum Command {
     /// Sets what the host calls a client, or that it has no name for it.
     SetIdentity(ClientId, Option<Arc<str>>),
     SetName(ClientId, Option<Name>),
-    /// Admits a client: to the room that it asked for, and to broadcasts from an offset on.
-    Admit(ClientId, Option<Box<Reservation>>, u64),
+    /// Admits a client: to the room that it asked for, and to broadcasts from an offset on; under a subprotocol that the
+    /// host has chosen.
+    Admit(ClientId, Option<Box<Reservation>>, u64, Option<Box<str>>),
     /// Answers a client's request with an error.
     Reject(ClientId, Box<Rejection>),
     /// Applies a decision on a message.
@@ -300,7 +301,7 @@ impl Command {
             Self::Close(client, _) | Self::Disconnect(client, _) | Self::Leave(client, _) => {
                 Some(*client)
             }
-            Self::Join(client, reservation) | Self::Admit(client, Some(reservation), _) => {
+            Self::Join(client, reservation) | Self::Admit(client, Some(reservation), ..) => {
                 reservation.past.is_replayed().then_some(*client)
             }
             _ => None,

@@ -96,7 +96,7 @@ impl RosterEntry {
                 self.check_place(max_rooms)?;
                 Ok(RoomChange::Enters(reservation.room.id))
             }
-            Command::Admit(_, reservation, _) => {
+            Command::Admit(_, reservation, ..) => {
                 self.has_requested_room = false;
                 let room = reservation.as_ref().map(|reservation| reservation.room.id);
                 let entered = room.filter(|room| !self.is_in(*room));

@@ -162,7 +162,7 @@ impl LockedRoster<'_> {
             let entry = roster.clients.get_mut(&client).ok_or(Error::ClientNotFound)?;
             let change = entry.room_change(&command, max_rooms)?;
             let entered = match &command {
-                Command::Join(_, reservation) | Command::Admit(_, Some(reservation), _) => {
+                Command::Join(_, reservation) | Command::Admit(_, Some(reservation), ..) => {
                     Some(Arc::clone(&reservation.room))
                 }
                 _ => None,
@@ -287,7 +287,7 @@ mod tests {
         let join = |room| handle.push(Command::Join(client, reservation(room)), 2);
         join(1).unwrap();
         assert!(join(2).is_err(), "it has asked for one");
-        handle.push(Command::Admit(client, Some(reservation(1)), 1), 2).unwrap();
+        handle.push(Command::Admit(client, Some(reservation(1)), 1, None), 2).unwrap();
         join(2).unwrap();
         assert!(join(3).is_err());
     }

@@ -187,6 +187,7 @@ mod tests {
             include_str!("position.rs"),
             include_str!("publish.rs"),
             include_str!("log.rs"),
+            include_str!("request.rs"),
             include_str!("server.rs"),
             include_str!("signals.rs"),
             include_str!("status.rs"),

@@ -19,8 +19,9 @@ use crate::event::{ClientId, DecisionId};
 ///
 /// What else the host decides about the client, it does before this call: chat_server_set_identity,
 /// chat_server_set_name, chat_server_join and chat_server_leave (also of the room that the client
-/// asks for), chat_server_set_echo, chat_server_send. A client that the host has joined to the room
-/// that it asks for gets the past that the host gave there: with chat_server_join, none.
+/// asks for), chat_server_set_echo, chat_server_set_subprotocol, chat_server_send. A client that the
+/// host has joined to the room that it asks for gets the past that the host gave there: with
+/// chat_server_join, none.
 ///
 /// Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
 /// CHAT_ERR_STOPPED.
@@ -61,6 +62,36 @@ pub unsafe extern "C" fn chat_server_accept_with_past(
         // SAFETY: the header asks for a server that is not freed before this returns.
         let server = unsafe { own(server)? };
         Ok(server.accept_with_past(ClientId::from_u64(client), self::past(past))?)
+    })
+}
+
+/// Chooses the subprotocol that the answer to the client of a CHAT_EVENT_CONNECT_REQUEST names, before
+/// chat_server_accept: one that the client offers in its header `Sec-WebSocket-Protocol`, compared as
+/// it is. So a page can offer names of its own, such as one that carries a token beside one that the
+/// host chooses. The last call counts. Without a call the answer names `libchat.json` if the client
+/// offers it, and else none. Any thread may call this, also in a handler.
+///
+/// It does not change how the client receives messages (`form`). A client that offers `libchat.json`
+/// among others speaks the JSON form under that name, and can have no other; with `?format=json` in
+/// its address it speaks the JSON form under any name, or under none.
+///
+/// Statuses: CHAT_ERR_INVALID_ARGUMENT if the client does not offer it, or offers `libchat.json` too
+/// without `?format=json`, or is one of events; CHAT_ERR_NOT_FOUND if the client has left, was
+/// decided on before, or its time is over; CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE,
+/// CHAT_ERR_STOPPED. In all cases nothing has changed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_set_subprotocol(
+    server: *mut chat_server,
+    client: chat_client_id,
+    name: *const c_char,
+    name_len: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        // SAFETY: the header asks for `name_len` readable bytes.
+        let name = unsafe { text(name, name_len, "name")? };
+        Ok(server.set_subprotocol(ClientId::from_u64(client), name)?)
     })
 }
 

@@ -10,6 +10,7 @@ use std::{
 use super::{
     boundary::{parts, text_parts},
     failure::Failure,
+    held_request::HeldRequest,
     position::chat_position,
 };
 use crate::{
@@ -115,7 +116,8 @@ pub struct chat_headers {
 /// type are 0 or empty. Texts are never NULL and are not NUL-terminated. Later versions may add
 /// fields at the end, so a host must not make arrays of this struct.
 ///
-/// Functions: chat_event_header, chat_event_header_at.
+/// Functions: chat_event_header, chat_event_header_at, chat_event_query, chat_event_cookie,
+/// chat_event_bearer.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct chat_event {
@@ -188,18 +190,27 @@ pub(super) struct View {
     /// Points into `entries`.
     pointers: Vec<*const chat_event>,
     _entries: Vec<chat_event>,
-    /// Addresses as text, which an `Event` does not hold.
-    _addrs: Vec<Box<str>>,
+    _kept: Kept,
+}
+
+/// What entries point to that an `Event` does not hold. All of it is boxed, so that a pointer to it stays valid when a
+/// vector grows.
+#[derive(Default)]
+struct Kept {
+    /// Addresses as text.
+    addrs: Vec<Box<str>>,
+    #[allow(clippy::vec_box, reason = "entries point to them")]
+    requests: Vec<Box<HeldRequest>>,
 }
 
 impl View {
     pub(super) fn new(events: &[Event]) -> Self {
-        let mut addrs = Vec::new();
-        let entries: Vec<_> = events.iter().map(|event| describe(event, &mut addrs)).collect();
+        let mut kept = Kept::default();
+        let entries: Vec<_> = events.iter().map(|event| describe(event, &mut kept)).collect();
         Self {
             pointers: entries.iter().map(ptr::from_ref).collect(),
             _entries: entries,
-            _addrs: addrs,
+            _kept: kept,
         }
     }
 
@@ -208,19 +219,26 @@ impl View {
     }
 }
 
-/// Returns an address as text, which an `Event` does not hold; `addrs` keeps it.
-fn addr_text(addr: SocketAddr, addrs: &mut Vec<Box<str>>) -> (*const c_char, usize) {
-    // Push first: the text is boxed, so a pointer into it stays valid when the vector grows.
-    addrs.push(addr.to_string().into());
-    addrs.last().map_or_else(|| text_parts(""), |text| text_parts(text))
+impl Kept {
+    /// Returns an address as text.
+    fn addr_text(&mut self, addr: SocketAddr) -> (*const c_char, usize) {
+        self.addrs.push(addr.to_string().into());
+        self.addrs.last().map_or_else(|| text_parts(""), |text| text_parts(text))
+    }
+
+    /// Returns a request for what C reads of it.
+    fn request(&mut self, request: &Arc<Request>) -> *const chat_headers {
+        self.requests.push(Box::new(HeldRequest::new(request)));
+        self.requests.last().map_or(ptr::null(), |held| ptr::from_ref::<HeldRequest>(held).cast())
+    }
 }
 
-fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
-    let describe_request = |entry: &mut chat_event, request: &Arc<Request>, addrs: &mut _| {
-        (entry.addr, entry.addr_len) = addr_text(request.addr, addrs);
+fn describe(event: &Event, kept: &mut Kept) -> chat_event {
+    let describe_request = |entry: &mut chat_event, request: &Arc<Request>, kept: &mut Kept| {
+        (entry.addr, entry.addr_len) = kept.addr_text(request.addr);
         (entry.path, entry.path_len) = text_parts(&request.path);
         (entry.query, entry.query_len) = text_parts(&request.query);
-        entry.headers = Arc::as_ptr(request).cast();
+        entry.headers = kept.request(request);
         entry.header_count = request.headers.len();
     };
     let mut entry = empty(chat_event_type::CHAT_EVENT_STOPPED);
@@ -233,14 +251,14 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
             entry.form = chat_event_form::from(*form) as u32;
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
-            describe_request(&mut entry, request, addrs);
+            describe_request(&mut entry, request, kept);
         }
         Event::Connected { client, room, form, request, .. } => {
             entry.r#type = chat_event_type::CHAT_EVENT_CONNECTED as u32;
             entry.form = chat_event_form::from(*form) as u32;
             entry.client = client.as_u64();
             (entry.room, entry.room_len) = text_parts(room);
-            describe_request(&mut entry, request, addrs);
+            describe_request(&mut entry, request, kept);
         }
         Event::Joined { client, room, .. } => {
             entry.r#type = chat_event_type::CHAT_EVENT_JOINED as u32;
@@ -281,7 +299,7 @@ fn describe(event: &Event, addrs: &mut Vec<Box<str>>) -> chat_event {
         }
         Event::AcceptFailed { addr, error } => {
             entry.r#type = chat_event_type::CHAT_EVENT_ACCEPT_FAILED as u32;
-            (entry.addr, entry.addr_len) = addr_text(*addr, addrs);
+            (entry.addr, entry.addr_len) = kept.addr_text(*addr);
             (entry.reason, entry.reason_len) = text_parts(error);
         }
         Event::EventsDropped { count } => {
@@ -363,10 +381,19 @@ pub(super) fn kind(number: u32) -> Result<Kind, Failure> {
 /// Returns the request of a CONNECT_REQUEST or CONNECTED event.
 ///
 /// # Safety
-/// A [`View`] made the event, and the `Event`s that the view was made of still live.
+/// A [`View`] that still lives made the event.
 pub(super) unsafe fn request(event: &chat_event) -> Result<&Request, Failure> {
-    // SAFETY: `headers` is NULL or was made of the `Request` of an event that still lives.
-    let request = unsafe { event.headers.cast::<Request>().as_ref() };
+    // SAFETY: the caller's promise.
+    Ok(&unsafe { held_request(event)? }.request)
+}
+
+/// Returns the request of an event, and what was decoded of it.
+///
+/// # Safety
+/// A [`View`] that still lives made the event.
+pub(super) unsafe fn held_request(event: &chat_event) -> Result<&HeldRequest, Failure> {
+    // SAFETY: `headers` is NULL, or points to a `HeldRequest` of the view that made the event.
+    let request = unsafe { event.headers.cast::<HeldRequest>().as_ref() };
     request.ok_or_else(|| {
         let why = "it has no request; CONNECT_REQUEST and CONNECTED have one";
         Failure::not_found("event", why)

@@ -40,9 +40,9 @@
 //! in one room: `curl -N 'http://127.0.0.1:9001/?format=events'`. None needs a library of libchat's.
 //! By the subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with
 //! positions, senders and times, answers to what it sends, and exact recovery (docs/wire.md). A page
-//! that offers subprotocols must have `libchat.json` among them: a browser closes a connection of
-//! whose subprotocols none is taken. The log says so once. A page from another host or port needs
-//! chat_config_add_origin.
+//! that offers subprotocols must have `libchat.json` among them, unless the host chooses another one
+//! (chat_server_set_subprotocol): a browser closes a connection of whose subprotocols none is taken.
+//! The log says so once. A page from another host or port needs chat_config_add_origin.
 //!
 //! Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
 //! CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
@@ -83,7 +83,8 @@
 //! | join_identity, leave_identity     |                                      |                   |
 //! | chat_server_disconnect, accept,   | any, also in a handler               | no                |
 //! | accept_with_past, reject, allow,  |                                      |                   |
-//! | allow_changed, refuse             |                                      |                   |
+//! | allow_changed, refuse,            |                                      |                   |
+//! | set_subprotocol                   |                                      |                   |
 //! | chat_server_local_addr, stats,    | any, also in a handler               | no                |
 //! | position, identity_clients,       |                                      |                   |
 //! | disconnect_identity               |                                      |                   |
@@ -136,6 +137,7 @@
 mod boundary;
 mod callback;
 mod guard;
+mod held_request;
 mod process;
 mod uncancelled;
 
@@ -170,6 +172,8 @@ mod stats;
 mod event;
 
 mod events;
+
+mod request;
 
 mod log;
 mod log_lines;

@@ -37,9 +37,9 @@ use crate::{config::Config, error::Error, server::Server};
 /// chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
 /// chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,
 /// chat_server_disconnect_identity, chat_server_join_identity, chat_server_leave_identity,
-/// chat_server_identity_clients, chat_server_allow, chat_server_allow_changed,
-/// chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
-/// chat_server_request_stop, chat_server_stop, chat_server_free.
+/// chat_server_identity_clients, chat_server_set_subprotocol, chat_server_allow,
+/// chat_server_allow_changed, chat_server_refuse, chat_server_stats, chat_server_next_events,
+/// chat_server_wait, chat_server_request_stop, chat_server_stop, chat_server_free.
 pub struct chat_server {
     server: Server,
     /// The process that runs the server's threads; a fork of it does not.

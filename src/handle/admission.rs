@@ -35,7 +35,8 @@ impl Handle {
     /// published to its room from here on, and first as much of the room's past as it asks for with `?history=` or
     /// `?since=`; [`accept_with_past`](Self::accept_with_past) bounds that. Make the other calls of the admission before
     /// this one: [`set_identity`](Self::set_identity), [`set_name`](Self::set_name), [`join`](Self::join) and
-    /// [`leave`](Self::leave) (also of the room that it asks for), [`set_echo`](Self::set_echo), [`send`](Self::send).
+    /// [`leave`](Self::leave) (also of the room that it asks for), [`set_echo`](Self::set_echo),
+    /// [`set_subprotocol`](Self::set_subprotocol), [`send`](Self::send).
     /// If the host has joined it to the room that it asks for, the client gets the past that the host gave there:
     /// with `join`, none.
     ///
@@ -60,6 +61,23 @@ impl Handle {
         let applicant = shard.undecided.admissions.take(client).ok_or(Error::ClientNotFound)?;
         let past = PastWanted { most: past.most(), ..applicant.past };
         self.shared.rooms.admit(client, Applicant { past, ..applicant })
+    }
+
+    /// Chooses the subprotocol that the answer to a client names ([`accept`](Self::accept) follows): one that the client
+    /// offers in its header `Sec-WebSocket-Protocol`, compared as it is. So a page can offer names of its own, such as one
+    /// that carries a token beside one that the host chooses. The last call counts. Without a call the answer names
+    /// `libchat.json` if the client offers it, and else none.
+    ///
+    /// It does not change how the client receives messages ([`Form`](crate::Form)). A client that offers `libchat.json`
+    /// among others speaks the JSON form under that name, and can have no other; with `?format=json` in its address it
+    /// speaks the JSON form under any name, or under none.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the client does not offer it, or offers `libchat.json` too without `?format=json`, or
+    /// is one of events; [`Error::ClientNotFound`] if it has left, was decided on before, or the time is over;
+    /// [`Error::Stopped`]. In all cases nothing has changed.
+    pub fn set_subprotocol(&self, client: ClientId, name: &str) -> Result<()> {
+        self.shard_of(client)?.undecided.admissions.set_subprotocol(client, name)
     }
 
     /// Rejects the client of an [`Event::ConnectRequest`](crate::Event::ConnectRequest): its request is answered

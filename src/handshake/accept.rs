@@ -44,6 +44,14 @@ impl Deref for Upgrade {
     }
 }
 
+impl Upgrade {
+    /// Returns the answer with a subprotocol in place of the one that it selects, if it selects one.
+    pub(super) fn with_subprotocol(&self, name: &str) -> Vec<u8> {
+        let accepted = &self.bytes[..BEFORE_ACCEPT.len() + ACCEPT_LEN];
+        [accepted, subprotocol::HEADER, name.as_bytes(), AFTER_ACCEPT].concat()
+    }
+}
+
 /// Makes the answer that upgrades the connection of a request for WebSocket.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::answer::Answer;
 use crate::{
     connection::ClientGuard,
-    decisions::Applicant,
+    decisions::{Applicant, subprotocols::Subprotocols},
     event::{Event, Request},
     options::Overdue,
     protocol::Asked,
@@ -38,7 +38,9 @@ impl PendingAdmission {
         let ClientGuard { shard, client, .. } = guard;
         let (shard, client) = (Rc::clone(shard), Rc::clone(client));
         shard.add_applicant(&client, asked.since_in(false));
-        let applicant = Applicant { room: Some(asked.room.clone()), past: asked.past() };
+        let subprotocols = Subprotocols::new(Arc::clone(&request), asked.form.is_event_stream());
+        let room = Some(asked.room.clone());
+        let applicant = Applicant { room, past: asked.past(), subprotocols };
         shard.handle.undecided.admissions.add(client.id(), applicant);
         let decision = shard.admission_waiters.add(client.id());
         let (room, id) = (asked.room.as_str().into(), client.id());
@@ -48,14 +50,15 @@ impl PendingAdmission {
         (Self { shard, client, reason }, decision)
     }
 
-    /// Waits for the host's decision, at most for the option `admission_timeout`.
+    /// Waits for the host's decision, at most for the option `admission_timeout`. Returns the subprotocol that the host has
+    /// chosen.
     ///
     /// # Errors
     /// What is answered to a client that is not admitted.
     pub(super) async fn outcome(
         &self,
         mut decision: oneshot::Receiver<Decision>,
-    ) -> Result<(), Answer> {
+    ) -> Result<Option<Box<str>>, Answer> {
         let Self { shard, client, .. } = self;
         let timeout = shard.context.options.admission_timeout;
         let in_time = shard.deadlines.within(timeout, &mut decision);
@@ -78,7 +81,7 @@ impl PendingAdmission {
             None => None,
         };
         match decided {
-            Some(Ok(())) => Ok(()),
+            Some(Ok(subprotocol)) => Ok(subprotocol),
             Some(Err(rejection)) => {
                 shard.context.counters.admissions_rejected.add(1);
                 self.reason.set("the host rejected it");

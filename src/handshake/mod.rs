@@ -49,6 +49,7 @@ use self::{
 use crate::{
     connection::{ClientGuard, Upgraded},
     context::Permit,
+    decisions::subprotocols,
     event,
     fanout::command::AcceptedStream,
     protocol::Asked,
@@ -99,6 +100,8 @@ struct Handshake {
 /// The answer that begins a client's connection.
 enum Opening {
     Upgrade(Upgrade),
+    /// The same, under a subprotocol that the host has chosen.
+    Chosen(Vec<u8>),
     Events(Box<events::Opening>),
 }
 
@@ -106,6 +109,7 @@ impl Opening {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Upgrade(upgrade) => upgrade,
+            Self::Chosen(bytes) => bytes,
             Self::Events(opening) => opening.bytes(),
         }
     }
@@ -113,7 +117,7 @@ impl Opening {
     /// Fits the answer to a client that is not let in to what it has asked for.
     fn refusal(&self, answer: Answer, shard: &Shard) -> Answer {
         match self {
-            Self::Upgrade(_) => answer,
+            Self::Upgrade(_) | Self::Chosen(_) => answer,
             Self::Events(opening) => {
                 opening.refusal(answer, shard.next_client_id(), &shard.context)
             }
@@ -265,11 +269,13 @@ impl Handshake {
         } else {
             let upgrade = accept::upgrade(head)?;
             site::check_origin(head, &context.origins)?;
-            subprotocol::note_unknown(head, context, *addr);
             Opening::Upgrade(upgrade)
         };
         match self.admit(&asked, head) {
             Ok(Admitted { guard, admission, decision, request, permit }) => {
+                if decision.is_none() && matches!(opening, Opening::Upgrade(_)) {
+                    subprotocol::note_unknown(subprotocol::offered(head), context, *addr);
+                }
                 let leftover = rest.to_vec();
                 Ok(Box::new(Pending {
                     opening,
@@ -341,7 +347,8 @@ impl Handshake {
             Either::Left((decided, _)) => Some(decided),
             Either::Right(_) => None,
         };
-        if let Some(Ok(())) = decided {
+        if let Some(Ok(subprotocol)) = decided {
+            self.choose(&mut pending, subprotocol.as_deref());
             return Some(pending);
         }
         let Pending { permit: _permit, guard, admission, opening, .. } = *pending;
@@ -353,6 +360,17 @@ impl Handshake {
             _ => self.shard.context.counters.connections_refused.add(1),
         }
         None
+    }
+
+    /// Has the answer to an admitted client name the subprotocol that the host has chosen.
+    fn choose(&self, pending: &mut Pending, subprotocol: Option<&str>) {
+        let Opening::Upgrade(upgrade) = &pending.opening else { return };
+        if let Some(name) = subprotocol {
+            pending.opening = Opening::Chosen(upgrade.with_subprotocol(name));
+        } else if let Some(request) = &pending.request {
+            let offered = subprotocols::offered_by(request);
+            subprotocol::note_unknown(offered, &self.shard.context, self.addr);
+        }
     }
 
     /// Writes the rest of the answer that begins the connection, of which the socket took the first `taken` bytes. Returns

@@ -163,12 +163,8 @@ fn claimed_name(text: &str) -> Result<Name, Answer> {
 /// Copies what the host is told of a request.
 pub(super) fn describe(head: &Head<'_, '_>, addr: SocketAddr) -> Arc<event::Request> {
     let header = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), value.to_vec());
-    Arc::new(event::Request {
-        addr,
-        path: head.path.to_owned(),
-        query: head.query.to_owned(),
-        headers: head.headers().map(header).collect(),
-    })
+    let (path, query) = (head.path.to_owned(), head.query.to_owned());
+    Arc::new(event::Request::new(addr, path, query, head.headers().map(header).collect()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Orders that random runs meet too rarely, each as a promise of its own.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use super::{
     random::Random,
@@ -8,7 +8,12 @@ use super::{
     world::World,
 };
 use crate::{
-    fanout::form::Form, frame::Kind, options::Options, protocol::Protocol,
+    decisions::{Applicant, subprotocols::Subprotocols},
+    event::Request,
+    fanout::form::Form,
+    frame::Kind,
+    options::Options,
+    protocol::Protocol,
     transport::scripted::Scripted,
 };
 
@@ -83,7 +88,9 @@ fn a_client_that_was_admitted_because_its_time_was_over_misses_nothing_of_the_ro
     world.handle.join(id, "b").unwrap();
     world.handle.publish("b", Kind::Text, b"behind the join").unwrap();
     let past = crate::past::PastWanted::NONE;
-    let applicant = crate::decisions::Applicant { room: Some("b".to_owned()), past };
+    let request = Request::new(([127, 0, 0, 1], 1).into(), "/".into(), String::new(), vec![]);
+    let subprotocols = Subprotocols::new(Arc::new(request), false);
+    let applicant = Applicant { room: Some("b".to_owned()), past, subprotocols };
     shard.rooms.admit(id, applicant).unwrap();
     world.handle.publish("b", Kind::Text, b"behind the admission").unwrap();
     (0..3).for_each(|_| world.tick_once());

@@ -276,16 +276,18 @@ impl Rooms {
     /// `ClientNotFound`, `Stopped`.
     pub(crate) fn admit(&self, client: ClientId, applicant: Applicant) -> Result<()> {
         let shard = &self.shards[client.shard()];
+        let Applicant { room, past, subprotocols } = applicant;
         // One command for both, under both rooms' locks: the client misses neither a message nor a broadcast
         // that is published from here on.
         let admit = |reservation| {
             self.reserve_broadcasts(client, |from| {
+                let command = Command::Admit(client, reservation, from, subprotocols.into_chosen());
                 // The room that it asks for is counted already: no limit applies.
-                shard.push(Command::Admit(client, reservation, from), usize::MAX)
+                shard.push(command, usize::MAX)
             })
         };
-        let Some(room) = applicant.room else { return admit(None).map(drop) };
-        self.reserve(client, &room, &applicant.past, |room, reservation| {
+        let Some(room) = room else { return admit(None).map(drop) };
+        self.reserve(client, &room, &past, |room, reservation| {
             let number = admit(Some(Box::new(reservation)))?;
             room.note_command(client.shard(), number);
             Ok(())

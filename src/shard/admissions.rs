@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::{event::ClientId, fanout::command::Rejection};
 
-/// The decision on a client: admitted, or why not.
-pub(crate) type Decision = Result<(), Rejection>;
+/// The decision on a client: admitted, under which subprotocol if the host has chosen one, or why not.
+pub(crate) type Decision = Result<Option<Box<str>>, Rejection>;
 
 /// The waiting handshakes, by client.
 #[derive(Debug, Default)]

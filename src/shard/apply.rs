@@ -74,8 +74,9 @@ impl Shard {
                     client.set_identity(identity);
                 }
             }
-            Command::Admit(id, reservation, broadcasts) => {
-                self.admit(id, reservation.map(|reservation| *reservation), broadcasts);
+            Command::Admit(id, reservation, broadcasts, subprotocol) => {
+                let reservation = reservation.map(|reservation| *reservation);
+                self.admit(id, reservation, broadcasts, subprotocol);
             }
             Command::Reject(id, rejection) => self.reject(id, *rejection),
             Command::Decide(id, decision, verdict) => {

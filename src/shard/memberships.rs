@@ -105,7 +105,13 @@ impl Shard {
     }
 
     /// Joins an admitted client to its rooms, and resumes its handshake.
-    pub(super) fn admit(&self, id: ClientId, reservation: Option<Reservation>, broadcasts: u64) {
+    pub(super) fn admit(
+        &self,
+        id: ClientId,
+        reservation: Option<Reservation>,
+        broadcasts: u64,
+        subprotocol: Option<Box<str>>,
+    ) {
         let room =
             reservation.as_ref().and_then(|reservation| self.rooms.by_id(reservation.room.id));
         let (Some(waiter), Some(client)) = (self.admission_waiters.take(id), self.client(id))
@@ -120,7 +126,7 @@ impl Shard {
         }
         self.fanout.borrow_mut().subscribe_to_broadcasts(client.out(), broadcasts);
         // Fails if the handshake has ended.
-        let _ = waiter.send(Ok(()));
+        let _ = waiter.send(Ok(subprotocol));
     }
 
     /// Ends the handshake of a client that the host has rejected.

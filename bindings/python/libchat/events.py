@@ -7,29 +7,18 @@ to rooms before it accepts it, those Joined come before Connected. A client that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
 
 from . import position
 from ._abi import ffi, lib, new, text
 from .position import Position
+from .request import Request
 
 
 @dataclass(frozen=True)
 class Event:
     """Something that happened. Later versions may add kinds: ignore those that you do not know."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """The request with which a client connected."""
-
-    addr: str  #: The client's address and port.
-    path: str  #: The path as it was sent, percent-encoded, without the query.
-    query: str  #: The query as it was sent, without the question mark.
-    headers: Mapping[str, str] = field(default_factory=dict)  #: The first value of each, names in lower case.
-    header_list: tuple[tuple[str, str], ...] = ()  #: All headers in the order sent, names in lower case.
 
 
 @dataclass(frozen=True)

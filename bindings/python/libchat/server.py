@@ -246,7 +246,8 @@ class Server(ByIdentity, Signals):
 
     def accept(self, client: int, *, past: int = ALL) -> None:
         """Accepts the client of a ConnectRequest: completes its handshake. What else the host decides about the
-        client, it does before this call: `set_identity`, `set_name`, `join` and `leave`, `set_echo`, `send`.
+        client, it does before this call: `set_identity`, `set_name`, `join` and `leave`, `set_echo`,
+        `set_subprotocol`, `send`.
 
         `past` is how many of the last messages of the room that it asks for the client may have, at most: a number,
         or libchat.ALL. By default it gets what it asks for: with ?history=N the last N messages, with
@@ -354,6 +355,23 @@ class Server(ByIdentity, Signals):
         """
         data = encoded(name, "name")
         errors.call(lib.chat_server_set_name, self._server, client, data, len(data))
+
+    def set_subprotocol(self, client: int, name: str) -> None:
+        """Chooses the subprotocol that the answer to the client of a ConnectRequest names, before `accept`: one that
+        the client offers in its header Sec-WebSocket-Protocol, compared as it is. So a page can offer names of its own,
+        such as one that carries a token beside one that the program chooses. The last call counts. Without a call the
+        answer names libchat.json if the client offers it, and else none.
+
+        It does not change how the client receives messages (`form`). A client that offers libchat.json among others
+        speaks the JSON form under that name, and can have no other; with ?format=json in its address it speaks the
+        JSON form under any name, or under none.
+
+        Raises InvalidArgumentError if the client does not offer it, or offers libchat.json too without ?format=json, or
+        is one of events; NotFoundError if the client has left, was decided on before, or its time is over;
+        InvalidUtf8Error, TooLargeError, StoppedError. Whatever it raises, nothing has changed.
+        """
+        data = encoded(name, "name")
+        errors.call(lib.chat_server_set_subprotocol, self._server, client, data, len(data))
 
     def allow(self, decision: int) -> None:
         """Allows the message of a MessageRequest: publishes it to that event's room, as soon as the client's earlier

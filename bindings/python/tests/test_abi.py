@@ -18,6 +18,9 @@ SOURCES = "".join(path.read_text() for path in Path(libchat.__file__).parent.glo
 NOT_BOUND = {
     "chat_config_set_event_handler": "events are pulled: no Python runs on threads of the library's",
     "chat_event_header": "all headers are read",
+    "chat_event_query": "Request.query_value reads the query",
+    "chat_event_cookie": "Request.cookie reads the headers",
+    "chat_event_bearer": "Request.bearer reads the headers",
     "chat_abi_version": "chat_config_new checks it",
     "chat_version_number": "the header that was read says it",
     "chat_version_string": "the header that was read says it",

@@ -41,9 +41,9 @@
  * in one room: `curl -N 'http://127.0.0.1:9001/?format=events'`. None needs a library of libchat's.
  * By the subprotocol `libchat.json`, or `?format=json`, a client speaks the JSON form: objects with
  * positions, senders and times, answers to what it sends, and exact recovery (docs/wire.md). A page
- * that offers subprotocols must have `libchat.json` among them: a browser closes a connection of
- * whose subprotocols none is taken. The log says so once. A page from another host or port needs
- * chat_config_add_origin.
+ * that offers subprotocols must have `libchat.json` among them, unless the host chooses another one
+ * (chat_server_set_subprotocol): a browser closes a connection of whose subprotocols none is taken.
+ * The log says so once. A page from another host or port needs chat_config_add_origin.
  *
  * Results. Every function that can fail returns a chat_status: CHAT_OK, which is 0, or a negative
  * CHAT_ERR_... value. Outputs are written only on success, unless a function says otherwise; a
@@ -84,7 +84,8 @@
  * | join_identity, leave_identity     |                                      |                   |
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
  * | accept_with_past, reject, allow,  |                                      |                   |
- * | allow_changed, refuse             |                                      |                   |
+ * | allow_changed, refuse,            |                                      |                   |
+ * | set_subprotocol                   |                                      |                   |
  * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
  * | position, identity_clients,       |                                      |                   |
  * | disconnect_identity               |                                      |                   |
@@ -601,9 +602,9 @@ typedef struct chat_headers chat_headers;
  * chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
  * chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,
  * chat_server_disconnect_identity, chat_server_join_identity, chat_server_leave_identity,
- * chat_server_identity_clients, chat_server_allow, chat_server_allow_changed,
- * chat_server_refuse, chat_server_stats, chat_server_next_events, chat_server_wait,
- * chat_server_request_stop, chat_server_stop, chat_server_free.
+ * chat_server_identity_clients, chat_server_set_subprotocol, chat_server_allow,
+ * chat_server_allow_changed, chat_server_refuse, chat_server_stats, chat_server_next_events,
+ * chat_server_wait, chat_server_request_stop, chat_server_stop, chat_server_free.
  */
 typedef struct chat_server chat_server;
 
@@ -650,7 +651,8 @@ typedef uint64_t chat_decision_id;
  * type are 0 or empty. Texts are never NULL and are not NUL-terminated. Later versions may add
  * fields at the end, so a host must not make arrays of this struct.
  *
- * Functions: chat_event_header, chat_event_header_at.
+ * Functions: chat_event_header, chat_event_header_at, chat_event_query, chat_event_cookie,
+ * chat_event_bearer.
  */
 typedef struct {
   /**
@@ -1815,8 +1817,9 @@ chat_status chat_server_signal_client(chat_server *server,
  *
  * What else the host decides about the client, it does before this call: chat_server_set_identity,
  * chat_server_set_name, chat_server_join and chat_server_leave (also of the room that the client
- * asks for), chat_server_set_echo, chat_server_send. A client that the host has joined to the room
- * that it asks for gets the past that the host gave there: with chat_server_join, none.
+ * asks for), chat_server_set_echo, chat_server_set_subprotocol, chat_server_send. A client that the
+ * host has joined to the room that it asks for gets the past that the host gave there: with
+ * chat_server_join, none.
  *
  * Statuses: CHAT_ERR_NOT_FOUND if the client has left, was decided on before, or its time is over;
  * CHAT_ERR_STOPPED.
@@ -1844,6 +1847,28 @@ CHAT_API
 chat_status chat_server_accept_with_past(chat_server *server,
                                          chat_client_id client,
                                          uint64_t past);
+
+/**
+ * Chooses the subprotocol that the answer to the client of a CHAT_EVENT_CONNECT_REQUEST names, before
+ * chat_server_accept: one that the client offers in its header `Sec-WebSocket-Protocol`, compared as
+ * it is. So a page can offer names of its own, such as one that carries a token beside one that the
+ * host chooses. The last call counts. Without a call the answer names `libchat.json` if the client
+ * offers it, and else none. Any thread may call this, also in a handler.
+ *
+ * It does not change how the client receives messages (`form`). A client that offers `libchat.json`
+ * among others speaks the JSON form under that name, and can have no other; with `?format=json` in
+ * its address it speaks the JSON form under any name, or under none.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT if the client does not offer it, or offers `libchat.json` too
+ * without `?format=json`, or is one of events; CHAT_ERR_NOT_FOUND if the client has left, was
+ * decided on before, or its time is over; CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE,
+ * CHAT_ERR_STOPPED. In all cases nothing has changed.
+ */
+CHAT_API
+chat_status chat_server_set_subprotocol(chat_server *server,
+                                        chat_client_id client,
+                                        const char *name,
+                                        size_t name_len);
 
 /**
  * Rejects the client of a CHAT_EVENT_CONNECT_REQUEST: answers its request with `http_status`, 400
@@ -1957,6 +1982,56 @@ chat_status chat_event_header_at(const chat_event *event,
                                  size_t *name_len,
                                  const char **value,
                                  size_t *value_len);
+
+/**
+ * Finds a parameter of the query by name, in a CONNECT_REQUEST or CONNECTED event, and returns its
+ * first value, decoded as browsers encode it: `+` is a space, and `%` with two hexadecimal digits
+ * is a byte. A `%` without them stays as it is. A parameter without `=` has an empty value. The
+ * name is compared as it is after decoding: upper and lower case differ. `event` is a pointer that
+ * the library handed out.
+ *
+ * The value is UTF-8, and valid as long as the event. Statuses: CHAT_ERR_NOT_FOUND if there is no
+ * such parameter, its first value is not UTF-8, or the event is of another type; for the name,
+ * CHAT_ERR_INVALID_UTF8 and CHAT_ERR_TOO_LARGE.
+ */
+CHAT_API
+chat_status chat_event_query(const chat_event *event,
+                             const char *name,
+                             size_t name_len,
+                             const char **value,
+                             size_t *value_len);
+
+/**
+ * Finds a cookie by name (RFC 6265, 4.2), in a CONNECT_REQUEST or CONNECTED event, and returns its
+ * value: the first one if several cookies have the name, in whichever `Cookie` header it is. Quotes
+ * belong to the value, as in browsers, and nothing is decoded. Upper and lower case differ in the
+ * name. `event` is a pointer that the library handed out.
+ *
+ * The value is UTF-8, and valid as long as the event. Statuses: CHAT_ERR_NOT_FOUND if there is no
+ * such cookie, its first value is not UTF-8, or the event is of another type; for the name,
+ * CHAT_ERR_INVALID_UTF8 and CHAT_ERR_TOO_LARGE.
+ */
+CHAT_API
+chat_status chat_event_cookie(const chat_event *event,
+                              const char *name,
+                              size_t name_len,
+                              const char **value,
+                              size_t *value_len);
+
+/**
+ * Returns the token of the header `Authorization: Bearer TOKEN` (RFC 6750, 2.1), in a
+ * CONNECT_REQUEST or CONNECTED event: visible ASCII without spaces, which is more than the RFC lets
+ * tokens be, and never empty. Upper and lower case are the same in `Bearer`. `event` is a pointer
+ * that the library handed out.
+ *
+ * The token is valid as long as the event. Statuses: CHAT_ERR_NOT_FOUND if there is no such header,
+ * it has another scheme or form, it is there several times (a proxy in front may have checked
+ * another one), or the event is of another type.
+ */
+CHAT_API
+chat_status chat_event_bearer(const chat_event *event,
+                              const char **token,
+                              size_t *token_len);
 
 /**
  * Sets the function that gets the log lines of all servers that are started from this config: the

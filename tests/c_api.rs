@@ -38,6 +38,11 @@ fn an_identity_has_several_clients_and_is_reached_at_once() {
 }
 
 #[test]
+fn a_request_is_read_without_code_of_the_hosts() {
+    passes("request");
+}
+
+#[test]
 fn pulled_events_tell_all_that_is_known() {
     passes("pull");
 }

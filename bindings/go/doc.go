@@ -73,9 +73,9 @@
 //
 // By the subprotocol libchat.json, or ?format=json, a client speaks the JSON
 // form: objects with positions, senders and times, answers to what it sends, and exact recovery
-// (docs/wire.md). A page that offers subprotocols must have libchat.json among them: a browser closes a
-// connection of whose subprotocols none is taken. The log says so once. A page from another host or port
-// needs Options.Origins.
+// (docs/wire.md). A page that offers subprotocols must have libchat.json among them, unless the host chooses
+// another one (SetSubprotocol): a browser closes a connection of whose subprotocols none is taken. The log
+// says so once. A page from another host or port needs Options.Origins.
 //
 // # Events
 //

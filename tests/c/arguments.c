@@ -209,6 +209,10 @@ static void no_objects(void) {
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header(NULL, TEXT("host"), &text, &len));
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header_at(NULL, 0, &name, &name_len, &text, &len));
 
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_query(NULL, TEXT("a"), &text, &len));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_cookie(NULL, TEXT("a"), &text, &len));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_bearer(NULL, &text, &len));
+
   char addr[CHAT_ADDR_SIZE];
   chat_stats stats;
   chat_events *events = NULL;
@@ -234,6 +238,7 @@ static void no_objects(void) {
   NO_SERVER(chat_server_set_echo(NULL, 1, 1));
   NO_SERVER(chat_server_set_identity(NULL, 1, TEXT("i")));
   NO_SERVER(chat_server_set_name(NULL, 1, TEXT("n")));
+  NO_SERVER(chat_server_set_subprotocol(NULL, 1, TEXT("n")));
   chat_client_id client;
   size_t count = 77;
   NO_SERVER(chat_server_send_to_identity(NULL, TEXT("i"), CHAT_TEXT, DATA("x"), &count));
@@ -402,6 +407,7 @@ static void clients(chat_server *server) {
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_echo(server, nobody[i], 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_identity(server, nobody[i], NULL, 0));
     CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_name(server, nobody[i], NULL, 0));
+    CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_set_subprotocol(server, nobody[i], NULL, 0));
   }
   /* The message is judged before it is looked whom it is for. */
   const struct { chat_status status; uint32_t kind; const uint8_t *data; size_t len; } said[] = {
@@ -455,6 +461,7 @@ static void clients(chat_server *server) {
     CHECK_STATUS(bad[i].status, chat_server_leave(server, 1, bad[i].text, bad[i].len));
     CHECK_STATUS(bad[i].status, chat_server_set_identity(server, 1, bad[i].text, bad[i].len));
     CHECK_STATUS(bad[i].status, chat_server_set_name(server, 1, bad[i].text, bad[i].len));
+    CHECK_STATUS(bad[i].status, chat_server_set_subprotocol(server, 1, bad[i].text, bad[i].len));
   }
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_join(server, 1, NULL, 0));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_join_with_past(server, 1, NULL, 0, 1, NULL));
@@ -588,6 +595,7 @@ static void with_a_guarded_page(chat_server *server) {
     OVER(chat_server_leave(server, 1, text, len));
     OVER(chat_server_set_identity(server, 1, text, len));
     OVER(chat_server_set_name(server, 1, text, len));
+    OVER(chat_server_set_subprotocol(server, 1, text, len));
     OVER(chat_server_send_to_identity(server, text, len, CHAT_TEXT, last, 10, &published));
     OVER(chat_server_send_to_identity(server, text, 10, CHAT_TEXT, last, len, &published));
     OVER(chat_server_disconnect_identity(server, text, 10, 1000, text, len, &published));

@@ -50,6 +50,7 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_join_identity(server, TEXT("name"), TEXT("room"), NULL));
   FORKED(chat_server_leave_identity(server, TEXT("name"), TEXT("room"), NULL));
   FORKED(chat_server_identity_clients(server, TEXT("name"), NULL, 0, &(size_t){0}));
+  FORKED(chat_server_set_subprotocol(server, client, TEXT("name")));
   FORKED(chat_server_allow(server, 1));
   FORKED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
   FORKED(chat_server_refuse(server, 1));

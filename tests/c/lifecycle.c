@@ -25,6 +25,7 @@ static void is_stopped(chat_server *server, chat_client_id client) {
   STOPPED(chat_server_join_identity(server, TEXT("name"), TEXT("room"), NULL));
   STOPPED(chat_server_leave_identity(server, TEXT("name"), TEXT("room"), NULL));
   STOPPED(chat_server_identity_clients(server, TEXT("name"), NULL, 0, &(size_t){0}));
+  STOPPED(chat_server_set_subprotocol(server, client, TEXT("name")));
   STOPPED(chat_server_allow(server, 1));
   STOPPED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
   STOPPED(chat_server_refuse(server, 1));

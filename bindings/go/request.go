@@ -51,7 +51,7 @@ func (r Request) QueryValue(name string) string {
 	for pair := range strings.SplitSeq(r.Query, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		if pair != "" && decoded(key) == name {
-			return text(decoded(value))
+			return valid(decoded(value))
 		}
 	}
 	return ""
@@ -68,7 +68,7 @@ func (r Request) Cookie(name string) string {
 		for cookie := range strings.SplitSeq(header.Value, ";") {
 			key, value, found := strings.Cut(cookie, "=")
 			if found && strings.Trim(key, " \t") == name {
-				return text(strings.Trim(value, " \t"))
+				return valid(strings.Trim(value, " \t"))
 			}
 		}
 	}
@@ -120,8 +120,8 @@ func decoded(part string) string {
 	return string(bytes)
 }
 
-// text returns a value if it is UTF-8.
-func text(value string) string {
+// valid returns a value if it is UTF-8.
+func valid(value string) string {
 	if utf8.ValidString(value) {
 		return value
 	}

@@ -42,13 +42,13 @@ from .events import (
     Message,
     MessageRequest,
     MessagesDropped,
-    Request,
     Signal,
     Stopped,
 )
 from .options import Options
 from .past import ALL
 from .position import Position
+from .request import Request
 from .server import Server, Stats
 
 __version__ = ".".join(str(_CONSTANTS[f"CHAT_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH"))

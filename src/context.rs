@@ -5,6 +5,7 @@ use std::{ops::Range, sync::Arc};
 use crate::{
     age_clock::AgeClock,
     event::{ClientId, EventQueue},
+    keys::Keys,
     log::{Once, Throttle},
     options::Options,
     origin::Pattern,
@@ -29,6 +30,7 @@ pub(crate) struct Context {
     #[cfg(feature = "http")]
     kept: Counter,
     pub(crate) age_clock: AgeClock,
+    pub(crate) keys: Keys,
     pub(crate) events: EventQueue,
     /// How many clients were connected when the stop began: counted once, as each shard closes its own at once.
     pub(crate) clients_at_stop: Counter,
@@ -69,6 +71,7 @@ impl Context {
             #[cfg(feature = "http")]
             kept: Counter::default(),
             age_clock,
+            keys: Keys::default(),
             events,
             clients_at_stop: Counter::default(),
             throttles: Throttles::default(),

@@ -63,6 +63,8 @@ pub enum Error {
         /// How many rooms it may be in.
         limit: usize,
     },
+    /// The key was used for another message within the last five minutes. Nothing was published.
+    KeyReused,
     /// There is no such client: it has left, or never existed.
     ClientNotFound,
     /// There is no such decision to make: it was made before, or its time is over.
@@ -154,6 +156,9 @@ impl fmt::Display for Error {
                 "the client is in as many rooms as it may be: one with events, else max_rooms_per_client; let it leave \
                  one first",
             ),
+Self::KeyReused => {
+                f.write_str("key: another message has it; publish each message with its own")
+            }
             Self::ClientNotFound => f.write_str("client: there is no such client; it may have left"),
             Self::DecisionNotFound => {
                 f.write_str("decision: there is no such decision; it was made before, or its time is over")

@@ -2,7 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use crate::{options::Options, published::Published, sys::CoarseInstant};
+use crate::{
+    options::Options,
+    published::{Key, Published},
+    sys::CoarseInstant,
+};
 
 /// What keeping one message costs beside its payload, in bytes. Without it, empty messages would be free.
 const MESSAGE_OVERHEAD: usize = 128;
@@ -20,13 +24,13 @@ pub(crate) struct History {
 struct Entry {
     message: Published,
     stored: CoarseInstant,
-    /// What keeping its author costs, unless the entry before has the same.
-    author_cost: usize,
+    /// What keeping its author costs, unless the entry before has the same, and its key.
+    extra_cost: usize,
 }
 
 impl Entry {
     fn cost(&self) -> usize {
-        self.message.message.kept() + MESSAGE_OVERHEAD + self.author_cost
+        self.message.message.kept() + MESSAGE_OVERHEAD + self.extra_cost
     }
 }
 
@@ -44,8 +48,9 @@ impl History {
             return;
         }
         for message in messages {
-            let author_cost = self.author_cost(&message);
-            let entry = Entry { message, stored: now, author_cost };
+            let key_cost = message.key.as_ref().map_or(0, Key::size);
+            let extra_cost = self.author_cost(&message) + key_cost;
+            let entry = Entry { message, stored: now, extra_cost };
             self.bytes += entry.cost();
             self.entries.push_back(entry);
             while self.entries.len() > options.history_messages
@@ -186,7 +191,9 @@ mod tests {
     fn authors_count_once_for_messages_that_follow_each_other() {
         let now = CoarseInstant(1_000_000_000);
         let options = Options { history_messages: 4, ..Options::default() };
-        let author = |client: &str| Arc::new(Author { client: client.into(), name: None });
+        let author = |client: &str| {
+            Arc::new(Author { client: Some(client.into()), name: None, identity: None })
+        };
         let (one, other) = (author("1.1"), author("1.2"));
         let mut history = History::default();
         let mut bytes_after = |author: Option<&Arc<Author>>| {
@@ -203,6 +210,19 @@ mod tests {
         let counted = [Some(&one), None, None, None].map(bytes_after);
         assert_eq!(counted, [2 * size, 2 * size, size, size]);
         assert_eq!(history.bytes(), 4 * MESSAGE_OVERHEAD + size);
+    }
+
+    #[test]
+    fn a_key_counts_with_its_message() {
+        let now = CoarseInstant(1_000_000_000);
+        let options = Options { history_messages: 1, ..Options::default() };
+        let mut history = History::default();
+        let message = Published::of(Message::new(Kind::Text, b"").unwrap());
+        let key = Some(Key::new(&"k".repeat(64)).unwrap());
+        history.append([Published { key, ..message.clone() }], now, &options);
+        assert_eq!(history.bytes(), MESSAGE_OVERHEAD + 64 + 24);
+        history.append([message], now, &options);
+        assert_eq!(history.bytes(), MESSAGE_OVERHEAD);
     }
 
     #[test]

@@ -119,6 +119,8 @@ mod options;
 
 mod event;
 
+mod keys;
+
 mod context;
 mod end;
 mod history;
@@ -148,6 +150,7 @@ mod bind;
 mod listener;
 
 mod batch;
+mod publish_options;
 
 mod handle;
 
@@ -175,5 +178,6 @@ pub use message::Message;
 pub use options::{Overdue, SlowConsumer};
 pub use past::Past;
 pub use position::{ParsePositionError, Position};
+pub use publish_options::{PublishOptions, PublishToError, Published};
 pub use server::Server;
 pub use stats::Stats;

@@ -76,6 +76,10 @@ stats! {
     /// Signals of clients or the host that were dropped: beyond signal_rate, or because an inbox, the event queue
     /// or what waits for a room's subscribers was full. One that several workers drop counts for each.
     signals_dropped,
+    /// Publications with a known key, of clients or the host, which were not published again.
+    duplicates,
+    /// Keys that were forgotten before their time, because too many were known.
+    keys_evicted,
 }
 
 /// One counter.

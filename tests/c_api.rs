@@ -190,6 +190,11 @@ fn the_host_says_how_much_of_a_rooms_past_a_client_gets_and_what_it_is_called() 
 }
 
 #[test]
+fn a_message_with_a_key_is_published_once_and_a_refusal_has_the_hosts_reason() {
+    passes("keys");
+}
+
+#[test]
 fn a_stop_ends_in_time_whoever_is_stuck() {
     passes("stuck");
 }

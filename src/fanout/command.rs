@@ -14,7 +14,7 @@ use crate::{
     context::Permit,
     event::{ClientId, DecisionId},
     frame,
-    json::{Reason, Refusal},
+    json::{Reason, Refusal, Refused},
     message::Message,
     past::PastGiven,
     position::Position,
@@ -37,9 +37,6 @@ pub(crate) struct RoomHead {
     pub(crate) name: Arc<str>,
     /// Which history; 0 if the room has none, and so no positions.
     pub(crate) epoch: u64,
-    /// The number that lanes have for the offset 0. Theirs go on where the room's epoch changes: less than the epoch's
-    /// first offset, it wraps.
-    pub(crate) base: u64,
 }
 
 impl RoomHead {
@@ -53,7 +50,7 @@ impl RoomHead {
 impl RoomHead {
     /// Makes the head of a room without positions.
     pub(crate) fn of(id: u64) -> Arc<Self> {
-        Arc::new(Self { id: RoomId(id), name: format!("room {id}").into(), epoch: 0, base: 0 })
+        Arc::new(Self { id: RoomId(id), name: format!("room {id}").into(), epoch: 0 })
     }
 }
 
@@ -61,8 +58,10 @@ impl RoomHead {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) room: RoomId,
-    /// The message's number in the room's lanes: its offset, from the base of the room's head on. A signal has the number
-    /// of the message that comes next: so those get it who get that.
+    /// The message's number in the room's lanes, which counts every delivery. A signal has the number of the message that
+    /// comes next: so those get it who get that.
+    pub(crate) number: u64,
+    /// The message's offset in the room's history; 0 if it is not stored there.
     pub(crate) offset: u64,
     pub(crate) message: Published,
     /// The sender, if it does not receive its own message.
@@ -147,7 +146,7 @@ pub(crate) struct Disconnect {
 #[derive(Debug)]
 pub(crate) struct Reservation {
     pub(crate) room: Arc<RoomHead>,
-    /// The first message that the client receives.
+    /// The number in the room's lanes of the first message that the client receives.
     pub(crate) from: u64,
     pub(crate) past: PastGiven,
 }
@@ -168,7 +167,9 @@ pub(crate) enum Verdict {
     /// Publishes another message in its place.
     Change(Message),
     /// Why it is not published.
-    Refuse(Refusal),
+    Refuse(Refused),
+    /// It repeats an earlier message, which is at this position.
+    Duplicate(Position),
 }
 
 /// A client's request for earlier messages of a room.
@@ -202,10 +203,8 @@ pub(crate) struct Reentry {
 pub(crate) struct Loaded {
     /// The number under which it was read.
     pub(crate) load: u64,
-    /// The room as it was when the client entered, with the base 0.
+    /// The room as it was when the client entered.
     pub(crate) room: Arc<RoomHead>,
-    /// The offset before which the past ends.
-    pub(crate) end: u64,
     pub(crate) past: PastGiven,
 }
 

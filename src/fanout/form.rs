@@ -8,10 +8,10 @@ use crate::{
     event::{self, ClientId},
     event_stream::{self, Fields},
     frame,
-    json::{self, MessageObject, Reason, Refusal, SignalObject},
+    json::{self, MessageObject, Reason, Refusal, Refused, SignalObject},
     message::Message,
     position::Position,
-    published::Published,
+    published::{Key, Published},
     sys,
 };
 
@@ -65,7 +65,7 @@ impl Form {
     /// How many there are.
     pub(super) const COUNT: usize = if cfg!(test) { 5 } else { 4 };
 
-    /// Encodes a message of a room, at the end of a buffer unless it is long.
+    /// Encodes a message of a room, at the end of a buffer unless it is long. `offset` is 0 for one that is not stored.
     pub(crate) fn encode(
         self,
         room: &RoomHead,
@@ -82,13 +82,13 @@ impl Form {
                 json::append_broadcast(buffer, *time, message.kind(), message.data());
             }),
             Self::Json | Self::EventsJson => separate(message, buffer, |buffer| {
-                let object = message_object(room, offset.wrapping_sub(room.base), published);
+                let object = message_object(room, offset, published);
                 self.append_object(buffer, object.position, |buffer| {
                     json::append_message(buffer, &object);
                 });
             }),
             Self::Events => separate(message, buffer, |buffer| {
-                let position = Position::of(room.epoch, offset.wrapping_sub(room.base));
+                let position = position_of(room, offset);
                 event_stream::append_message(buffer, position, message.kind(), message.data());
             }),
         }
@@ -105,7 +105,7 @@ impl Form {
         let name = author.as_ref().and_then(|author| author.name.as_ref());
         let signal = SignalObject {
             room: Some(&room.name),
-            client: author.as_ref().map(|author| &*author.client),
+            client: author.as_ref().and_then(|author| author.client.as_deref()),
             name: name.map(|name| (&*name.text, name.is_claimed)),
             kind: message.kind(),
             payload: message.data(),
@@ -327,7 +327,12 @@ impl Form {
 
     /// Encodes why what a client sent is refused.
     pub(crate) fn refused(self, id: Option<&str>, code: Refusal) -> Option<Bytes> {
-        self.say(|buffer| json::append_refused(buffer, id, code, code.reason()))
+        self.refused_for(id, &code.into())
+    }
+
+    /// Encodes the same, with what the host says to it.
+    pub(crate) fn refused_for(self, id: Option<&str>, why: &Refused) -> Option<Bytes> {
+        self.say(|buffer| json::append_refused(buffer, id, why.code, why.reason()))
     }
 
     /// Encodes an answer with earlier messages, and whether there are more.
@@ -416,18 +421,24 @@ fn message_object<'a>(
     offset: u64,
     published: &'a Published,
 ) -> MessageObject<'a> {
-    let Published { message, author, time } = published;
+    let Published { message, author, key, time } = published;
     let name = author.as_ref().and_then(|author| author.name.as_ref());
     MessageObject {
         room: &room.name,
-        position: Position::of(room.epoch, offset),
-        client: author.as_ref().map(|author| &*author.client),
+        position: position_of(room, offset),
+        client: author.as_ref().and_then(|author| author.client.as_deref()),
         name: name.map(|name| &*name.text),
         is_claimed: name.is_some_and(|name| name.is_claimed),
+        key: key.as_ref().map(Key::as_str),
         time: *time,
         kind: message.kind(),
         payload: message.data(),
     }
+}
+
+/// Returns the position of a room's message; none if the message is not stored.
+fn position_of(room: &RoomHead, offset: u64) -> Position {
+    if offset == 0 { Position::NONE } else { Position::of(room.epoch, offset) }
 }
 
 fn plain(message: &Message, buffer: &mut Vec<u8>) -> Encoded {

@@ -115,7 +115,7 @@ impl Gather {
             return VISIT;
         }
         // Of the clients that joined before the first message, those with the same cursor lack the same.
-        let joined_before = from <= segments.first_offset();
+        let joined_before = from <= segments.first_delivery();
         let last_run = self.last_run.take_if(|(sequence, _)| joined_before && *sequence == cursor);
         let run = match last_run {
             Some((_, run)) => Some(run),

@@ -16,6 +16,7 @@ fn delivery_of(size: usize) -> Delivery {
     let message = Message::new(Kind::Binary, &vec![0; size]).unwrap();
     Delivery {
         room,
+        number: 1,
         offset: 1,
         message: Published::of(message),
         exclude: None,

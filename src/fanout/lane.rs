@@ -27,7 +27,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) out: Rc<Outbound>,
-    /// The room's offset of the first message that it receives.
+    /// The number of the first message that it receives, among the room's deliveries.
     pub(super) from: u64,
 }
 
@@ -37,7 +37,7 @@ impl Lane {
         Self { room, form, subscribers, end: 0, next: 0, round_end: 0, segments: None }
     }
 
-    /// Adds a subscriber that receives the messages from an offset on. Returns its number.
+    /// Adds a subscriber that receives the messages from a number on. Returns its own number.
     pub(super) fn subscribe(&mut self, out: &Rc<Outbound>, from: u64) -> usize {
         let number = self.subscribers.insert(Subscriber { out: Rc::clone(out), from });
         self.end = self.end.max(number + 1);

@@ -120,7 +120,15 @@ mod tests {
     fn delivery(offset: u64, len: usize) -> Delivery {
         let message = Message::new(Kind::Binary, &vec![0; len]).unwrap();
         let message = Published::of(message);
-        Delivery { room: RoomId(1), offset, message, exclude: None, answer: None, is_signal: false }
+        Delivery {
+            room: RoomId(1),
+            number: offset,
+            offset,
+            message,
+            exclude: None,
+            answer: None,
+            is_signal: false,
+        }
     }
 
     #[test]

@@ -91,12 +91,7 @@ impl Fanout {
         Self {
             lanes: Slab::new(),
             by_room: FxHashMap::default(),
-            everyone: Arc::new(RoomHead {
-                id: RoomId::EVERYONE,
-                name: "".into(),
-                epoch: 0,
-                base: 0,
-            }),
+            everyone: Arc::new(RoomHead { id: RoomId::EVERYONE, name: "".into(), epoch: 0 }),
             dirty: VecDeque::new(),
             // Above the cursor of a client that has received nothing.
             tail: 1,

@@ -49,14 +49,13 @@ pub(crate) struct Replay {
 pub(super) type Page = [Bytes; 3];
 
 impl Replay {
-    /// Makes a replay of a room's past, which ends before the offset `end`.
-    pub(crate) fn new(room: Arc<RoomHead>, form: Form, end: u64, past: PastGiven) -> Self {
+    /// Makes a replay of a room's past.
+    pub(crate) fn new(room: Arc<RoomHead>, form: Form, past: PastGiven) -> Self {
         let PastGiven { position, recovery, since, .. } = past;
         let requested = since.map_or(Position::NONE, Since::position);
         let entered = Entered { position, recovery, requested };
         let entered = past.load.is_none().then_some(entered);
-        // Numbers of a lane may wrap.
-        let next = end.wrapping_sub(past.messages.len() as u64);
+        let next = position.offset + 1;
         let PastGiven { messages, load, .. } = past;
         let (done, is_over, pages, retry_ms) = (0, false, None, None);
         Self { room, form, next, messages, done, entered, retry_ms, is_over, pages, load }
@@ -90,7 +89,7 @@ impl Replay {
     /// Takes the place of a replay whose past could not be read.
     pub(super) fn give_up(&mut self) {
         let (room, past) = (Arc::clone(&self.room), PastGiven::unavailable(Position::NONE, 0));
-        self.replace(Self::new(room, self.form, 0, past));
+        self.replace(Self::new(room, self.form, past));
     }
 
     /// Returns how many messages are left.
@@ -204,8 +203,7 @@ mod tests {
     fn pages_are_of_a_bounded_size_and_hold_each_message_once_in_order() {
         let lens = [1, 0, 200, 40_000, 30_000, 30_000, 30_000, 5, 1 << 20, 1 << 20, 5];
         let messages: Vec<_> = lens.map(message).into();
-        let mut replay =
-            Replay::new(RoomHead::of(1), Form::Plain, 12, PastGiven::of(messages.clone()));
+        let mut replay = Replay::new(RoomHead::of(1), Form::Plain, PastGiven::of(messages.clone()));
         assert_eq!((replay.len(), replay.next), (11, 1));
         let (mut all, mut pages) = (Vec::new(), Vec::new());
         while !replay.is_over() {
@@ -224,9 +222,9 @@ mod tests {
     #[test]
     fn in_the_json_form_a_page_is_no_longer_though_names_are() {
         let name: Arc<str> = "\"".repeat(128).into();
-        let room = Arc::new(RoomHead { id: RoomId(1), name, epoch: u64::MAX, base: 0 });
+        let room = Arc::new(RoomHead { id: RoomId(1), name, epoch: u64::MAX });
         let messages: Vec<_> = (0..3000).map(|_| message(1)).chain([message(30_000)]).collect();
-        let mut replay = Replay::new(room, Form::Json, 3002, PastGiven::of(messages));
+        let mut replay = Replay::new(room, Form::Json, PastGiven::of(messages));
         let mut count = 0;
         while !replay.is_over() {
             let [_, messages, _] = replay.next_page();
@@ -246,7 +244,7 @@ mod tests {
     fn a_long_message_is_not_copied() {
         let long = message(100_000);
         let mut replay =
-            Replay::new(RoomHead::of(1), Form::Plain, 2, PastGiven::of(vec![long.clone()]));
+            Replay::new(RoomHead::of(1), Form::Plain, PastGiven::of(vec![long.clone()]));
         assert_eq!(replay.next_page()[1].as_ptr(), long.message.long_frame().unwrap().as_ptr());
     }
 }

@@ -1,7 +1,7 @@
 //! The messages of one lane that some of its subscribers lack: consecutive frames, so that what a subscriber
 //! lacks is one run of bytes.
 //!
-//! Invariant: entries are in the order of the shard's sequence, and of the room's offsets. Entries and bytes
+//! Invariant: entries are in the order of the shard's sequence, and of the room's deliveries. Entries and bytes
 //! are numbered from when the buffer was new, so that numbers stay valid when the first ones are dropped.
 //!
 //! Signals are among the messages, in segments of their own: a client that lags gets the messages alone.
@@ -49,15 +49,15 @@ struct Entry {
     end: u64,
 }
 
-/// Messages that lagging clients keep as one copy. Offsets in a segment are consecutive. Between segments there
+/// Messages that lagging clients keep as one copy. The numbers of deliveries in a segment are consecutive. Between segments there
 /// may be gaps: while a shard has no subscriber, a room's messages do not go there. Or signals, which all have the
-/// offset of the message that comes next.
+/// number of the message that comes next.
 #[derive(Debug)]
 struct Segment {
     first: u64,
     start: u64,
-    /// The room's offset of the first message.
-    offset: u64,
+    /// The number of the first message among the room's deliveries.
+    delivery: u64,
     /// A reference-counted copy of the frames, which all clients share whose sockets did not take them. It
     /// seals the segment: a later message would not be in the copy.
     kept: OnceCell<Bytes>,
@@ -67,9 +67,9 @@ struct Segment {
 }
 
 impl Segment {
-    /// Returns the number of the first entry that is not before an offset, if there are enough.
-    fn first_from(&self, offset: u64) -> u64 {
-        match offset.saturating_sub(self.offset) {
+    /// Returns the number of the first entry that is not before a delivery, if there are enough.
+    fn first_from(&self, delivery: u64) -> u64 {
+        match delivery.saturating_sub(self.delivery) {
             0 => self.first,
             _ if self.has_signals => u64::MAX,
             before => self.first.saturating_add(before),
@@ -77,9 +77,9 @@ impl Segment {
     }
 
     /// Whether an entry behind its last one belongs to it.
-    fn continues(&self, entry: u64, offset: u64, is_signal: bool) -> bool {
+    fn continues(&self, entry: u64, delivery: u64, is_signal: bool) -> bool {
         let before = if is_signal { 0 } else { entry - self.first };
-        self.has_signals == is_signal && self.offset + before == offset
+        self.has_signals == is_signal && self.delivery + before == delivery
     }
 }
 
@@ -106,7 +106,7 @@ impl Run {
 impl Segments {
     /// Appends a message at a position of the shard's sequence.
     pub(super) fn push(&mut self, form: Form, room: &RoomHead, delivery: &Delivery, sequence: u64) {
-        let Delivery { offset, message, exclude, is_signal, .. } = delivery;
+        let Delivery { number, offset, message, exclude, is_signal, .. } = delivery;
         let (entry, start) = (self.end(), self.frames.len());
         let encoded = if *is_signal {
             form.append_signal(room, message, &mut self.frames);
@@ -119,7 +119,7 @@ impl Segments {
             Encoded::Appended => self.frames.len() - start,
             Encoded::Whole(frame) => frame.len(),
         };
-        self.begin_segment(entry, start, (*offset, *is_signal), len, encoded);
+        self.begin_segment(entry, start, (*number, *is_signal), len, encoded);
         let end = self.start + self.frames.len() as u64;
         self.entries.push_back(Entry { sequence, end });
         self.size += len + size_of::<Entry>();
@@ -135,7 +135,7 @@ impl Segments {
         &mut self,
         entry: u64,
         start: usize,
-        (offset, is_signal): (u64, bool),
+        (delivery, is_signal): (u64, bool),
         len: usize,
         encoded: Encoded,
     ) {
@@ -144,7 +144,7 @@ impl Segments {
         if let Some(last) = self.segments.last() {
             let is_sealed = last.kept.get().is_some();
             let is_full = (start - last.start) as usize + len > MAX_WRITE;
-            let is_apart = !last.continues(entry, offset, is_signal);
+            let is_apart = !last.continues(entry, delivery, is_signal);
             if !(is_sealed || is_full || is_apart || is_long) {
                 return;
             }
@@ -154,7 +154,7 @@ impl Segments {
             Encoded::Whole(frame) => OnceCell::with_value(frame),
         };
         let (first, has_signals) = (entry, is_signal);
-        self.segments.push(Segment { first, start, offset, kept, is_long, has_signals });
+        self.segments.push(Segment { first, start, delivery, kept, is_long, has_signals });
     }
 
     /// Returns how much waits, in bytes.
@@ -194,9 +194,9 @@ impl Segments {
         self.entries.back().map_or(0, |entry| entry.sequence + 1)
     }
 
-    /// Returns the first entry that is neither before a position in the sequence nor before an offset of the
+    /// Returns the first entry that is neither before a position in the sequence nor before a delivery of the
     /// room; `end` if there is none.
-    pub(super) fn find(&self, sequence: u64, offset: u64) -> u64 {
+    pub(super) fn find(&self, sequence: u64, delivery: u64) -> u64 {
         // Most subscribers lack everything from the first entry on.
         let index = match self.entries.front() {
             Some(first) if first.sequence >= sequence => 0,
@@ -207,10 +207,10 @@ impl Segments {
             return entry;
         }
         let mut number = self.segment_of(entry);
-        // A subscriber that joined meanwhile lacks nothing from before its first offset.
+        // A subscriber that joined meanwhile lacks nothing from before its first delivery.
         while let Some(segment) = self.segments.get(number) {
             let end = self.entries_of(number).end;
-            let first = segment.first_from(offset);
+            let first = segment.first_from(delivery);
             if first < end {
                 return entry.max(first);
             }
@@ -302,9 +302,9 @@ impl Segments {
         segment.kept.get().filter(|_| segment.is_long)
     }
 
-    /// Returns the offset of the first message; 0 if there is none.
-    pub(super) fn first_offset(&self) -> u64 {
-        self.segments.first().map_or(0, |segment| segment.offset)
+    /// Returns the number of the first message among the room's deliveries; 0 if there is none.
+    pub(super) fn first_delivery(&self) -> u64 {
+        self.segments.first().map_or(0, |segment| segment.delivery)
     }
 
     /// Whether some of the entries are hidden from a client: its own, or signals if it lags.
@@ -365,7 +365,7 @@ impl Segments {
                 segment.kept = OnceCell::with_value(kept.slice(sent..));
             }
             if !segment.has_signals {
-                segment.offset += before - segment.first;
+                segment.delivery += before - segment.first;
             }
             segment.first = before;
             segment.start = end;

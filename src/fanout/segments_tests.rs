@@ -40,6 +40,7 @@ fn delivery(offset: u64, len: usize, exclude: Option<ClientId>) -> Delivery {
     let message = Message::new(Kind::Binary, &vec![offset as u8; len]).unwrap();
     Delivery {
         room: RoomId(1),
+        number: offset,
         offset,
         message: Published::of(message),
         exclude,

@@ -186,6 +186,7 @@ mod tests {
             include_str!("identity.rs"),
             include_str!("position.rs"),
             include_str!("publish.rs"),
+            include_str!("publish_with.rs"),
             include_str!("log.rs"),
             include_str!("request.rs"),
             include_str!("server.rs"),

@@ -242,3 +242,25 @@ pub unsafe extern "C" fn chat_server_refuse(
         Ok(server.refuse(DecisionId::from_u64(decision))?)
     })
 }
+
+/// Refuses a message as chat_server_refuse does, and tells a sender of the JSON form why: the object
+/// `refused` has the text `reason`, for people to read. At most 256 bytes of UTF-8; an empty one is as
+/// none.
+///
+/// Statuses: those of chat_server_allow; CHAT_ERR_INVALID_UTF8 and CHAT_ERR_TOO_LARGE: after these two
+/// the message still waits for a decision.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn chat_server_refuse_with(
+    server: *mut chat_server,
+    decision: chat_decision_id,
+    reason: *const c_char,
+    reason_len: usize,
+) -> chat_status {
+    attempt(|| {
+        // SAFETY: the header asks for a server that is not freed before this returns.
+        let server = unsafe { own(server)? };
+        // SAFETY: the header asks for `reason_len` readable bytes.
+        let reason = unsafe { text(reason, reason_len, "reason")? };
+        Ok(server.refuse_with(DecisionId::from_u64(decision), reason)?)
+    })
+}

@@ -75,7 +75,8 @@
 //! | chat_config_...                   | one at a time for each config        | no                |
 //! | chat_server_start                 | any; the config is only read         | to look up names  |
 //! | chat_server_broadcast             | any, also in a handler               | up to             |
-//! | chat_server_publish, _batch       | any, also in a handler               | publish_timeout,  |
+//! | chat_server_publish, _batch,      | any, also in a handler               | publish_timeout,  |
+//! | _with, _to                        |                                      |                   |
 //! | chat_server_send, join,           | any, also in a handler               | if too much waits |
 //! | join_with_past, leave, set_echo,  |                                      | to be delivered   |
 //! | set_identity, set_name            |                                      |                   |
@@ -84,7 +85,7 @@
 //! | chat_server_disconnect, accept,   | any, also in a handler               | no                |
 //! | accept_with_past, reject, allow,  |                                      |                   |
 //! | allow_changed, refuse,            |                                      |                   |
-//! | set_subprotocol                   |                                      |                   |
+//! | refuse_with, set_subprotocol      |                                      |                   |
 //! | chat_server_local_addr, stats,    | any, also in a handler               | no                |
 //! | position, identity_clients,       |                                      |                   |
 //! | disconnect_identity               |                                      |                   |
@@ -127,7 +128,8 @@
 //! (bindings/c/README.md).
 //!
 //! Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at
-//! the end of chat_event, chat_message and chat_stats may be added, and nothing is changed.
+//! the end of chat_event, chat_message, chat_publish_options and chat_stats may be added, and nothing
+//! is changed.
 
 #![allow(unsafe_code)] // C passes pointers.
 #![allow(non_camel_case_types)] // The types have the names that the header gives them.
@@ -156,6 +158,8 @@ mod position;
 mod server;
 
 mod publish;
+
+mod publish_with;
 
 mod past;
 

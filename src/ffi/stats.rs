@@ -57,6 +57,10 @@ pub struct chat_stats {
     /// event queue or what waits for a room's subscribers was full. One that several workers drop
     /// counts for each.
     pub signals_dropped: u64,
+    /// Publications with a known key, of clients or the host, which were not published again.
+    pub duplicates: u64,
+    /// Keys that were forgotten before their time, because too many were known.
+    pub keys_evicted: u64,
 }
 
 impl From<Stats> for chat_stats {
@@ -85,6 +89,8 @@ impl From<Stats> for chat_stats {
             requests_answered,
             signals_received,
             signals_dropped,
+            duplicates,
+            keys_evicted,
         } = stats;
         Self {
             connections,
@@ -109,6 +115,8 @@ impl From<Stats> for chat_stats {
             requests_answered,
             signals_received,
             signals_dropped,
+            duplicates,
+            keys_evicted,
         }
     }
 }

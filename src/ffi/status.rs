@@ -47,6 +47,9 @@ pub enum chat_status {
     /// A part of the server could not go on, so the server has stopped by itself.
     /// chat_last_error_message and the log say which part, and why.
     CHAT_ERR_FAILED = -13,
+    /// The key was used for another message. Nothing was published: publish each message with its own
+    /// key.
+    CHAT_ERR_KEY_REUSED = -14,
     /// The port is in use.
     CHAT_ERR_ADDRESS_IN_USE = -20,
     /// The address does not belong to this machine.
@@ -82,6 +85,7 @@ impl From<&Error> for chat_status {
             Error::ClientNotFound | Error::DecisionNotFound => CHAT_ERR_NOT_FOUND,
             Error::Stopped => CHAT_ERR_STOPPED,
             Error::Failed { .. } => CHAT_ERR_FAILED,
+            Error::KeyReused => CHAT_ERR_KEY_REUSED,
             Error::TimedOut => CHAT_ERR_TIMED_OUT,
             Error::QueueFull => CHAT_ERR_QUEUE_FULL,
             Error::InHandler => CHAT_ERR_IN_HANDLER,
@@ -100,7 +104,7 @@ fn listen_status(source: &io::Error) -> chat_status {
 }
 
 /// The number, name and meaning of each status.
-const STATUSES: [(chat_status, &CStr, &CStr); 20] = [
+const STATUSES: [(chat_status, &CStr, &CStr); 21] = [
     (CHAT_OK, c"CHAT_OK", c"done"),
     (
         CHAT_ERR_INVALID_ARGUMENT,
@@ -151,6 +155,11 @@ const STATUSES: [(chat_status, &CStr, &CStr); 20] = [
         CHAT_ERR_FAILED,
         c"CHAT_ERR_FAILED",
         c"a part of the server could not go on, so it has stopped; the log says why",
+    ),
+    (
+        CHAT_ERR_KEY_REUSED,
+        c"CHAT_ERR_KEY_REUSED",
+        c"another message has this key; publish each message with its own",
     ),
     (CHAT_ERR_ADDRESS_IN_USE, c"CHAT_ERR_ADDRESS_IN_USE", c"the port is in use"),
     (

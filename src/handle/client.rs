@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The longest identity of a client, in bytes.
-const MAX_IDENTITY: usize = 256;
+pub(super) const MAX_IDENTITY: usize = 256;
 
 /// Checks what a connection is closed with.
 ///

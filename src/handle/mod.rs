@@ -3,6 +3,7 @@
 mod admission;
 mod client;
 mod identity;
+mod publish;
 mod review;
 
 use std::{

@@ -6,8 +6,11 @@ use crate::{
     event::DecisionId,
     fanout::command::{Command, Verdict},
     frame::Kind,
-    json::Refusal,
+    json::{Refusal, Refused},
 };
+
+/// The longest reason of a refusal, in bytes.
+const MAX_REASON: usize = 256;
 
 impl Handle {
     /// Publishes the message of an [`Event::MessageRequest`](crate::Event::MessageRequest) to the event's room,
@@ -38,7 +41,20 @@ impl Handle {
     /// # Errors
     /// Those of [`allow`](Self::allow).
     pub fn refuse(&self, decision: DecisionId) -> Result<()> {
-        self.decide(decision, Verdict::Refuse(Refusal::Refused))
+        self.decide(decision, Verdict::Refuse(Refusal::Refused.into()))
+    }
+
+    /// Drops a message, as [`refuse`](Self::refuse) does, and tells a sender of the JSON form why: the reason is in the
+    /// object `refused`, for people to read. At most 256 bytes; an empty one is as none.
+    ///
+    /// # Errors
+    /// Those of [`allow`](Self::allow), and [`Error::TooLarge`]: then the message still waits for a decision.
+    pub fn refuse_with(&self, decision: DecisionId, reason: &str) -> Result<()> {
+        if reason.len() > MAX_REASON {
+            return Err(Error::TooLarge { what: "reason", size: reason.len(), limit: MAX_REASON });
+        }
+        let reason = (!reason.is_empty()).then(|| reason.into());
+        self.decide(decision, Verdict::Refuse(Refused { code: Refusal::Refused, reason }))
     }
 
     fn decide(&self, decision: DecisionId, verdict: Verdict) -> Result<()> {

@@ -20,9 +20,11 @@ pub(super) enum Field {
     Before,
     Limit,
     To,
+    Key,
 }
 
-const NAMES: [&str; 9] = ["type", "id", "room", "text", "base64", "kind", "before", "limit", "to"];
+const NAMES: [&str; 10] =
+    ["type", "id", "room", "text", "base64", "kind", "before", "limit", "to", "key"];
 
 /// The fields of an object.
 #[derive(Debug, Default)]

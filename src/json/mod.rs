@@ -23,12 +23,12 @@ pub(crate) use {
     event_data::{append_ending_data, append_gap_data, append_removed_data, append_signal_data},
     head::{MessageHead, is_entered, is_message, is_signal, parse_message},
     object::{
-        MessageObject, Reason, SignalObject, append_broadcast, append_closed, append_closing,
-        append_direct, append_dropped, append_dropped_roomless, append_entered, append_history,
-        append_live, append_message, append_ping, append_refused, append_removed, append_sent,
-        append_signal, append_welcome, max_len, room_token,
+        MessageObject, Reason, SentAs, SignalObject, append_broadcast, append_closed,
+        append_closing, append_direct, append_dropped, append_dropped_roomless, append_entered,
+        append_history, append_live, append_message, append_ping, append_refused, append_removed,
+        append_sent, append_signal, append_welcome, max_len, room_token,
     },
-    refusal::Refusal,
+    refusal::{Refusal, Refused},
     request::{Rejected, Request, parse},
     text::append_base64,
 };

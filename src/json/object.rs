@@ -26,6 +26,8 @@ pub(crate) struct MessageObject<'a> {
     pub(crate) name: Option<&'a str>,
     /// Whether only the sender says that this is its name.
     pub(crate) is_claimed: bool,
+    /// What the sender calls it: at most 64 bytes, no control characters.
+    pub(crate) key: Option<&'a str>,
     /// Milliseconds since 1970, UTC.
     pub(crate) time: u64,
     pub(crate) kind: Kind,
@@ -93,6 +95,9 @@ fn write_message(object: &mut Writer<'_>, message: &MessageObject<'_>) {
         object.string("client", client);
     }
     write_name(object, message.name.map(|name| (name, message.is_claimed)));
+    if let Some(key) = message.key {
+        object.string("key", key);
+    }
     object.number("time", message.time);
     object.payload(message.kind, message.payload);
 }
@@ -236,13 +241,24 @@ pub(super) fn write_closing(
     }
 }
 
+/// How a message has come to be on its way to everyone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SentAs {
+    /// As the client sent it.
+    Itself,
+    /// Changed by the host.
+    Changed,
+    /// Before: the client, or another one of its identity, has sent it again.
+    Duplicate,
+}
+
 /// Appends that a message is on its way to everyone; `id` is the client's, as raw JSON.
 pub(crate) fn append_sent(
     buffer: &mut Vec<u8>,
     id: &str,
     room: Option<&str>,
     position: Position,
-    is_changed: bool,
+    sent_as: SentAs,
 ) {
     append_object(buffer, "sent", |object| {
         object.raw("id", id);
@@ -250,8 +266,10 @@ pub(crate) fn append_sent(
             object.string("room", room);
         }
         object.position("position", position);
-        if is_changed {
-            object.bool("changed", true);
+        match sent_as {
+            SentAs::Itself => {}
+            SentAs::Changed => object.bool("changed", true),
+            SentAs::Duplicate => object.bool("duplicate", true),
         }
     });
 }

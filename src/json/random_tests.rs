@@ -7,13 +7,14 @@ use std::{borrow::Cow, collections::hash_map::RandomState, hash::BuildHasher};
 use serde_json::{Value, json};
 
 use super::{
-    MessageHead, MessageObject, Rejected, Request, append_broadcast, append_direct, append_history,
-    append_message, append_refused, append_sent, max_len, object_tests::payload_of, parse,
-    parse_message, refusal::Refusal,
+    MessageHead, MessageObject, Rejected, Request, SentAs, append_broadcast, append_direct,
+    append_history, append_message, append_refused, append_sent, max_len, object_tests::payload_of,
+    parse, parse_message, refusal::Refusal,
 };
 use crate::{
     frame::{Kind, append_text_with, text_payload},
     position::Position,
+    published::Key,
 };
 
 const RUNS: usize = 3_000;
@@ -119,12 +120,14 @@ fn what_is_sent_says_what_was_to_be_said() {
     for _ in 0..RUNS {
         let (room, name, client) = (random.room(), random.text(128), random.room());
         let (kind, payload) = random.payload();
+        let key = random.text(64).replace(char::is_control, "");
         let message = MessageObject {
             room: &room,
             position: random.position(),
             client: (!random.once_in(3)).then_some(&client[..client.floor_char_boundary(64)]),
             name: (!random.once_in(3)).then_some(&name),
             is_claimed: random.once_in(2),
+            key: random.once_in(3).then_some(&key),
             time: random.number(),
             kind,
             payload: &payload,
@@ -132,6 +135,9 @@ fn what_is_sent_says_what_was_to_be_said() {
         let mut fields = json!({"room": room, "time": message.time});
         if !message.position.is_none() {
             fields["position"] = message.position.to_string().into();
+        }
+        if let Some(key) = message.key {
+            fields["key"] = key.into();
         }
         if let Some(client) = message.client {
             fields["client"] = client.into();
@@ -182,6 +188,7 @@ fn what_a_client_is_sent_it_can_send_back() {
         let (kind, payload) = random.payload();
         let (room, id) = (random.room(), random.text(9));
         let id = serde_json::to_string(&id).unwrap();
+        let key = Key::new(&random.text(64).replace(char::is_control, "")).ok();
         let mut frame = Vec::new();
         let message = MessageObject {
             room: &room,
@@ -189,6 +196,7 @@ fn what_a_client_is_sent_it_can_send_back() {
             client: None,
             name: None,
             is_claimed: false,
+            key: key.as_ref().map(Key::as_str),
             time: random.number(),
             kind,
             payload: &payload,
@@ -201,6 +209,7 @@ fn what_a_client_is_sent_it_can_send_back() {
             room: Some(Cow::Borrowed(&room)),
             kind,
             payload: Cow::Borrowed(&payload),
+            key,
         };
         assert_eq!(parse(&object), Ok(request));
     }
@@ -240,7 +249,9 @@ fn check(text: &[u8]) {
         .unwrap();
     if let Some(id) = id {
         let mut answers = Vec::new();
-        append_text_with(&mut answers, |it| append_sent(it, id, None, Position::NONE, false));
+        append_text_with(&mut answers, |it| {
+            append_sent(it, id, None, Position::NONE, SentAs::Itself)
+        });
         serde_json::from_slice::<&serde_json::value::RawValue>(text_payload(&answers).unwrap())
             .unwrap();
     }

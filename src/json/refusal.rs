@@ -1,5 +1,7 @@
 //! Why what a client sent is refused: the codes of the object `refused`.
 
+use std::sync::Arc;
+
 /// Why what a client sent is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Refusal {
@@ -19,6 +21,8 @@ pub(crate) enum Refusal {
     Refused,
     /// The host did not decide in time.
     Overdue,
+    /// Another message has its key.
+    KeyReused,
     /// The server has too much to do.
     Busy,
     /// What keeps the messages cannot be reached.
@@ -41,6 +45,7 @@ impl Refusal {
             Self::Forbidden => "forbidden",
             Self::Refused => "refused",
             Self::Overdue => "overdue",
+            Self::KeyReused => "key_reused",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Unknown => "unknown",
@@ -59,6 +64,7 @@ impl Refusal {
             Self::Forbidden => "the server does not allow it",
             Self::Refused => "the host refused it",
             Self::Overdue => "the host did not decide in time",
+            Self::KeyReused => "another message has this `key`: send each message with its own",
             Self::Busy => "the server has too much to do",
             Self::Unavailable => "the messages cannot be stored now",
             Self::Unknown => {
@@ -71,5 +77,26 @@ impl Refusal {
     /// Whether the same may be accepted later.
     pub(crate) fn may_retry(self) -> bool {
         matches!(self, Self::Overdue | Self::Busy | Self::Unavailable | Self::Stopping)
+    }
+}
+
+/// That what a client sent is refused, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: Refusal,
+    /// What it says to people, if that is not what the code says.
+    pub(crate) reason: Option<Arc<str>>,
+}
+
+impl Refused {
+    /// Returns what it says to people.
+    pub(crate) fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or(self.code.reason())
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(code: Refusal) -> Self {
+        Self { code, reason: None }
     }
 }

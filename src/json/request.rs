@@ -8,7 +8,10 @@ use super::{
     fields::{self, Field, Fields, MAX_FIELDS, NoText},
     refusal::Refusal,
 };
-use crate::frame::{self, Kind};
+use crate::{
+    frame::{self, Kind},
+    published::Key,
+};
 
 /// The longest id of a request, as raw JSON.
 const MAX_ID: usize = 64;
@@ -27,6 +30,8 @@ pub(crate) enum Request<'a> {
         room: Option<Cow<'a, str>>,
         kind: Kind,
         payload: Cow<'a, [u8]>,
+        /// What the client calls the message, so that it is published once.
+        key: Option<Key>,
     },
     /// To be sent earlier messages of a room.
     History {
@@ -124,7 +129,7 @@ fn request<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, 
 fn publish<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, Refused> {
     let room = room(fields)?;
     let (kind, payload) = payload(fields)?;
-    Ok(Request::Publish { id, room, kind, payload })
+    Ok(Request::Publish { id, room, kind, payload, key: key(fields)? })
 }
 
 fn signal<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, Refused> {
@@ -161,6 +166,12 @@ fn history<'a>(fields: &Fields<'a>, id: Option<&'a str>) -> Result<Request<'a>, 
     let Some(id) = id else { return malformed("`history` needs an `id`: send one") };
     let before = string(fields, Field::Before, "`before` is no position: send the text of one")?;
     Ok(Request::History { id, room: room(fields)?, before, limit: limit(fields)? })
+}
+
+fn key(fields: &Fields<'_>) -> Result<Option<Key>, Refused> {
+    let wrong = "`key` is no string of 1 to 64 bytes without control characters: send one";
+    let Some(key) = string(fields, Field::Key, wrong)? else { return Ok(None) };
+    Key::new(&key).map_or_else(|_| malformed(wrong), |key| Ok(Some(key)))
 }
 
 fn room<'a>(fields: &Fields<'a>) -> Result<Option<Cow<'a, str>>, Refused> {

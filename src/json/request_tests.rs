@@ -12,7 +12,7 @@ fn publish<'a>(
     payload: &'a [u8],
 ) -> Parsed<'a> {
     let room = room.map(Cow::Borrowed);
-    Ok(Request::Publish { id, room, kind, payload: Cow::Borrowed(payload) })
+    Ok(Request::Publish { id, room, kind, payload: Cow::Borrowed(payload), key: None })
 }
 
 fn text(payload: &str) -> Parsed<'_> {
@@ -39,6 +39,27 @@ fn refusal(text: &str) -> (Option<&str>, Refusal) {
         Err(Rejected::Refused { id, code, .. }) => (id, code),
         other => panic!("{text}: {other:?}"),
     }
+}
+
+#[test]
+fn a_message_may_have_a_key() {
+    let key_of = |text: &str| match parse(text.as_bytes()) {
+        Ok(Request::Publish { key, .. }) => key.map(|key| key.as_str().to_owned()),
+        other => panic!("{text}: {other:?}"),
+    };
+    let longest = "é".repeat(32);
+    for (token, key) in [("k", "k"), (r#"\u00e9 \""#, "é \""), (&*longest, &*longest)] {
+        let text = format!(r#"{{"text":"hi","key":"{token}"}}"#);
+        assert_eq!(key_of(&text).as_deref(), Some(key));
+    }
+    assert_eq!(key_of(r#"{"text":"hi"}"#), None);
+    let too_long = format!("\"{}\"", "k".repeat(65));
+    for token in [r#""""#, "7", "null", r#"["k"]"#, &too_long, r#""a\u0001""#, r#""\ud800""#] {
+        let text = format!(r#"{{"id":1,"text":"hi","key":{token}}}"#);
+        assert_eq!(refusal(&text), (Some("1"), Refusal::Malformed), "{text}");
+    }
+    assert_eq!(refusal(r#"{"text":"","key":"a","key":"a"}"#), (None, Refusal::Malformed));
+    assert_eq!(parse(br#"{"type":"history","id":1,"key":""}"#), history("1", None, None, 100));
 }
 
 #[test]
@@ -70,7 +91,10 @@ fn a_message_is_understood() {
         (r#"{"room":"a\"\u00e9","text":"hi"}"#, publish(None, Some("a\"é"), Kind::Text, b"hi")),
         (r#"{"room":"","text":"hi"}"#, publish(None, Some(""), Kind::Text, b"hi")),
         // Fields that the server does not know in a message.
-        (r#"{"text":"hi","key":7,"a":{"text":[1e999,{"id":null}]},"a":-0.5E+7,"":""}"#, text("hi")),
+        (
+            r#"{"text":"hi","client":7,"a":{"text":[1e999,{"id":null}]},"a":-0.5E+7,"":""}"#,
+            text("hi"),
+        ),
         (r#"{"text":"hi","limit":"x","before":[]}"#, text("hi")),
         (r#"{"x":"\ud800","\udc00":1,"text":"hi"}"#, text("hi")),
     ];

@@ -20,6 +20,7 @@ mod fairness;
 mod full_inbox;
 mod histories;
 mod identity;
+mod keys;
 mod order;
 mod outbox;
 mod outbox_age;
@@ -48,20 +49,24 @@ const STEPS: usize = 300;
 
 #[test]
 fn every_client_receives_what_the_model_promises() {
+    for_each_seed(RUNS, |random| {
+        let mut world = World::new(random);
+        for _ in 0..STEPS {
+            world.step();
+        }
+        world.finish();
+    });
+}
+
+/// Goes through so many worlds, unless `MODEL_RUNS` or `MODEL_SEED` says otherwise.
+fn for_each_seed(runs: u64, run: impl Fn(Random) + std::panic::RefUnwindSafe) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let first = number("MODEL_SEED").unwrap_or(clock.map_or(1, |time| time.as_nanos() as u64));
     let runs =
-        if number("MODEL_SEED").is_some() { 1 } else { number("MODEL_RUNS").unwrap_or(RUNS) };
+        if number("MODEL_SEED").is_some() { 1 } else { number("MODEL_RUNS").unwrap_or(runs) };
     for seed in (0..runs).map(|run| first.wrapping_add(run)) {
-        let outcome = std::panic::catch_unwind(|| {
-            let mut world = World::new(Random::new(seed));
-            for _ in 0..STEPS {
-                world.step();
-            }
-            world.finish();
-        });
-        if let Err(panic) = outcome {
+        if let Err(panic) = std::panic::catch_unwind(|| run(Random::new(seed))) {
             eprintln!("the model failed: repeat it with MODEL_SEED={seed}");
             std::panic::resume_unwind(panic);
         }

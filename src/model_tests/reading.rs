@@ -20,6 +20,7 @@ fn fill_express(served: &Served) {
     let message = Published::of(message);
     let delivery = |_| Delivery {
         room: RoomId(u64::MAX),
+        number: 1,
         offset: 1,
         message: message.clone(),
         exclude: None,

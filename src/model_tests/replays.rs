@@ -163,7 +163,6 @@ fn a_replay_to_an_open_client_is_written_at_the_next_tick() {
     out.replay(Replay::new(
         RoomHead::of(77),
         Form::Plain,
-        2,
         PastGiven::of(vec![Published::of(message)]),
     ));
     assert!(script.wants_write.get() && out.has_outbox());

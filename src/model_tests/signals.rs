@@ -248,6 +248,7 @@ fn a_full_inbox_drops_the_signals_of_the_host_and_of_clients_at_once() {
     let message = Published::of(Message::new(Kind::Text, b"").unwrap());
     let delivery = |_| Delivery {
         room: RoomId(u64::MAX),
+        number: 1,
         offset: 1,
         message: message.clone(),
         exclude: None,

@@ -29,6 +29,7 @@ use crate::{
     handle::{Handle, Shared},
     options::{Options, SlowConsumer},
     protocol::{Asked, Protocol},
+    publish_options::PublishOptions,
     reactor::{Clock, Next, Reactor},
     rooms::{Rooms, client::Client},
     shard::{Shard, Tick},
@@ -233,7 +234,9 @@ impl World {
     fn publish(&mut self) {
         let room = self.random.pick(&ROOMS);
         let (number, text) = self.next_message();
-        if self.handle.publish(room, Kind::Text, text.as_bytes()).is_ok() {
+        let without_history = self.random.once_in(4);
+        let options = PublishOptions { without_history, ..PublishOptions::default() };
+        if self.handle.publish_with(room, Kind::Text, text.as_bytes(), &options).is_ok() {
             self.promise(room, number, Line::Host, None);
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     json::{self, Refusal, Rejected, Request},
     message::Message,
     position::Position,
+    published::Key,
     rooms::{client::Client, sender::Ack, signals},
     shard::Shard,
 };
@@ -47,8 +48,8 @@ pub(super) fn message(
         return Err(Fault::Binary);
     }
     let outcome = match json::parse(text) {
-        Ok(Request::Publish { id, room, kind, payload }) => {
-            publish(shard, client, room.as_deref(), id, kind, &payload)?
+        Ok(Request::Publish { id, room, kind, payload, key }) => {
+            publish(shard, client, room.as_deref(), id, (kind, &payload), key)?
                 .map_err(|(code, reason)| Refused { id, code, reason })
         }
         Ok(Request::History { id, room, before, limit }) => {
@@ -82,8 +83,8 @@ fn publish(
     client: &Rc<Client>,
     room: Option<&str>,
     id: Option<&str>,
-    kind: Kind,
-    payload: &[u8],
+    (kind, payload): (Kind, &[u8]),
+    key: Option<Key>,
 ) -> Result<Outcome, Fault> {
     if payload.len() > shard.context.options.max_message_size {
         return Ok(refuse(Refusal::TooLarge));
@@ -96,14 +97,17 @@ fn publish(
         },
     };
     let message = Message::new(kind, payload).map_err(|_| Fault::NoMemory)?;
+    // What goes to the host alone is in no room, where a key would count.
+    let keyed = key.zip(target.as_ref());
+    let keyed = keyed.map(|(key, (_, room))| client.keyed(&shard.rooms, room, key, &message));
     if !shard.context.options.review_timeout.is_zero() {
-        shard.reviews.ask(shard, client, target, message, id);
+        shard.reviews.ask(shard, client, target, message, id, keyed);
         return Ok(Ok(()));
     }
     let room = target.map(|(id, _)| id);
     let ack = id.map(|id| Ack { id, is_changed: false });
-    let published = client.publish_in(&shard.rooms, room, message, ack);
-    Ok(published.or_else(refuse))
+    let published = client.publish_in(&shard.rooms, room, message, ack, keyed.as_ref());
+    Ok(published.map(drop).or_else(refuse))
 }
 
 /// Tells a room's other subscribers, or the host, something that is not stored. The rate comes first: what a client that

@@ -77,7 +77,7 @@ impl Protocol {
                     client.publish(&shard.rooms, message);
                 } else {
                     let room = client.room();
-                    shard.reviews.ask(shard, client, room, message, None);
+                    shard.reviews.ask(shard, client, room, message, None, None);
                 }
                 Ok(())
             }

@@ -12,7 +12,7 @@ use super::{
     outcome::Outcome,
     pending::{Link, Publisher, Reader, Sent, Taken},
     room::Room,
-    sender::Sender,
+    sender::{PublishAs, Sender},
 };
 use crate::{
     broker::{
@@ -70,8 +70,9 @@ impl Rooms {
         let publisher = Publisher::Client(sent);
         let name = Arc::clone(room.name());
         let number = link.pending.begin_append(name, bytes, publisher).ok_or(Error::Stopped)?;
-        let published =
-            Published { message, author: sender.author.clone(), time: sys::coarse_unix_ms() };
+        let key = sender.keyed.map(|keyed| keyed.key.clone());
+        let (author, time) = (sender.author.clone(), sys::coarse_unix_ms());
+        let published = Published { message, author, key, time };
         let origin = Origin {
             node: self.context.instance,
             number,
@@ -86,14 +87,18 @@ impl Rooms {
     /// Appends messages of the host to a room. Returns where their outcome comes.
     ///
     /// # Errors
-    /// `InvalidRoom`, `Stopped`.
+    /// `InvalidRoom`, `Stopped`; `Unsupported` without a history: the broker delivers what it stores.
     pub(super) fn append_of_host(
         &self,
         link: &Link,
+        host: &PublishAs<'_>,
         name: &str,
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<AwaitedAppend> {
         check_name(name)?;
+        if host.is_unstored {
+            return Err(Error::Unsupported("this server's rooms store every message"));
+        }
         let (outcome, time) = (Outcome::new(), sys::coarse_unix_ms());
         let messages: Vec<_> = messages.into_iter().collect();
         let bytes = messages.iter().map(|message| message.data().len()).sum();
@@ -105,7 +110,8 @@ impl Rooms {
         let origin =
             Origin { node: self.context.instance, number, client: None, is_excluded: false };
         let messages = messages.into_iter().map(|message| {
-            let published = Published { message, author: None, time };
+            let (author, key) = (host.author.cloned(), host.keyed.map(|keyed| keyed.key.clone()));
+            let published = Published { message, author, key, time };
             Stored { published, origin }
         });
         let messages = messages.collect();
@@ -128,11 +134,12 @@ impl Rooms {
     pub(super) fn publish_to_broker(
         &self,
         link: &Link,
+        host: &PublishAs<'_>,
         name: &str,
         messages: impl IntoIterator<Item = Message>,
         call: &HostCall,
     ) -> Result<Position> {
-        let awaited = self.append_of_host(link, name, messages)?;
+        let awaited = self.append_of_host(link, host, name, messages)?;
         let outcome = awaited.outcome.wait(call.get(self.context.options.publish_timeout));
         let position = awaited.take(outcome)?;
         self.context.counters.messages_published.add(awaited.count);
@@ -224,7 +231,7 @@ impl Rooms {
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<AwaitedAppend> {
         let link = self.link.as_deref().expect("the rooms have a broker");
-        self.append_of_host(link, name, messages)
+        self.append_of_host(link, &PublishAs::default(), name, messages)
     }
 
     /// Returns how many appends and reads the broker has not answered.

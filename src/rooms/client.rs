@@ -31,9 +31,10 @@ use crate::{
         replay::Replay,
     },
     json::Refusal,
+    keys::{Keyed, Known, Scope},
     message::Message,
     position::Position,
-    published::Name,
+    published::{Key, Name},
 };
 
 /// How much one read takes, in bytes, from a client whose frames are shorter than `SHORT_FRAME` on average. A
@@ -118,7 +119,7 @@ impl Client {
     }
 
     /// Adds a membership in a room that has counted the client as a subscriber already, and that it is not in
-    /// yet. It receives the room's messages from an offset on, and may read those after the offset `floor`.
+    /// yet. It receives the room's messages from a number of its lanes on, and may read those after the offset `floor`.
     pub(crate) fn join(
         &self,
         fanout: &mut Fanout,
@@ -140,9 +141,9 @@ impl Client {
 
     /// Takes what of a room's past was read for it under a number.
     pub(crate) fn load(&self, loaded: Loaded) {
-        let Loaded { load, room, end, past } = loaded;
+        let Loaded { load, room, past } = loaded;
         self.profile.set_floor(room.id, past.floor);
-        self.out.load(load, Replay::new(room, self.out.form(), end, past));
+        self.out.load(load, Replay::new(room, self.out.form(), past));
     }
 
     /// Removes the membership in a room. Returns the room, which still counts the client as a subscriber;
@@ -191,6 +192,7 @@ impl Client {
             commands,
             is_answered: false,
             ack: None,
+            keyed: None,
         };
         rooms.queue_of(&sender, self.memberships.borrow().first().map(|first| &*first.room))
     }
@@ -207,24 +209,26 @@ impl Client {
     }
 
     /// Publishes a message to a room that the client was in when it sent it, or tells the host alone if it
-    /// was in none. Then the client gets its `ack`, if it wants one.
+    /// was in none. Then the client gets its `ack`, if it wants one. Returns where the message is; none if that is not
+    /// known yet.
     ///
     /// # Errors
-    /// `NotInRoom` if it has left the room since, `Stopping`.
+    /// `NotInRoom` if it has left the room since, `KeyReused`, `Stopping`.
     pub(crate) fn publish_in(
         &self,
         rooms: &Rooms,
         room: Option<RoomId>,
         message: Message,
         ack: Option<Ack<'_>>,
-    ) -> Result<(), Refusal> {
-        let sender = self.sender(rooms.context(), ack);
+        keyed: Option<&Keyed>,
+    ) -> Result<Position, Refusal> {
+        let sender = Sender { keyed, ..self.sender(rooms.context(), ack) };
         let Some(room) = room else {
             tell_host(rooms.context(), &sender, &message);
             if let Some(ack) = ack {
                 self.answer(rooms, ack.encode(None, Position::NONE));
             }
-            return Ok(());
+            return Ok(Position::NONE);
         };
         let memberships = self.memberships.borrow();
         let membership = memberships.get(room).ok_or(Refusal::NotInRoom)?;
@@ -234,10 +238,37 @@ impl Client {
                 let (id, room) = (ack.map(|ack| ack.id.into()), Arc::clone(room.name()));
                 let is_changed = ack.is_some_and(|ack| ack.is_changed);
                 self.expect(number, Awaited::Sent { id, room, is_changed });
+                Ok(Position::NONE)
             }
-            Publishing::Later(_) | Publishing::Now => {}
+            Publishing::Later(_) => Ok(Position::NONE),
+            Publishing::Now(position) => Ok(position),
+            Publishing::Known(Known::Reused) => Err(Refusal::KeyReused),
+            Publishing::Known(Known::Same(position)) => {
+                self.answer_duplicate(rooms, room.name(), ack, position);
+                Ok(position)
+            }
         }
-        Ok(())
+    }
+
+    /// Tells the client that its message was published before, at a position, if it wants an answer.
+    pub(crate) fn answer_duplicate(
+        &self,
+        rooms: &Rooms,
+        room: &str,
+        ack: Option<Ack<'_>>,
+        position: Position,
+    ) {
+        rooms.context().counters.duplicates.add(1);
+        if let Some(ack) = ack {
+            self.answer(rooms, ack.encode_duplicate(room, position));
+        }
+    }
+
+    /// Makes the key of a message of the client to a room.
+    pub(crate) fn keyed(&self, rooms: &Rooms, room: &str, key: Key, message: &Message) -> Keyed {
+        let identity = self.identity();
+        let scope = identity.as_deref().map_or(Scope::Anonymous, Scope::Identity);
+        rooms.context().keys.keyed(room, scope, key, message)
     }
 
     /// Whether it may signal now, at most `rate` times a second; then that is counted.
@@ -319,6 +350,7 @@ impl Client {
             commands: &self.out.shared().sender_commands,
             is_answered: self.out.form().says_more(),
             ack,
+            keyed: None,
         }
     }
 

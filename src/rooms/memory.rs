@@ -18,8 +18,10 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// The offset of the last message; 0 before the first. Lanes need it without a history too.
+    /// The offset of the last message; 0 before the first. It counts without a history too.
     pub(super) offset: u64,
+    /// The number of the last delivery: lanes count what is not stored too.
+    pub(super) number: u64,
     history: History,
     last_given: LastGiven,
 }
@@ -27,7 +29,7 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new(offset: u64) -> Self {
         let (history, last_given) = Default::default();
-        Self { offset, history, last_given }
+        Self { offset, number: offset, history, last_given }
     }
 
     /// Stores messages that have their offsets.

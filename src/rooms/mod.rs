@@ -39,25 +39,27 @@ use self::{
     directory::Directory,
     pending::Linked,
     reach::Reach,
-    room::{Messages, ROOM_OVERHEAD, Room, RoomClosed},
-    sender::Sender,
+    room::{Messages, NotPublished, ROOM_OVERHEAD, Room, RoomClosed},
+    sender::{PublishAs, Sender},
 };
 use crate::{
     broker::{Broker, HasBroker},
     context::Context,
     decisions::Applicant,
     error::{Error, Result},
-    event::ClientId,
+    event::{ClientId, DecisionId},
     fanout::{
-        command::{Command, Reservation, RoomId},
+        command::{Command, Reservation, RoomId, Verdict},
         inbox::QueueKind,
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
+    json::Refused,
+    keys::{Keyed, Known, Repeat, Reservation as KeyReservation, Scope},
     message::Message,
     past::PastWanted,
     position::Position,
-    published::{self, Published},
+    published::{self, Author, Key, Published},
 };
 
 /// How many bytes of payloads an answer with earlier messages has at most.
@@ -99,11 +101,31 @@ impl HostCall {
     }
 }
 
+/// What the host asks for with a message.
+#[derive(Debug)]
+pub(crate) struct Particulars<'a> {
+    pub(crate) author: Option<Arc<Author>>,
+    pub(crate) key: Option<Key>,
+    /// Whose the key is.
+    pub(crate) scope: Scope<'a>,
+    pub(crate) is_unstored: bool,
+}
+
+/// Where a message of the host is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostPublished {
+    pub(crate) position: Position,
+    /// Whether it was published before.
+    pub(crate) is_duplicate: bool,
+}
+
 /// What becomes of a client's message.
 #[derive(Debug)]
 pub(crate) enum Publishing {
-    /// It has a position, and is in every inbox.
-    Now,
+    /// It has this position, and is in every inbox.
+    Now(Position),
+    /// Its key is known.
+    Known(Known),
     /// A broker stores it: the outcome comes to the client's shard under this number.
     Later(u64),
 }
@@ -157,10 +179,15 @@ impl Rooms {
             return self.append_from(link, sender, room, message).map(Publishing::Later);
         }
         let (context, shards) = (&self.context, &self.shards);
-        let published = room.publish(context, shards, [message], Some(sender), &self.kept);
+        let publisher = PublishAs::client(sender);
+        let published = room.publish(context, shards, [message], &publisher, &self.kept);
         self.bound_history(room);
-        // A room with a subscriber is not retired.
-        published.map(|_| Publishing::Now).map_err(|_| Error::Stopped)
+        match published {
+            Ok(position) => Ok(Publishing::Now(position)),
+            Err(NotPublished::Known(known)) => Ok(Publishing::Known(known)),
+            // A room with a subscriber is not retired.
+            Err(NotPublished::Closed(..)) => Err(Error::Stopped),
+        }
     }
 
     /// Pushes a command that answers a client, behind what its earlier messages have become.
@@ -169,6 +196,40 @@ impl Rooms {
         // Fails if the server stops: then the client is closed.
         if let Ok(number) = self.shards[shard].inbox.push(command) {
             commands.note(client, shard, number);
+        }
+    }
+
+    /// Reserves the key of a client's message that is to be reviewed.
+    pub(crate) fn reserve_key(
+        &self,
+        keyed: &Keyed,
+        client: ClientId,
+        decision: DecisionId,
+    ) -> KeyReservation {
+        if self.has_broker() {
+            // The broker checks keys, where all servers see them.
+            return KeyReservation::First;
+        }
+        let now = self.context.age_clock.coarse_now();
+        self.context.keys.reserve(keyed, client, decision, now)
+    }
+
+    /// Gives back the key of a client's message that was reviewed, and tells the repeats what has become of it: where it is
+    /// (there is no position if a broker stores it), or why it is not published.
+    pub(crate) fn settle_key(
+        &self,
+        keyed: &Keyed,
+        decision: DecisionId,
+        outcome: &Result<Position, Refused>,
+    ) {
+        for Repeat { client, decision } in self.context.keys.settle(keyed, decision) {
+            let verdict = match outcome {
+                Ok(position) => Verdict::Duplicate(*position),
+                Err(refused) => Verdict::Refuse(refused.clone()),
+            };
+            // Fails if the shard ends: then the client is closed.
+            let _ =
+                self.shards[client.shard()].inbox.push(Command::Decide(client, decision, verdict));
         }
     }
 
@@ -199,26 +260,65 @@ impl Rooms {
     pub(crate) fn publish(
         &self,
         name: &str,
-        mut messages: impl Messages,
+        messages: impl Messages,
         call: &HostCall,
     ) -> Result<Position> {
+        let published = self.publish_as(&PublishAs::default(), name, messages, call);
+        published.map(|published| published.position)
+    }
+
+    /// Publishes a message of the host as it asks for.
+    ///
+    /// # Errors
+    /// Those of `publish`, `KeyReused`.
+    pub(crate) fn publish_with(
+        &self,
+        name: &str,
+        message: Message,
+        particulars: &Particulars<'_>,
+        call: &HostCall,
+    ) -> Result<HostPublished> {
+        let Particulars { author, key, scope, is_unstored } = particulars;
+        let keys = &self.context.keys;
+        let keyed = key.as_ref().map(|key| keys.keyed(name, *scope, key.clone(), &message));
+        let (author, keyed, is_unstored) = (author.as_ref(), keyed.as_ref(), *is_unstored);
+        let publisher = PublishAs { sender: None, author, keyed, is_unstored };
+        let published = self.publish_as(&publisher, name, [message], call)?;
+        self.context.counters.duplicates.add(published.is_duplicate.into());
+        Ok(published)
+    }
+
+    fn publish_as(
+        &self,
+        publisher: &PublishAs<'_>,
+        name: &str,
+        mut messages: impl Messages,
+        call: &HostCall,
+    ) -> Result<HostPublished> {
         if self.is_full() {
             check_name(name)?;
             self.wait_for_space(call)?;
         }
         if let Some(link) = &self.link {
-            return self.publish_to_broker(link, name, messages, call);
+            let position = self.publish_to_broker(link, publisher, name, messages, call)?;
+            return Ok(HostPublished { position, is_duplicate: false });
         }
         loop {
             let room = self.room_for_host(name)?;
-            match room.publish(&self.context, &self.shards, messages, None, &self.kept) {
-                Ok(last) => {
+            match room.publish(&self.context, &self.shards, messages, publisher, &self.kept) {
+                Ok(position) => {
                     self.bound_history(&room);
-                    return Ok(last);
+                    return Ok(HostPublished { position, is_duplicate: false });
                 }
-                Err((RoomClosed::Stopped, _)) => return Err(Error::Stopped),
+                Err(NotPublished::Known(Known::Same(position))) => {
+                    return Ok(HostPublished { position, is_duplicate: true });
+                }
+                Err(NotPublished::Known(Known::Reused)) => return Err(Error::KeyReused),
+                Err(NotPublished::Closed(RoomClosed::Stopped, _)) => return Err(Error::Stopped),
                 // The directory forgot it after the look-up: another room may have the name now.
-                Err((RoomClosed::Retired, unpublished)) => messages = unpublished,
+                Err(NotPublished::Closed(RoomClosed::Retired, unpublished)) => {
+                    messages = unpublished;
+                }
             }
         }
     }
@@ -255,8 +355,8 @@ impl Rooms {
     /// `QueueFull`, `Stopped`.
     pub(crate) fn broadcast(&self, message: Message, call: &HostCall) -> Result<()> {
         self.wait_for_space(call)?;
-        let published =
-            self.everyone.publish(&self.context, &self.shards, [message], None, &self.kept);
+        let (everyone, host) = (&self.everyone, PublishAs::default());
+        let published = everyone.publish(&self.context, &self.shards, [message], &host, &self.kept);
         published.map(drop).map_err(|_| Error::Stopped)
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Profile(Cell<Option<Box<Known>>>);
 struct Known {
     identity: Option<Arc<str>>,
     name: Option<Name>,
-    /// Made when the client first publishes, and again when its name has changed.
+    /// Made when the client first publishes, and again when its name or its identity has changed.
     author: Option<Arc<Author>>,
     /// In the rooms of which it may not read all: the offset after which it may.
     floors: FxHashMap<RoomId, u64>,
@@ -44,7 +44,10 @@ impl Profile {
     }
 
     pub(super) fn set_identity(&self, identity: Option<Arc<str>>) {
-        self.change(|known| known.identity = identity);
+        self.change(|known| {
+            known.identity = identity;
+            known.author = None;
+        });
     }
 
     /// Sets what other clients are told that the client is called.
@@ -58,10 +61,10 @@ impl Profile {
     /// Returns what other clients are told of the client.
     pub(super) fn author(&self, client: ClientId, context: &Context) -> Arc<Author> {
         self.change(|known| {
-            let Known { name, author, .. } = known;
+            let Known { name, author, identity, .. } = known;
             let author = author.get_or_insert_with(|| {
-                let client = context.wire_id(client).into();
-                Arc::new(Author { client, name: name.clone() })
+                let (name, identity) = (name.clone(), identity.clone());
+                Arc::new(Author { client: Some(context.wire_id(client).into()), name, identity })
             });
             Arc::clone(author)
         })
@@ -117,13 +120,20 @@ mod tests {
         let (profile, client) = (Profile::default(), ClientId::new(1, 0));
         let name = |text: &str| Name { text: text.into(), is_claimed: false };
         let unnamed = profile.author(client, &context);
-        assert_eq!((&*unnamed.client, unnamed.name.clone()), (&*context.wire_id(client), None));
+        assert_eq!(unnamed.client.as_deref(), Some(&*context.wire_id(client)));
+        assert_eq!(unnamed.name, None);
         profile.set_name(Some(name("ana")));
         assert_eq!(profile.author(client, &context).name, Some(name("ana")));
         assert_eq!(profile.author(client, &context).client, unnamed.client);
         profile.set_identity(Some("user 7".into()));
         profile.set_name(None);
-        assert_eq!(profile.author(client, &context), unnamed);
+        let known = profile.author(client, &context);
+        assert_eq!((&known.client, &known.name), (&unnamed.client, &None));
+        assert_eq!(known.identity.as_deref(), Some("user 7"));
+        profile.set_identity(Some("user 8".into()));
+        assert_eq!(profile.author(client, &context).identity.as_deref(), Some("user 8"));
+        assert_eq!(known.identity.as_deref(), Some("user 7"), "as it was when it published");
+        profile.set_identity(Some("user 7".into()));
         assert_eq!(profile.identity().as_deref(), Some("user 7"));
     }
 

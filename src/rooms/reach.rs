@@ -89,8 +89,8 @@ impl RoomReach<'_> {
         for shard in self.shards() {
             let message = stored.published.clone();
             let room = self.room.id;
-            let (answer, is_signal) = (None, false);
-            let delivery = Delivery { room, offset: number, message, exclude, answer, is_signal };
+            let (offset, answer, is_signal) = (position.offset, None, false);
+            let delivery = Delivery { room, number, offset, message, exclude, answer, is_signal };
             self.push(shard, Command::Deliver(delivery));
         }
         if is_own && let Some(taken) = self.link.pending.take_delivered(origin.number, position) {

@@ -318,8 +318,7 @@ impl Remote {
                 self.ahead.push((client, end));
             }
         }
-        let base = self.number.wrapping_sub(offset);
-        let head = Arc::new(RoomHead { epoch, base, ..reach.room.clone() });
+        let head = Arc::new(RoomHead { epoch, ..reach.room.clone() });
         self.standing = Some(Standing { head: Arc::clone(&head), delivered: offset });
         reach.reenter(&Reentry { room: head, number: self.number, position, reason });
     }
@@ -411,8 +410,7 @@ impl Remote {
     fn hand_over(&self, reach: RoomReach<'_>, load: &Load, past: PastGiven) {
         let epoch = self.position().epoch;
         let room = Arc::new(RoomHead { epoch, ..reach.room.clone() });
-        let end = load.end + 1;
-        let loaded = Loaded { load: load.number, room, end, past };
+        let loaded = Loaded { load: load.number, room, past };
         reach.all.push(load.client, Command::Loaded(load.client, Box::new(loaded)));
     }
 

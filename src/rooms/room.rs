@@ -1,7 +1,8 @@
 //! One room: gives its messages their order.
 //!
 //! Invariant: under the room's lock a message gets the next position, goes into the inbox of every shard that
-//! has subscribers, and into the history, all or nothing. So all subscribers see one order, and a new
+//! has subscribers, and into the history, all or nothing. One that is not to be stored has no position, and its place in
+//! the same order. So all subscribers see one order, and a new
 //! subscriber gets the history up to an offset and every message after it.
 //!
 //! Where a broker gives the order and keeps the history, what it delivers goes through `remote.rs`, under the same lock.
@@ -19,7 +20,7 @@ use super::{
     pending::{Link, Linked},
     reach::{Reach, RoomReach},
     remote::Remote,
-    sender::{Sender, report_message},
+    sender::{PublishAs, Sender, report_message},
 };
 use crate::{
     context::Context,
@@ -29,6 +30,7 @@ use crate::{
         command::{Answer, Delivery, Reservation, RoomHead, RoomId},
         shard_handle::ShardHandle,
     },
+    keys::Known,
     message::Message,
     past::PastWanted,
     position::Position,
@@ -109,6 +111,15 @@ enum Phase {
     Stopped,
 }
 
+/// Why messages are not published.
+#[derive(Debug)]
+pub(super) enum NotPublished<M> {
+    /// The room does not take them. They come back.
+    Closed(RoomClosed, M),
+    /// Their key is known.
+    Known(Known),
+}
+
 /// Why a room does not take messages any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RoomClosed {
@@ -138,7 +149,7 @@ impl Room {
             idle_key: None,
         };
         let last_commands = (0..shards).map(|_| AtomicU64::new(0)).collect();
-        let head = Arc::new(RoomHead { id, name, epoch: position.epoch, base: 0 });
+        let head = Arc::new(RoomHead { id, name, epoch: position.epoch });
         Self { head, state: Mutex::new(state), last_commands }
     }
 
@@ -161,38 +172,54 @@ impl Room {
     }
 
     /// Gives messages consecutive offsets and pushes them to the shards. Returns the position of the last.
-    /// `sender` is the client that published them, if it was not the host. Message events are queued here,
-    /// under the lock, so that the host sees the room's order.
+    /// Message events are queued here, under the lock, so that the host sees the room's order.
     ///
     /// # Errors
-    /// Why the room is closed, and the messages, of which none was published.
-    pub(crate) fn publish<M: Messages>(
+    /// Why none of the messages was published.
+    pub(super) fn publish<M: Messages>(
         &self,
         context: &Context,
         shards: &[Arc<ShardHandle>],
         messages: M,
-        sender: Option<&Sender<'_>>,
+        publisher: &PublishAs<'_>,
         kept: &AtomicUsize,
-    ) -> Result<Position, (RoomClosed, M)> {
+    ) -> Result<Position, NotPublished<M>> {
         let mut state = self.lock();
         let State { phase, order, subscribers, .. } = &mut *state;
         match phase {
             Phase::Open => {}
-            Phase::Retired => return Err((RoomClosed::Retired, messages)),
-            Phase::Stopped => return Err((RoomClosed::Stopped, messages)),
+            Phase::Retired => return Err(NotPublished::Closed(RoomClosed::Retired, messages)),
+            Phase::Stopped => return Err(NotPublished::Closed(RoomClosed::Stopped, messages)),
         }
         let Some(memory) = order.memory() else {
             debug_assert!(false, "what a broker keeps is appended there");
-            return Err((RoomClosed::Stopped, messages));
+            return Err(NotPublished::Closed(RoomClosed::Stopped, messages));
         };
-        let first = memory.offset + 1;
-        let numbered = || (first..).zip(messages.as_ref());
+        let &PublishAs { sender, author, keyed, is_unstored } = publisher;
+        let (number, offset) = (memory.number + 1, memory.offset + 1);
+        // What is not stored has the offset 0.
+        let offset_of = |index: u64| if is_unstored { 0 } else { offset + index };
+        let numbered = || (0..).zip(messages.as_ref());
         let count = messages.as_ref().len() as u64;
-        memory.offset += count;
-        let last = Position::of(self.head.epoch, memory.offset);
+        let last = match is_unstored {
+            true => Position::NONE,
+            false => Position::of(self.head.epoch, memory.offset + count),
+        };
+        if let Some(keyed) = keyed {
+            let now = context.age_clock.coarse_now();
+            context
+                .keys
+                .publish(keyed, last, now, &context.counters)
+                .map_err(NotPublished::Known)?;
+        }
+        memory.number += count;
+        memory.offset += if is_unstored { 0 } else { count };
         let time = sys::coarse_unix_ms();
-        let author = sender.and_then(|sender| sender.author.as_ref());
-        let publish = |message| Published { message, author: author.cloned(), time };
+        let key = keyed.map(|keyed| &keyed.key);
+        let publish = |message| {
+            let (author, key) = (author.cloned(), key.cloned());
+            Published { message, author, key, time }
+        };
         // A client publishes one message at a time.
         let mut answer = sender.and_then(|sender| {
             let frame = sender.ack?.encode(Some(&self.head.name), last);
@@ -203,9 +230,10 @@ impl Room {
             if subscribers[shard] == 0 {
                 continue;
             }
-            let deliveries = numbered().map(|(offset, message)| Delivery {
+            let deliveries = numbered().map(|(index, message)| Delivery {
                 room: self.head.id,
-                offset,
+                number: number + index,
+                offset: offset_of(index),
                 message: publish(message.clone()),
                 exclude,
                 answer: answer.take_if(|answer| answer.client.shard() == shard),
@@ -218,12 +246,12 @@ impl Room {
         if let Some(sender) = sender
             && context.events.is_enabled()
         {
-            for (offset, message) in numbered() {
-                let position = Position::of(self.head.epoch, offset);
+            for (index, message) in numbered() {
+                let position = Position::of(self.head.epoch, offset_of(index));
                 report_message(context, sender, &self.head.name, position, message);
             }
         }
-        if self.head.epoch != 0 {
+        if self.head.epoch != 0 && !is_unstored {
             memory.store(messages.into_iter().map(publish), context, kept);
         }
         Ok(last)
@@ -235,7 +263,7 @@ impl Room {
         let state = self.lock();
         let last = match &state.order {
             _ if state.phase != Phase::Open => return,
-            Order::Memory(memory) => memory.offset,
+            Order::Memory(memory) => memory.number,
             Order::Remote { remote, .. } => remote.last_number(),
         };
         act(last + 1, &state.subscribers);
@@ -303,7 +331,7 @@ impl Room {
                 memory.forget_old(reach.context, kept);
                 let past = memory.past(&self.head, wanted);
                 let room = Arc::clone(&self.head);
-                then(Reservation { room, from: memory.offset + 1, past })
+                then(Reservation { room, from: memory.number + 1, past })
             }
             Order::Remote { remote, link } => {
                 let reach = self.reach(reach, link, subscribers);
@@ -341,7 +369,7 @@ impl Room {
                     subscribers[client.shard()] += 1;
                     *is_known |= wanted.is_told;
                     let past = memory.past(&self.head, wanted);
-                    Reservation { room: Arc::clone(&self.head), from: memory.offset + 1, past }
+                    Reservation { room: Arc::clone(&self.head), from: memory.number + 1, past }
                 })
             }
             Order::Remote { remote, link } => {

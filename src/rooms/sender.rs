@@ -8,7 +8,9 @@ use crate::{
     context::Context,
     event::{ClientId, Event},
     fanout::sender_commands::SenderCommands,
-    frame, json,
+    frame,
+    json::{self, SentAs},
+    keys::Keyed,
     message::Message,
     position::Position,
     published::Author,
@@ -28,8 +30,30 @@ pub(crate) struct Sender<'a> {
     pub(crate) is_answered: bool,
     /// What it is told when its message is published, if it wants that.
     pub(crate) ack: Option<Ack<'a>>,
+    /// The key of its message.
+    pub(crate) keyed: Option<&'a Keyed>,
     /// What it has published behind the host's commands.
     pub(crate) commands: &'a SenderCommands,
+}
+
+/// Who publishes, and what is particular about that. By default it is the host, and nothing is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PublishAs<'a> {
+    /// The client, if it is not the host.
+    pub(super) sender: Option<&'a Sender<'a>>,
+    /// What is told of the publisher.
+    pub(super) author: Option<&'a Arc<Author>>,
+    /// With a key there is one message.
+    pub(super) keyed: Option<&'a Keyed>,
+    /// Whether the history does not get it, so that it has no position.
+    pub(super) is_unstored: bool,
+}
+
+impl<'a> PublishAs<'a> {
+    pub(super) fn client(sender: &'a Sender<'a>) -> Self {
+        let (author, keyed) = (sender.author.as_ref(), sender.keyed);
+        Self { sender: Some(sender), author, keyed, is_unstored: false }
+    }
 }
 
 /// What a client is told when its message is published: that it was, and where.
@@ -45,7 +69,17 @@ impl Ack<'_> {
     pub(crate) fn encode(self, room: Option<&str>, position: Position) -> Bytes {
         let mut frame = Vec::new();
         frame::append_text_with(&mut frame, |frame| {
-            json::append_sent(frame, self.id, room, position, self.is_changed);
+            let sent_as = if self.is_changed { SentAs::Changed } else { SentAs::Itself };
+            json::append_sent(frame, self.id, room, position, sent_as);
+        });
+        frame.into()
+    }
+
+    /// Encodes that the message was published before, at a position.
+    pub(crate) fn encode_duplicate(self, room: &str, position: Position) -> Bytes {
+        let mut frame = Vec::new();
+        frame::append_text_with(&mut frame, |frame| {
+            json::append_sent(frame, self.id, Some(room), position, SentAs::Duplicate);
         });
         frame.into()
     }

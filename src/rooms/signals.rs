@@ -35,7 +35,7 @@ impl Room {
     ) {
         let author = sender.and_then(|sender| sender.author.as_ref());
         let mut has_space = true;
-        self.with_next_number(|offset, subscribers| {
+        self.with_next_number(|number, subscribers| {
             for (shard, handle) in shards.iter().enumerate().filter(|it| subscribers[it.0] > 0) {
                 let is_express = self.is_express(sender, shard, handle);
                 let inbox = &handle.inbox;
@@ -44,11 +44,16 @@ impl Room {
                     continue;
                 }
                 // Its time is not told.
-                let message =
-                    Published { message: message.clone(), author: author.cloned(), time: 0 };
+                let message = Published {
+                    message: message.clone(),
+                    author: author.cloned(),
+                    key: None,
+                    time: 0,
+                };
                 let exclude = sender.map(|sender| sender.id);
-                let (room, answer, is_signal) = (self.id(), None, true);
-                let delivery = Delivery { room, offset, message, exclude, answer, is_signal };
+                let (room, offset, answer, is_signal) = (self.id(), 0, None, true);
+                let delivery =
+                    Delivery { room, number, offset, message, exclude, answer, is_signal };
                 self.push(shard, handle, sender, is_express, std::iter::once(delivery));
             }
             if let Some(sender) = sender {

@@ -190,7 +190,7 @@ fn encode_page(
         // The room's history has become another one meanwhile.
         return form.refused(Some(&request.id), Refusal::Unavailable);
     }
-    let head = RoomHead { id: request.room, name: Arc::clone(room), epoch, base: 0 };
+    let head = RoomHead { id: request.room, name: Arc::clone(room), epoch };
     let readable = page.numbered().filter(|(offset, _)| *offset > floor);
     let messages: Vec<_> =
         readable.map(|(offset, stored)| (offset, stored.published.clone())).collect();

@@ -75,7 +75,7 @@ impl Shard {
             // It is told that it enters, behind what came before.
             self.fanout.borrow_mut().flush(out);
         }
-        out.replay(Replay::new(Arc::clone(&head), out.form(), from, past));
+        out.replay(Replay::new(Arc::clone(&head), out.form(), past));
         client.join(&mut self.fanout.borrow_mut(), (room, &head), from, floor);
         true
     }

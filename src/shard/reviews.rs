@@ -20,10 +20,12 @@ use tokio::sync::Notify;
 use super::Shard;
 use crate::{
     event::{ClientId, DecisionId, Event},
-    fanout::command::{Command, RoomId, Verdict},
-    json::Refusal,
+    fanout::command::{Answer, Command, RoomId, Verdict},
+    json::{Refusal, Refused},
+    keys::{Keyed, Known, Reservation},
     message::Message,
     options::Overdue,
+    position::Position,
     rooms::{client::Client, sender::Ack},
 };
 
@@ -66,8 +68,10 @@ struct Queue {
 struct Waiting {
     decision: DecisionId,
     /// The room that it was sent to, if the client was in one.
-    room: Option<RoomId>,
+    room: Option<(RoomId, Arc<str>)>,
     message: Message,
+    /// Its key. A message that repeats another one's is not reviewed: it waits for what becomes of the first.
+    keyed: Option<Keyed>,
     /// What the client calls it, as raw JSON, if it wants an answer.
     id: Option<Box<str>>,
     verdict: Option<Verdict>,
@@ -77,7 +81,7 @@ struct Waiting {
 
 impl Reviews {
     /// Asks the host about a client's message to a room, or to none. If it has an id, the client is told what became
-    /// of it.
+    /// of it. Of a message whose key is known the host is not asked.
     pub(crate) fn ask(
         &self,
         shard: &Shard,
@@ -85,11 +89,19 @@ impl Reviews {
         room: Option<(RoomId, Arc<str>)>,
         message: Message,
         id: Option<&str>,
+        keyed: Option<Keyed>,
     ) {
         let name = room.as_ref().map(|(_, name)| Arc::clone(name)).unwrap_or_default();
         let mut state = self.state.borrow_mut();
         state.last_number += 1;
         let decision = DecisionId::new(state.last_number, shard.index);
+        let reserved = keyed.as_ref().map_or(Reservation::First, |keyed| {
+            shard.rooms.reserve_key(keyed, client.id(), decision)
+        });
+        if let Reservation::Known(known) = reserved {
+            drop(state);
+            return self.answer_known(shard, client, &name, id, known);
+        }
         let event = Event::MessageRequest {
             client: client.id(),
             identity: client.identity(),
@@ -107,12 +119,16 @@ impl Reviews {
         queue.bytes += len;
         queue.waiting.push_back(Waiting {
             decision,
-            room: room.map(|(id, _)| id),
+            room,
             message,
+            keyed,
             id: id.map(Into::into),
             verdict: None,
             answers: Vec::new(),
         });
+        if reserved == Reservation::Repeat {
+            return;
+        }
         let at = shard.shared.clock.update() + shard.context.options.review_timeout;
         state.due.push_back((at, client.id(), decision));
         let undecided = &shard.handle.undecided.reviews;
@@ -125,9 +141,34 @@ impl Reviews {
         if !shard.context.events.push_message(event, &shard.context.counters) {
             // The event was dropped, so the host cannot decide.
             shard.handle.undecided.reviews.take(decision);
-            self.decide(shard, client.id(), decision, Verdict::Refuse(Refusal::Busy));
+            self.decide(shard, client.id(), decision, Verdict::Refuse(Refusal::Busy.into()));
         }
         self.earlier.notify_one();
+    }
+
+    /// Answers a client's message whose key is known, behind what answers its earlier messages.
+    fn answer_known(
+        &self,
+        shard: &Shard,
+        client: &Client,
+        room: &str,
+        id: Option<&str>,
+        known: Known,
+    ) {
+        let frame = match known {
+            Known::Reused => {
+                shard.context.counters.messages_refused.add(1);
+                client.out().form().refused(id, Refusal::KeyReused)
+            }
+            Known::Same(position) => {
+                shard.context.counters.duplicates.add(1);
+                id.map(|id| Ack { id, is_changed: false }.encode_duplicate(room, position))
+            }
+        };
+        if let Some(frame) = frame {
+            let client_id = client.id();
+            self.answer(shard, client, Command::Answer(Answer { client: client_id, frame }));
+        }
     }
 
     /// Notes a decision, and publishes the client's messages up to the first undecided one.
@@ -161,12 +202,17 @@ impl Reviews {
         drop(state);
         for mut waiting in decided {
             let answers = std::mem::take(&mut waiting.answers);
-            let id = waiting.id.clone();
-            if let Err(code) = waiting.publish(shard, &client) {
+            let (id, decision) = (waiting.id.take(), waiting.decision);
+            let keyed = waiting.keyed.take();
+            let outcome = waiting.publish(shard, &client, id.as_deref(), keyed.as_ref());
+            if let Err(why) = &outcome {
                 shard.context.counters.messages_refused.add(1);
-                client.out().form().refused(id.as_deref(), code).inspect(|frame| {
+                client.out().form().refused_for(id.as_deref(), why).inspect(|frame| {
                     client.answer(&shard.rooms, frame.clone());
                 });
+            }
+            if let Some(keyed) = keyed {
+                shard.rooms.settle_key(&keyed, decision, &outcome);
             }
             answers.into_iter().for_each(|answer| client.push_answer(&shard.rooms, answer));
         }
@@ -207,6 +253,10 @@ impl Reviews {
         let Some(queue) = self.state.borrow_mut().clients.remove(&client) else { return };
         for waiting in &queue.waiting {
             shard.handle.undecided.reviews.take(waiting.decision);
+            if let Some(keyed) = &waiting.keyed {
+                let stopping = Err(Refusal::Stopping.into());
+                shard.rooms.settle_key(keyed, waiting.decision, &stopping);
+            }
         }
         shard.context.counters.messages_refused.add(queue.waiting.len() as u64);
     }
@@ -233,19 +283,32 @@ impl Waiting {
         self.message.data().len() + self.answers.iter().map(answer_bytes).sum::<usize>()
     }
 
-    /// Publishes a message that is decided, if the host has allowed it.
+    /// Publishes a message that is decided, if the host has allowed it. Returns where it is.
     ///
     /// # Errors
     /// Why it is not published.
-    fn publish(self, shard: &Shard, client: &Client) -> Result<(), Refusal> {
+    fn publish(
+        self,
+        shard: &Shard,
+        client: &Client,
+        id: Option<&str>,
+        keyed: Option<&Keyed>,
+    ) -> Result<Position, Refused> {
         let (message, is_changed) = match self.verdict {
             Some(Verdict::Allow) => (self.message, false),
             Some(Verdict::Change(message)) => (message, true),
+            Some(Verdict::Duplicate(position)) => {
+                let ack = id.map(|id| Ack { id, is_changed: false });
+                let room = self.room.map(|(_, name)| name).unwrap_or_default();
+                client.answer_duplicate(&shard.rooms, &room, ack, position);
+                return Ok(position);
+            }
             Some(Verdict::Refuse(why)) => return Err(why),
-            None => return Err(Refusal::Refused),
+            None => return Err(Refusal::Refused.into()),
         };
-        let ack = self.id.as_deref().map(|id| Ack { id, is_changed });
-        client.publish_in(&shard.rooms, self.room, message, ack)
+        let ack = id.map(|id| Ack { id, is_changed });
+        let room = self.room.map(|(id, _)| id);
+        Ok(client.publish_in(&shard.rooms, room, message, ack, keyed)?)
     }
 }
 
@@ -273,7 +336,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
             if shard.handle.undecided.reviews.take(decision).is_some() {
                 shard.context.counters.reviews_timed_out.add(1);
                 let verdict = match shard.context.options.overdue {
-                    Overdue::Refuse => Verdict::Refuse(Refusal::Overdue),
+                    Overdue::Refuse => Verdict::Refuse(Refusal::Overdue.into()),
                     Overdue::Allow => Verdict::Allow,
                 };
                 shard.reviews.decide(&shard, client, decision, verdict);

@@ -222,6 +222,8 @@ static void no_objects(void) {
   NO_SERVER(chat_server_publish(NULL, TEXT("r"), CHAT_TEXT, DATA("x"), NULL));
   NO_SERVER(chat_server_position(NULL, TEXT("r"), &(chat_position){0, 0}));
   NO_SERVER(chat_server_publish_batch(NULL, NULL, sizeof(chat_message), 0, NULL, NULL));
+  NO_SERVER(chat_server_publish_with(NULL, TEXT("r"), CHAT_TEXT, DATA("x"), NULL, NULL, NULL));
+  NO_SERVER(chat_server_publish_to(NULL, NULL, 0, CHAT_TEXT, DATA("x"), NULL, NULL, NULL, NULL));
   NO_SERVER(chat_server_send(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_signal(NULL, TEXT("r"), CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_signal_client(NULL, 1, CHAT_TEXT, DATA("x")));
@@ -231,6 +233,7 @@ static void no_objects(void) {
   NO_SERVER(chat_server_allow(NULL, 1));
   NO_SERVER(chat_server_allow_changed(NULL, 1, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_refuse(NULL, 1));
+  NO_SERVER(chat_server_refuse_with(NULL, 1, TEXT("why")));
   NO_SERVER(chat_server_reject(NULL, 1, 403, NULL, 0, NULL, 0));
   NO_SERVER(chat_server_join(NULL, 1, TEXT("r")));
   NO_SERVER(chat_server_join_with_past(NULL, 1, TEXT("r"), 1, NULL));
@@ -324,6 +327,117 @@ static void positions(void) {
   CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_position_parse(TEXT(BAD_UTF8), &position));
   CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_position_parse("1-1", HUGE_LEN, &position));
   CHECK(position.epoch == UINT64_MAX && len == strlen("3w5e11264sgsf-18446744073709551615"));
+}
+
+static void publications(chat_server *server) {
+  const chat_publish_options none = {.size = sizeof none};
+  chat_publish_options options;
+  chat_position position;
+  uint32_t is_duplicate;
+#define WITH(status, field_, value_)                                                          \
+  do {                                                                                        \
+    options = none;                                                                           \
+    options.field_ = value_;                                                                  \
+    position = (chat_position){77, 77};                                                       \
+    is_duplicate = 77;                                                                        \
+    CHECK_STATUS(status, chat_server_publish_with(server, TEXT("with"), CHAT_TEXT, DATA("x"), \
+                                                  &options, &position, &is_duplicate));       \
+    CHECK((position.epoch == 77) == (status != CHAT_OK));                                     \
+    CHECK(is_duplicate == (status == CHAT_OK ? 0 : 77));                                      \
+  } while (0)
+  WITH(CHAT_OK, size, sizeof options);
+  WITH(CHAT_OK, without_history, 1);
+  WITH(CHAT_ERR_INVALID_ARGUMENT, size, 0);
+  WITH(CHAT_ERR_INVALID_ARGUMENT, size, sizeof options - 8);
+  WITH(CHAT_ERR_INVALID_ARGUMENT, size, sizeof options + 1);
+  WITH(CHAT_ERR_INVALID_ARGUMENT, without_history, 2);
+  WITH(CHAT_ERR_INVALID_ARGUMENT, reserved, 1);
+  WITH(CHAT_ERR_NULL_ARGUMENT, identity_len, 1);
+  WITH(CHAT_ERR_NULL_ARGUMENT, name_len, 1);
+  WITH(CHAT_ERR_NULL_ARGUMENT, key_len, 1);
+  WITH(CHAT_OK, identity, "");
+  WITH(CHAT_ERR_INVALID_ARGUMENT, name, "");
+  WITH(CHAT_ERR_INVALID_ARGUMENT, key, "");
+#define WITH_TEXT(status, field_, length_, value_)                                            \
+  do {                                                                                        \
+    options = none;                                                                           \
+    options.field_ = value_;                                                                  \
+    options.field_##_len = length_;                                                           \
+    CHECK_STATUS(status, chat_server_publish_with(server, TEXT("with"), CHAT_TEXT, DATA("x"), \
+                                                  &options, NULL, NULL));                     \
+  } while (0)
+  static char long_text[300];
+  memset(long_text, 'k', sizeof long_text);
+  WITH_TEXT(CHAT_OK, key, 64, long_text);
+  WITH_TEXT(CHAT_ERR_INVALID_ARGUMENT, key, 65, long_text);
+  WITH_TEXT(CHAT_ERR_INVALID_ARGUMENT, key, 2, "a\n");
+  WITH_TEXT(CHAT_ERR_INVALID_UTF8, key, 2, BAD_UTF8);
+  WITH_TEXT(CHAT_ERR_TOO_LARGE, key, HUGE_LEN, long_text);
+  WITH_TEXT(CHAT_OK, name, 128, long_text);
+  WITH_TEXT(CHAT_ERR_INVALID_ARGUMENT, name, 129, long_text);
+  WITH_TEXT(CHAT_ERR_INVALID_ARGUMENT, name, 1, "\n");
+  WITH_TEXT(CHAT_OK, identity, 256, long_text);
+  WITH_TEXT(CHAT_ERR_TOO_LARGE, identity, 257, long_text);
+  WITH_TEXT(CHAT_ERR_INVALID_UTF8, identity, 2, BAD_UTF8);
+  WITH_TEXT(CHAT_ERR_TOO_LARGE, identity, WRONG_LEN, long_text);
+  CHECK_OK(chat_server_publish_with(server, TEXT("with"), CHAT_TEXT, DATA("x"), NULL, NULL, NULL));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT,
+               chat_server_publish_with(server, TEXT("with"), 0, DATA("x"), NULL, NULL, NULL));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT,
+               chat_server_publish_with(server, NULL, 1, CHAT_TEXT, DATA("x"), NULL, NULL, NULL));
+  const chat_publish_options *odd = (const chat_publish_options *)((const char *)&none + 1);
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT,
+               chat_server_publish_with(server, TEXT("with"), CHAT_TEXT, DATA("x"), odd, NULL, NULL));
+  /* A struct of a later header. */
+  struct { chat_publish_options options; uint64_t more[3]; } wide = {none, {1, 2, 3}};
+  wide.options.size = sizeof wide;
+  CHECK_OK(chat_server_publish_with(server, TEXT("with"), CHAT_TEXT, DATA("x"), &wide.options, NULL,
+                                    NULL));
+
+  const chat_room_name two[2] = {{"to", 2}, {"too", 3}};
+  chat_position positions[2];
+  uint32_t duplicates[2];
+  size_t published;
+#define TO(status, count_, ...)                                                               \
+  do {                                                                                        \
+    published = 77;                                                                           \
+    positions[0] = positions[1] = (chat_position){77, 77};                                    \
+    duplicates[0] = duplicates[1] = 77;                                                       \
+    CHECK_STATUS(status, chat_server_publish_to(server, __VA_ARGS__, CHAT_TEXT, DATA("x"), NULL, \
+                                                &published, positions, duplicates));          \
+    CHECK(published == (count_));                                                             \
+    for (size_t at = 0; at < 2; at++) {                                                       \
+      CHECK((positions[at].epoch != 77) == (at < published));                                 \
+      CHECK(duplicates[at] == (at < published ? 0 : 77));                                     \
+    }                                                                                         \
+  } while (0)
+  TO(CHAT_OK, 2, two, 2);
+  TO(CHAT_OK, 1, two, 1);
+  TO(CHAT_OK, 0, two, 0);
+  TO(CHAT_OK, 0, NULL, 0);
+  TO(CHAT_ERR_NULL_ARGUMENT, 0, NULL, 1);
+  TO(CHAT_ERR_TOO_LARGE, 0, two, SIZE_MAX);
+  TO(CHAT_ERR_TOO_LARGE, 0, two, SIZE_MAX / sizeof *two);
+  TO(CHAT_ERR_INVALID_ARGUMENT, 0, (const chat_room_name *)((const char *)two + 1), 1);
+  chat_room_name wrong[2] = {two[0], {BAD_UTF8, 2}};
+  TO(CHAT_ERR_INVALID_UTF8, 0, wrong, 2);
+  wrong[1] = (chat_room_name){NULL, 1};
+  TO(CHAT_ERR_NULL_ARGUMENT, 0, wrong, 2);
+  wrong[1] = (chat_room_name){"x", HUGE_LEN};
+  TO(CHAT_ERR_TOO_LARGE, 0, wrong, 2);
+  wrong[1] = (chat_room_name){"..", 2};
+  TO(CHAT_ERR_INVALID_ARGUMENT, 0, wrong, 2);
+  CHECK_OK(chat_server_publish_to(server, two, 2, CHAT_TEXT, DATA("x"), NULL, NULL, NULL, NULL));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT,
+               chat_server_publish_to(server, two, 2, CHAT_TEXT, DATA("x"), NULL, NULL,
+                                      (chat_position *)((char *)positions + 1), NULL));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT,
+               chat_server_publish_to(server, two, 2, CHAT_TEXT, DATA("x"), NULL, NULL, NULL,
+                                      (uint32_t *)((char *)duplicates + 1)));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_refuse_with(server, 1, long_text, 257));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_refuse_with(server, 1, TEXT(BAD_UTF8)));
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_refuse_with(server, 1, NULL, 1));
+  CHECK_STATUS(CHAT_ERR_NOT_FOUND, chat_server_refuse_with(server, 1, long_text, 256));
 }
 
 static void batches(chat_server *server) {
@@ -627,6 +741,7 @@ int main(void) {
   messages(server);
   positions();
   batches(server);
+  publications(server);
   clients(server);
   identities(server);
   outputs(server);

@@ -38,6 +38,8 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_position(server, TEXT("lobby"), &position));
   const chat_message message = {"lobby", 5, (const uint8_t *)"x", 1, CHAT_TEXT, 0};
   FORKED(chat_server_publish_batch(server, &message, sizeof message, 1, NULL, NULL));
+  FORKED(chat_server_publish_with(server, TEXT("lobby"), CHAT_TEXT, DATA("x"), NULL, NULL, NULL));
+  FORKED(chat_server_publish_to(server, NULL, 0, CHAT_TEXT, DATA("x"), NULL, NULL, NULL, NULL));
   FORKED(chat_server_send(server, client, CHAT_TEXT, DATA("x")));
   FORKED(chat_server_accept(server, client));
   FORKED(chat_server_reject(server, client, 403, NULL, 0, NULL, 0));
@@ -54,6 +56,7 @@ static void child(chat_server *server, chat_client_id client) {
   FORKED(chat_server_allow(server, 1));
   FORKED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
   FORKED(chat_server_refuse(server, 1));
+  FORKED(chat_server_refuse_with(server, 1, NULL, 0));
   FORKED(chat_server_disconnect(server, client, 1000, NULL, 0));
   FORKED(chat_server_stats(server, &stats, sizeof stats));
   FORKED(chat_server_next_events(server, CHAT_WAIT_FOREVER, &events));

@@ -90,6 +90,13 @@ int main(void) {
   size_t published = 7;
   IS_FULL(chat_server_publish(server, TEXT("new"), CHAT_TEXT, DATA("x"), &position));
   IS_FULL(chat_server_publish_batch(server, batch, sizeof *batch, 600, &published, NULL));
+  const chat_publish_options with_key = {.size = sizeof with_key, .key = "k", .key_len = 1};
+  const chat_room_name rooms[2] = {{"new", 3}, {"newer", 5}};
+  uint32_t duplicates[2];
+  IS_FULL(chat_server_publish_with(server, TEXT("new"), CHAT_TEXT, DATA("k"), &with_key, NULL, NULL));
+  published = 7;
+  IS_FULL(chat_server_publish_to(server, rooms, 2, CHAT_TEXT, DATA("k"), &with_key, &published, NULL,
+                                 NULL));
   IS_FULL(chat_server_broadcast(server, CHAT_TEXT, DATA("x")));
   IS_FULL(chat_server_send(server, client, CHAT_TEXT, DATA("x")));
   IS_FULL(chat_server_join(server, client, TEXT("new")));
@@ -119,6 +126,15 @@ int main(void) {
   CHECK(published == 600);
   CHECK_OK(chat_server_stats(server, &after, sizeof after));
   CHECK(after.messages_published == 602);
+  /* What was full has taken no key: the host's own retry publishes, once. */
+  CHECK_OK(chat_server_publish_to(server, rooms, 2, CHAT_TEXT, DATA("k"), &with_key, NULL, NULL,
+                                  duplicates));
+  CHECK(duplicates[0] == 0 && duplicates[1] == 0);
+  CHECK_OK(chat_server_publish_to(server, rooms, 2, CHAT_TEXT, DATA("k"), &with_key, NULL, NULL,
+                                  duplicates));
+  CHECK(duplicates[0] == 1 && duplicates[1] == 1);
+  CHECK_OK(chat_server_stats(server, &after, sizeof after));
+  CHECK(after.messages_published == 604 && after.duplicates == 2);
   feed_free(&feed);
   chat_server_free(server);
   close(refused);

@@ -10,6 +10,11 @@ static void is_stopped(chat_server *server, chat_client_id client) {
 #define STOPPED(call) CHECK_STATUS(CHAT_ERR_STOPPED, call)
   STOPPED(chat_server_publish_batch(server, &message, sizeof message, 1, &published, NULL));
   CHECK(published == 0);
+  const chat_room_name room = {"lobby", 5};
+  STOPPED(chat_server_publish_with(server, TEXT("lobby"), CHAT_TEXT, DATA("x"), NULL, NULL, NULL));
+  published = 77;
+  STOPPED(chat_server_publish_to(server, &room, 1, CHAT_TEXT, DATA("x"), NULL, &published, NULL, NULL));
+  CHECK(published == 0);
   chat_position position;
   STOPPED(chat_server_position(server, TEXT("room"), &position));
   STOPPED(chat_server_send(server, client, CHAT_TEXT, DATA("late")));
@@ -29,6 +34,7 @@ static void is_stopped(chat_server *server, chat_client_id client) {
   STOPPED(chat_server_allow(server, 1));
   STOPPED(chat_server_allow_changed(server, 1, CHAT_TEXT, DATA("x")));
   STOPPED(chat_server_refuse(server, 1));
+  STOPPED(chat_server_refuse_with(server, 1, NULL, 0));
 }
 
 int main(void) {

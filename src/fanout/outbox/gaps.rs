@@ -19,14 +19,14 @@ pub(super) struct Gaps {
 /// Dropped messages that follow each other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gap {
-    /// The position before the first, and the one behind the last; none if the room has no positions.
+    /// The position before the first that has one, and the one behind the last; none if none of them has.
     pub(super) after: Position,
     pub(super) before: Position,
     pub(super) count: u64,
 }
 
 impl Gap {
-    /// Makes the gap of one message; none of the broadcasts and directs has a position.
+    /// Makes the gap of one message. One that is not stored has no position, and what is in no room.
     pub(super) fn of(position: Position) -> Self {
         if position.is_none() {
             return Self { after: position, before: position, count: 1 };
@@ -43,7 +43,13 @@ impl Gaps {
     pub(super) fn add(&mut self, room: &str, gap: Gap) {
         match self.by_room.get_mut(room) {
             Some(before) => {
-                before.before = gap.before;
+                // A room's messages may be without positions, between others that have some.
+                if before.after.is_none() {
+                    before.after = gap.after;
+                }
+                if !gap.before.is_none() {
+                    before.before = gap.before;
+                }
                 before.count += gap.count;
             }
             None => {

@@ -72,9 +72,10 @@ impl Run {
         let len = [1, 3000][self.below(2)];
         let message = || Published::of(Message::new(Kind::Text, &vec![b'y'; len]).unwrap());
         let past = PastGiven::of((0..count).map(|_| message()).collect());
+        let past = PastGiven { position: Position { epoch: 14, offset: self.pushed }, ..past };
         self.pushed += count as u64;
-        let room = RoomHead { id: RoomId(1), name: "r".into(), epoch: 14, base: 0 };
-        Replay::new(Arc::new(room), Form::Json, 1 + self.pushed, past)
+        let room = RoomHead { id: RoomId(1), name: "r".into(), epoch: 14 };
+        Replay::new(Arc::new(room), Form::Json, past)
     }
 
     fn write(&mut self) {
@@ -98,7 +99,7 @@ impl Run {
             8 => {
                 let load = self.state;
                 self.loads.push(load);
-                let replay = Replay::new(RoomHead::of(1), Form::Json, 1, PastGiven::loading(load));
+                let replay = Replay::new(RoomHead::of(1), Form::Json, PastGiven::loading(load));
                 self.outbox.push_replay(replay, now);
                 assert!(self.outbox.awaits(load));
             }

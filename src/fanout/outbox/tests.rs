@@ -67,7 +67,7 @@ fn of_an_event_stream_no_oldest_messages_are_dropped() {
 
 #[test]
 fn a_past_that_was_read_or_not_says_when_the_client_comes_back() {
-    let replay = |past| Replay::new(RoomHead::of(1), Form::Events, 1, past);
+    let replay = |past| Replay::new(RoomHead::of(1), Form::Events, past);
     for is_read in [true, false] {
         let (mut outbox, now) = (Outbox::new(Form::Events), Instant::now());
         let mut place = replay(PastGiven::loading(7));
@@ -221,12 +221,8 @@ fn with_replays_too_everything_is_written_once_and_in_order_or_counted_as_droppe
                         |number| Published::of(Message::new(Kind::Text, &text(number)).unwrap());
                     let messages = (pushed..pushed + count).map(message).collect();
                     pushed += count;
-                    let replay = Replay::new(
-                        RoomHead::of(1),
-                        Form::Plain,
-                        count + 1,
-                        PastGiven::of(messages),
-                    );
+                    let past = PastGiven::of(messages);
+                    let replay = Replay::new(RoomHead::of(1), Form::Plain, past);
                     outbox.push_replay(replay, now);
                 }
                 4..7 => {

@@ -1,0 +1,243 @@
+//! The keys that were published with lately: a publication with a known key is not published again.
+//!
+//! Invariant: a key is checked and noted in one step, under the lock of the room that is published to. So of any number of
+//! publications with one key, from whatever threads, one is published.
+//!
+//! A key is known within its room and its scope. A message that waits for review reserves its key: the same message that
+//! comes again meanwhile waits for what becomes of the first.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    event::{ClientId, DecisionId},
+    message::Message,
+    position::Position,
+    published::Key,
+    stats::Counters,
+    sys::CoarseInstant,
+};
+
+/// For how long a key is known after its message was published.
+const KNOWN_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// How many keys of published messages are known at most.
+const MAX_KEYS: usize = 100_000;
+
+/// How many keys that are known for too long one publication forgets.
+const MAX_FORGOTTEN: usize = 4;
+
+/// The keys of one server.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// Keys are kept as hashes of 128 bits, which are random, so that nobody can choose two keys with one hash.
+    seeds: [RandomState; 2],
+    most: usize,
+    // A std mutex: it is held for a look-up. No other lock is taken under it.
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    noted: FxHashMap<u128, Noted>,
+    /// When the keys were noted, the oldest first. A key that was noted again is there twice.
+    order: VecDeque<(CoarseInstant, u128)>,
+    reserved: FxHashMap<u128, Reserved>,
+}
+
+/// A key whose message was published.
+#[derive(Debug)]
+struct Noted {
+    payload: u64,
+    position: Position,
+    since: CoarseInstant,
+}
+
+/// A key whose message waits for review.
+#[derive(Debug)]
+struct Reserved {
+    payload: u64,
+    first: DecisionId,
+    /// The same message again, in the order in which they came.
+    repeats: Vec<Repeat>,
+}
+
+/// A message that waits for what becomes of an earlier one with the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeat {
+    pub(crate) client: ClientId,
+    pub(crate) decision: DecisionId,
+}
+
+/// Whose key it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Scope<'a> {
+    Host,
+    /// A client without an identity: all of these share their keys.
+    Anonymous,
+    Identity(&'a str),
+}
+
+/// The key of a publication.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyed {
+    /// As the message carries it.
+    pub(crate) key: Key,
+    /// The hash of the room, the scope and the key, and that of the payload.
+    id: u128,
+    payload: u64,
+}
+
+/// Why a message is not published: its key is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// As that of the same message, which is at a position.
+    Same(Position),
+    /// As that of another message.
+    Reused,
+}
+
+/// What a message that is to be reviewed has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reservation {
+    /// It is the first with its key.
+    First,
+    /// It waits for what becomes of the first.
+    Repeat,
+    Known(Known),
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::with_most(MAX_KEYS)
+    }
+}
+
+impl Keys {
+    pub(crate) fn with_most(most: usize) -> Self {
+        let seeds = [RandomState::new(), RandomState::new()];
+        Self { seeds, most, table: Mutex::default() }
+    }
+
+    /// Makes the key of a message to a room.
+    pub(crate) fn keyed(&self, room: &str, scope: Scope<'_>, key: Key, message: &Message) -> Keyed {
+        let [high, low] = self
+            .seeds
+            .each_ref()
+            .map(|seed| u128::from(seed.hash_one((room, scope, key.as_str()))));
+        let payload = self.seeds[0].hash_one((message.kind() as u8, message.data()));
+        Keyed { key, id: high << 64 | low, payload }
+    }
+
+    /// Notes the key of a message that is published at a position now. The caller holds the lock of its room.
+    ///
+    /// # Errors
+    /// `Known`, and the message must not be published.
+    pub(crate) fn publish(
+        &self,
+        keyed: &Keyed,
+        position: Position,
+        now: CoarseInstant,
+        counters: &Counters,
+    ) -> Result<(), Known> {
+        let mut table = self.lock();
+        if let Some(known) = table.find(keyed, now) {
+            return Err(known);
+        }
+        counters.keys_evicted.add(table.make_space(self.most, now));
+        let noted = Noted { payload: keyed.payload, position, since: now };
+        table.noted.insert(keyed.id, noted);
+        table.order.push_back((now, keyed.id));
+        Ok(())
+    }
+
+    /// Reserves the key of a message that is to be reviewed, under the decision on it.
+    pub(crate) fn reserve(
+        &self,
+        keyed: &Keyed,
+        client: ClientId,
+        decision: DecisionId,
+        now: CoarseInstant,
+    ) -> Reservation {
+        let mut table = self.lock();
+        if let Some(known) = table.find(keyed, now) {
+            return Reservation::Known(known);
+        }
+        let payload = keyed.payload;
+        if let Some(reserved) = table.reserved.get_mut(&keyed.id) {
+            if reserved.payload != payload {
+                return Reservation::Known(Known::Reused);
+            }
+            reserved.repeats.push(Repeat { client, decision });
+            return Reservation::Repeat;
+        }
+        table.reserved.insert(keyed.id, Reserved { payload, first: decision, repeats: Vec::new() });
+        Reservation::First
+    }
+
+    /// Gives back the key that was reserved under a decision: its message is published, or will not be. Returns the
+    /// repeats, which wait for that.
+    pub(crate) fn settle(&self, keyed: &Keyed, decision: DecisionId) -> Vec<Repeat> {
+        let mut table = self.lock();
+        let is_first = table.reserved.get(&keyed.id).is_some_and(|it| it.first == decision);
+        let reserved = if is_first { table.reserved.remove(&keyed.id) } else { None };
+        reserved.map_or_else(Vec::new, |reserved| reserved.repeats)
+    }
+
+    /// Returns how many keys are known, in how many entries of the order, and how many are reserved.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 3] {
+        let table = self.lock();
+        [table.noted.len(), table.order.len(), table.reserved.len()]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // The table is consistent at every point where a panic could be thrown.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Returns what is known of a key.
+    fn find(&self, keyed: &Keyed, now: CoarseInstant) -> Option<Known> {
+        let noted = self.noted.get(&keyed.id).filter(|noted| is_known(noted.since, now))?;
+        let is_same = noted.payload == keyed.payload;
+        Some(if is_same { Known::Same(noted.position) } else { Known::Reused })
+    }
+
+    /// Forgets the oldest keys until one more fits, and a few that are known for too long. Returns how many were
+    /// forgotten before their time.
+    fn make_space(&mut self, most: usize, now: CoarseInstant) -> u64 {
+        let mut evicted = 0;
+        let mut forgotten = 0;
+        while let Some((since, id)) = self.order.front().copied() {
+            let is_old = !is_known(since, now);
+            let is_full = self.noted.len() >= most;
+            if !is_full && !(is_old && forgotten < MAX_FORGOTTEN) {
+                break;
+            }
+            self.order.pop_front();
+            forgotten += 1;
+            // It may have been noted again since.
+            if self.noted.get(&id).is_some_and(|noted| noted.since == since) {
+                self.noted.remove(&id);
+                evicted += u64::from(!is_old);
+            }
+        }
+        evicted
+    }
+}
+
+fn is_known(since: CoarseInstant, now: CoarseInstant) -> bool {
+    now.since(since) < KNOWN_FOR
+}
+
+#[cfg(test)]
+#[path = "keys_tests.rs"]
+mod tests;

@@ -76,7 +76,8 @@
  * | chat_config_...                   | one at a time for each config        | no                |
  * | chat_server_start                 | any; the config is only read         | to look up names  |
  * | chat_server_broadcast             | any, also in a handler               | up to             |
- * | chat_server_publish, _batch       | any, also in a handler               | publish_timeout,  |
+ * | chat_server_publish, _batch,      | any, also in a handler               | publish_timeout,  |
+ * | _with, _to                        |                                      |                   |
  * | chat_server_send, join,           | any, also in a handler               | if too much waits |
  * | join_with_past, leave, set_echo,  |                                      | to be delivered   |
  * | set_identity, set_name            |                                      |                   |
@@ -86,6 +87,7 @@
  * | accept_with_past, reject, allow,  |                                      |                   |
  * | allow_changed, refuse,            |                                      |                   |
  * | set_subprotocol                   |                                      |                   |
+ * | refuse_with                       |                                      |                   |
  * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
  * | position, identity_clients,       |                                      |                   |
  * | disconnect_identity               |                                      |                   |
@@ -128,7 +130,8 @@
  * (bindings/c/README.md).
  *
  * Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at
- * the end of chat_event, chat_message and chat_stats may be added, and nothing is changed.
+ * the end of chat_event, chat_message, chat_publish_options and chat_stats may be added, and nothing
+ * is changed.
  *
  * Generated from src/ffi by cbindgen. Do not edit.
  */
@@ -276,6 +279,11 @@ enum chat_status
    * chat_last_error_message and the log say which part, and why.
    */
   CHAT_ERR_FAILED = -13,
+  /**
+   * The key was used for another message. Nothing was published: publish each message with its own
+   * key.
+   */
+  CHAT_ERR_KEY_REUSED = -14,
   /**
    * The port is in use.
    */
@@ -867,6 +875,13 @@ typedef struct {
    * counts for each.
    */
   uint64_t signals_dropped;
+   * Publications with a known key, of clients or the host, which were not published again.
+   */
+  uint64_t duplicates;
+  /**
+   * Keys that were forgotten before their time, because too many were known.
+   */
+  uint64_t keys_evicted;
 } chat_stats;
 
 /**
@@ -899,6 +914,73 @@ typedef struct {
    */
   uint32_t reserved;
 } chat_message;
+
+/**
+ * How a message is published, for chat_server_publish_with and chat_server_publish_to. Set the
+ * whole struct to zero first, and then `size`: later versions may add fields at the end, and a
+ * field that is zero changes nothing.
+ */
+typedef struct {
+  /**
+   * `sizeof(chat_publish_options)`: it tells the library which fields the host's struct has.
+   */
+  size_t size;
+  /**
+   * On whose behalf the message is published: what the host calls a client
+   * (chat_server_set_identity), at most 256 bytes; NULL for the host itself. Clients do not see
+   * it. It is kept with the message, and the key is one of its keys.
+   */
+  const char *identity;
+  /**
+   * The length of `identity` in bytes.
+   */
+  size_t identity_len;
+  /**
+   * The name under which clients of the JSON form see the message: 1 to 128 bytes without control
+   * characters; NULL for none. Such a message has no `client`.
+   */
+  const char *name;
+  /**
+   * The length of `name` in bytes.
+   */
+  size_t name_len;
+  /**
+   * A name of the message that the host chooses, so that the message is published once however
+   * often the host tries: 1 to 64 bytes without control characters; NULL for none. Clients of the
+   * JSON form see it. It is known for five minutes after the message was published, within its
+   * room and the identity, which shares the keys of clients with that identity; without an identity
+   * it is the host's own. A server knows the last 100,000 keys: `keys_evicted` of chat_stats
+   * counts those that it has forgotten earlier.
+   */
+  const char *key;
+  /**
+   * The length of `key` in bytes.
+   */
+  size_t key_len;
+  /**
+   * 1 if the room's history does not get the message, else 0. It is delivered in the room's order
+   * to the clients that are in the room now, has no position, and nobody recovers it.
+   */
+  uint32_t without_history;
+  /**
+   * Must be 0. A later header may use it.
+   */
+  uint32_t reserved;
+} chat_publish_options;
+
+/**
+ * A room, for chat_server_publish_to. This struct never grows.
+ */
+typedef struct {
+  /**
+   * The room's name.
+   */
+  const char *name;
+  /**
+   * The length of `name` in bytes.
+   */
+  size_t name_len;
+} chat_room_name;
 
 /**
  * A header of the answer to a client that is rejected, for chat_server_reject.
@@ -1528,6 +1610,57 @@ chat_status chat_server_publish_batch(chat_server *server,
                                       chat_position *positions);
 
 /**
+ * Publishes a message to a room, as chat_server_publish does, and as `options` says; NULL is the
+ * default. With a key that is known nothing is published, and the call succeeds: `*is_duplicate` is
+ * 1, and `*position` is where the message is. So a host that does not know whether a call had an
+ * effect makes it again. `position` and `is_duplicate` may be NULL.
+ *
+ * A client's message with the same identity and key that waits for review does not hold this call
+ * up: the host's message is published, and the client's becomes the duplicate.
+ *
+ * Statuses: those of chat_server_publish; CHAT_ERR_INVALID_ARGUMENT for a key or a name that breaks
+ * the rules, for a `size` that is no size of the struct and a `reserved` that is not 0;
+ * CHAT_ERR_TOO_LARGE for an identity of more than 256 bytes; CHAT_ERR_KEY_REUSED if the key was used
+ * for another message.
+ */
+CHAT_API
+chat_status chat_server_publish_with(chat_server *server,
+                                     const char *room,
+                                     size_t room_len,
+                                     uint32_t kind,
+                                     const uint8_t *data,
+                                     size_t data_len,
+                                     const chat_publish_options *options,
+                                     chat_position *position,
+                                     uint32_t *is_duplicate);
+
+/**
+ * Publishes one message to `count` rooms, one after the other, as chat_server_publish_with does to
+ * each. The payload is kept once for all of them. NULL with a `count` of 0 is allowed.
+ *
+ * `*published`, if `published` is not NULL, is the number of rooms that the message was published
+ * to, from the first on. `positions` and `duplicates`, if they are not NULL, are arrays of `count`
+ * elements: for each of these rooms the position of the message there, and 1 if it was there before,
+ * else 0. All three are written on failure too.
+ *
+ * Statuses: those of chat_server_publish_with. On failure the message was published to no room,
+ * except with CHAT_ERR_QUEUE_FULL, CHAT_ERR_KEY_REUSED and CHAT_ERR_STOPPED, which can come after
+ * some rooms. With a key the host can make the same call again. The call waits for at most one
+ * publish_timeout.
+ */
+CHAT_API
+chat_status chat_server_publish_to(chat_server *server,
+                                   const chat_room_name *rooms,
+                                   size_t count,
+                                   uint32_t kind,
+                                   const uint8_t *data,
+                                   size_t data_len,
+                                   const chat_publish_options *options,
+                                   size_t *published,
+                                   chat_position *positions,
+                                   uint32_t *duplicates);
+
+/**
  * Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.
  *
  * Statuses: CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for an unknown kind,
@@ -1933,6 +2066,20 @@ chat_status chat_server_allow_changed(chat_server *server,
  * Statuses: those of chat_server_allow.
  */
 CHAT_API chat_status chat_server_refuse(chat_server *server, chat_decision_id decision);
+
+/**
+ * Refuses a message as chat_server_refuse does, and tells a sender of the JSON form why: the object
+ * `refused` has the text `reason`, for people to read. At most 256 bytes of UTF-8; an empty one is as
+ * none.
+ *
+ * Statuses: those of chat_server_allow; CHAT_ERR_INVALID_UTF8 and CHAT_ERR_TOO_LARGE: after these two
+ * the message still waits for a decision.
+ */
+CHAT_API
+chat_status chat_server_refuse_with(chat_server *server,
+                                    chat_decision_id decision,
+                                    const char *reason,
+                                    size_t reason_len);
 
 /**
  * Returns how many events a batch holds; 0 if `events` is NULL.

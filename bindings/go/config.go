@@ -237,6 +237,8 @@ func statusError(status C.chat_status) error {
 		return ErrTooManyRooms
 	case C.CHAT_ERR_FAILED:
 		return ErrFailed
+	case C.CHAT_ERR_KEY_REUSED:
+		return ErrKeyReused
 	case C.CHAT_ERR_ADDRESS_IN_USE:
 		return ErrAddressInUse
 	case C.CHAT_ERR_ADDRESS_UNAVAILABLE:

@@ -45,6 +45,9 @@ var (
 	// ErrFailed says that a part of the server could not go on, so that the server has stopped by
 	// itself. The text of an error that wraps it says which part, and why, such as the text of a panic.
 	ErrFailed = errors.New("chat: a part of the server could not go on, so it has stopped; the log says why")
+	// ErrKeyReused says that the key was used for another message within the last five minutes. Nothing
+	// was published: publish each message with its own key.
+	ErrKeyReused = errors.New("chat: another message has this key; publish each message with its own")
 
 	// ErrAddressInUse says that another socket has the port. It is also syscall.EADDRINUSE.
 	ErrAddressInUse = errors.New("chat: the port is in use")

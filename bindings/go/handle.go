@@ -166,5 +166,7 @@ func (h *handle) stats() Stats {
 		RequestsAnswered:    uint64(c.requests_answered),
 		SignalsReceived:     uint64(c.signals_received),
 		SignalsDropped:      uint64(c.signals_dropped),
+		Duplicates:          uint64(c.duplicates),
+		KeysEvicted:         uint64(c.keys_evicted),
 	}
 }

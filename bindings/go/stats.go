@@ -38,4 +38,9 @@ type Stats struct {
 	// SignalsDropped counts signals of clients or the host that were dropped: beyond Options.SignalRate, or
 	// because a queue was full. One that several workers drop counts for each.
 	SignalsDropped uint64
+
+	// Duplicates counts publications with a known key, of clients or the host, which were not published
+	// again (PublishOptions.Key).
+	Duplicates  uint64
+	KeysEvicted uint64 // Keys that were forgotten before their time, because too many were known.
 }

@@ -19,6 +19,7 @@ from .errors import (
     InvalidArgumentError,
     InvalidUtf8Error,
     IoError,
+    KeyReusedError,
     NotFoundError,
     PanicError,
     PermissionDeniedError,
@@ -47,7 +48,7 @@ from .events import (
 )
 from .options import Options
 from .past import ALL
-from .position import Position
+from .position import Position, Published
 from .request import Request
 from .server import Server, Stats
 
@@ -71,6 +72,7 @@ __all__ = [
     "InvalidUtf8Error",
     "IoError",
     "Joined",
+    "KeyReusedError",
     "Left",
     "Message",
     "MessageRequest",
@@ -80,6 +82,7 @@ __all__ = [
     "PanicError",
     "PermissionDeniedError",
     "Position",
+    "Published",
     "QueueFullError",
     "Request",
     "ResourceLimitError",

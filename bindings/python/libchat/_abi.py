@@ -68,8 +68,10 @@ _TYPES: dict[str, Any] = {
     name: ffi.typeof(name)
     for name in (
         "char[]", "chat_client_id[]", "chat_error **", "chat_events **", "chat_header[]", "chat_message",
-        "chat_message[]", "chat_position *", "chat_position[]",
+        "chat_message[]", "chat_position *", "chat_position[]", "chat_publish_options", "chat_publish_options *",
+        "chat_room_name[]",
         "chat_server **", "chat_stats", "chat_stats *", "const char *", "const char **", "const uint8_t *", "size_t *",
+        "uint32_t *", "uint32_t[]",
         "void(*)(void *, uint32_t, const char *, size_t)",
     )
 }  # fmt: skip

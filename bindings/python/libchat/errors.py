@@ -18,7 +18,7 @@ class Error(Exception):
 
     #: The status as a number of the C library, such as that of CHAT_ERR_STOPPED.
     status: int = 0
-    #: For `publish_batch`: the positions of the messages that were published.
+    #: For `publish_batch` and `publish_to`: the positions of the messages that were published.
     positions: Sequence[Position] = ()
 
 
@@ -72,6 +72,11 @@ class FailedError(Error):
     such as the text of a panic; the log says it too."""
 
 
+class KeyReusedError(Error):
+    """The key was used for another message within the last five minutes. Nothing was published: publish each message
+    with its own key."""
+
+
 class AddressInUseError(Error, OSError):
     """The port is in use."""
 
@@ -110,6 +115,7 @@ BY_STATUS: dict[str, type[Error]] = {
     "CHAT_ERR_UNSUPPORTED": UnsupportedError,
     "CHAT_ERR_TOO_MANY_ROOMS": TooManyRoomsError,
     "CHAT_ERR_FAILED": FailedError,
+    "CHAT_ERR_KEY_REUSED": KeyReusedError,
     "CHAT_ERR_ADDRESS_IN_USE": AddressInUseError,
     "CHAT_ERR_ADDRESS_UNAVAILABLE": AddressUnavailableError,
     "CHAT_ERR_PERMISSION_DENIED": PermissionDeniedError,

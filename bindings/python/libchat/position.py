@@ -58,6 +58,14 @@ class Position(NamedTuple):
         return position
 
 
+class Published(Position):
+    """Where a message of the host is: a position, which is false if rooms have no history or the message was published
+    without."""
+
+    #: Whether the key was known: the message was published before, at this position, and not again.
+    is_duplicate: bool = False
+
+
 def struct(position: Position) -> Any:
     """Returns a position as a chat_position of its own."""
     if not isinstance(position, Position):

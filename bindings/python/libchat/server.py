@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Optional, Union
 
-from . import errors, events, position
+from . import _publish, errors, events, position
 from ._abi import CONSTANTS, cast, encoded, ffi, lib, new, sizeof, text
 from ._end import End
 from ._ender import stop
@@ -22,7 +22,7 @@ from ._queue import EventQueue
 from ._signals import Signals
 from .options import Options
 from .past import ALL, checked_past
-from .position import Position
+from .position import Position, Published
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -62,6 +62,8 @@ class Stats:
     requests_answered: int  #: Requests for a page, such as GET /health, that were answered, whatever the status.
     signals_received: int  #: Signals that clients sent, also those that were dropped; among the messages received.
     signals_dropped: int  #: Signals of clients or the host that were dropped: beyond the rate, or a queue was full.
+    duplicates: int  #: Publications with a known key, of clients or the host, which were not published again.
+    keys_evicted: int  #: Keys that were forgotten before their time, because too many were known.
 
 
 def _publication(index: int, item: tuple[str, Data]) -> tuple[bytes, int, bytes]:
@@ -115,10 +117,10 @@ class Server(ByIdentity, Signals):
     server at their end: as `stop()` does, or at once if an exception leaves them. The garbage collector stops a
     server that nothing refers to. At the end of the program, servers that still run are stopped at once.
 
-    `broadcast`, `publish`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity`, `set_name`,
-    `send_to_identity`, `join_identity` and `leave_identity` wait while more waits to be delivered than the server may
-    keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio this blocks the loop: with
-    `publish_timeout=0` they raise it at once.
+    `broadcast`, `publish`, `publish_to`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity`,
+    `set_name`, `send_to_identity`, `join_identity` and `leave_identity` wait while more waits to be delivered than the
+    server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio this blocks the loop:
+    with `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, TypeError for arguments of another
     type, ForkedError in a fork of the server's process, and InHandlerError in a handler of `logger`. The texts
@@ -168,18 +170,93 @@ class Server(ByIdentity, Signals):
         kind, payload = message(data)
         errors.check(lib.chat_server_broadcast(self._server, kind, payload, len(payload)))
 
-    def publish(self, room: str, data: Data) -> Position:
+    def publish(
+        self,
+        room: str,
+        data: Data,
+        *,
+        key: Optional[str] = None,
+        name: Optional[str] = None,
+        identity: Optional[str] = None,
+        without_history: bool = False,
+    ) -> Published:
         """Publishes a message to a room. Returns where it is in the room's history: a false position if rooms
         have none.
 
-        Raises InvalidArgumentError for a name that no room has, InvalidUtf8Error, TooLargeError,
-        QueueFullError, StoppedError.
+        `key` is a name of the message that the host chooses, so that the message is published once however often the
+        host tries: 1 to 64 bytes without control characters. With a key that is known nothing is published: the
+        result is where the message is, and its `is_duplicate` is true. A key is known for five minutes after the message
+        was published, within its room and the identity (without one it is the host's own). A server knows the last
+        100,000 keys. Clients of the JSON form see the key.
+
+        `name` is the name under which clients of the JSON form see the message: 1 to 128 bytes without control
+        characters. `identity` says on whose behalf it is published: what the host calls a client (`set_identity`), at
+        most 256 bytes. Clients do not see it; the key is one of its keys. With `without_history` the room's history does
+        not get the message: it is delivered in the room's order to the clients that are in the room now, has no
+        position, and nobody recovers it.
+
+        A client's message with the same identity and key that waits for review does not hold this call up: the host's
+        message is published, and the client's becomes the duplicate.
+
+        Raises InvalidArgumentError for a name that no room has, and for a key or a name that breaks the rules,
+        InvalidUtf8Error, TooLargeError, KeyReusedError if the key was used for another message, QueueFullError,
+        StoppedError. With each of them nothing was published.
         """
         kind, payload = message(data)
-        name = encoded(room, "room")
+        to = encoded(room, "room")
         at = new("chat_position *")
-        errors.check(lib.chat_server_publish(self._server, name, len(name), kind, payload, len(payload), at))
-        return position.of(at[0])
+        if key is None and name is None and identity is None and without_history is False:
+            errors.check(lib.chat_server_publish(self._server, to, len(to), kind, payload, len(payload), at))
+            return Published(at[0].epoch, at[0].offset)
+        is_duplicate = new("uint32_t *")
+        options, _kept = _publish.options(key, name, identity, without_history)
+        errors.check(
+            lib.chat_server_publish_with(
+                self._server, to, len(to), kind, payload, len(payload), options, at, is_duplicate
+            )
+        )
+        return _publish.published(at[0], is_duplicate[0])
+
+    def publish_to(
+        self,
+        rooms: Iterable[str],
+        data: Data,
+        *,
+        key: Optional[str] = None,
+        name: Optional[str] = None,
+        identity: Optional[str] = None,
+        without_history: bool = False,
+    ) -> list[Published]:
+        """Publishes one message to several rooms, one after the other, as `publish` does to each. The payload is kept
+        once for all of them. Returns where it is in each room, in the same order; if it fails, the exception's
+        `positions` are those in the rooms that it was published to, from the first on.
+
+        Raises what `publish` does. With QueueFullError, KeyReusedError and StoppedError the message may have been
+        published to some rooms, with all others to none. With a key the host can make the same call again. The whole
+        call waits for at most one `publish_timeout`.
+        """
+        if isinstance(rooms, str):
+            raise TypeError(f"rooms: {errors.shown(rooms)} is not a list of names")
+        kind, payload = message(data)
+        names = [ffi.from_buffer(encoded(room, f"rooms[{index}]")) for index, room in enumerate(rooms)]
+        to = new("chat_room_name[]", len(names))
+        for target, encoded_name in zip(to, names):
+            target.name, target.name_len = cast("const char *", encoded_name), len(encoded_name)
+        options, _kept = _publish.options(key, name, identity, without_history)
+        count, places, duplicates = (
+            new("size_t *"),
+            new("chat_position[]", len(names)),
+            new("uint32_t[]", len(names)),
+        )
+        status = lib.chat_server_publish_to(
+            self._server, to, len(names), kind, payload, len(payload), options, count, places, duplicates
+        )
+        error = errors.outcome(status)
+        published = [_publish.published(places[index], duplicates[index]) for index in range(count[0])]
+        if error is not None:
+            error.positions = published
+            raise error
+        return published
 
     def position(self, room: str) -> Position:
         """Tells where a room stands: the position of the last message that it has stored. What is published
@@ -390,13 +467,14 @@ class Server(ByIdentity, Signals):
         kind, payload = message(data)
         errors.call(lib.chat_server_allow_changed, self._server, decision, kind, payload, len(payload))
 
-    def refuse(self, decision: int) -> None:
+    def refuse(self, decision: int, *, reason: str = "") -> None:
         """Refuses the message of a MessageRequest: it is not published. A sender of the JSON form is told (`refused`),
-        a plain one is not: use `send` to tell it.
+        with the reason, which is for people to read: at most 256 bytes. A plain one is not: use `send` to tell it.
 
-        Raises what `allow` does.
+        Raises what `allow` does, InvalidUtf8Error, TooLargeError; with these two the message still waits for a decision.
         """
-        errors.call(lib.chat_server_refuse, self._server, decision)
+        data = encoded(reason, "reason")
+        errors.call(lib.chat_server_refuse_with, self._server, decision, data, len(data))
 
     def stats(self) -> Stats:
         """Returns what the server has counted; it works after the stop too."""

@@ -27,6 +27,7 @@ NOT_BOUND = {
     "chat_error_status": "chat_server_start returns it",
     "chat_server_accept": "accept gives all of the past by default",
     "chat_server_join": "join gives nothing of the past by default",
+    "chat_server_refuse": "refuse has a reason, which may be empty",
     "chat_position_format": "str(position)",
     "chat_position_parse": "Position.parse",
 }
@@ -57,7 +58,7 @@ def test_every_counter_is_there() -> None:
     assert list(libchat.Stats.__annotations__) == fields
 
 
-@pytest.mark.parametrize("struct", ["chat_event", "chat_stats", "chat_message"])
+@pytest.mark.parametrize("struct", ["chat_event", "chat_stats", "chat_message", "chat_publish_options"])
 def test_the_structs_lie_in_memory_as_in_c(struct: str, tmp_path: Path) -> None:
     layout: list[tuple[str, Any]] = _abi.ffi.typeof(struct).fields
     prints = "".join(f'printf("%zu ", offsetof({struct}, {name}));' for name, _ in layout)

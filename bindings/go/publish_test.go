@@ -11,27 +11,27 @@ import (
 	chat "libchat/bindings/go"
 )
 
-// object is what the server tells a client of the JSON form.
-type object struct {
+// told is what the server tells a client of the JSON form.
+type told struct {
 	Type, Room, Position, Client, Name, Key, Text, Code, Reason string
 	ID                                                          int
 	Duplicate                                                   bool
 }
 
-// object returns the next object of a type; others are skipped.
-func (p *peer) object(t testing.TB, kind string) object {
+// told returns the next object of a type; others are skipped.
+func (p *peer) told(t testing.TB, kind string) told {
 	t.Helper()
 	for {
 		message := receive(t, p.got)
 		if message.err != nil {
 			t.Fatal(message.err)
 		}
-		var told object
-		if err := json.Unmarshal([]byte(message.data), &told); err != nil {
+		var object told
+		if err := json.Unmarshal([]byte(message.data), &object); err != nil {
 			t.Fatal(message.data, err)
 		}
-		if told.Type == kind {
-			return told
+		if object.Type == kind {
+			return object
 		}
 	}
 }
@@ -42,7 +42,9 @@ func TestAKeyTwiceIsOneMessageFromEightGoroutinesAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	var first atomic.Int64
 	for range 8 {
-		wait.Go(func() {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
 			for i := range keys {
 				key := chat.PublishOptions{Key: fmt.Sprint(i)}
 				published, err := server.PublishWith("lobby", chat.Text, []byte("x"), key)
@@ -53,7 +55,7 @@ func TestAKeyTwiceIsOneMessageFromEightGoroutinesAtOnce(t *testing.T) {
 					first.Add(1)
 				}
 			}
-		})
+		}()
 	}
 	wait.Wait()
 	top, err := server.Position("lobby")
@@ -73,14 +75,14 @@ func TestAMessageIsPublishedAsItsOptionsSay(t *testing.T) {
 	if err != nil || one.IsDuplicate {
 		t.Fatal(one, err)
 	}
-	if told := p.object(t, "message"); told.Name != "Support" || told.Key != "k" || told.Client != "" ||
+	if told := p.told(t, "message"); told.Name != "Support" || told.Key != "k" || told.Client != "" ||
 		told.Position != one.Position.String() {
 		t.Error(told)
 	}
 	_, err = server.PublishWith("lobby", chat.Text, []byte("ho"), options)
 	check(t, "the key again", err, chat.ErrKeyReused)
 	none, err := server.PublishWith("lobby", chat.Text, []byte("now"), chat.PublishOptions{WithoutHistory: true})
-	if told := p.object(t, "message"); err != nil || !none.Position.IsZero() || told.Position != "" || told.Text != "now" {
+	if told := p.told(t, "message"); err != nil || !none.Position.IsZero() || told.Position != "" || told.Text != "now" {
 		t.Error(none, told, err)
 	}
 	next, err := server.Publish("lobby", chat.Text, []byte("after"))
@@ -155,7 +157,7 @@ func TestARefusalHasTheHostsReasonAndFreesTheKey(t *testing.T) {
 	if err := server.RefuseWith(decision, "be polite"); err != nil {
 		t.Fatal(err)
 	}
-	if told := p.object(t, "refused"); told.ID != 1 || told.Code != "refused" || told.Reason != "be polite" {
+	if told := p.told(t, "refused"); told.ID != 1 || told.Code != "refused" || told.Reason != "be polite" {
 		t.Error(told)
 	}
 	for _, id := range []int{2, 3} {
@@ -165,7 +167,7 @@ func TestARefusalHasTheHostsReasonAndFreesTheKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []int{2, 3} {
-		if told := p.object(t, "sent"); told.ID != id || told.Duplicate != (id == 3) {
+		if told := p.told(t, "sent"); told.ID != id || told.Duplicate != (id == 3) {
 			t.Error(told)
 		}
 	}

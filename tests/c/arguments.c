@@ -35,15 +35,25 @@ static int is_option(const char *name, size_t len) {
   return 0;
 }
 
+static int is_publish_option(const char *text, size_t len) {
+  static const char *const fields[] = {"size",     "identity", "name", "key", "without_history",
+                                       "reserved", "room"};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    if (strlen(fields[i]) == len && strncmp(fields[i], text, len) == 0) return 1;
+  }
+  return 0;
+}
+
 /* Whether the text of the last error begins with the name of a parameter of the function that was called, and
  * says more behind it: `room: it is empty`, `messages[1].room: it is empty`; or with the name of an option, of a
- * failed start. */
+ * failed start, or of a field of the options of a publication. */
 static int names_a_parameter(const char *call) {
   const char *text = chat_last_error_message();
   size_t len = strcspn(text, ":[");
   size_t function = strcspn(call, "(");
   if (len == 0 || text[len] == 0 || strlen(strstr(text, ": ") ? strstr(text, ": ") : "") < 8) return 0;
   if (strncmp(call, "chat_server_start", function) == 0 && is_option(text, len)) return 1;
+  if (strstr(call, "chat_server_publish_") == call && is_publish_option(text, len)) return 1;
   for (const char *at = header; (at = strstr(at, "chat_"));) {
     int is_declared = strncmp(at, call, function) == 0 && at[function] == '(' && !is_word(at[-1]);
     const char *end = at + strcspn(at, ")");

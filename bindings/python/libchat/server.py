@@ -185,14 +185,14 @@ class Server(ByIdentity, Signals):
 
         `key` is a name of the message that the host chooses, so that the message is published once however often the
         host tries: 1 to 64 bytes without control characters. With a key that is known nothing is published: the
-        result is where the message is, and its `is_duplicate` is true. A key is known for five minutes after the message
-        was published, within its room and the identity (without one it is the host's own). A server knows the last
-        100,000 keys. Clients of the JSON form see the key.
+        result is where the message is, and its `is_duplicate` is true. A key is known for five minutes after the
+        message was published, within its room and the identity (without one it is the host's own). A server knows the
+        last 100,000 keys. Clients of the JSON form see the key.
 
         `name` is the name under which clients of the JSON form see the message: 1 to 128 bytes without control
         characters. `identity` says on whose behalf it is published: what the host calls a client (`set_identity`), at
-        most 256 bytes. Clients do not see it; the key is one of its keys. With `without_history` the room's history does
-        not get the message: it is delivered in the room's order to the clients that are in the room now, has no
+        most 256 bytes. Clients do not see it; the key is one of its keys. With `without_history` the room's history
+        does not get the message: it is delivered in the room's order to the clients that are in the room now, has no
         position, and nobody recovers it.
 
         A client's message with the same identity and key that waits for review does not hold this call up: the host's
@@ -471,7 +471,8 @@ class Server(ByIdentity, Signals):
         """Refuses the message of a MessageRequest: it is not published. A sender of the JSON form is told (`refused`),
         with the reason, which is for people to read: at most 256 bytes. A plain one is not: use `send` to tell it.
 
-        Raises what `allow` does, InvalidUtf8Error, TooLargeError; with these two the message still waits for a decision.
+        Raises what `allow` does, InvalidUtf8Error, TooLargeError; with these two the message still waits for a
+        decision.
         """
         data = encoded(reason, "reason")
         errors.call(lib.chat_server_refuse_with, self._server, decision, data, len(data))

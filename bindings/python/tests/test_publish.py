@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
@@ -23,10 +25,11 @@ def told(peer: ClientConnection, kind: str) -> dict[str, Any]:
             return found
 
 
-def enter(server: libchat.Server) -> ClientConnection:
-    peer = connect(f"ws://{server.addr}/?format=json", proxy=None)
-    told(peer, "live")
-    return peer
+@contextlib.contextmanager
+def enter(server: libchat.Server) -> Iterator[ClientConnection]:
+    with connect(f"ws://{server.addr}/?format=json", proxy=None) as peer:
+        told(peer, "live")
+        yield peer
 
 
 def test_a_key_twice_is_one_message_from_eight_threads_at_once(start: Start) -> None:

@@ -218,8 +218,8 @@ impl Table {
         let mut forgotten = 0;
         while let Some((since, id)) = self.order.front().copied() {
             let is_old = !is_known(since, now);
-            let is_full = self.noted.len() >= most;
-            if !is_full && !(is_old && forgotten < MAX_FORGOTTEN) {
+            let must_go = self.noted.len() >= most || (is_old && forgotten < MAX_FORGOTTEN);
+            if !must_go {
                 break;
             }
             self.order.pop_front();

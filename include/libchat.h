@@ -875,6 +875,7 @@ typedef struct {
    * counts for each.
    */
   uint64_t signals_dropped;
+  /**
    * Publications with a known key, of clients or the host, which were not published again.
    */
   uint64_t duplicates;

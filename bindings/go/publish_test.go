@@ -151,6 +151,7 @@ func TestARefusalHasTheHostsReasonAndFreesTheKey(t *testing.T) {
 	server := start(t, chat.Options{EventQueue: 64, ReviewTimeout: patience})
 	events := follow(t, server)
 	p := connect(t, server, "/?format=json")
+	next[chat.EventConnected](t, events)
 	p.say(t, `{"id":1,"key":"k","text":"rude"}`)
 	decision := next[chat.EventMessageRequest](t, events).Decision
 	check(t, "a reason that is too long", server.RefuseWith(decision, strings.Repeat("r", 257)), chat.ErrTooLarge)

@@ -119,8 +119,8 @@ class Server(ByIdentity, Signals):
 
     `broadcast`, `publish`, `publish_to`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity`,
     `set_name`, `send_to_identity`, `join_identity` and `leave_identity` wait while more waits to be delivered than the
-    server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio this blocks the loop:
-    with `publish_timeout=0` they raise it at once.
+    server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio this blocks the
+    loop: with `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, TypeError for arguments of another
     type, ForkedError in a fork of the server's process, and InHandlerError in a handler of `logger`. The texts

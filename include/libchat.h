@@ -86,8 +86,7 @@
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
  * | accept_with_past, reject, allow,  |                                      |                   |
  * | allow_changed, refuse,            |                                      |                   |
- * | set_subprotocol                   |                                      |                   |
- * | refuse_with                       |                                      |                   |
+ * | refuse_with, set_subprotocol      |                                      |                   |
  * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
  * | position, identity_clients,       |                                      |                   |
  * | disconnect_identity               |                                      |                   |

@@ -96,7 +96,9 @@
  * | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
  * |                                   |                                      | and for a handler |
  * | chat_server_free                  | any, also in a handler; last of all  | for a handler     |
- * | chat_events_, event_, error_...   | one at a time for each object        | no                |
+ * | chat_server_history, trim, forget | any, also in a handler               | no                |
+ * | chat_events_, event_, error_,     | one at a time for each object        | no                |
+ * | history_...                       |                                      |                   |
  *
  * A server calls its event handler on a thread of its own, in order, never twice at once. Servers
  * that were started from one config call the same handler independently of each other. The handler
@@ -436,6 +438,45 @@ typedef uint32_t chat_event_type;
 #endif // __cplusplus
 
 /**
+ * Why a page does not begin right after the position of CHAT_RANGE_AFTER, or, with
+ * CHAT_RANGE_BEFORE, why the position is none of the room's. A client that comes back with the
+ * position is told the same. Later versions may add values.
+ */
+enum chat_gap
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * There is no gap.
+   */
+  CHAT_GAP_NONE = 0,
+  /**
+   * The position is of another history: of another room, or of one that was forgotten.
+   */
+  CHAT_GAP_EPOCH = 1,
+  /**
+   * What comes next is not kept any more.
+   */
+  CHAT_GAP_TRIMMED = 2,
+  /**
+   * The room has not come that far.
+   */
+  CHAT_GAP_AHEAD = 3,
+  /**
+   * Rooms have no history.
+   */
+  CHAT_GAP_NO_HISTORY = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chat_gap chat_gap;
+#else
+typedef uint32_t chat_gap;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * Whether a message is text or bytes.
  */
 enum chat_kind
@@ -529,6 +570,36 @@ typedef uint32_t chat_overdue;
 #endif // __cplusplus
 
 /**
+ * Which messages of those that a room keeps: for chat_server_history.
+ */
+enum chat_range
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The last ones. The position is not used, and may be NULL.
+   */
+  CHAT_RANGE_LAST = 0,
+  /**
+   * The first ones after a position: what a client that has everything up to there lacks. With
+   * both fields 0, or NULL, the oldest that are kept.
+   */
+  CHAT_RANGE_AFTER = 1,
+  /**
+   * The last ones before a position, without the message at the position.
+   */
+  CHAT_RANGE_BEFORE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chat_range chat_range;
+#else
+typedef uint32_t chat_range;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * What happens to a client whose outbox is full because it does not read what it is sent: for
  * chat_config_set_slow_consumer.
  */
@@ -598,13 +669,24 @@ typedef struct chat_events chat_events;
 typedef struct chat_headers chat_headers;
 
 /**
+ * A page of the messages that a room keeps.
+ *
+ * The host owns it and frees it with chat_history_free. One thread at a time may use it.
+ *
+ * Functions: chat_server_history, chat_history_len, chat_history_get, chat_history_has_more,
+ * chat_history_gap, chat_history_position, chat_history_free.
+ */
+typedef struct chat_history chat_history;
+
+/**
  * A running server.
  *
  * Any thread may call any function of a server at any time. chat_server_free must be the last
  * call, after all others have returned.
  *
  * Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast,
- * chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_send,
+ * chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_history,
+ * chat_server_trim, chat_server_forget, chat_server_send,
  * chat_server_disconnect, chat_server_accept, chat_server_accept_with_past, chat_server_reject,
  * chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
  * chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,
@@ -981,6 +1063,66 @@ typedef struct {
    */
   size_t name_len;
 } chat_room_name;
+
+/**
+ * A message that a room keeps, and who published it. The library hands it out; later versions may
+ * add fields at the end.
+ */
+typedef struct {
+  /**
+   * Where the message is in the room's history.
+   */
+  chat_position position;
+  /**
+   * The client that published it, which may have left; 0 for the host.
+   */
+  chat_client_id client;
+  /**
+   * When it was published, in milliseconds since 1970 by the system's clock. For display: the
+   * clock may have been set back.
+   */
+  uint64_t time;
+  /**
+   * What the host called its publisher then; empty if nothing. Clients are not told.
+   */
+  const char *identity;
+  /**
+   * The length of `identity` in bytes.
+   */
+  size_t identity_len;
+  /**
+   * The name that clients of the JSON form see with it; empty if there is none.
+   */
+  const char *name;
+  /**
+   * The length of `name` in bytes.
+   */
+  size_t name_len;
+  /**
+   * Its key; empty if its publisher gave it none.
+   */
+  const char *key;
+  /**
+   * The length of `key` in bytes.
+   */
+  size_t key_len;
+  /**
+   * The payload.
+   */
+  const uint8_t *data;
+  /**
+   * The length of `data` in bytes.
+   */
+  size_t data_len;
+  /**
+   * CHAT_TEXT or CHAT_BINARY.
+   */
+  uint32_t kind;
+  /**
+   * 1 if the client itself said that `name` is its name.
+   */
+  uint32_t is_name_claimed;
+} chat_stored_message;
 
 /**
  * A header of the answer to a client that is rejected, for chat_server_reject.
@@ -1659,6 +1801,111 @@ chat_status chat_server_publish_to(chat_server *server,
                                    size_t *published,
                                    chat_position *positions,
                                    uint32_t *duplicates);
+
+/**
+ * Reads a part of what a room keeps, up to `limit` messages, the oldest first: who said what, and
+ * when. `range` is CHAT_RANGE_LAST, CHAT_RANGE_AFTER or CHAT_RANGE_BEFORE; `*position` is the
+ * position of the latter two, and may be NULL for none. All is as it was at one moment, also
+ * chat_history_position, from which a client or a later page goes on without a gap.
+ *
+ * To read all that a room keeps, begin with CHAT_RANGE_AFTER and NULL, and go on after the last
+ * message while chat_history_has_more; or begin with CHAT_RANGE_LAST and go on before the first. A
+ * page has at most what the room keeps (chat_config_set_history_messages and what follows it), and
+ * at most 10,000 messages, and 16 MiB of payloads or one message. The payloads are shared with the
+ * room: they stay in memory until the page is freed, and the room may forget them. A room that does
+ * not exist keeps nothing.
+ *
+ * `*out` is the page: the host owns it and frees it with chat_history_free. Any thread may call
+ * this, also in a handler.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have and an unknown range,
+ * CHAT_ERR_INVALID_UTF8, CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_history(chat_server *server,
+                                const char *room,
+                                size_t room_len,
+                                uint32_t range,
+                                const chat_position *position,
+                                size_t limit,
+                                chat_history **out);
+
+/**
+ * Returns how many messages a page holds; 0 if `history` is NULL.
+ */
+CHAT_API size_t chat_history_len(const chat_history *history);
+
+/**
+ * Returns a message of a page by its index, which counts from 0, the oldest. It belongs to the page,
+ * and it and all that it points to are valid until the page is freed. Returns NULL if there is no
+ * message with this index or `history` is NULL.
+ */
+CHAT_API
+const chat_stored_message *chat_history_get(const chat_history *history,
+                                            size_t index);
+
+/**
+ * Returns 1 if the room keeps more messages in the direction of the range: later ones with
+ * CHAT_RANGE_AFTER, else earlier ones. Returns 0 if not, or if `history` is NULL.
+ */
+CHAT_API uint32_t chat_history_has_more(const chat_history *history);
+
+/**
+ * Returns the CHAT_GAP_... of a page; CHAT_GAP_NONE if `history` is NULL. After a gap a page of
+ * CHAT_RANGE_AFTER begins with the oldest message that the room keeps.
+ */
+CHAT_API uint32_t chat_history_gap(const chat_history *history);
+
+/**
+ * Writes where the room stood when the page was read: the position of its last message, in the page
+ * or not. Both fields are 0 if rooms have no history.
+ */
+CHAT_API chat_status chat_history_position(const chat_history *history, chat_position *position);
+
+/**
+ * Frees a page, and all that its messages point to. NULL is allowed.
+ */
+CHAT_API void chat_history_free(chat_history *history);
+
+/**
+ * Drops the messages of a room up to a position, that of the position included. They are not
+ * replayed any more, nor in pages, and count no more in chat_config_set_history_total. With the
+ * room's own position (chat_server_position) the room keeps nothing.
+ *
+ * Positions stay as they are. A client that comes back with an earlier one is told `trimmed`, and
+ * gets what the room keeps; one that comes back with `*up_to` or a later one gets what it lacks. A
+ * replay that is under way goes on as it began. Nothing happens if the messages are gone already,
+ * or there is no such room. Any thread may call this, also in a handler.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have, and for a position that is
+ * none, is of another history, or that the room has not reached; CHAT_ERR_INVALID_UTF8,
+ * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_trim(chat_server *server,
+                             const char *room,
+                             size_t room_len,
+                             const chat_position *up_to);
+
+/**
+ * Drops all that a room keeps, and begins a new history: from here on its positions have another
+ * epoch, so that no earlier position leads anywhere. A client that comes back with one is told
+ * `epoch`, and gets what the room keeps by then.
+ *
+ * Clients that are in the room stay, and receive what is published to it. Those of the JSON form
+ * are told, behind the last message of the old history, that they are in another one: `entered`
+ * with the new position, `"recovered":false` and the reason `epoch`; clients of events get the
+ * event `gap`. Plain clients are told nothing. A replay that is under way goes on as it began, and
+ * comes before that. To drop messages and leave positions as they are, use chat_server_trim.
+ *
+ * Offsets go on, so that two messages of a room never have the same. A room without clients is
+ * forgotten, also where it stood. A message with a key that is still known stays a duplicate of the
+ * earlier one. Without history nothing happens. Any thread may call this, also in a handler.
+ *
+ * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have, CHAT_ERR_INVALID_UTF8,
+ * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ */
+CHAT_API chat_status chat_server_forget(chat_server *server, const char *room, size_t room_len);
 
 /**
  * Sends a message to one client. `kind` is CHAT_TEXT or CHAT_BINARY.

@@ -83,6 +83,14 @@ impl Context {
         format!("{}.{}", Base36(self.instance), Base36(client.as_u64()))
     }
 
+    /// Returns the client of this server that others know by this id.
+    pub(crate) fn client_of(&self, wire_id: &str) -> Option<ClientId> {
+        let (instance, client) = wire_id.split_once('.')?;
+        let number = |digits| u64::from_str_radix(digits, 36).ok();
+        let is_own = number(instance)? == self.instance;
+        number(client).filter(|_| is_own).map(ClientId::from_u64)
+    }
+
     /// Returns a number of milliseconds from a range. Clients whose ids follow each other get different ones, mostly.
     pub(crate) fn spread_ms(&self, client: ClientId, range: Range<u64>) -> u64 {
         let hash = client.as_u64().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.instance;

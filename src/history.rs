@@ -80,6 +80,11 @@ impl History {
         self.entries.iter().skip(skipped).map(|entry| entry.message.clone()).collect()
     }
 
+    /// Returns the messages from one on, oldest first.
+    pub(crate) fn oldest_first(&self, from: usize) -> impl Iterator<Item = &Published> {
+        self.entries.range(from.min(self.entries.len())..).map(|entry| &entry.message)
+    }
+
     /// Returns the messages, newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Published> {
         self.entries.iter().rev().map(|entry| &entry.message)

@@ -125,6 +125,7 @@ mod context;
 mod end;
 mod history;
 mod past;
+mod stored;
 
 #[cfg_attr(not(test), allow(dead_code, reason = "no broker is part of the library yet"))]
 mod broker;
@@ -181,3 +182,4 @@ pub use position::{ParsePositionError, Position};
 pub use publish_options::{PublishOptions, PublishToError, Published};
 pub use server::Server;
 pub use stats::Stats;
+pub use stored::{Gap, HistoryPage, Range, StoredMessage};

@@ -183,6 +183,7 @@ mod tests {
             include_str!("error.rs"),
             include_str!("events.rs"),
             include_str!("failure.rs"),
+            include_str!("history.rs"),
             include_str!("identity.rs"),
             include_str!("position.rs"),
             include_str!("publish.rs"),

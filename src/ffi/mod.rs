@@ -95,7 +95,9 @@
 //! | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
 //! |                                   |                                      | and for a handler |
 //! | chat_server_free                  | any, also in a handler; last of all  | for a handler     |
-//! | chat_events_, event_, error_...   | one at a time for each object        | no                |
+//! | chat_server_history, trim, forget | any, also in a handler               | no                |
+//! | chat_events_, event_, error_,     | one at a time for each object        | no                |
+//! | history_...                       |                                      |                   |
 //!
 //! A server calls its event handler on a thread of its own, in order, never twice at once. Servers
 //! that were started from one config call the same handler independently of each other. The handler
@@ -162,6 +164,8 @@ mod publish;
 mod publish_with;
 
 mod past;
+
+mod history;
 
 mod client;
 

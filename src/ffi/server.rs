@@ -32,7 +32,8 @@ use crate::{config::Config, error::Error, server::Server};
 /// call, after all others have returned.
 ///
 /// Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast,
-/// chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_send,
+/// chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_history,
+/// chat_server_trim, chat_server_forget, chat_server_send,
 /// chat_server_disconnect, chat_server_accept, chat_server_accept_with_past, chat_server_reject,
 /// chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
 /// chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,

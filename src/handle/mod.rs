@@ -2,6 +2,7 @@
 
 mod admission;
 mod client;
+mod history;
 mod identity;
 mod publish;
 mod review;

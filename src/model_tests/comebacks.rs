@@ -1,4 +1,5 @@
-//! Random people come, speak, leave and come back over weeks, against a model of what each room has kept for them.
+//! Random people come, speak, leave and come back over weeks, and the host trims and forgets rooms, against a model of
+//! what each room has kept for them. What the host reads is what they get.
 //!
 //! A failure prints its seed; `MODEL_SEED=… cargo test --lib comebacks` repeats it.
 
@@ -13,7 +14,12 @@ use super::{
     setting::{objects, read_all},
     world::World,
 };
-use crate::{event::ClientId, frame::Kind, position::Position};
+use crate::{
+    event::ClientId,
+    frame::Kind,
+    position::Position,
+    stored::{Gap, Range},
+};
 
 const ROOMS: [&str; 3] = ["a", "b", "c"];
 
@@ -127,12 +133,14 @@ impl Weeks {
     fn step(&mut self) {
         let index = self.random.below(PEOPLE);
         let (name, present) = (self.random.pick(&ROOMS), self.people[index].present);
-        match (self.random.below(10), present) {
+        match (self.random.below(12), present) {
             (0, _) => self.publish(name),
             (1, _) => self.press(),
             (2 | 3, _) => self.pass(),
+            (4, _) => self.trim(name),
+            (5, _) if self.random.once_in(3) => self.forget(name),
             (_, None) => self.come(index, name),
-            (4..=6, Some((id, room))) => self.go(index, id, room),
+            (6..=8, Some((id, room))) => self.go(index, id, room),
             (_, Some((id, room))) => self.say(id, room),
         }
         self.read();
@@ -161,6 +169,21 @@ impl Weeks {
             .map_or((None, 0), |(outcome, count)| (Some(outcome.map_err(str::to_owned)), count));
         assert_eq!((&recovered, count), (&expected, expected_count), "{seen:?}, {room:?}");
         assert_eq!((at.epoch, at.offset), (room.epoch, room.top));
+        let (top, kept) = (at, kept as u64);
+        let offsets = |count: u64| (top.offset - count + 1..=top.offset).collect::<Vec<_>>();
+        if let Some(seen) = seen {
+            // The host reads what the client has got.
+            let (read, gap) = self.read_after(name, seen, top);
+            assert_eq!(read, offsets(count as u64), "{seen:?}");
+            let gap = gap.map(|gap| if gap == Gap::Epoch { "epoch" } else { "trimmed" });
+            assert_eq!(
+                gap,
+                recovered.as_ref().and_then(|it| it.as_ref().err()).map(String::as_str)
+            );
+        }
+        assert_eq!(self.read_after(name, Position::NONE, top), (offsets(kept), None));
+        assert_eq!(self.read_before(name, top), offsets(kept));
+        let room = self.rooms.get_mut(name).expect("one of the rooms");
         let was = match room.state {
             State::New => "new",
             State::Used(_) => "used",
@@ -217,6 +240,101 @@ impl Weeks {
         }
         room.store(self.now);
         assert_eq!((at.epoch, at.offset), (room.epoch, room.top));
+    }
+
+    /// The host reads what comes after a position, some messages at a time.
+    fn read_after(
+        &mut self,
+        name: &str,
+        mut after: Position,
+        top: Position,
+    ) -> (Vec<u64>, Option<Gap>) {
+        let (mut offsets, mut gap) = (Vec::new(), None);
+        loop {
+            let limit = 1 + self.random.below(3);
+            let page = self.world.handle.history(name, Range::After(after), limit).unwrap();
+            assert_eq!(page.position, top);
+            assert!(page.messages.len() == limit || !page.has_more);
+            assert!(offsets.is_empty() || page.gap.is_none());
+            gap = gap.or(page.gap);
+            offsets.extend(page.messages.iter().map(|message| message.position.offset));
+            let Some(last) = page.messages.last().filter(|_| page.has_more) else {
+                return (offsets, gap);
+            };
+            after = last.position;
+        }
+    }
+
+    /// The host reads all that a room keeps, from its end on, some messages at a time.
+    fn read_before(&mut self, name: &str, top: Position) -> Vec<u64> {
+        let (mut offsets, mut range) = (Vec::new(), Range::Last);
+        loop {
+            let limit = 1 + self.random.below(3);
+            let page = self.world.handle.history(name, range, limit).unwrap();
+            assert_eq!((page.position, page.gap), (top, None));
+            offsets.extend(page.messages.iter().rev().map(|message| message.position.offset));
+            let Some(first) = page.messages.first().filter(|_| page.has_more) else { break };
+            range = Range::Before(first.position);
+        }
+        offsets.reverse();
+        offsets
+    }
+
+    /// The host drops the messages of a room up to one of them, or up to where it stands.
+    fn trim(&mut self, name: &str) {
+        let room = self.rooms.get_mut(name).expect("one of the rooms");
+        let beyond = Position { epoch: room.epoch, offset: room.top + 1 };
+        let up_to = beyond.offset - 1 - self.random.below(WINDOW + 2).min(room.top as usize) as u64;
+        let up_to = Position { epoch: room.epoch, offset: up_to };
+        if up_to.is_none() {
+            return;
+        }
+        let exists = matches!(room.state, State::Used(_) | State::Idle { .. });
+        let other = Position { epoch: room.epoch ^ 1, ..up_to };
+        for wrong in [beyond, other] {
+            assert_eq!(self.world.handle.trim(name, wrong).is_err(), exists, "{room:?}");
+        }
+        self.world.handle.trim(name, up_to).unwrap();
+        if exists {
+            while room.stored.len() as u64 > room.top - up_to.offset {
+                room.stored.pop_front();
+            }
+            if matches!(room.state, State::Idle { .. }) && room.kept(self.now) == 0 {
+                room.forget(self.now);
+            }
+        }
+        *self.told.entry("a trim".to_owned()).or_default() += 1;
+    }
+
+    /// The host forgets a room: those who are in it are told.
+    fn forget(&mut self, name: &'static str) {
+        self.world.handle.forget(name).unwrap();
+        let room = self.rooms.get_mut(name).expect("one of the rooms");
+        room.stored.clear();
+        if !matches!(room.state, State::Used(_)) {
+            room.state = State::New;
+            return;
+        }
+        let at = self.world.handle.position(name).unwrap();
+        assert!(self.epochs.insert(at.epoch), "an epoch is used twice");
+        assert_eq!(at.offset, room.top);
+        room.epoch = at.epoch;
+        self.world.tick_once();
+        for person in &mut self.people {
+            let Some((id, _)) = person.present.filter(|(_, present)| *present == name) else {
+                continue;
+            };
+            let told = objects(&read_all(&mut self.world, id));
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(told[0]["type"], "entered");
+            assert_eq!(
+                (&told[0]["recovered"], &told[0]["reason"]),
+                (&false.into(), &"epoch".into())
+            );
+            assert_eq!(told[0]["position"], at.to_string());
+            person.seen.insert(name, at);
+            *self.told.entry("forgotten while somebody is there".to_owned()).or_default() += 1;
+        }
     }
 
     /// All rooms keep too much: those that were not left just now are forgotten.
@@ -304,6 +422,8 @@ fn a_client_that_comes_back_after_any_time_gets_what_the_room_has_kept_or_is_tol
         "forgotten: Some(Ok(()))",
         "known",
         "unknown",
+        "a trim",
+        "forgotten while somebody is there",
     ] {
         assert!(runs < 10 || told.contains_key(outcome), "{outcome} did not happen: {told:#?}");
     }

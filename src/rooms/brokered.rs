@@ -184,7 +184,7 @@ impl Rooms {
         number
     }
 
-    fn read_from(&self, link: &Link, read: Read) {
+    pub(super) fn read_from(&self, link: &Link, read: Read) {
         let number = read.number;
         if let Progress::Done(outcome) = link.broker.read(read) {
             Sink::read(self, number, outcome);

@@ -145,6 +145,11 @@ impl Directory {
         forgotten.unwrap_or_else(|| Position { epoch: self.epochs.next(), offset: 0 })
     }
 
+    /// Returns an epoch that no room has had.
+    pub(super) fn next_epoch(&mut self) -> u64 {
+        self.epochs.next()
+    }
+
     pub(super) fn insert(&mut self, room: &Arc<Room>) {
         let index = self.rooms.insert(Arc::clone(room));
         self.by_name.insert(Arc::clone(room.name()), index);

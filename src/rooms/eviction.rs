@@ -90,7 +90,7 @@ impl Rooms {
         true
     }
 
-    fn forget(&self, directory: &mut Directory, room: &Arc<Room>) {
+    pub(super) fn forget(&self, directory: &mut Directory, room: &Arc<Room>) {
         let position = room.retire(&self.kept);
         directory.remove(room);
         if let Some(position) = position {

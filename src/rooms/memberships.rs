@@ -145,7 +145,7 @@ mod tests {
                 None => {
                     let room =
                         Arc::new(Room::new(RoomId(id), id.to_string().into(), 1, Position::NONE));
-                    let slot = fanout.subscribe(room.head(), &out, 1);
+                    let slot = fanout.subscribe(&room.head(), &out, 1);
                     memberships.add(Membership { room, slot });
                     model.push(id);
                 }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use super::part::{Part, gap_after};
 use crate::{
     context::Context,
     fanout::command::RoomHead,
@@ -14,6 +15,7 @@ use crate::{
     past::{LastGiven, PastGiven, PastWanted},
     position::Position,
     published::Published,
+    stored::{Gap, Range},
 };
 
 #[derive(Debug)]
@@ -89,6 +91,56 @@ impl Memory {
         }
         found.reverse();
         (found, false)
+    }
+
+    /// Returns a part of what is kept, as [`Room::part`](super::room::Room::part) does.
+    pub(super) fn part(&self, epoch: u64, range: Range, (count, size): (usize, usize)) -> Part {
+        let top = Position::of(epoch, self.offset);
+        // Everything after this offset is kept.
+        let floor = self.offset - self.history.len() as u64;
+        let position = match range {
+            Range::Last => Position { offset: self.offset + 1, epoch },
+            Range::After(position) | Range::Before(position) => position,
+        };
+        if let Range::After(position) = range {
+            let gap = gap_after(position, top, floor);
+            let after = if gap.is_some() || position.is_none() { floor } else { position.offset };
+            return Part { gap, ..self.after(after - floor, (count, size)) };
+        }
+        let gap = match range {
+            Range::Before(position) => gap_after(position, top, 0),
+            _ => None,
+        };
+        if gap.is_some_and(|gap| gap != Gap::Ahead) || position.is_none() {
+            return Part { gap, ..Part::default() };
+        }
+        let (messages, has_more) = self.before(Some(position.offset), floor, (count, size));
+        Part { messages, has_more, gap }
+    }
+
+    /// Returns up to `count` of the messages behind the first `skipped`, of at most `size` bytes in all, but at least one.
+    fn after(&self, skipped: u64, (count, size): (usize, usize)) -> Part {
+        let first = self.offset - self.history.len() as u64 + skipped + 1;
+        let mut left = size;
+        let mut messages = Vec::new();
+        for (offset, published) in (first..).zip(self.history.oldest_first(skipped as usize)) {
+            let len = published.message.data().len();
+            if messages.len() == count || (len > left && !messages.is_empty()) {
+                return Part { messages, has_more: true, gap: None };
+            }
+            left = left.saturating_sub(len);
+            messages.push((offset, published.clone()));
+        }
+        Part { messages, has_more: false, gap: None }
+    }
+
+    /// Drops the messages up to an offset.
+    pub(super) fn trim(&mut self, up_to: u64, kept: &AtomicUsize) {
+        let before = self.history.bytes();
+        while self.history.len() as u64 > self.offset.saturating_sub(up_to) {
+            self.history.forget_oldest();
+        }
+        note_kept(kept, before, self.history.bytes());
     }
 
     /// Returns after what time the last message is too old; `None` if there is none that is not.

@@ -9,10 +9,12 @@ mod directory;
 mod eviction;
 mod forgotten;
 mod held;
+mod host_history;
 mod load;
 mod memberships;
 mod memory;
 mod outcome;
+mod part;
 mod pending;
 mod profile;
 mod reach;
@@ -49,7 +51,7 @@ use crate::{
     error::{Error, Result},
     event::{ClientId, DecisionId},
     fanout::{
-        command::{Command, Reservation, RoomId, Verdict},
+        command::{Command, Reservation, RoomHead, RoomId, Verdict},
         inbox::QueueKind,
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
@@ -240,7 +242,7 @@ impl Rooms {
         end: Option<u64>,
         floor: u64,
         bounds: (usize, usize),
-    ) -> (Vec<(u64, Published)>, bool) {
+    ) -> (Arc<RoomHead>, Vec<(u64, Published)>, bool) {
         room.before(end, floor, bounds, &self.context, &self.kept)
     }
 

@@ -17,6 +17,7 @@ use std::{
 
 use super::{
     memory::Memory,
+    part::{Part, gap_after},
     pending::{Link, Linked},
     reach::{Reach, RoomReach},
     remote::Remote,
@@ -27,14 +28,16 @@ use crate::{
     error::{Error, Result},
     event::ClientId,
     fanout::{
-        command::{Answer, Delivery, Reservation, RoomHead, RoomId},
+        command::{Answer, Command, Delivery, Reentry, Reservation, RoomHead, RoomId},
         shard_handle::ShardHandle,
     },
+    json::Reason,
     keys::Known,
     message::Message,
     past::PastWanted,
     position::Position,
     published::Published,
+    stored::{Gap, Range},
     sys,
 };
 
@@ -51,7 +54,8 @@ impl<M: AsRef<[Message]> + IntoIterator<Item = Message>> Messages for M {}
 /// One room.
 #[derive(Debug)]
 pub(crate) struct Room {
-    head: Arc<RoomHead>,
+    id: RoomId,
+    name: Arc<str>,
     state: Mutex<State>,
     /// For each shard, the number of the last command that concerns the room. A client's message must not pass
     /// it.
@@ -61,6 +65,8 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct State {
     phase: Phase,
+    /// The room as its subscribers know it; without an epoch if a broker keeps it.
+    head: Arc<RoomHead>,
     order: Order,
     /// Whether somebody outside may know a position of the room.
     is_known: bool,
@@ -94,9 +100,9 @@ impl State {
         self.subscribers.iter().any(|count| *count > 0)
     }
 
-    fn position(&self, room: &RoomHead) -> Position {
+    fn position(&self) -> Position {
         match &self.order {
-            Order::Memory(memory) => Position::of(room.epoch, memory.offset),
+            Order::Memory(memory) => Position::of(self.head.epoch, memory.offset),
             Order::Remote { remote, .. } => remote.position(),
         }
     }
@@ -141,34 +147,36 @@ impl Room {
     }
 
     fn with(id: RoomId, name: Arc<str>, shards: usize, position: Position, order: Order) -> Self {
+        let head = Arc::new(RoomHead { id, name: Arc::clone(&name), epoch: position.epoch });
         let state = State {
             phase: Phase::Open,
+            head,
             order,
             is_known: position.offset > 0,
             subscribers: vec![0; shards].into(),
             idle_key: None,
         };
         let last_commands = (0..shards).map(|_| AtomicU64::new(0)).collect();
-        let head = Arc::new(RoomHead { id, name, epoch: position.epoch });
-        Self { head, state: Mutex::new(state), last_commands }
+        Self { id, name, state: Mutex::new(state), last_commands }
     }
 
     pub(crate) fn id(&self) -> RoomId {
-        self.head.id
+        self.id
     }
 
-    /// Returns the room as its subscribers know it; without an epoch if a broker keeps it.
-    pub(crate) fn head(&self) -> &Arc<RoomHead> {
-        &self.head
+    /// Returns the room as its subscribers know it.
+    #[cfg(test)]
+    pub(crate) fn head(&self) -> Arc<RoomHead> {
+        Arc::clone(&self.lock().head)
     }
 
     /// Returns which history the room has: 0 if it has none, or that is not known yet.
     pub(crate) fn epoch(&self) -> u64 {
-        if self.head.epoch != 0 { self.head.epoch } else { self.lock().position(&self.head).epoch }
+        self.lock().position().epoch
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
-        &self.head.name
+        &self.name
     }
 
     /// Gives messages consecutive offsets and pushes them to the shards. Returns the position of the last.
@@ -185,7 +193,7 @@ impl Room {
         kept: &AtomicUsize,
     ) -> Result<Position, NotPublished<M>> {
         let mut state = self.lock();
-        let State { phase, order, subscribers, .. } = &mut *state;
+        let State { phase, head, order, subscribers, .. } = &mut *state;
         match phase {
             Phase::Open => {}
             Phase::Retired => return Err(NotPublished::Closed(RoomClosed::Retired, messages)),
@@ -203,7 +211,7 @@ impl Room {
         let count = messages.as_ref().len() as u64;
         let last = match is_unstored {
             true => Position::NONE,
-            false => Position::of(self.head.epoch, memory.offset + count),
+            false => Position::of(head.epoch, memory.offset + count),
         };
         if let Some(keyed) = keyed {
             let now = context.age_clock.coarse_now();
@@ -222,7 +230,7 @@ impl Room {
         };
         // A client publishes one message at a time.
         let mut answer = sender.and_then(|sender| {
-            let frame = sender.ack?.encode(Some(&self.head.name), last);
+            let frame = sender.ack?.encode(Some(&self.name), last);
             Some(Box::new(Answer { client: sender.id, frame }))
         });
         let exclude = sender.filter(|sender| sender.is_excluded).map(|sender| sender.id);
@@ -231,7 +239,7 @@ impl Room {
                 continue;
             }
             let deliveries = numbered().map(|(index, message)| Delivery {
-                room: self.head.id,
+                room: self.id,
                 number: number + index,
                 offset: offset_of(index),
                 message: publish(message.clone()),
@@ -247,11 +255,11 @@ impl Room {
             && context.events.is_enabled()
         {
             for (index, message) in numbered() {
-                let position = Position::of(self.head.epoch, offset_of(index));
-                report_message(context, sender, &self.head.name, position, message);
+                let position = Position::of(head.epoch, offset_of(index));
+                report_message(context, sender, &self.name, position, message);
             }
         }
-        if self.head.epoch != 0 && !is_unstored {
+        if head.epoch != 0 && !is_unstored {
             memory.store(messages.into_iter().map(publish), context, kept);
         }
         Ok(last)
@@ -325,16 +333,16 @@ impl Room {
         }
         state.subscribers[client.shard()] += 1;
         state.is_known |= wanted.is_told;
-        let State { order, subscribers, .. } = &mut *state;
+        let State { head, order, subscribers, .. } = &mut *state;
         let outcome = match order {
             Order::Memory(memory) => {
                 memory.forget_old(reach.context, kept);
-                let past = memory.past(&self.head, wanted);
-                let room = Arc::clone(&self.head);
+                let past = memory.past(head, wanted);
+                let room = Arc::clone(head);
                 then(Reservation { room, from: memory.number + 1, past })
             }
             Order::Remote { remote, link } => {
-                let reach = self.reach(reach, link, subscribers);
+                let reach = self.reach(reach, link, head, subscribers);
                 let outcome = then(remote.enter(reach, client, wanted));
                 // What is pushed to its shard now comes behind what `then` has pushed.
                 remote.proceed(reach);
@@ -361,24 +369,24 @@ impl Room {
             return Err(Error::Stopped);
         }
         state.subscribers[0] += 1;
-        let State { order, subscribers, is_known, .. } = &mut *state;
+        let State { head, order, subscribers, is_known, .. } = &mut *state;
         let outcome = match order {
             Order::Memory(memory) => {
                 memory.forget_old(reach.context, kept);
                 then(&mut |client, wanted| {
                     subscribers[client.shard()] += 1;
                     *is_known |= wanted.is_told;
-                    let past = memory.past(&self.head, wanted);
-                    Reservation { room: Arc::clone(&self.head), from: memory.number + 1, past }
+                    let past = memory.past(head, wanted);
+                    Reservation { room: Arc::clone(head), from: memory.number + 1, past }
                 })
             }
             Order::Remote { remote, link } => {
                 let outcome = then(&mut |client, wanted| {
                     subscribers[client.shard()] += 1;
                     *is_known |= wanted.is_told;
-                    remote.enter(self.reach(reach, link, subscribers), client, wanted)
+                    remote.enter(self.reach(reach, link, head, subscribers), client, wanted)
                 });
-                remote.proceed(self.reach(reach, link, subscribers));
+                remote.proceed(self.reach(reach, link, head, subscribers));
                 outcome
             }
         };
@@ -392,11 +400,11 @@ impl Room {
         act: impl FnOnce(&mut Remote, RoomReach<'_>) -> T,
     ) -> Option<T> {
         let mut state = self.lock();
-        let State { order, subscribers, .. } = &mut *state;
+        let State { head, order, subscribers, .. } = &mut *state;
         match order {
             Order::Memory(_) => None,
             Order::Remote { remote, link } => {
-                Some(act(remote, self.reach(reach, link, subscribers)))
+                Some(act(remote, self.reach(reach, link, head, subscribers)))
             }
         }
     }
@@ -405,13 +413,15 @@ impl Room {
         &'a self,
         all: Reach<'a>,
         link: &'a Link,
+        room: &'a RoomHead,
         subscribers: &'a [usize],
     ) -> RoomReach<'a> {
-        RoomReach { all, link, room: &self.head, subscribers, last_commands: &self.last_commands }
+        RoomReach { all, link, room, subscribers, last_commands: &self.last_commands }
     }
 
     /// Returns up to `count` of the messages after the offset `floor` and before another one, with their offsets, and
-    /// whether there are more: the latest of them, oldest first, of at most `size` bytes in all, but at least one.
+    /// whether there are more: the latest of them, oldest first, of at most `size` bytes in all, but at least one. Also
+    /// returns the room as it was then.
     pub(crate) fn before(
         &self,
         end: Option<u64>,
@@ -419,11 +429,75 @@ impl Room {
         (count, size): (usize, usize),
         context: &Context,
         kept: &AtomicUsize,
-    ) -> (Vec<(u64, Published)>, bool) {
+    ) -> (Arc<RoomHead>, Vec<(u64, Published)>, bool) {
         let mut state = self.lock();
-        let Some(memory) = state.order.memory() else { return (Vec::new(), false) };
+        let head = Arc::clone(&state.head);
+        let Some(memory) = state.order.memory() else { return (head, Vec::new(), false) };
         memory.forget_old(context, kept);
-        memory.before(end, floor, (count, size))
+        let (messages, has_more) = memory.before(end, floor, (count, size));
+        (head, messages, has_more)
+    }
+
+    /// Returns the room, where it stands, and up to `count` of the messages that it keeps in a range, of at most `size`
+    /// bytes in all, but at least one.
+    pub(super) fn part(
+        &self,
+        range: Range,
+        (count, size): (usize, usize),
+        context: &Context,
+        kept: &AtomicUsize,
+    ) -> (Arc<RoomHead>, Position, Part) {
+        let mut state = self.lock();
+        // The host may come back with the position.
+        state.is_known = true;
+        let (head, position) = (Arc::clone(&state.head), state.position());
+        let Some(memory) = state.order.memory() else { return (head, position, Part::default()) };
+        memory.forget_old(context, kept);
+        let part = memory.part(head.epoch, range, (count, size));
+        (head, position, part)
+    }
+
+    /// Drops the messages up to a position.
+    ///
+    /// # Errors
+    /// Why the position is none of the room's.
+    pub(super) fn trim(
+        &self,
+        up_to: Position,
+        context: &Context,
+        kept: &AtomicUsize,
+    ) -> Result<(), Gap> {
+        let mut state = self.lock();
+        let top = state.position();
+        gap_after(up_to, top, 0).map_or(Ok(()), Err)?;
+        let Some(memory) = state.order.memory() else { return Ok(()) };
+        memory.forget_old(context, kept);
+        memory.trim(up_to.offset, kept);
+        Ok(())
+    }
+
+    /// Drops the history, and begins another one. Tells the subscribers, behind what was published before.
+    pub(super) fn begin_epoch(&self, epoch: u64, shards: &[Arc<ShardHandle>], kept: &AtomicUsize) {
+        let mut state = self.lock();
+        let State { phase: Phase::Open, head, order, subscribers, .. } = &mut *state else {
+            return;
+        };
+        let Some(memory) = order.memory() else { return };
+        memory.clear(kept);
+        // What is told has a number: a client that enters behind it is not told.
+        memory.number += 1;
+        let (number, position) = (memory.number, Position::of(epoch, memory.offset));
+        *head = Arc::new(RoomHead { epoch, ..RoomHead::clone(head) });
+        for (shard, handle) in
+            shards.iter().enumerate().filter(|(shard, _)| subscribers[*shard] > 0)
+        {
+            let (room, reason) = (Arc::clone(head), Some(Reason::Epoch));
+            let reentry = Reentry { room, number, position, reason };
+            // Fails if the server stops.
+            if let Ok(command) = handle.inbox.push(Command::Reenter(Box::new(reentry))) {
+                self.note_command(shard, command);
+            }
+        }
     }
 
     /// Counts one subscriber less on a shard. Returns whether it was the room's last.
@@ -431,11 +505,11 @@ impl Room {
         let mut state = self.lock();
         state.subscribers[shard] -= 1;
         let is_last = !state.has_subscribers();
-        let State { order, subscribers, .. } = &mut *state;
+        let State { head, order, subscribers, .. } = &mut *state;
         if let Order::Remote { remote, link } = order
             && is_last
         {
-            remote.leave(self.reach(reach, link, subscribers));
+            remote.leave(self.reach(reach, link, head, subscribers));
         }
         is_last
     }
@@ -465,7 +539,7 @@ impl Room {
     pub(crate) fn position(&self) -> Position {
         let mut state = self.lock();
         state.is_known = true;
-        state.position(&self.head)
+        state.position()
     }
 
     /// Returns after what time the room's last message is too old; `None` if the room has none that is not.
@@ -487,10 +561,10 @@ impl Room {
         if state.phase == Phase::Open {
             state.phase = Phase::Retired;
         }
-        let is_known = state.is_known;
+        let (is_known, epoch) = (state.is_known, state.head.epoch);
         let memory = state.order.memory()?;
         memory.clear(kept);
-        let position = Position::of(self.head.epoch, memory.offset);
+        let position = Position::of(epoch, memory.offset);
         Some(position).filter(|position| (is_known || position.offset > 0) && !position.is_none())
     }
 

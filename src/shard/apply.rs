@@ -158,8 +158,9 @@ impl Shard {
         let frame = match asking.readable(request.room) {
             Some((room, floor)) => {
                 let bounds = self.rooms.history_bounds(request.limit);
-                let (messages, has_more) = self.rooms.before(&room, request.before, floor, bounds);
-                form.history(&request.id, room.head(), &messages, has_more)
+                let (head, messages, has_more) =
+                    self.rooms.before(&room, request.before, floor, bounds);
+                form.history(&request.id, &head, &messages, has_more)
             }
             None => form.refused(Some(&request.id), Refusal::NotInRoom),
         };

@@ -231,6 +231,14 @@ static void no_objects(void) {
   NO_SERVER(chat_server_broadcast(NULL, CHAT_TEXT, DATA("x")));
   NO_SERVER(chat_server_publish(NULL, TEXT("r"), CHAT_TEXT, DATA("x"), NULL));
   NO_SERVER(chat_server_position(NULL, TEXT("r"), &(chat_position){0, 0}));
+  chat_history *page = NULL;
+  NO_SERVER(chat_server_history(NULL, TEXT("r"), CHAT_RANGE_LAST, NULL, 1, &page));
+  NO_SERVER(chat_server_trim(NULL, TEXT("r"), &(chat_position){1, 1}));
+  NO_SERVER(chat_server_forget(NULL, TEXT("r")));
+  CHECK(chat_history_len(NULL) == 0 && chat_history_get(NULL, 0) == NULL);
+  CHECK(chat_history_has_more(NULL) == 0 && chat_history_gap(NULL) == CHAT_GAP_NONE);
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_history_position(NULL, &(chat_position){0, 0}));
+  chat_history_free(NULL);
   NO_SERVER(chat_server_publish_batch(NULL, NULL, sizeof(chat_message), 0, NULL, NULL));
   NO_SERVER(chat_server_publish_with(NULL, TEXT("r"), CHAT_TEXT, DATA("x"), NULL, NULL, NULL));
   NO_SERVER(chat_server_publish_to(NULL, NULL, 0, CHAT_TEXT, DATA("x"), NULL, NULL, NULL, NULL));
@@ -312,6 +320,68 @@ static void messages(chat_server *server) {
   chat_position stands = {0, 0};
   CHECK_OK(chat_server_position(server, name, 128, &stands));
   CHECK(stands.epoch == position.epoch && stands.offset == 1);
+}
+
+static void histories(chat_server *server) {
+  const chat_position none = {0, 0}, odd = {7, 7}, most = {UINT64_MAX, UINT64_MAX};
+  chat_position last = none, at = none;
+  for (int i = 0; i < 3; i++) {
+    CHECK_OK(chat_server_publish(server, TEXT("past"), CHAT_TEXT, DATA("x"), &last));
+  }
+  chat_history *page = NULL;
+#define PAGE(status, ...) CHECK_STATUS(status, chat_server_history(server, __VA_ARGS__, &page))
+  PAGE(CHAT_ERR_INVALID_ARGUMENT, NULL, 0, CHAT_RANGE_LAST, NULL, 1);
+  PAGE(CHAT_ERR_NULL_ARGUMENT, NULL, 1, CHAT_RANGE_LAST, NULL, 1);
+  PAGE(CHAT_ERR_INVALID_UTF8, TEXT(BAD_UTF8), CHAT_RANGE_LAST, NULL, 1);
+  PAGE(CHAT_ERR_TOO_LARGE, "past", HUGE_LEN, CHAT_RANGE_LAST, NULL, 1);
+  PAGE(CHAT_ERR_TOO_LARGE, "past", WRONG_LEN, CHAT_RANGE_LAST, NULL, 1);
+  PAGE(CHAT_ERR_INVALID_ARGUMENT, TEXT("past"), 3, &last, 1);
+  PAGE(CHAT_ERR_INVALID_ARGUMENT, TEXT("past"), UINT32_MAX, NULL, 1);
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT,
+               chat_server_history(server, TEXT("past"), CHAT_RANGE_LAST, NULL, 1, NULL));
+  CHECK(page == NULL);
+  const struct { uint32_t range; const chat_position *position; size_t limit, len; uint32_t gap; } good[] = {
+    {CHAT_RANGE_LAST, NULL, SIZE_MAX, 3, CHAT_GAP_NONE}, {CHAT_RANGE_LAST, &odd, 2, 2, CHAT_GAP_NONE},
+    {CHAT_RANGE_AFTER, NULL, 2, 2, CHAT_GAP_NONE},       {CHAT_RANGE_AFTER, &none, 9, 3, CHAT_GAP_NONE},
+    {CHAT_RANGE_AFTER, &odd, 9, 3, CHAT_GAP_EPOCH},      {CHAT_RANGE_AFTER, &most, 9, 3, CHAT_GAP_EPOCH},
+    {CHAT_RANGE_AFTER, &last, 9, 0, CHAT_GAP_NONE},      {CHAT_RANGE_BEFORE, &last, 9, 2, CHAT_GAP_NONE},
+    {CHAT_RANGE_BEFORE, &odd, 9, 0, CHAT_GAP_EPOCH},     {CHAT_RANGE_BEFORE, NULL, 9, 0, CHAT_GAP_NONE},
+    {CHAT_RANGE_LAST, NULL, 0, 0, CHAT_GAP_NONE},
+  };
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    PAGE(CHAT_OK, TEXT("past"), good[i].range, good[i].position, good[i].limit);
+    CHECK(chat_history_len(page) == good[i].len && chat_history_gap(page) == good[i].gap);
+    CHECK(chat_history_get(page, good[i].len) == NULL && chat_history_get(page, SIZE_MAX) == NULL);
+    for (size_t at_ = 0; at_ < good[i].len; at_++) {
+      const chat_stored_message *message = chat_history_get(page, at_);
+      CHECK(text_is(message->data, message->data_len, "x") && message->kind == CHAT_TEXT);
+      CHECK(message->client == 0 && message->identity_len == 0 && message->name_len == 0);
+      CHECK(message->identity && message->name && message->key && message->key_len == 0);
+    }
+    CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_history_position(page, NULL));
+    CHECK_OK(chat_history_position(page, &at));
+    CHECK(at.epoch == last.epoch && at.offset == 3);
+    chat_history_free(page);
+    page = NULL;
+  }
+  CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_server_trim(server, TEXT("past"), NULL));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_trim(server, TEXT("past"), &none));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_trim(server, TEXT("past"), &odd));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_trim(server, TEXT("past"), &(chat_position){last.epoch, 4}));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_trim(server, TEXT("."), &last));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_trim(server, "past", WRONG_LEN, &last));
+  CHECK_OK(chat_server_trim(server, TEXT("past"), &(chat_position){last.epoch, 2}));
+  PAGE(CHAT_OK, TEXT("past"), CHAT_RANGE_AFTER, &(chat_position){last.epoch, 1}, 9);
+  CHECK(chat_history_len(page) == 1 && chat_history_gap(page) == CHAT_GAP_TRIMMED);
+  /* What it holds lasts longer than the room's history. */
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_server_forget(server, NULL, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_UTF8, chat_server_forget(server, TEXT(BAD_UTF8)));
+  CHECK_STATUS(CHAT_ERR_TOO_LARGE, chat_server_forget(server, "past", HUGE_LEN));
+  CHECK_OK(chat_server_forget(server, TEXT("past")));
+  CHECK(text_is(chat_history_get(page, 0)->data, 1, "x"));
+  chat_history_free(page);
+  CHECK_OK(chat_server_position(server, TEXT("past"), &at));
+  CHECK(at.epoch != last.epoch && at.offset == 0);
 }
 
 static void positions(void) {
@@ -716,6 +786,9 @@ static void with_a_guarded_page(chat_server *server) {
     OVER(chat_server_reject(server, 1, 403, text, len, NULL, 0));
     OVER(chat_server_join(server, 1, text, len));
     OVER(chat_server_join_with_past(server, 1, text, len, 1, NULL));
+    OVER(chat_server_history(server, text, len, CHAT_RANGE_LAST, NULL, 1, &(chat_history *){NULL}));
+    OVER(chat_server_trim(server, text, len, &(chat_position){1, 1}));
+    OVER(chat_server_forget(server, text, len));
     OVER(chat_server_leave(server, 1, text, len));
     OVER(chat_server_set_identity(server, 1, text, len));
     OVER(chat_server_set_name(server, 1, text, len));
@@ -749,6 +822,7 @@ int main(void) {
   no_objects();
   chat_server *server = start_with_queue();
   messages(server);
+  histories(server);
   positions();
   batches(server);
   publications(server);

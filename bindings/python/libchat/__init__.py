@@ -46,6 +46,7 @@ from .events import (
     Signal,
     Stopped,
 )
+from .history import HistoryPage, StoredMessage
 from .options import Options
 from .past import ALL
 from .position import Position, Published
@@ -67,6 +68,7 @@ __all__ = [
     "EventsDropped",
     "FailedError",
     "ForkedError",
+    "HistoryPage",
     "InHandlerError",
     "InvalidArgumentError",
     "InvalidUtf8Error",
@@ -91,6 +93,7 @@ __all__ = [
     "Stats",
     "Stopped",
     "StoppedError",
+    "StoredMessage",
     "TimedOutError",
     "TooLargeError",
     "TooManyRoomsError",

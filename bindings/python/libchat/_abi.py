@@ -67,7 +67,8 @@ lib: Any = ffi.dlopen(str(_find(_NAME, "LIBCHAT_LIBRARY", f"target/shared/{_NAME
 _TYPES: dict[str, Any] = {
     name: ffi.typeof(name)
     for name in (
-        "char[]", "chat_client_id[]", "chat_error **", "chat_events **", "chat_header[]", "chat_message",
+        "char[]", "chat_client_id[]", "chat_error **", "chat_events **", "chat_header[]", "chat_history **",
+        "chat_message",
         "chat_message[]", "chat_position *", "chat_position[]", "chat_publish_options", "chat_publish_options *",
         "chat_room_name[]",
         "chat_server **", "chat_stats", "chat_stats *", "const char *", "const char **", "const uint8_t *", "size_t *",

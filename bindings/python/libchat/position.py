@@ -66,14 +66,14 @@ class Published(Position):
     is_duplicate: bool = False
 
 
-def struct(position: Position) -> Any:
-    """Returns a position as a chat_position of its own."""
+def struct(position: Position, name: str = "since") -> Any:
+    """Returns a position, the argument `name`, as a chat_position of its own."""
     if not isinstance(position, Position):
-        raise TypeError(f"since: {position!r:.40} is not a Position")
+        raise TypeError(f"{name}: {position!r:.40} is not a Position")
     try:
         return new("chat_position *", (position.epoch, position.offset))
     except OverflowError as error:
-        raise error_of(lib.CHAT_ERR_INVALID_ARGUMENT, f"since: {error}") from error
+        raise error_of(lib.CHAT_ERR_INVALID_ARGUMENT, f"{name}: {error}") from error
 
 
 def of(struct: Any) -> Position:

@@ -16,6 +16,7 @@ from ._abi import CONSTANTS, cast, encoded, ffi, lib, new, sizeof, text
 from ._end import End
 from ._ender import stop
 from ._handle import Handle
+from ._history import Histories
 from ._identity import ByIdentity
 from ._message import Data, message
 from ._queue import EventQueue
@@ -109,7 +110,7 @@ class _Events(AsyncIterator[events.Event]):
         return event
 
 
-class Server(ByIdentity, Signals):
+class Server(ByIdentity, Histories, Signals):
     """A WebSocket chat and broadcast server on its own threads, inside a program: the host. It listens as soon
     as it is constructed.
 

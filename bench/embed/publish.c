@@ -1,8 +1,8 @@
 // Publishes from inside the process, through the C ABI: what a call costs the host.
 //
-// usage: publish THREADS SUBSCRIBERS MESSAGES SIZE BATCH
+// usage: publish THREADS SUBSCRIBERS MESSAGES SIZE BATCH KEYS
 // Prints where it listens, waits for its subscribers, publishes MESSAGES from each thread, BATCH of
-// them in a call, prints a line of JSON, and ends when the subscribers have left.
+// them in a call, each with a key of its own if KEYS is 1, prints a line of JSON, and ends when the subscribers have left.
 #define _GNU_SOURCE
 #include "../load/load.h"
 #include <libchat.h>
@@ -20,6 +20,7 @@ struct publisher {
   chat_server *server;
   uint32_t number;
   int messages, batch;
+  bool has_keys;
   size_t size;
   pthread_barrier_t *start;
   uint64_t wall_ns, cpu_ns;
@@ -43,12 +44,18 @@ static void *publish(void *argument) {
     wire_payload(payload, &stamp, self->size);
     messages[i] = (chat_message){.room = "lobby", .room_len = 5, .kind = CHAT_TEXT, .data = payload, .data_len = self->size};
   }
+  char key[16];
+  wire_number((uint8_t *)key, self->number);
+  chat_publish_options with_key = {.size = sizeof with_key, .key = key, .key_len = sizeof key};
   pthread_barrier_wait(self->start);
   uint64_t wall = now_ns(), cpu = cpu_now_ns();
   for (int sent = 0; sent < self->messages && self->status == CHAT_OK; sent += self->batch) {
     // Only the sequence number changes, so that next to nothing but the call is measured.
     for (int i = 0; i < self->batch; i++) wire_number(payloads + (size_t)i * self->size + 8, (uint32_t)(sent + i));
-    if (self->batch == 1) {
+    if (self->has_keys) {
+      memcpy(key + 8, payloads + 8, 8);
+      self->status = chat_server_publish_with(self->server, "lobby", 5, CHAT_TEXT, payloads, self->size, &with_key, NULL, NULL);
+    } else if (self->batch == 1) {
       self->status = chat_server_publish(self->server, "lobby", 5, CHAT_TEXT, payloads, self->size, NULL);
     } else {
       self->status = chat_server_publish_batch(self->server, messages, sizeof *messages, (size_t)self->batch, NULL, NULL);
@@ -92,12 +99,12 @@ static chat_server *start(void) {
 }
 
 int main(int argc, char **argv) {
-  int numbers[5] = {0};
-  for (int i = 0; i < 5 && argc == 6; i++) numbers[i] = atoi(argv[i + 1]);
-  int threads = numbers[0], subscribers = numbers[1], messages = numbers[2], size = numbers[3], batch = numbers[4];
+  int numbers[6] = {0};
+  for (int i = 0; i < 6 && argc == 7; i++) numbers[i] = atoi(argv[i + 1]);
+  int threads = numbers[0], subscribers = numbers[1], messages = numbers[2], size = numbers[3], batch = numbers[4], keys = numbers[5];
   if (threads < 1 || threads > MAX_THREADS || subscribers < 0 || messages < 1 || size < STAMP_SIZE || batch < 1 ||
-      batch > MAX_BATCH || messages % batch != 0) {
-    fputs("usage: publish THREADS SUBSCRIBERS MESSAGES SIZE BATCH; BATCH divides MESSAGES\n", stderr);
+      batch > MAX_BATCH || messages % batch != 0 || keys < 0 || keys > 1 || (keys == 1 && batch > 1)) {
+    fputs("usage: publish THREADS SUBSCRIBERS MESSAGES SIZE BATCH KEYS; BATCH divides MESSAGES, and is 1 if KEYS is\n", stderr);
     return 2;
   }
   chat_server *server = start();
@@ -109,7 +116,7 @@ int main(int argc, char **argv) {
   struct publisher publishers[MAX_THREADS] = {0};
   pthread_t handles[MAX_THREADS];
   for (int i = 0; i < threads; i++) {
-    publishers[i] = (struct publisher){server, (uint32_t)i, messages, batch, (size_t)size, &barrier, 0, 0, CHAT_OK};
+    publishers[i] = (struct publisher){server, (uint32_t)i, messages, batch, keys == 1, (size_t)size, &barrier, 0, 0, CHAT_OK};
     if (pthread_create(&handles[i], NULL, publish, &publishers[i]) != 0) return 1;
   }
   double wall = 0, cpu = 0;

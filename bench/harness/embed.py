@@ -29,13 +29,19 @@ BATCH_GOALS = [
 ]
 
 
-def scenario(threads: int, subscribers: int, batch: int = 1) -> Scenario:
-    goals = BATCH_GOALS if batch > 1 else GOALS
+# 100,000 keys are known all the time: each publication notes one and forgets one.
+KEY_GOALS = [Goal("cpu_ns_per_message", 300, False, server="embed-c")]
+
+
+def scenario(threads: int, subscribers: int, batch: int = 1, keys: bool = False) -> Scenario:
+    goals = KEY_GOALS if keys else BATCH_GOALS if batch > 1 else GOALS
     name, what = ("", "") if batch == 1 else (f"-b{batch}", f", {batch} in a call")
+    if keys:
+        name, what = "-key", ", each with a key"
     return Scenario(
         f"publish-{threads}-{subscribers}{name}",
         f"host publishes from {threads} thread{'s' if threads > 1 else ''} to {subscribers} subscribers, {SIZE} B{what}",
-        {"threads": threads, "subscribers": subscribers, "batch": batch},
+        {"threads": threads, "subscribers": subscribers, "batch": batch, "keys": int(keys)},
         goals if threads == 1 and subscribers == 0 else [],
         is_short=threads == 1,
     )
@@ -43,7 +49,7 @@ def scenario(threads: int, subscribers: int, batch: int = 1) -> Scenario:
 
 SCENARIOS = [
     scenario(threads, subscribers, batch) for subscribers in (0, 1000) for threads in (1, 8) for batch in (1, 64)
-]
+] + [scenario(threads, 0, keys=True) for threads in (1, 8)]
 
 
 def build() -> list[str]:
@@ -72,7 +78,7 @@ def once(name: str, chosen: Scenario, factor: float, settings: Settings) -> Resu
     threads, subscribers = int(chosen.arguments["threads"]), int(chosen.arguments["subscribers"])
     batch = int(chosen.arguments["batch"])
     messages = max(1024, int((2_000_000 if subscribers == 0 else 40_000) * factor) // threads) // batch * batch
-    numbers = [str(number) for number in (threads, subscribers, messages, SIZE, batch)]
+    numbers = [str(number) for number in (threads, subscribers, messages, SIZE, batch, chosen.arguments["keys"])]
     # The host's threads and the server's share a core, as they do on a busy machine.
     host = subprocess.Popen([*prefix(settings, 0), str(OUT / name), *numbers], stdout=subprocess.PIPE)
     try:

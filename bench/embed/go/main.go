@@ -1,6 +1,6 @@
 // Publishes from inside the process, through the Go binding: what a call costs the host.
 //
-// usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE BATCH; the same as publish.c beside it.
+// usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE BATCH KEYS; the same as publish.c beside it.
 package main
 
 import (
@@ -61,8 +61,12 @@ func cpu() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-func publish(server *chat.Server, pending []chat.Message) (err error) {
-	if len(pending) == 1 {
+func publish(server *chat.Server, pending []chat.Message, hasKeys bool) (err error) {
+	if hasKeys {
+		// The publisher's number and the message's: a string of the same bytes, which are not changed meanwhile.
+		key := unsafe.String(&pending[0].Data[0], 16)
+		_, err = server.PublishWith(pending[0].Room, chat.Text, pending[0].Data, chat.PublishOptions{Key: key})
+	} else if len(pending) == 1 {
 		_, err = server.Publish(pending[0].Room, chat.Text, pending[0].Data)
 	} else {
 		_, err = server.PublishBatch(pending)
@@ -71,11 +75,11 @@ func publish(server *chat.Server, pending []chat.Message) (err error) {
 }
 
 func main() {
-	var numbers [5]int
+	var numbers [6]int
 	for i := range numbers {
 		var err error
-		if len(os.Args) != 6 {
-			log.Fatal("usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE BATCH")
+		if len(os.Args) != 7 {
+			log.Fatal("usage: publish GOROUTINES SUBSCRIBERS MESSAGES SIZE BATCH KEYS")
 		}
 		if numbers[i], err = strconv.Atoi(os.Args[i+1]); err != nil || numbers[i] < 0 {
 			log.Fatal("not a number: ", os.Args[i+1])
@@ -113,7 +117,7 @@ func main() {
 				for i, message := range pending {
 					put(message.Data[8:], uint32(sent+i))
 				}
-				if err := publish(server, pending); err != nil {
+				if err := publish(server, pending, numbers[5] == 1); err != nil {
 					log.Fatal(err)
 				}
 			}

@@ -94,8 +94,15 @@ pub(crate) enum Scope<'a> {
 pub(crate) struct Keyed {
     /// As the message carries it.
     pub(crate) key: Key,
-    /// The hash of the room, the scope and the key, and that of the payload.
+    pub(crate) known_by: KnownBy,
+}
+
+/// What the key of a publication is known by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownBy {
+    /// The hash of the room, the scope and the key.
     id: u128,
+    /// The hash of the message.
     payload: u64,
 }
 
@@ -130,8 +137,14 @@ impl Keys {
         Self { seeds, most, table: Mutex::default() }
     }
 
-    /// Makes the key of a message to a room.
-    pub(crate) fn keyed(&self, room: &str, scope: Scope<'_>, key: Key, message: &Message) -> Keyed {
+    /// Returns what the key of a message to a room is known by.
+    pub(crate) fn known_by(
+        &self,
+        room: &str,
+        scope: Scope<'_>,
+        key: &Key,
+        message: &Message,
+    ) -> KnownBy {
         let (kind, identity) = match scope {
             Scope::Host => (0_u64, ""),
             Scope::Anonymous => (1, ""),
@@ -151,7 +164,7 @@ impl Keys {
         payload.write_u64(message.kind() as u64);
         payload.write(message.data());
         let id = u128::from(high) << 64 | u128::from(low);
-        Keyed { key, id, payload: payload.finish() }
+        KnownBy { id, payload: payload.finish() }
     }
 
     /// Notes the key of a message that is published at a position now. The caller holds the lock of its room.
@@ -160,51 +173,55 @@ impl Keys {
     /// `Known`, and the message must not be published.
     pub(crate) fn publish(
         &self,
-        keyed: &Keyed,
+        key: KnownBy,
         position: Position,
         now: CoarseInstant,
         counters: &Counters,
     ) -> Result<(), Known> {
         let mut table = self.lock();
-        if let Some(known) = table.find(keyed, now) {
+        if let Some(known) = table.find(key, now) {
             return Err(known);
         }
-        counters.keys_evicted.add(table.make_space(self.most, now));
-        let (id, payload) = (keyed.id, keyed.payload);
+        let evicted = table.make_space(self.most, now);
+        let KnownBy { id, payload } = key;
         table.push(Noted { id, payload, position, since: now });
+        drop(table);
+        if evicted > 0 {
+            counters.keys_evicted.add(evicted);
+        }
         Ok(())
     }
 
     /// Reserves the key of a message that is to be reviewed, under the decision on it.
     pub(crate) fn reserve(
         &self,
-        keyed: &Keyed,
+        key: KnownBy,
         client: ClientId,
         decision: DecisionId,
         now: CoarseInstant,
     ) -> Reservation {
         let mut table = self.lock();
-        if let Some(known) = table.find(keyed, now) {
+        if let Some(known) = table.find(key, now) {
             return Reservation::Known(known);
         }
-        let payload = keyed.payload;
-        if let Some(reserved) = table.reserved.get_mut(&keyed.id) {
+        let KnownBy { id, payload } = key;
+        if let Some(reserved) = table.reserved.get_mut(&id) {
             if reserved.payload != payload {
                 return Reservation::Known(Known::Reused);
             }
             reserved.repeats.push(Repeat { client, decision });
             return Reservation::Repeat;
         }
-        table.reserved.insert(keyed.id, Reserved { payload, first: decision, repeats: Vec::new() });
+        table.reserved.insert(id, Reserved { payload, first: decision, repeats: Vec::new() });
         Reservation::First
     }
 
     /// Gives back the key that was reserved under a decision: its message is published, or will not be. Returns the
     /// repeats, which wait for that.
-    pub(crate) fn settle(&self, keyed: &Keyed, decision: DecisionId) -> Vec<Repeat> {
+    pub(crate) fn settle(&self, key: KnownBy, decision: DecisionId) -> Vec<Repeat> {
         let mut table = self.lock();
-        let is_first = table.reserved.get(&keyed.id).is_some_and(|it| it.first == decision);
-        let reserved = if is_first { table.reserved.remove(&keyed.id) } else { None };
+        let is_first = table.reserved.get(&key.id).is_some_and(|it| it.first == decision);
+        let reserved = if is_first { table.reserved.remove(&key.id) } else { None };
         reserved.map_or_else(Vec::new, |reserved| reserved.repeats)
     }
 
@@ -223,13 +240,13 @@ impl Keys {
 
 impl Table {
     /// Returns what is known of a key.
-    fn find(&self, keyed: &Keyed, now: CoarseInstant) -> Option<Known> {
-        let number = *self.index.get(&half(keyed.id))?;
+    fn find(&self, key: KnownBy, now: CoarseInstant) -> Option<Known> {
+        let number = *self.index.get(&half(key.id))?;
         let noted = self.noted.get(number.wrapping_sub(self.first) as usize)?;
-        if noted.id != keyed.id || !is_known(noted.since, now) {
+        if noted.id != key.id || !is_known(noted.since, now) {
             return None;
         }
-        let is_same = noted.payload == keyed.payload;
+        let is_same = noted.payload == key.payload;
         Some(if is_same { Known::Same(noted.position) } else { Known::Reused })
     }
 

@@ -110,7 +110,7 @@ impl Rooms {
         let origin =
             Origin { node: self.context.instance, number, client: None, is_excluded: false };
         let messages = messages.into_iter().map(|message| {
-            let (author, key) = (host.author.cloned(), host.keyed.map(|keyed| keyed.key.clone()));
+            let (author, key) = (host.author.cloned(), host.key.map(|(key, _)| key.clone()));
             let published = Published { message, author, key, time };
             Stored { published, origin }
         });

@@ -268,7 +268,8 @@ impl Client {
     pub(crate) fn keyed(&self, rooms: &Rooms, room: &str, key: Key, message: &Message) -> Keyed {
         let identity = self.identity();
         let scope = identity.as_deref().map_or(Scope::Anonymous, Scope::Identity);
-        rooms.context().keys.keyed(room, scope, key, message)
+        let known_by = rooms.context().keys.known_by(room, scope, &key, message);
+        Keyed { key, known_by }
     }
 
     /// Whether it may signal now, at most `rate` times a second; then that is counted.

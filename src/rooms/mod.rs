@@ -213,7 +213,7 @@ impl Rooms {
             return KeyReservation::First;
         }
         let now = self.context.age_clock.coarse_now();
-        self.context.keys.reserve(keyed, client, decision, now)
+        self.context.keys.reserve(keyed.known_by, client, decision, now)
     }
 
     /// Gives back the key of a client's message that was reviewed, and tells the repeats what has become of it: where it is
@@ -224,7 +224,7 @@ impl Rooms {
         decision: DecisionId,
         outcome: &Result<Position, Refused>,
     ) {
-        for Repeat { client, decision } in self.context.keys.settle(keyed, decision) {
+        for Repeat { client, decision } in self.context.keys.settle(keyed.known_by, decision) {
             let verdict = match outcome {
                 Ok(position) => Verdict::Duplicate(*position),
                 Err(refused) => Verdict::Refuse(refused.clone()),
@@ -282,11 +282,13 @@ impl Rooms {
     ) -> Result<HostPublished> {
         let Particulars { author, key, scope, is_unstored } = particulars;
         let keys = &self.context.keys;
-        let keyed = key.as_ref().map(|key| keys.keyed(name, *scope, key.clone(), &message));
-        let (author, keyed, is_unstored) = (author.as_ref(), keyed.as_ref(), *is_unstored);
-        let publisher = PublishAs { sender: None, author, keyed, is_unstored };
+        let key = key.as_ref().map(|key| (key, keys.known_by(name, *scope, key, &message)));
+        let (author, is_unstored) = (author.as_ref(), *is_unstored);
+        let publisher = PublishAs { sender: None, author, key, is_unstored };
         let published = self.publish_as(&publisher, name, [message], call)?;
-        self.context.counters.duplicates.add(published.is_duplicate.into());
+        if published.is_duplicate {
+            self.context.counters.duplicates.add(1);
+        }
         Ok(published)
     }
 

@@ -203,7 +203,7 @@ impl Room {
             debug_assert!(false, "what a broker keeps is appended there");
             return Err(NotPublished::Closed(RoomClosed::Stopped, messages));
         };
-        let &PublishAs { sender, author, keyed, is_unstored } = publisher;
+        let &PublishAs { sender, author, key, is_unstored } = publisher;
         let (number, offset) = (memory.number + 1, memory.offset + 1);
         // What is not stored has the offset 0.
         let offset_of = |index: u64| if is_unstored { 0 } else { offset + index };
@@ -213,17 +213,15 @@ impl Room {
             true => Position::NONE,
             false => Position::of(head.epoch, memory.offset + count),
         };
-        if let Some(keyed) = keyed {
-            let now = context.age_clock.coarse_now();
-            context
-                .keys
-                .publish(keyed, last, now, &context.counters)
-                .map_err(NotPublished::Known)?;
+        if let Some((_, known_by)) = key {
+            let (keys, now) = (&context.keys, context.age_clock.coarse_now());
+            let published = keys.publish(known_by, last, now, &context.counters);
+            published.map_err(NotPublished::Known)?;
         }
         memory.number += count;
         memory.offset += if is_unstored { 0 } else { count };
         let time = sys::coarse_unix_ms();
-        let key = keyed.map(|keyed| &keyed.key);
+        let key = key.map(|(key, _)| key);
         let publish = |message| {
             let (author, key) = (author.cloned(), key.cloned());
             Published { message, author, key, time }

@@ -10,10 +10,10 @@ use crate::{
     fanout::sender_commands::SenderCommands,
     frame,
     json::{self, SentAs},
-    keys::Keyed,
+    keys::{Keyed, KnownBy},
     message::Message,
     position::Position,
-    published::Author,
+    published::{Author, Key},
 };
 
 /// The client that publishes a message.
@@ -44,15 +44,16 @@ pub(super) struct PublishAs<'a> {
     /// What is told of the publisher.
     pub(super) author: Option<&'a Arc<Author>>,
     /// With a key there is one message.
-    pub(super) keyed: Option<&'a Keyed>,
+    pub(super) key: Option<(&'a Key, KnownBy)>,
     /// Whether the history does not get it, so that it has no position.
     pub(super) is_unstored: bool,
 }
 
 impl<'a> PublishAs<'a> {
     pub(super) fn client(sender: &'a Sender<'a>) -> Self {
-        let (author, keyed) = (sender.author.as_ref(), sender.keyed);
-        Self { sender: Some(sender), author, keyed, is_unstored: false }
+        let key = sender.keyed.map(|keyed| (&keyed.key, keyed.known_by));
+        let author = sender.author.as_ref();
+        Self { sender: Some(sender), author, key, is_unstored: false }
     }
 }
 

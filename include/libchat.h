@@ -131,8 +131,8 @@
  * (bindings/c/README.md).
  *
  * Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at
- * the end of chat_event, chat_message, chat_publish_options and chat_stats may be added, and nothing
- * is changed.
+ * the end of chat_event, chat_member, chat_message, chat_publish_options and chat_stats may be added,
+ * and nothing is changed.
  *
  * Generated from src/ffi by cbindgen. Do not edit.
  */
@@ -428,6 +428,28 @@ enum chat_event_type
    * `signals_dropped`.
    */
   CHAT_EVENT_SIGNAL = 12,
+  /**
+   * Somebody has come to a room: the first client of an identity, or a client without one
+   * (chat_config_set_members). A client enters its room before it counts as connected, so this
+   * comes before its CONNECTED. Fields: client, identity, room.
+   */
+  CHAT_EVENT_MEMBER_ENTERED = 13,
+  /**
+   * Somebody is not in a room any more: no client of the identity is there, nor was for the
+   * member grace, or a client without identity has left. Fields: client (the last one of the
+   * identity), identity, room.
+   */
+  CHAT_EVENT_MEMBER_LEFT = 14,
+  /**
+   * A room has got its first client (chat_config_set_occupancy). Of each room, ROOM_OCCUPIED and
+   * ROOM_VACATED take turns. Fields: room.
+   */
+  CHAT_EVENT_ROOM_OCCUPIED = 15,
+  /**
+   * A room has no client, and had none for the member grace. When the server stops, each room is
+   * vacated before STOPPED. Fields: room.
+   */
+  CHAT_EVENT_ROOM_VACATED = 16,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -539,6 +561,37 @@ enum chat_log_level
 typedef enum chat_log_level chat_log_level;
 #else
 typedef uint32_t chat_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Who is told who is in a room: for chat_config_set_members.
+ */
+enum chat_members_mode
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Nobody: no members are kept.
+   */
+  CHAT_MEMBERS_OFF = 1,
+  /**
+   * The host, and the clients of the JSON form that the host allows it (chat_server_set_members)
+   * and that ask for it with `?members=true`.
+   */
+  CHAT_MEMBERS_HOST = 2,
+  /**
+   * The host, and each client of the JSON form that asks for it, unless the host does not allow
+   * it.
+   */
+  CHAT_MEMBERS_CLIENTS = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum chat_members_mode chat_members_mode;
+#else
+typedef uint32_t chat_members_mode;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -679,6 +732,15 @@ typedef struct chat_headers chat_headers;
 typedef struct chat_history chat_history;
 
 /**
+ * The members of a room at one time, in the order of their clients' ids.
+ *
+ * The host owns it and frees it with chat_members_free. Several threads may read it at once.
+ *
+ * Functions: chat_server_members, chat_members_len, chat_members_get, chat_members_free.
+ */
+typedef struct chat_members chat_members;
+
+/**
  * A running server.
  *
  * Any thread may call any function of a server at any time. chat_server_free must be the last
@@ -765,7 +827,8 @@ typedef struct {
    */
   uint64_t count;
   /**
-   * CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT: the room.
+   * CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT,
+   * MEMBER_ENTERED, MEMBER_LEFT, ROOM_OCCUPIED, ROOM_VACATED: the room.
    */
   const char *room;
   /**
@@ -827,8 +890,9 @@ typedef struct {
    */
   uint16_t code;
   /**
-   * CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT, DISCONNECTED: the client's
-   * identity (chat_server_set_identity); empty if the host has not set one.
+   * CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT, DISCONNECTED,
+   * MEMBER_ENTERED, MEMBER_LEFT: the client's identity (chat_server_set_identity); empty if the host has not set
+   * one.
    */
   const char *identity;
   /**
@@ -1145,6 +1209,44 @@ typedef struct {
    */
   size_t value_len;
 } chat_header;
+
+/**
+ * A client in a room: one of a chat_members, which owns it and all that it points to. Texts are
+ * never NULL and are not NUL-terminated. Later versions may add fields at the end, so a host must
+ * not make arrays of this struct.
+ */
+typedef struct {
+  /**
+   * The client.
+   */
+  chat_client_id client;
+  /**
+   * The client's identity (chat_server_set_identity); empty if the host has not set one.
+   */
+  const char *identity;
+  /**
+   * The length of `identity` in bytes.
+   */
+  size_t identity_len;
+  /**
+   * What other clients are told that it is called (chat_server_set_name); empty if it has no
+   * name.
+   */
+  const char *name;
+  /**
+   * The length of `name` in bytes.
+   */
+  size_t name_len;
+  /**
+   * 1 if only the client itself says that this is its name, else 0.
+   */
+  uint32_t is_claimed;
+  /**
+   * 1 if its connection has ended and its place waits for it to come back
+   * (chat_config_set_member_grace), else 0.
+   */
+  uint32_t is_away;
+} chat_member;
 
 /**
  * A log handler. It gets the line's CHAT_LOG_... level, and its text, which is valid until the
@@ -1497,8 +1599,8 @@ CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t b
  * Sets how long a call of the host waits while more waits to be delivered than the server may
  * keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
  * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
- * _join_with_past, _leave, _set_echo, _set_identity, _set_name, _send_to_identity, _join_identity
- * and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
+ * _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
+ * _join_identity and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
  */
 CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32_t timeout_ms);
 
@@ -1528,6 +1630,39 @@ CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t e
  * gets CHAT_EVENT_SIGNAL of each. Default: 0. At most 1,000,000.
  */
 CHAT_API chat_status chat_config_set_signal_rate(chat_config *config, uint32_t per_second);
+
+/**
+ * Sets who is told who is in a room: a CHAT_MEMBERS_... value. The host gets
+ * CHAT_EVENT_MEMBER_ENTERED and CHAT_EVENT_MEMBER_LEFT, and calls chat_server_members and
+ * chat_server_member_count. A client of the JSON form that connects with `?members=true` is told of
+ * the members of its rooms, where it may be. Of a room with more than 200 members it is told the
+ * number alone, and it gets at most four objects a second of each room.
+ *
+ * Default: CHAT_MEMBERS_OFF. With another value `outbox_size` is at least 128 KiB. Statuses:
+ * CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+ */
+CHAT_API chat_status chat_config_set_members(chat_config *config, uint32_t mode);
+
+/**
+ * Sets for how long the place of a client in a room is kept when its connection ends, in
+ * milliseconds, so that one that comes back is not said to have left; 0: each leaves at once. It
+ * holds for clients with an identity (chat_server_set_identity): another connection with the same
+ * identity takes the place over. A client that the host disconnects or takes out of the room leaves
+ * at once, and so does one that never was admitted. For as long a room counts as occupied after its
+ * last client has left (chat_config_set_occupancy). Default: 2,000. At most 60,000. Of
+ * `max_connections` times 16 places and rooms that are kept so, the oldest are given up earlier.
+ */
+CHAT_API chat_status chat_config_set_member_grace(chat_config *config, uint32_t grace_ms);
+
+/**
+ * Sets whether the host is told when a room gets its first client (CHAT_EVENT_ROOM_OCCUPIED), and
+ * when it has had none for the member grace (CHAT_EVENT_ROOM_VACATED): 1 or 0. There is no event for
+ * each client between. It does not need chat_config_set_members. Default: 0. Statuses:
+ * CHAT_ERR_INVALID_ARGUMENT for another value.
+ */
+CHAT_API
+chat_status chat_config_set_occupancy(chat_config *config,
+                                      uint32_t occupancy);
 
 /**
  * Sets the function that is called with events, in order and in batches. Without a handler, the
@@ -2327,6 +2462,64 @@ chat_status chat_server_refuse_with(chat_server *server,
                                     chat_decision_id decision,
                                     const char *reason,
                                     size_t reason_len);
+
+/**
+ * Returns who is in a room: each client, and each whose connection has ended and whose place is
+ * kept (chat_config_set_member_grace). An identity with several connections is there several times.
+ * Nobody is in a room that does not exist.
+ *
+ * `*out` is a list, which may be empty: the host owns it and frees it with chat_members_free.
+ * Statuses: CHAT_ERR_UNSUPPORTED if no members are kept (chat_config_set_members);
+ * CHAT_ERR_INVALID_ARGUMENT for a name that no room can have, CHAT_ERR_INVALID_UTF8,
+ * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_members(chat_server *server,
+                                const char *room,
+                                size_t room_len,
+                                chat_members **out);
+
+/**
+ * Returns in `*count` how many are in a room: the length of what chat_server_members returns, at
+ * the cost of a look-up. Statuses: those of chat_server_members.
+ */
+CHAT_API
+chat_status chat_server_member_count(chat_server *server,
+                                     const char *room,
+                                     size_t room_len,
+                                     size_t *count);
+
+/**
+ * Sets whether a client may be told of the members of its rooms: 1 or 0, whatever
+ * chat_config_set_members says. It is told if it has also asked for it (`?members=true`) and is a
+ * client of the JSON form, on a WebSocket or as events. One that is allowed gets a list of each of
+ * its rooms. One that is not allowed any more gets no further word of members.
+ *
+ * Statuses: CHAT_ERR_UNSUPPORTED if no members are kept (chat_config_set_members);
+ * CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another value, CHAT_ERR_QUEUE_FULL,
+ * CHAT_ERR_STOPPED.
+ */
+CHAT_API
+chat_status chat_server_set_members(chat_server *server,
+                                    chat_client_id client,
+                                    uint32_t may_watch);
+
+/**
+ * Returns how many members a list has; 0 if `members` is NULL.
+ */
+CHAT_API size_t chat_members_len(const chat_members *members);
+
+/**
+ * Returns a member of a list by its index, which counts from 0. The member belongs to the list and
+ * is valid until the list is freed. Returns NULL if there is no member with this index or `members`
+ * is NULL.
+ */
+CHAT_API const chat_member *chat_members_get(const chat_members *members, size_t index);
+
+/**
+ * Frees a list and all that its members point to. NULL is allowed.
+ */
+CHAT_API void chat_members_free(chat_members *members);
 
 /**
  * Returns how many events a batch holds; 0 if `events` is NULL.

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     event::Event,
     handle::{EventHandler, Handle},
-    options::{Check, Options, Overdue, Sizes, SlowConsumer},
+    options::{Check, Members, Options, Overdue, Sizes, SlowConsumer},
     server::{Parts, Server},
 };
 
@@ -349,8 +349,8 @@ impl Config {
     /// [`publish_batch`](Handle::publish_batch) (the whole batch), [`send`](Handle::send),
     /// [`join`](Handle::join), [`join_with_past`](Handle::join_with_past), [`leave`](Handle::leave),
     /// [`set_echo`](Handle::set_echo), [`set_identity`](Handle::set_identity), [`set_name`](Handle::set_name),
-    /// [`send_to_identity`](Handle::send_to_identity), [`join_identity`](Handle::join_identity) and
-    /// [`leave_identity`](Handle::leave_identity).
+    /// [`send_to_identity`](Handle::send_to_identity), [`join_identity`](Handle::join_identity),
+    /// [`leave_identity`](Handle::leave_identity), [`set_members`](Handle::set_members).
     ///
     /// Default: 5 s. At most 1 day.
     pub fn publish_timeout(&mut self, timeout: Duration) -> &mut Self {
@@ -384,6 +384,45 @@ impl Config {
     /// Default: 0. At most 1,000,000.
     pub fn signal_rate(&mut self, per_second: u32) -> &mut Self {
         self.options.signal_rate = per_second;
+        self
+    }
+
+    /// Sets who is told who is in a room: nobody, the host, or clients too.
+    ///
+    /// The host gets [`Event::MemberEntered`] and [`Event::MemberLeft`], and calls [`Handle::members`] and
+    /// [`Handle::member_count`]. A client of the JSON form that connects with `?members=true` is told of the members of
+    /// its rooms, where it may be: with [`Members::Clients`] unless the host takes that back, with [`Members::Host`] if
+    /// the host allows it ([`Handle::set_members`]). Of a room with more than 200 members it is told the number alone.
+    ///
+    /// What members cost is counted with 120 bytes for each room of a client, and a client that watches gets at most four
+    /// objects a second of each room.
+    ///
+    /// Default: [`Members::Off`]. With another value `outbox_size` is at least 128 KiB.
+    pub fn members(&mut self, members: Members) -> &mut Self {
+        self.options.members = members;
+        self
+    }
+
+    /// Sets for how long the place of a client in a room is kept when its connection ends, so that one that comes back is
+    /// not said to have left. It holds for clients with an identity ([`Handle::set_identity`]): another connection with
+    /// the same identity takes the place over. A client that the host disconnects or takes out of the room leaves at once,
+    /// and so does one that never was admitted. For as long a room counts as occupied after its last client has left
+    /// ([`occupancy`](Self::occupancy)).
+    ///
+    /// Default: 2 s. At most 60 s; with zero each client leaves at once. Of `max_connections` times 16 places and rooms
+    /// that are kept so, the oldest are given up earlier.
+    pub fn member_grace(&mut self, grace: Duration) -> &mut Self {
+        self.options.member_grace = grace;
+        self
+    }
+
+    /// Sets whether the host is told when a room gets its first client ([`Event::RoomOccupied`]), and when it has had none
+    /// for [`member_grace`](Self::member_grace) ([`Event::RoomVacated`]): with no event for each client between. It does
+    /// not need the option [`members`](Self::members).
+    ///
+    /// Default: false.
+    pub fn occupancy(&mut self, occupancy: bool) -> &mut Self {
+        self.options.occupancy = occupancy;
         self
     }
 

@@ -137,6 +137,8 @@ mod transport;
 mod decisions;
 mod fanout;
 
+mod members;
+
 mod rooms;
 
 mod shard;
@@ -175,8 +177,9 @@ pub use error::{Error, Problem, Result};
 pub use event::{ClientId, DecisionId, Event, Form, Request};
 pub use frame::Kind;
 pub use handle::Handle;
+pub use members::Member;
 pub use message::Message;
-pub use options::{Overdue, SlowConsumer};
+pub use options::{Members, Overdue, SlowConsumer};
 pub use past::Past;
 pub use position::{ParsePositionError, Position};
 pub use publish_options::{PublishOptions, PublishToError, Published};

@@ -34,6 +34,21 @@ pub enum Overdue {
     Allow,
 }
 
+/// Who is told who is in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Members {
+    /// Nobody: no members are kept.
+    #[default]
+    Off,
+    /// The host, and the clients of the JSON form that the host allows it ([`Handle::set_members`]) and that ask for it
+    /// with `?members=true`.
+    ///
+    /// [`Handle::set_members`]: crate::Handle::set_members
+    Host,
+    /// The host, and each client of the JSON form that asks for it, unless the host does not allow it.
+    Clients,
+}
+
 /// The options of a running server.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -65,6 +80,9 @@ pub(crate) struct Options {
     pub(crate) publish_timeout: Duration,
     pub(crate) event_queue: usize,
     pub(crate) signal_rate: u32,
+    pub(crate) members: Members,
+    pub(crate) member_grace: Duration,
+    pub(crate) occupancy: bool,
 }
 
 const KIB: usize = 1024;
@@ -95,6 +113,9 @@ fn least_outbox(message: usize) -> usize {
 fn longest_message(outbox: usize) -> usize {
     outbox.saturating_sub(OUTBOX_MARGIN) / 4 * 3
 }
+
+/// The least outbox if clients may be told of members: what one is told at once is shorter.
+const MEMBERS_OUTBOX: usize = 128 * KIB;
 
 /// The time between the pings of an event stream, if the option is 0.
 const EVENT_PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -131,6 +152,9 @@ impl Default for Options {
             publish_timeout: Duration::from_secs(5),
             event_queue: 0,
             signal_rate: 0,
+            members: Members::Off,
+            member_grace: Duration::from_secs(2),
+            occupancy: false,
         }
     }
 }
@@ -343,6 +367,14 @@ impl Check {
                 longest_message(*outbox_size)
             );
             self.problem("outbox_size", text);
+        } else if options.members != Members::Off
+            && (smallest..MEMBERS_OUTBOX).contains(&options.outbox_size)
+        {
+            let text = format!(
+                "{} does not hold a list of members: set outbox_size to {MEMBERS_OUTBOX} or more, or members to off",
+                options.outbox_size
+            );
+            self.problem("outbox_size", text);
         } else {
             self.range("outbox_size", options.outbox_size, (smallest, MAX_OUTBOX));
         }
@@ -376,6 +408,8 @@ impl Check {
         self.range("publish_timeout", options.publish_timeout, (Duration::ZERO, DAY));
         self.range("event_queue", options.event_queue, (0, 16 * MIB));
         self.range("signal_rate", options.signal_rate, (0, 1_000_000));
+        let minute = Duration::from_secs(60);
+        self.range("member_grace", options.member_grace, (Duration::ZERO, minute));
     }
 }
 

@@ -194,6 +194,9 @@ impl Server {
                 }
                 if running.fetch_sub(1, Ordering::AcqRel) == 1 {
                     shared.end.note_over(shared.context.counters.connections_accepted.get());
+                    if let Some(members) = shared.rooms.members() {
+                        members.end();
+                    }
                     shared.context.events.push(Event::Stopped);
                 }
             })?;
@@ -375,6 +378,36 @@ mod tests {
         });
         assert!(server.stop(PATIENCE).is_ok());
         assert!(server.wait(Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_shard_that_panics_leaves_nobody_in_a_room() {
+        let mut config = Config::new();
+        config.listen("127.0.0.1:0").workers(2).event_queue(1000).occupancy(true);
+        let server = config.members(crate::Members::Host).start().unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            let mut client = std::net::TcpStream::connect(server.local_addr()).unwrap();
+            let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+            io::Write::write_all(&mut client, request.as_bytes()).unwrap();
+            io::Read::read_exact(&mut client, &mut [0; 12]).unwrap();
+            clients.push(client);
+        }
+        assert_eq!(server.member_count("lobby").unwrap(), 8);
+        server.shared.shards[1].inbox.push(Command::Panic).unwrap();
+        assert!(matches!(server.wait(PATIENCE), Err(Error::Failed { .. })));
+        let mut events = Vec::new();
+        while let Ok(more) = server.next_events(PATIENCE) {
+            events.extend(more);
+        }
+        let count = |is: fn(&Event) -> bool| events.iter().filter(|event| is(event)).count();
+        assert_eq!(count(|event| matches!(event, Event::MemberEntered { .. })), 8);
+        assert_eq!(count(|event| matches!(event, Event::MemberLeft { .. })), 8);
+        assert_eq!(count(|event| matches!(event, Event::RoomOccupied { .. })), 1);
+        assert_eq!(count(|event| matches!(event, Event::RoomVacated { .. })), 1);
+        assert!(matches!(events.last(), Some(Event::Stopped)));
+        assert!(matches!(server.members("lobby"), Err(Error::Stopped)));
     }
 
     #[test]

@@ -48,6 +48,7 @@ fn word(text: &str) -> Value {
     match if text.contains("127.0.0.1") { text } else { last } {
         "LISTEN" => Value::Word(Config::DEFAULT_LISTEN.to_owned()),
         "zero" => Value::Number(0),
+        "MembersOff" => Value::Word("off".to_owned()),
         "" => Value::Word("empty".to_owned()),
         word => Value::Word(word.to_lowercase()),
     }
@@ -133,6 +134,8 @@ fn the_readmes_name_the_defaults_of_the_engine() {
         "ipv6_only",
         "origin",
         "base_path",
+        "members",
+        "occupancy",
     ];
     let decisions = ["admission_timeout", "review_timeout", "overdue", "slow_consumer"];
     compare("README.md", &found, &[&not_bounds[..], &decisions].concat());

@@ -195,6 +195,13 @@ func configure(c *C.chat_config, o *Options) error {
 	s.number("signal_rate", o.SignalRate, func(n uint64) C.chat_status {
 		return C.chat_config_set_signal_rate(c, u32(n))
 	})
+	if o.Members != 0 {
+		s.check("members", C.chat_config_set_members(c, C.uint32_t(o.Members)))
+	}
+	s.durationOrOff("member_grace", o.MemberGrace, time.Millisecond, func(ms uint64) C.chat_status {
+		return C.chat_config_set_member_grace(c, u32(ms))
+	})
+	s.check("occupancy", C.chat_config_set_occupancy(c, flag(o.Occupancy)))
 	if s.problems != nil {
 		return invalid("%s", strings.Join(s.problems, "; "))
 	}

@@ -168,6 +168,35 @@ type EventEventsDropped struct{ Count uint64 }
 // EventStopped says that the server has stopped. This is the last event.
 type EventStopped struct{}
 
+// EventMemberEntered says that somebody has come to a room: the first client of an identity, or a
+// client without one (see Options.Members). A client enters its room before it counts as connected,
+// so this comes before its EventConnected.
+type EventMemberEntered struct {
+	Client   ClientID
+	Identity string
+	Room     string
+}
+
+// EventMemberLeft says that somebody is not in a room any more: no client of the identity is there,
+// nor was for Options.MemberGrace, or a client without identity has left.
+type EventMemberLeft struct {
+	Client   ClientID // The identity's last client there.
+	Identity string
+	Room     string
+}
+
+// EventRoomOccupied says that a room has got its first client (see Options.Occupancy). Of each room,
+// EventRoomOccupied and EventRoomVacated take turns.
+type EventRoomOccupied struct {
+	Room string
+}
+
+// EventRoomVacated says that a room has no client, and had none for Options.MemberGrace. When the
+// server stops, each room is vacated before EventStopped.
+type EventRoomVacated struct {
+	Room string
+}
+
 func (EventConnectRequest) isEvent()  {}
 func (EventConnected) isEvent()       {}
 func (EventJoined) isEvent()          {}
@@ -180,3 +209,7 @@ func (EventDisconnected) isEvent()    {}
 func (EventAcceptFailed) isEvent()    {}
 func (EventEventsDropped) isEvent()   {}
 func (EventStopped) isEvent()         {}
+func (EventMemberEntered) isEvent()   {}
+func (EventMemberLeft) isEvent()      {}
+func (EventRoomOccupied) isEvent()    {}
+func (EventRoomVacated) isEvent()     {}

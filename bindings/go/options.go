@@ -30,6 +30,20 @@ const (
 	Allow Overdue = 2
 )
 
+// Members is who is told who is in a room.
+type Members uint32
+
+const (
+	// MembersOff tells nobody: no members are kept.
+	MembersOff Members = 1
+	// MembersHost tells the host, and the clients of the JSON form that the host allows it
+	// (Server.SetMembers) and that ask for it with "?members=true".
+	MembersHost Members = 2
+	// MembersClients tells the host, and each client of the JSON form that asks for it, unless the host
+	// does not allow it.
+	MembersClients Members = 3
+)
+
 // Options are the options of a server. The zero value of the struct and of every field is the
 // default. By default every queue, size and time is bounded.
 //
@@ -209,8 +223,8 @@ type Options struct {
 
 	// PublishTimeout is how long a call waits while more waits to be delivered than the server may
 	// keep. After this time it fails with ErrQueueFull. It holds for Broadcast, Publish, PublishBatch
-	// (the whole batch), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity, SetName, SendToIdentity,
-	// JoinIdentity and LeaveIdentity. Zero means 5 s, negative means that they fail at once. At most 1 day.
+	// (the whole batch), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity, SetName, SetMembers,
+	// SendToIdentity, JoinIdentity and LeaveIdentity. Zero means 5 s, negative means that they fail at once. At most 1 day.
 	PublishTimeout time.Duration
 
 	// EventQueue is how many events may wait for Server.Events. Zero means that no events are
@@ -233,6 +247,27 @@ type Options struct {
 	// the rooms that it is in. Clients of the JSON form can send them, each of at most 4 KiB. The host
 	// gets EventSignal of each.
 	SignalRate int
+
+	// Members is who is told who is in a room. The host gets EventMemberEntered and EventMemberLeft, and
+	// calls Server.Members and Server.MemberCount. A client of the JSON form that connects with
+	// "?members=true" is told of the members of its rooms, where it may be. Of a room with more than 200
+	// members it is told the number alone, and it gets at most four objects a second of each room. Zero
+	// means MembersOff. With another value OutboxSize is at least 128 KiB.
+	Members Members
+
+	// MemberGrace is for how long the place of a client in a room is kept when its connection ends, so
+	// that one that comes back is not said to have left. It holds for clients with an identity
+	// (Server.SetIdentity): another connection with the same identity takes the place over. A client that
+	// the host disconnects or takes out of the room leaves at once, and so does one that never was
+	// admitted. For as long a room counts as occupied after its last client has left. Zero means 2 s,
+	// negative means that each leaves at once. At most 60 s. Of MaxConnections times 16 places and rooms
+	// that are kept so, the oldest are given up earlier.
+	MemberGrace time.Duration
+
+	// Occupancy means that the host is told when a room gets its first client (EventRoomOccupied), and
+	// when it has had none for MemberGrace (EventRoomVacated), with no event for each client between. It
+	// does not need Members. Zero means false.
+	Occupancy bool
 
 	// Logger gets the server's log lines, at the levels that it has enabled when Start is called. At
 	// slog.LevelInfo these are start, stop, slow consumers and limits that are reached, at most one

@@ -49,6 +49,9 @@ var wrong = map[string]struct {
 	"PublishTimeout":    {"publish_timeout", durations(25*time.Hour, math.MaxInt64)},
 	"EventQueue":        {"event_queue", []any{-1, 1<<24 + 1}},
 	"SignalRate":        {"signal_rate", []any{-1, 1_000_001, math.MaxInt}},
+	"Members":           {"members", []any{chat.Members(4), chat.Members(math.MaxUint32)}},
+	"MemberGrace":       {"member_grace", durations(61*time.Second, math.MaxInt64)},
+	"Occupancy":         {},
 	"Logger":            {},
 }
 

@@ -198,6 +198,14 @@ func copyEvent(e *C.chat_event) Event {
 			Kind:     Kind(e.kind),
 			Data:     bytes.Clone(unsafe.Slice((*byte)(e.data), int(e.data_len))),
 		}
+	case C.CHAT_EVENT_MEMBER_ENTERED:
+		return EventMemberEntered{client, text(e.identity, e.identity_len), text(e.room, e.room_len)}
+	case C.CHAT_EVENT_MEMBER_LEFT:
+		return EventMemberLeft{client, text(e.identity, e.identity_len), text(e.room, e.room_len)}
+	case C.CHAT_EVENT_ROOM_OCCUPIED:
+		return EventRoomOccupied{Room: text(e.room, e.room_len)}
+	case C.CHAT_EVENT_ROOM_VACATED:
+		return EventRoomVacated{Room: text(e.room, e.room_len)}
 	case C.CHAT_EVENT_MESSAGES_DROPPED:
 		return EventMessagesDropped{Client: client, Count: uint64(e.count)}
 	case C.CHAT_EVENT_DISCONNECTED:

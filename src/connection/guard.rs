@@ -29,6 +29,9 @@ impl ClientGuard {
         if asked.name.is_some() {
             client.set_name(asked.name.clone());
         }
+        if asked.members {
+            client.ask_members();
+        }
         let since_in = asked.since_in(true);
         Self { shard: Rc::clone(shard), client, since_in }
     }

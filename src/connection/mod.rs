@@ -299,6 +299,8 @@ impl Connection {
     /// until all are decided, so that they can be published there, and no longer.
     async fn end_reviewed(&self) {
         let ClientGuard { shard, client, .. } = &self.guard;
+        // It may stay in its rooms for as long as the host takes, but it is not there.
+        shard.note_gone(client);
         let decided = async {
             let decided = shard.reviews.all_decided(client.id());
             select(pin!(decided), pin!(shard.stopped())).await;

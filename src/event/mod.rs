@@ -192,6 +192,40 @@ pub enum Event {
         /// The close frame's reason, or what ended the connection.
         reason: Arc<str>,
     },
+    /// Somebody has come to a room: the first client of an identity, or a client without one
+    /// ([`Config::members`](crate::Config::members)). A client enters its room before it counts as connected, so this
+    /// comes before its `Connected`. What the host calls a client changes who is in its rooms.
+    MemberEntered {
+        /// The client.
+        client: ClientId,
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
+        /// The room.
+        room: Arc<str>,
+    },
+    /// Somebody is not in a room any more: no client of the identity is there, nor was for
+    /// [`Config::member_grace`](crate::Config::member_grace), or a client without identity has left. Of each identity in
+    /// each room, and of each client without one, `MemberEntered` and `MemberLeft` take turns.
+    MemberLeft {
+        /// The identity's last client there.
+        client: ClientId,
+        /// What the host calls it.
+        identity: Option<Arc<str>>,
+        /// The room.
+        room: Arc<str>,
+    },
+    /// A room has got its first client ([`Config::occupancy`](crate::Config::occupancy)). Of each room, `RoomOccupied` and
+    /// `RoomVacated` take turns.
+    RoomOccupied {
+        /// The room.
+        room: Arc<str>,
+    },
+    /// A room has no client, and had none for [`Config::member_grace`](crate::Config::member_grace). When the server
+    /// stops, each room is vacated before `Stopped`.
+    RoomVacated {
+        /// The room.
+        room: Arc<str>,
+    },
     /// A listener could not accept connections, usually for lack of descriptors. It keeps trying.
     /// Reported once for each run of failures.
     AcceptFailed {
@@ -247,6 +281,8 @@ impl Event {
             | Self::Signal { identity, .. }
             | Self::Joined { identity, .. }
             | Self::Left { identity, .. }
+            | Self::MemberEntered { identity, .. }
+            | Self::MemberLeft { identity, .. }
             | Self::Disconnected { identity, .. } => identity.as_deref(),
             _ => None,
         }

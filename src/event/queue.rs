@@ -98,6 +98,13 @@ impl EventQueue {
         }
     }
 
+    /// Queues an event that must not be lost. It does not wake the host: `wake` does that.
+    pub(crate) fn push_unwoken(&self, event: Event) {
+        if self.is_enabled() {
+            self.lock().append(event);
+        }
+    }
+
     /// Queues a message event, or counts it as dropped. Returns whether it was queued. It does not wake the
     /// host: the shard's tick calls `wake` once for all its messages, since a switch of threads for each would
     /// cost much of the throughput.

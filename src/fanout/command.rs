@@ -8,6 +8,8 @@ use std::{
 
 use bytes::Bytes;
 
+use rustc_hash::FxHashMap;
+
 use super::load::LoadGuard;
 use crate::{
     broker::Page,
@@ -218,6 +220,23 @@ pub(crate) enum Settled {
     Page(Page),
 }
 
+/// What the clients of a shard that watch a room's members are told.
+#[derive(Debug)]
+pub(crate) struct MembersTold {
+    pub(crate) room: RoomId,
+    /// By the index of the form that has objects.
+    pub(crate) frames: [MembersFrames; 2],
+    /// Those that were told nothing before, and the numbers of their watches.
+    pub(crate) new: FxHashMap<ClientId, u64>,
+}
+
+/// What those of one form are told.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct MembersFrames {
+    pub(crate) to_old: Option<Bytes>,
+    pub(crate) to_new: Option<Bytes>,
+}
+
 /// What a shard is told to do.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -251,6 +270,10 @@ pub(crate) enum Command {
     /// Sets what the host calls a client, or that it has no name for it.
     SetIdentity(ClientId, Option<Arc<str>>),
     SetName(ClientId, Option<Name>),
+    /// Sets whether a client may watch the members of its rooms.
+    SetMembers(ClientId, bool),
+    /// Tells clients that watch a room's members what has changed.
+    Members(Box<MembersTold>),
     /// Admits a client: to the room that it asked for, and to broadcasts from an offset on; under a subprotocol that the
     /// host has chosen.
     Admit(ClientId, Option<Box<Reservation>>, u64, Option<Box<str>>),
@@ -283,18 +306,27 @@ pub(crate) fn write_cost(len: usize) -> Cost {
     WRITE + len * WRITE / WRITE_SIZE
 }
 
+impl MembersTold {
+    fn bytes(&self) -> usize {
+        let frames = self.frames.iter().flat_map(|frames| [&frames.to_old, &frames.to_new]);
+        let frames = frames.flatten().map(Bytes::len).sum::<usize>();
+        frames + self.new.len() * size_of::<(ClientId, u64)>()
+    }
+}
+
 impl Command {
     /// Returns the client that must be flushed before the command is applied: everything that it lacks is
     /// written to it. No other client needs a flush, since its order does not change.
     ///
     /// - `Deliver`: a broadcast's room is a lane like any other, and lanes are merged in their order.
-    /// - `Send`, `Signal`, `Answer`, `History`, `Settle`, `Reenter`: it has a position in the shard's sequence, as a delivery has.
+    /// - `Send`, `Signal`, `Answer`, `History`, `Settle`, `Reenter`, `Members`: it has a position in the shard's sequence, as a delivery has.
     /// - `Close`, `Disconnect`: nothing follows the close frame.
     /// - `Leave`: the client gets what was published before.
     /// - `Join`, `Admit`: a history is written at once, so what was published before comes first. Without a
     ///   history nothing need be written: the first offset was fixed under the room's lock.
     /// - `Loaded`: the place of the history has been there since the client entered the room.
     /// - `SetEcho`, `SetIdentity`, `SetName`: they affect what the client publishes, not what it receives.
+    /// - `SetMembers`: what the client is told of members has no place among messages.
     pub(crate) fn flushes(&self) -> Option<ClientId> {
         match self {
             Self::Close(client, _) | Self::Disconnect(client, _) | Self::Leave(client, _) => {
@@ -343,7 +375,11 @@ impl Command {
             Self::Leave(..) => WRITE / 4,
             Self::Loaded(..) | Self::Reenter(_) => WRITE,
             Self::Resume(..) | Self::Settle(..) => WRITE / 16,
-            Self::SetEcho(..) | Self::SetIdentity(..) | Self::SetName(..) => WRITE / 16,
+            Self::SetEcho(..)
+            | Self::SetIdentity(..)
+            | Self::SetName(..)
+            | Self::SetMembers(..)
+            | Self::Members(_) => WRITE / 16,
             // It may publish a message that waits behind other decided ones.
             Self::Decide(..) => WRITE / 4,
             Self::Accept(_) => 8 * WRITE,
@@ -358,6 +394,7 @@ impl Command {
         match self {
             Self::Deliver(Delivery { message, .. }) => message.message.data().len(),
             Self::Answer(answer) => answer.frame.len(),
+            Self::Members(told) => told.bytes(),
             Self::Send(_, message)
             | Self::Signal(_, message)
             | Self::Decide(_, _, Verdict::Change(message)) => message.data().len(),

@@ -8,7 +8,7 @@ use crate::{
     event::{self, ClientId},
     event_stream::{self, Fields},
     frame,
-    json::{self, MessageObject, Reason, Refusal, Refused, SignalObject},
+    json::{self, MembersObject, MessageObject, Reason, Refusal, Refused, SignalObject},
     message::Message,
     position::Position,
     published::{Key, Published},
@@ -33,6 +33,9 @@ pub(crate) enum Form {
     #[cfg(test)]
     Numbered,
 }
+
+/// The forms of which what is said is an object.
+pub(crate) const OBJECT_FORMS: [Form; 2] = [Form::Json, Form::EventsJson];
 
 /// Where an encoded message is.
 #[derive(Debug)]
@@ -206,8 +209,13 @@ impl Form {
     }
 
     /// Whether what it says are objects.
-    fn has_objects(self) -> bool {
-        matches!(self, Self::Json | Self::EventsJson)
+    pub(crate) fn has_objects(self) -> bool {
+        self.object_index().is_some()
+    }
+
+    /// Returns its index among the forms of which what is said is an object.
+    pub(crate) fn object_index(self) -> Option<usize> {
+        OBJECT_FORMS.iter().position(|form| *form == self)
     }
 
     /// Whether it is a stream of server-sent events, and no WebSocket. Its client says nothing, cannot answer pings, and
@@ -313,6 +321,16 @@ impl Form {
                 json::append_live(buffer, &room.name);
             });
         }
+    }
+
+    /// Encodes who is in a room, or what has changed.
+    pub(crate) fn members(
+        self,
+        room: &str,
+        count: usize,
+        members: &MembersObject<'_>,
+    ) -> Option<Bytes> {
+        self.say(|buffer| json::append_members(buffer, room, count, members))
     }
 
     /// Encodes that the host has taken a client out of a room.

@@ -190,6 +190,7 @@ mod tests {
             include_str!("publish_with.rs"),
             include_str!("log.rs"),
             include_str!("request.rs"),
+            include_str!("members.rs"),
             include_str!("server.rs"),
             include_str!("signals.rs"),
             include_str!("status.rs"),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    options::{Overdue, SlowConsumer},
+    options::{Members, Overdue, SlowConsumer},
 };
 
 /// The options of a server. Every option starts with its default. By default every queue, size
@@ -64,6 +64,20 @@ pub enum chat_overdue {
     CHAT_OVERDUE_REFUSE = 1,
     /// The client is accepted; the message is allowed.
     CHAT_OVERDUE_ALLOW = 2,
+}
+
+/// Who is told who is in a room: for chat_config_set_members.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy)]
+pub enum chat_members_mode {
+    /// Nobody: no members are kept.
+    CHAT_MEMBERS_OFF = 1,
+    /// The host, and the clients of the JSON form that the host allows it (chat_server_set_members)
+    /// and that ask for it with `?members=true`.
+    CHAT_MEMBERS_HOST = 2,
+    /// The host, and each client of the JSON form that asks for it, unless the host does not allow
+    /// it.
+    CHAT_MEMBERS_CLIENTS = 3,
 }
 
 /// Makes a config in which every option has its default. Pass CHAT_ABI_VERSION.
@@ -530,8 +544,8 @@ pub extern "C" fn chat_config_set_history_total(
 /// Sets how long a call of the host waits while more waits to be delivered than the server may
 /// keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
 /// holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
-/// _join_with_past, _leave, _set_echo, _set_identity, _set_name, _send_to_identity, _join_identity
-/// and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
+/// _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
+/// _join_identity and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_publish_timeout(
     config: Option<&mut chat_config>,
@@ -573,6 +587,68 @@ pub extern "C" fn chat_config_set_signal_rate(
     per_second: u32,
 ) -> chat_status {
     attempt(|| set(config, |config| _ = config.signal_rate(per_second)))
+}
+
+/// Sets who is told who is in a room: a CHAT_MEMBERS_... value. The host gets
+/// CHAT_EVENT_MEMBER_ENTERED and CHAT_EVENT_MEMBER_LEFT, and calls chat_server_members and
+/// chat_server_member_count. A client of the JSON form that connects with `?members=true` is told of
+/// the members of its rooms, where it may be. Of a room with more than 200 members it is told the
+/// number alone, and it gets at most four objects a second of each room.
+///
+/// Default: CHAT_MEMBERS_OFF. With another value `outbox_size` is at least 128 KiB. Statuses:
+/// CHAT_ERR_INVALID_ARGUMENT for an unknown value.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_members(
+    config: Option<&mut chat_config>,
+    mode: u32,
+) -> chat_status {
+    attempt(|| {
+        const OFF: u32 = chat_members_mode::CHAT_MEMBERS_OFF as u32;
+        const HOST: u32 = chat_members_mode::CHAT_MEMBERS_HOST as u32;
+        const CLIENTS: u32 = chat_members_mode::CHAT_MEMBERS_CLIENTS as u32;
+        let config = own(config)?;
+        let mode = match mode {
+            OFF => Members::Off,
+            HOST => Members::Host,
+            CLIENTS => Members::Clients,
+            _ => {
+                let why = format!("{mode} is no CHAT_MEMBERS_... value");
+                return Err(Failure::invalid("mode", why));
+            }
+        };
+        config.inner.members(mode);
+        Ok(())
+    })
+}
+
+/// Sets for how long the place of a client in a room is kept when its connection ends, in
+/// milliseconds, so that one that comes back is not said to have left; 0: each leaves at once. It
+/// holds for clients with an identity (chat_server_set_identity): another connection with the same
+/// identity takes the place over. A client that the host disconnects or takes out of the room leaves
+/// at once, and so does one that never was admitted. For as long a room counts as occupied after its
+/// last client has left (chat_config_set_occupancy). Default: 2,000. At most 60,000. Of
+/// `max_connections` times 16 places and rooms that are kept so, the oldest are given up earlier.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_member_grace(
+    config: Option<&mut chat_config>,
+    grace_ms: u32,
+) -> chat_status {
+    attempt(|| set(config, |config| _ = config.member_grace(millis(grace_ms))))
+}
+
+/// Sets whether the host is told when a room gets its first client (CHAT_EVENT_ROOM_OCCUPIED), and
+/// when it has had none for the member grace (CHAT_EVENT_ROOM_VACATED): 1 or 0. There is no event for
+/// each client between. It does not need chat_config_set_members. Default: 0. Statuses:
+/// CHAT_ERR_INVALID_ARGUMENT for another value.
+#[unsafe(no_mangle)]
+pub extern "C" fn chat_config_set_occupancy(
+    config: Option<&mut chat_config>,
+    occupancy: u32,
+) -> chat_status {
+    attempt(|| {
+        let occupancy = flag(occupancy, "occupancy")?;
+        set(config, |config| _ = config.occupancy(occupancy))
+    })
 }
 
 /// Sets the function that is called with events, in order and in batches. Without a handler, the

@@ -102,6 +102,20 @@ pub enum chat_event_type {
     /// none), kind, data. While half of the event queue is full, signals are dropped, and counted in
     /// `signals_dropped`.
     CHAT_EVENT_SIGNAL = 12,
+    /// Somebody has come to a room: the first client of an identity, or a client without one
+    /// (chat_config_set_members). A client enters its room before it counts as connected, so this
+    /// comes before its CONNECTED. Fields: client, identity, room.
+    CHAT_EVENT_MEMBER_ENTERED = 13,
+    /// Somebody is not in a room any more: no client of the identity is there, nor was for the
+    /// member grace, or a client without identity has left. Fields: client (the last one of the
+    /// identity), identity, room.
+    CHAT_EVENT_MEMBER_LEFT = 14,
+    /// A room has got its first client (chat_config_set_occupancy). Of each room, ROOM_OCCUPIED and
+    /// ROOM_VACATED take turns. Fields: room.
+    CHAT_EVENT_ROOM_OCCUPIED = 15,
+    /// A room has no client, and had none for the member grace. When the server stops, each room is
+    /// vacated before STOPPED. Fields: room.
+    CHAT_EVENT_ROOM_VACATED = 16,
 }
 
 /// The headers of a client's request, for chat_event_header and chat_event_header_at.
@@ -131,7 +145,8 @@ pub struct chat_event {
     pub position: chat_position,
     /// EVENTS_DROPPED, MESSAGES_DROPPED: how many.
     pub count: u64,
-    /// CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT: the room.
+    /// CONNECT_REQUEST, CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT,
+    /// MEMBER_ENTERED, MEMBER_LEFT, ROOM_OCCUPIED, ROOM_VACATED: the room.
     pub room: *const c_char,
     /// The length of `room` in bytes.
     pub room_len: usize,
@@ -163,8 +178,9 @@ pub struct chat_event {
     /// DISCONNECTED: the close code, which is the client's own or the one that it was closed with;
     /// 1005 if its close frame had no code, 1006 if the connection ended without a close frame.
     pub code: u16,
-    /// CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT, DISCONNECTED: the client's
-    /// identity (chat_server_set_identity); empty if the host has not set one.
+    /// CONNECTED, MESSAGE, MESSAGE_REQUEST, SIGNAL, JOINED, LEFT, DISCONNECTED,
+    /// MEMBER_ENTERED, MEMBER_LEFT: the client's identity (chat_server_set_identity); empty if the host has not set
+    /// one.
     pub identity: *const c_char,
     /// The length of `identity` in bytes.
     pub identity_len: usize,
@@ -285,6 +301,24 @@ fn describe(event: &Event, kept: &mut Kept) -> chat_event {
             entry.decision = decision.as_u64();
             entry.kind = chat_kind::from(message.kind()) as u32;
             (entry.data, entry.data_len) = parts(message.data());
+        }
+        Event::MemberEntered { client, room, .. } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_MEMBER_ENTERED as u32;
+            entry.client = client.as_u64();
+            (entry.room, entry.room_len) = text_parts(room);
+        }
+        Event::MemberLeft { client, room, .. } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_MEMBER_LEFT as u32;
+            entry.client = client.as_u64();
+            (entry.room, entry.room_len) = text_parts(room);
+        }
+        Event::RoomOccupied { room } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_ROOM_OCCUPIED as u32;
+            (entry.room, entry.room_len) = text_parts(room);
+        }
+        Event::RoomVacated { room } => {
+            entry.r#type = chat_event_type::CHAT_EVENT_ROOM_VACATED as u32;
+            (entry.room, entry.room_len) = text_parts(room);
         }
         Event::MessagesDropped { client, count } => {
             entry.r#type = chat_event_type::CHAT_EVENT_MESSAGES_DROPPED as u32;

@@ -130,8 +130,8 @@
 //! (bindings/c/README.md).
 //!
 //! Versions. As long as CHAT_ABI_VERSION stays the same, symbols, statuses, events, and fields at
-//! the end of chat_event, chat_message, chat_publish_options and chat_stats may be added, and nothing
-//! is changed.
+//! the end of chat_event, chat_member, chat_message, chat_publish_options and chat_stats may be added,
+//! and nothing is changed.
 
 #![allow(unsafe_code)] // C passes pointers.
 #![allow(non_camel_case_types)] // The types have the names that the header gives them.
@@ -174,6 +174,8 @@ mod identity;
 mod signals;
 
 mod decisions;
+
+mod members;
 
 mod stats;
 

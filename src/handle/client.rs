@@ -11,6 +11,7 @@ use crate::{
         shard_handle::ShardHandle,
     },
     frame::{self, Kind},
+    options::Members,
     past::{Past, PastWanted, Since},
     position::Position,
     published::{self, Name},
@@ -204,7 +205,13 @@ impl Handle {
         check_identity(identity)?;
         let identity = (!identity.is_empty()).then(|| identity.into());
         let command = Command::SetIdentity(client, identity);
-        self.push(self.shard_with_space(client, &HostCall::of(self))?, command).map(drop)
+        let call = HostCall::of(self);
+        let shard = self.shard_with_space(client, &call)?;
+        if self.shared.context.options.members != Members::Off {
+            // It causes events of its own.
+            self.wait_for_event_space(&call)?;
+        }
+        self.push(shard, command).map(drop)
     }
 
     /// Sets the name under which other clients see a client's messages: all that it sends after this has returned. At
@@ -232,7 +239,11 @@ impl Handle {
 
     /// Returns the shard of a client, once its inbox has space: a host can push commands faster than the shard
     /// applies them.
-    fn shard_with_space(&self, client: ClientId, deadline: &HostCall) -> Result<&Arc<ShardHandle>> {
+    pub(super) fn shard_with_space(
+        &self,
+        client: ClientId,
+        deadline: &HostCall,
+    ) -> Result<&Arc<ShardHandle>> {
         let shard = self.shard_of(client)?;
         if shard.inbox.is_full() {
             let timeout = self.shared.context.options.publish_timeout;

@@ -4,6 +4,7 @@ mod admission;
 mod client;
 mod history;
 mod identity;
+mod members;
 mod publish;
 mod review;
 

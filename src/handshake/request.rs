@@ -128,6 +128,11 @@ fn asked(room: String, head: &Head<'_, '_>, wants_events: bool) -> Result<Asked,
             // A form whose field is empty sends an empty name.
             "name" if value.is_empty() => {}
             "name" => asked.name = Some(claimed_name(&value)?),
+            "members" => {
+                let members = value.parse();
+                asked.members =
+                    members.map_err(|_| Answer::bad_target("members is true or false"))?;
+            }
             "since" => asked.since = Some(Since::parse(&value)),
             key => {
                 // What no room can be called is not kept with the client.

@@ -6,7 +6,7 @@
 use super::{
     refusal::Refusal,
     text,
-    writer::{Writer, append_object},
+    writer::{Writer, append_object, append_untyped},
 };
 use crate::{frame::Kind, position::Position};
 
@@ -45,6 +45,28 @@ pub(crate) struct SignalObject<'a> {
     pub(crate) name: Option<(&'a str, bool)>,
     pub(crate) kind: Kind,
     pub(crate) payload: &'a [u8],
+}
+
+/// What the object of a room's members says of one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MemberObject<'a> {
+    /// The client as the wire knows it.
+    pub(crate) client: &'a str,
+    /// Its name, and whether only the client says that this is its name.
+    pub(crate) name: Option<(&'a str, bool)>,
+    /// Whose place it has taken over.
+    pub(crate) was: Option<&'a str>,
+}
+
+/// What is said of a room's members: without any of the lists, the number alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MembersObject<'a> {
+    /// All of them.
+    pub(crate) list: Option<&'a [MemberObject<'a>]>,
+    /// Those that have come, left, or taken over a place. What is empty is left out.
+    pub(crate) joined: &'a [MemberObject<'a>],
+    pub(crate) left: &'a [MemberObject<'a>],
+    pub(crate) returned: &'a [MemberObject<'a>],
 }
 
 /// Why a client does not get all that it has missed.
@@ -204,6 +226,44 @@ pub(crate) fn append_entered(
 /// Appends that the replay of a room is over.
 pub(crate) fn append_live(buffer: &mut Vec<u8>, room: &str) {
     append_object(buffer, "live", |object| object.string("room", room));
+}
+
+/// Appends who is in a room, or what has changed.
+pub(crate) fn append_members(
+    buffer: &mut Vec<u8>,
+    room: &str,
+    count: usize,
+    members: &MembersObject<'_>,
+) {
+    append_object(buffer, "members", |object| {
+        object.string("room", room);
+        object.number("count", count as u64);
+        if let Some(list) = members.list {
+            write_members(object, "list", list);
+        }
+        let changes =
+            [("joined", members.joined), ("left", members.left), ("returned", members.returned)];
+        for (name, changed) in changes.into_iter().filter(|(_, changed)| !changed.is_empty()) {
+            write_members(object, name, changed);
+        }
+    });
+}
+
+fn write_members(object: &mut Writer<'_>, name: &str, members: &[MemberObject<'_>]) {
+    object.array(name, |buffer| {
+        for (index, member) in members.iter().enumerate() {
+            if index > 0 {
+                buffer.push(b',');
+            }
+            append_untyped(buffer, |object| {
+                object.string("client", member.client);
+                write_name(object, member.name);
+                if let Some(was) = member.was {
+                    object.string("was", was);
+                }
+            });
+        }
+    });
 }
 
 /// Appends that the host has taken the client out of a room.

@@ -21,6 +21,7 @@ mod full_inbox;
 mod histories;
 mod identity;
 mod keys;
+mod members;
 mod order;
 mod outbox;
 mod outbox_age;

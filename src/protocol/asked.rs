@@ -15,6 +15,8 @@ pub(crate) struct Asked {
     pub(crate) echo: Option<bool>,
     /// What it says that it is called.
     pub(crate) name: Option<Name>,
+    /// Whether it wants to be told of the members of its rooms.
+    pub(crate) members: bool,
     /// How many of the room's last messages it wants, if it does not recover.
     pub(crate) history: Option<usize>,
     /// Where it has everything up to: in the room of its path.
@@ -30,6 +32,7 @@ impl Asked {
             form,
             echo: None,
             name: None,
+            members: false,
             history: None,
             since: None,
             since_in: SinceIn::default(),

@@ -26,13 +26,16 @@ use crate::{
         Fanout,
         answers::Awaited,
         command::{Answer, Command, Loaded, RoomHead, RoomId},
+        form::Form,
         inbox::QueueKind,
         outbound::Outbound,
         replay::Replay,
     },
     json::Refusal,
     keys::{Keyed, Known, Scope},
+    members,
     message::Message,
+    options::Members,
     position::Position,
     published::{Key, Name},
 };
@@ -54,8 +57,22 @@ pub(crate) struct Client {
     has_short_frames: Cell<bool>,
     /// How many of its requests for earlier messages are not answered yet.
     open_histories: Cell<u8>,
+    /// Whether it has asked to be told of the members of its rooms, and what the host says to that.
+    asks_members: Cell<bool>,
+    may_watch: Cell<Option<bool>>,
+    presence: Cell<Presence>,
     memberships: RefCell<Memberships>,
     profile: Profile,
+}
+
+/// How a client is a member of its rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Here,
+    /// The host closes its connection: it is not expected to come back.
+    Dismissed,
+    /// It is none any more, and leaves its rooms later.
+    Gone,
 }
 
 impl fmt::Debug for Client {
@@ -71,6 +88,9 @@ impl Client {
             echo: Cell::new(echo),
             has_short_frames: Cell::new(false),
             open_histories: Cell::new(0),
+            asks_members: Cell::new(false),
+            may_watch: Cell::new(None),
+            presence: Cell::new(Presence::Here),
             memberships: RefCell::default(),
             profile: Profile::default(),
         })
@@ -99,6 +119,50 @@ impl Client {
         self.profile.set_name(name);
     }
 
+    /// Returns what others may know of it as a member.
+    pub(crate) fn known(&self) -> Arc<members::Known> {
+        members::Known::new(self.id(), self.profile.identity(), self.profile.name())
+    }
+
+    /// Notes that it asks to be told of the members of its rooms.
+    pub(crate) fn ask_members(&self) {
+        self.asks_members.set(true);
+    }
+
+    /// Sets whether it may be told of them, whatever the option says.
+    pub(crate) fn set_may_watch(&self, may: bool) {
+        self.may_watch.set(Some(may));
+    }
+
+    /// Returns the form in which it is told of the members of its rooms, if it is told.
+    pub(crate) fn watches_in(&self, context: &Context) -> Option<Form> {
+        let members = context.options.members;
+        let may = self.may_watch.get().unwrap_or(members == Members::Clients);
+        let form = self.out.form();
+        let is_told = self.asks_members.get() && may && members != Members::Off;
+        (is_told && form.has_objects()).then_some(form)
+    }
+
+    /// Notes that the host closes its connection.
+    pub(crate) fn dismiss(&self) {
+        self.presence.set(Presence::Dismissed);
+    }
+
+    /// Notes that it is no member of its rooms any more. Returns false if that was noted before.
+    pub(crate) fn set_gone(&self) -> bool {
+        self.presence.replace(Presence::Gone) != Presence::Gone
+    }
+
+    /// Whether it is a member of its rooms.
+    pub(crate) fn is_member(&self) -> bool {
+        self.presence.get() != Presence::Gone
+    }
+
+    /// Whether it may come back, if it leaves a room now: its connection has ended, and not by the host.
+    pub(crate) fn may_return(&self) -> bool {
+        self.out.disconnect().is_some() && self.presence.get() != Presence::Dismissed
+    }
+
     pub(crate) fn set_echo(&self, echo: bool) {
         self.echo.set(echo);
     }
@@ -111,6 +175,14 @@ impl Client {
 
     pub(crate) fn is_in(&self, room: RoomId) -> bool {
         self.memberships.borrow().has(room)
+    }
+
+    /// Calls `act` with the rooms that it is in.
+    pub(crate) fn with_rooms<T>(
+        &self,
+        act: impl FnOnce(&mut dyn Iterator<Item = &Arc<Room>>) -> T,
+    ) -> T {
+        act(&mut self.memberships.borrow().rooms())
     }
 
     /// Returns how many rooms it is in.
@@ -370,4 +442,14 @@ impl Client {
 fn tell_host(context: &Context, sender: &Sender<'_>, message: &Message) {
     report_message(context, sender, &Arc::from(""), Position::NONE, message);
     context.events.wake();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_client_is_small() {
+        assert_eq!(size_of::<Client>(), 56);
+    }
 }

@@ -106,6 +106,13 @@ impl Memberships {
         std::mem::replace(&mut self.first, next)
     }
 
+    /// Returns the rooms that the client is in, in any order but for the first.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &Arc<Room>> {
+        let more = self.more.iter().flat_map(|more| more.by_room.values());
+        let more = more.map(|(_, membership)| &membership.room);
+        self.first.iter().map(|first| &first.room).chain(more)
+    }
+
     /// Returns how many rooms the client is in.
     pub(crate) fn len(&self) -> usize {
         let more = self.more.as_ref().map_or(0, |more| more.by_room.len());

@@ -11,6 +11,7 @@ mod forgotten;
 mod held;
 mod host_history;
 mod load;
+mod members;
 mod memberships;
 mod memory;
 mod outcome;
@@ -58,6 +59,7 @@ use crate::{
     },
     json::Refused,
     keys::{Keyed, Known, Repeat, Reservation as KeyReservation, Scope},
+    members::MemberTable,
     message::Message,
     past::PastWanted,
     position::Position,
@@ -77,6 +79,8 @@ pub(crate) struct Rooms {
     directory: Mutex<Directory>,
     /// What keeps the rooms, if they are not in memory.
     link: Option<Linked>,
+    /// Who is in which room, if an option asks for that.
+    members: Option<MemberTable>,
     /// Bytes that all rooms' histories keep, with their overhead.
     kept: AtomicUsize,
     /// Wakes the task that forgets rooms, when the first is to be forgotten earlier.
@@ -151,12 +155,14 @@ impl Rooms {
         let everyone =
             Arc::new(Room::new(RoomId::EVERYONE, "".into(), shards.len(), Position::NONE));
         let directory = Mutex::new(Directory::new(context.age_clock.now()));
+        let members = MemberTable::new(&context, shards.len());
         let rooms = Arc::new(Self {
             context,
             shards,
             everyone,
             directory,
             link: broker.map(Linked::new),
+            members,
             kept: AtomicUsize::new(0),
             earlier_expiry: Notify::new(),
         });
@@ -545,6 +551,9 @@ impl Rooms {
         }
         self.everyone.stop();
         drop(directory);
+        if let Some(members) = &self.members {
+            members.stop();
+        }
         match &self.link {
             Some(link) => self.flush_broker(link, then),
             None => then(),

@@ -50,6 +50,14 @@ impl Profile {
         });
     }
 
+    /// Returns what other clients are told that the client is called.
+    pub(super) fn name(&self) -> Option<Name> {
+        let known = self.0.take();
+        let name = known.as_ref().and_then(|known| known.name.clone());
+        self.0.set(known);
+        name
+    }
+
     /// Sets what other clients are told that the client is called.
     pub(super) fn set_name(&self, name: Option<Name>) {
         self.change(|known| {

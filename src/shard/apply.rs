@@ -40,8 +40,14 @@ impl Shard {
             Command::Signal(id, message) => self.signal(id, &message),
             Command::Answer(answer) => self.answer(answer),
             Command::History(id, request) => self.answer_history(id, &request),
-            Command::Close(id, close) | Command::Disconnect(id, close) => {
+            Command::Close(id, close) => {
                 if let Some(client) = self.client(id) {
+                    client.out().close(close);
+                }
+            }
+            Command::Disconnect(id, close) => {
+                if let Some(client) = self.client(id).filter(|client| client.out().is_open()) {
+                    client.dismiss();
                     client.out().close(close);
                 }
             }
@@ -67,13 +73,17 @@ impl Shard {
             Command::SetName(id, name) => {
                 if let Some(client) = self.client(id) {
                     client.set_name(name);
+                    cost += self.note_profile(&client);
                 }
             }
             Command::SetIdentity(id, identity) => {
                 if let Some(client) = self.client(id) {
                     client.set_identity(identity);
+                    cost += self.note_profile(&client);
                 }
             }
+            Command::SetMembers(id, may) => cost += self.set_members(id, may),
+            Command::Members(told) => cost += self.tell_watchers(&told),
             Command::Admit(id, reservation, broadcasts, subprotocol) => {
                 let reservation = reservation.map(|reservation| *reservation);
                 self.admit(id, reservation, broadcasts, subprotocol);

@@ -76,7 +76,9 @@ impl Shard {
             self.fanout.borrow_mut().flush(out);
         }
         out.replay(Replay::new(Arc::clone(&head), out.form(), past));
+        let beside = self.rooms.members().and_then(|_| client.room()).map(|(_, name)| name);
         client.join(&mut self.fanout.borrow_mut(), (room, &head), from, floor);
+        self.note_entered(client, &head, beside);
         true
     }
 
@@ -98,6 +100,7 @@ impl Shard {
     pub(super) fn apply_leave(&self, id: ClientId, room: RoomId) {
         let Some(client) = self.client(id) else { return };
         let Some(room) = client.leave(&mut self.fanout.borrow_mut(), room) else { return };
+        self.note_left(&client, &room);
         self.rooms.remove_subscriber(&room, self.index);
         let (identity, room) = (client.identity(), Arc::clone(room.name()));
         client.out().say(client.out().form().removed(&room));
@@ -172,6 +175,7 @@ impl Shard {
         let room = client.leave_first(&mut self.fanout.borrow_mut());
         let is_left = room.is_some();
         if let Some(room) = room {
+            self.note_left(client, &room);
             self.rooms.remove_subscriber(&room, self.index);
         }
         is_left

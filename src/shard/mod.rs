@@ -9,6 +9,7 @@ mod admissions;
 mod apply;
 mod deadlines;
 mod expiry;
+mod members;
 mod memberships;
 mod outboxes;
 mod pings;
@@ -34,7 +35,7 @@ use tokio::{
 };
 
 use self::{
-    admissions::AdmissionWaiters, deadlines::Deadlines, memberships::Departures,
+    admissions::AdmissionWaiters, deadlines::Deadlines, members::Watchers, memberships::Departures,
     outboxes::Writable, pings::Pings, reviews::Reviews, space_waiters::SpaceWaiters,
 };
 pub(crate) use self::{admissions::Decision, space_waiters::Ticket, tick::Tick};
@@ -75,6 +76,7 @@ pub(crate) struct Shard {
     pub(crate) reviews: Reviews,
     pub(crate) space_waiters: SpaceWaiters,
     departures: Departures,
+    watchers: Watchers,
     writable: Writable,
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
     pings: Pings,
@@ -119,6 +121,7 @@ impl Shard {
             reviews: Reviews::default(),
             space_waiters: SpaceWaiters::default(),
             departures: Departures::default(),
+            watchers: Watchers::default(),
             writable: Writable::default(),
             read_buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             pings,
@@ -149,6 +152,9 @@ impl Shard {
         self.spawn_watchers();
         if self.index == 0 {
             self.spawn_vital(expiry::run(Rc::clone(self)));
+            if self.rooms.members().is_some() {
+                self.spawn_vital(members::gather(Rc::clone(self)));
+            }
             if self.rooms.has_broker() {
                 self.spawn_vital(expiry::check_broker(Rc::clone(self)));
             }
@@ -315,6 +321,7 @@ impl Shard {
             ("outboxes to check", self.shared.lagging.len()),
             ("commands of senders", self.shared.sender_commands.len()),
             ("answers that are awaited", self.shared.answers.len()),
+            ("watchers of members", self.watchers.len()),
         ];
         sizes.extend(self.fanout.borrow().table_sizes());
         sizes

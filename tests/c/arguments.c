@@ -118,6 +118,9 @@ static void no_config(void) {
   NO_CONFIG(chat_config_set_overdue(NULL, 1));
   NO_CONFIG(chat_config_set_event_queue(NULL, 1));
   NO_CONFIG(chat_config_set_signal_rate(NULL, 1));
+  NO_CONFIG(chat_config_set_members(NULL, CHAT_MEMBERS_HOST));
+  NO_CONFIG(chat_config_set_member_grace(NULL, 1));
+  NO_CONFIG(chat_config_set_occupancy(NULL, 1));
   NO_CONFIG(chat_config_set_log_handler(NULL, CHAT_LOG_INFO, NULL, NULL, NULL));
   int dropped = 0;
   NO_CONFIG(chat_config_set_event_handler(NULL, ignore_events, &dropped, drop_counted));
@@ -148,6 +151,12 @@ static void config_values(void) {
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_overdue(config, 0));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_overdue(config, 3));
   CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_overdue(config, UINT32_MAX));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_members(config, 0));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_members(config, 4));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_members(config, UINT32_MAX));
+  CHECK_STATUS(CHAT_ERR_INVALID_ARGUMENT, chat_config_set_occupancy(config, 2));
+  CHECK_OK(chat_config_set_members(config, CHAT_MEMBERS_CLIENTS));
+  CHECK_OK(chat_config_set_members(config, CHAT_MEMBERS_OFF));
   CHECK_OK(chat_config_set_overdue(config, CHAT_OVERDUE_ALLOW));
   CHECK_OK(chat_config_set_overdue(config, CHAT_OVERDUE_REFUSE));
   CHECK_OK(chat_config_set_slow_consumer(config, CHAT_SLOW_CONSUMER_DROP_OLDEST));
@@ -214,6 +223,8 @@ static void no_objects(void) {
   chat_error_free(NULL);
   CHECK(chat_events_len(NULL) == 0 && chat_events_get(NULL, 0) == NULL);
   chat_events_free(NULL);
+  CHECK(chat_members_len(NULL) == 0 && chat_members_get(NULL, 0) == NULL);
+  chat_members_free(NULL);
   const char *text = NULL, *name = NULL;
   size_t len = 0, name_len = 0;
   CHECK_STATUS(CHAT_ERR_NULL_ARGUMENT, chat_event_header(NULL, TEXT("host"), &text, &len));
@@ -269,6 +280,10 @@ static void no_objects(void) {
   CHECK(count == 77);
   NO_SERVER(chat_server_identity_clients(NULL, TEXT("i"), &client, 1, &count));
   CHECK(count == 0);
+  chat_members *members = NULL;
+  NO_SERVER(chat_server_members(NULL, TEXT("r"), &members));
+  NO_SERVER(chat_server_member_count(NULL, TEXT("r"), &len));
+  NO_SERVER(chat_server_set_members(NULL, 1, 1));
   NO_SERVER(chat_server_stats(NULL, &stats, sizeof stats));
   NO_SERVER(chat_server_next_events(NULL, 0, &events));
   NO_SERVER(chat_server_request_stop(NULL));

@@ -8,6 +8,7 @@
 """
 
 from ._abi import CONSTANTS as _CONSTANTS
+from ._members import Member
 from ._run import run
 from .errors import (
     AddressInUseError,
@@ -40,9 +41,13 @@ from .events import (
     EventsDropped,
     Joined,
     Left,
+    MemberEntered,
+    MemberLeft,
     Message,
     MessageRequest,
     MessagesDropped,
+    RoomOccupied,
+    RoomVacated,
     Signal,
     Stopped,
 )
@@ -76,6 +81,9 @@ __all__ = [
     "Joined",
     "KeyReusedError",
     "Left",
+    "Member",
+    "MemberEntered",
+    "MemberLeft",
     "Message",
     "MessageRequest",
     "MessagesDropped",
@@ -88,6 +96,8 @@ __all__ = [
     "QueueFullError",
     "Request",
     "ResourceLimitError",
+    "RoomOccupied",
+    "RoomVacated",
     "Server",
     "Signal",
     "Stats",

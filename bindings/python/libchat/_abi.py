@@ -68,7 +68,7 @@ _TYPES: dict[str, Any] = {
     name: ffi.typeof(name)
     for name in (
         "char[]", "chat_client_id[]", "chat_error **", "chat_events **", "chat_header[]", "chat_history **",
-        "chat_message",
+        "chat_members **", "chat_message",
         "chat_message[]", "chat_position *", "chat_position[]", "chat_publish_options", "chat_publish_options *",
         "chat_room_name[]",
         "chat_server **", "chat_stats", "chat_stats *", "const char *", "const char **", "const uint8_t *", "size_t *",

@@ -103,6 +103,44 @@ class Left(Event):
 
 
 @dataclass(frozen=True)
+class MemberEntered(Event):
+    """Somebody has come to a room: the first client of an identity, or a client without one (the option `members`).
+
+    A client enters its room before it counts as connected, so this comes before its Connected.
+    """
+
+    client: int
+    identity: str
+    room: str
+
+
+@dataclass(frozen=True)
+class MemberLeft(Event):
+    """Somebody is not in a room any more: no client of the identity is there, nor was for `member_grace`, or a client
+    without identity has left. `client` is the identity's last one there."""
+
+    client: int
+    identity: str
+    room: str
+
+
+@dataclass(frozen=True)
+class RoomOccupied(Event):
+    """A room has got its first client (the option `occupancy`). Of each room, RoomOccupied and RoomVacated take
+    turns."""
+
+    room: str
+
+
+@dataclass(frozen=True)
+class RoomVacated(Event):
+    """A room has no client, and had none for `member_grace`. When the server stops, each room is vacated before
+    Stopped."""
+
+    room: str
+
+
+@dataclass(frozen=True)
 class MessagesDropped(Event):
     """The oldest messages that waited for a slow consumer were dropped."""
 
@@ -183,6 +221,10 @@ READERS: dict[str, Callable[[Any], Event]] = {
     "SIGNAL": lambda e: Signal(e.client, _identity(e), _room(e), _data(e)),
     "JOINED": lambda e: Joined(e.client, _identity(e), _room(e)),
     "LEFT": lambda e: Left(e.client, _identity(e), _room(e)),
+    "MEMBER_ENTERED": lambda e: MemberEntered(e.client, _identity(e), _room(e)),
+    "MEMBER_LEFT": lambda e: MemberLeft(e.client, _identity(e), _room(e)),
+    "ROOM_OCCUPIED": lambda e: RoomOccupied(_room(e)),
+    "ROOM_VACATED": lambda e: RoomVacated(_room(e)),
     "DISCONNECTED": lambda e: Disconnected(e.client, _identity(e), e.code, text(e.reason, e.reason_len)),
     "MESSAGES_DROPPED": lambda e: MessagesDropped(e.client, e.count),
     "ACCEPT_FAILED": lambda e: AcceptFailed(text(e.addr, e.addr_len), text(e.reason, e.reason_len)),

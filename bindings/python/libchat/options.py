@@ -98,6 +98,23 @@ class Options(TypedDict, total=False):
         tcp_keepalive: how long without traffic until TCP keepalive probes are sent, in whole seconds, 1 s to
             9 hours. 0: no probes. Default: 15 s.
 
+    Who is in a room:
+        members: who is told who is in a room: "off" (nobody), "host" (the host, and the clients of the JSON form that
+            it allows it with `Server.set_members` and that ask for it with ?members=true) or "clients" (each client of
+            the JSON form that asks for it, unless the host does not allow it). The host gets MemberEntered and
+            MemberLeft, and calls `Server.members`. Of a room with more than 200 members a client is told the number
+            alone, and it gets at most four objects a second of each room. With another value than "off" outbox_size
+            is at least 128 KiB. Default: "off".
+        member_grace: for how long the place of a client in a room is kept when its connection ends, up to 60 s, so that
+            one that comes back is not said to have left. It holds for clients with an identity: another connection
+            with the same identity takes the place over. A client that the host disconnects or takes out of the room
+            leaves at once, and so does one that never was admitted. For as long a room counts as occupied after its
+            last client has left. 0: each leaves at once. Of max_connections times 16 places and rooms that are kept
+            so, the oldest are given up earlier. Default: 2 s.
+        occupancy: whether the host is told when a room gets its first client (RoomOccupied), and when it has had none
+            for member_grace (RoomVacated), with no event for each client between. It does not need `members`.
+            Default: False.
+
     The history of rooms:
         history_messages: how many messages a room keeps, up to 1,000,000: for clients that ask for the last ones
             (?history=N), that come back (?since=POSITION), or that get them of the host (`Server.join`). 0: none.
@@ -140,6 +157,9 @@ class Options(TypedDict, total=False):
     publish_timeout: float
     event_queue: int
     signal_rate: int
+    members: str
+    member_grace: float
+    occupancy: bool
 
 
 # Names of other servers, and what it is here.
@@ -213,6 +233,9 @@ _BY_TYPE: dict[Any, Converter] = {bool: _yes_or_no, int: _whole, float: _in_unit
 _CONVERTERS: dict[str, Converter] = {
     **{name: _BY_TYPE[kind] for name, kind in get_type_hints(Options).items() if kind in _BY_TYPE},
     "busy_poll": _in_units(1_000_000),
+    "members": _one_of(
+        off=lib.CHAT_MEMBERS_OFF, host=lib.CHAT_MEMBERS_HOST, clients=lib.CHAT_MEMBERS_CLIENTS
+    ),
     "overdue": _one_of(refuse=lib.CHAT_OVERDUE_REFUSE, allow=lib.CHAT_OVERDUE_ALLOW),
     "slow_consumer": _one_of(
         disconnect=lib.CHAT_SLOW_CONSUMER_DISCONNECT, drop_oldest=lib.CHAT_SLOW_CONSUMER_DROP_OLDEST

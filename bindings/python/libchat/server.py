@@ -18,6 +18,7 @@ from ._ender import stop
 from ._handle import Handle
 from ._history import Histories
 from ._identity import ByIdentity
+from ._members import Members
 from ._message import Data, message
 from ._queue import EventQueue
 from ._signals import Signals
@@ -110,7 +111,7 @@ class _Events(AsyncIterator[events.Event]):
         return event
 
 
-class Server(ByIdentity, Histories, Signals):
+class Server(ByIdentity, Histories, Members, Signals):
     """A WebSocket chat and broadcast server on its own threads, inside a program: the host. It listens as soon
     as it is constructed.
 
@@ -119,9 +120,9 @@ class Server(ByIdentity, Histories, Signals):
     server that nothing refers to. At the end of the program, servers that still run are stopped at once.
 
     `broadcast`, `publish`, `publish_to`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity`,
-    `set_name`, `send_to_identity`, `join_identity` and `leave_identity` wait while more waits to be delivered than the
-    server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio this blocks the
-    loop: with `publish_timeout=0` they raise it at once.
+    `set_name`, `set_members`, `send_to_identity`, `join_identity` and `leave_identity` wait while more waits to be
+    delivered than the server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio
+    this blocks the loop: with `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, TypeError for arguments of another
     type, ForkedError in a fork of the server's process, and InHandlerError in a handler of `logger`. The texts

@@ -58,7 +58,9 @@ def test_every_counter_is_there() -> None:
     assert list(libchat.Stats.__annotations__) == fields
 
 
-@pytest.mark.parametrize("struct", ["chat_event", "chat_stats", "chat_message", "chat_publish_options"])
+@pytest.mark.parametrize(
+    "struct", ["chat_event", "chat_stats", "chat_message", "chat_publish_options", "chat_member"]
+)
 def test_the_structs_lie_in_memory_as_in_c(struct: str, tmp_path: Path) -> None:
     layout: list[tuple[str, Any]] = _abi.ffi.typeof(struct).fields
     prints = "".join(f'printf("%zu ", offsetof({struct}, {name}));' for name, _ in layout)

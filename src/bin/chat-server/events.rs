@@ -36,6 +36,14 @@ pub(crate) fn log(event: &Event, with_contents: bool) {
             let reason = with_contents.then_some(&**reason);
             info!(client = display(client), code, reason, "disconnected");
         }
+        Event::MemberEntered { client, room, .. } => {
+            info!(client = display(client), room = &**room, "member entered");
+        }
+        Event::MemberLeft { client, room, .. } => {
+            info!(client = display(client), room = &**room, "member left");
+        }
+        Event::RoomOccupied { room } => info!(room = &**room, "room occupied"),
+        Event::RoomVacated { room } => info!(room = &**room, "room vacated"),
         Event::AcceptFailed { addr, error } => {
             info!(addr = display(addr), error = &**error, "accepting failed");
         }

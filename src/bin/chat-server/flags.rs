@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use chat::{Config, SlowConsumer};
+use chat::{Config, Members, SlowConsumer};
 use clap::{ArgAction, Parser, ValueEnum};
 use humantime::parse_duration;
 
@@ -125,6 +125,20 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     publish_timeout: Duration,
 
+    /// Who is told who is in a room: nobody, the host (whose events this program logs), or each client
+    /// of the JSON form that asks for it with ?members=true
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = Watchers::Off)]
+    members: Watchers,
+
+    /// How long a room counts as occupied after its last client has left, and the place of a client with an
+    /// identity is kept; only a host gives identities
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    member_grace: Duration,
+
+    /// Log when a room gets its first client and when it has none, as events
+    #[arg(long)]
+    occupancy: bool,
+
     /// How many events (clients that connect and disconnect, messages) may wait to be logged, each as a
     /// line of fields; 0: no events are logged
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
@@ -151,6 +165,13 @@ pub(crate) struct Flags {
 enum Policy {
     Disconnect,
     DropOldest,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Watchers {
+    Off,
+    Host,
+    Clients,
 }
 
 impl Flags {
@@ -196,6 +217,13 @@ impl Flags {
             .history_messages(self.history_messages)
             .history_age(self.history_age)
             .publish_timeout(self.publish_timeout)
+            .members(match self.members {
+                Watchers::Off => Members::Off,
+                Watchers::Host => Members::Host,
+                Watchers::Clients => Members::Clients,
+            })
+            .member_grace(self.member_grace)
+            .occupancy(self.occupancy)
             .event_queue(self.event_queue)
             .signal_rate(self.signal_rate);
         config

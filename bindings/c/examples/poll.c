@@ -38,16 +38,12 @@ static void on_events(void *user_data, const chat_event *const *events, size_t c
     perror("the pipe to the loop");
 }
 
-/* Finds the name in a query such as "name=ana"; returns false if it has no name of 1 to 32 letters. */
+/* Finds the name in the query; returns false if it has no name of 1 to 32 small letters. */
 static bool find_name(const chat_event *event, const char **name, size_t *len) {
-  const char key[] = "name=";
-  size_t key_len = sizeof key - 1;
-  if (event->query_len <= key_len || memcmp(event->query, key, key_len) != 0) return false;
-  *name = event->query + key_len;
-  *len = event->query_len - key_len;
+  if (chat_event_query(event, "name", 4, name, len) != CHAT_OK) return false;
   for (size_t i = 0; i < *len; i++)
     if ((*name)[i] < 'a' || (*name)[i] > 'z') return false;
-  return *len <= 32;
+  return *len >= 1 && *len <= 32;
 }
 
 static void announce(chat_server *server, const chat_event *event, const char *what) {

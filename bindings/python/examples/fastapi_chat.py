@@ -18,7 +18,6 @@ import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 import uvicorn
@@ -71,10 +70,7 @@ def begin_session(name: str) -> str:
 
 def signed_in(request: libchat.Request) -> str:
     """Returns the name of the person who opens a WebSocket; nothing if nobody has signed in."""
-    with contextlib.suppress(CookieError):
-        if cookie := SimpleCookie(request.headers.get("cookie", "")).get("session"):
-            return sessions.get(cookie.value, "")
-    return ""
+    return sessions.get(request.cookie("session") or "", "")
 
 
 def name_in(form: bytes) -> str:

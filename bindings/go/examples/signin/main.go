@@ -47,7 +47,11 @@ func web(users *sessions, chatAddr net.Addr) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		_ = page.Execute(w, users.name(r.Header)) // An error here is that the browser has left.
+		var name string
+		if cookie, err := r.Cookie(cookieName); err == nil {
+			name = users.name(cookie.Value)
+		}
+		_ = page.Execute(w, name) // An error here is that the browser has left.
 	})
 	mux.HandleFunc("POST /signin", func(w http.ResponseWriter, r *http.Request) {
 		// A page of another site must not sign anybody in.
@@ -93,7 +97,7 @@ func (l line) bytes() []byte {
 func decide(server *chat.Server, users *sessions, event chat.Event) error {
 	switch event := event.(type) {
 	case chat.EventConnectRequest:
-		name := users.name(event.HTTPHeader())
+		name := users.name(event.Cookie(cookieName))
 		if name == "" {
 			return server.Reject(event.Client, http.StatusUnauthorized, "sign in first", nil)
 		}

@@ -176,17 +176,16 @@ func TestTheCookieIsForTheServerAlone(t *testing.T) {
 
 func TestTheOldestSessionIsForgottenWhereThereAreTooMany(t *testing.T) {
 	users := &sessions{names: map[string]string{}}
-	name := func(id string) string { return users.name(http.Header{"Cookie": {cookieName + "=" + id}}) }
 	first := users.begin("first")
 	second := users.begin("second")
 	for range maxSessions - 2 {
 		users.begin("another")
 	}
-	if name(first) != "first" {
+	if users.name(first) != "first" {
 		t.Error("forgotten too early")
 	}
 	last := users.begin("last")
-	if name(first) != "" || name(second) != "second" || name(last) != "last" || len(users.names) != maxSessions {
+	if users.name(first) != "" || users.name(second) != "second" || users.name(last) != "last" || len(users.names) != maxSessions {
 		t.Error("the wrong one is forgotten")
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"net/http"
 	"sync"
 )
 
@@ -32,13 +31,9 @@ func (s *sessions) begin(name string) (id string) {
 	return id
 }
 
-// name returns the name under which the sender of a request has signed in, or "".
-func (s *sessions) name(header http.Header) string {
-	cookie, err := (&http.Request{Header: header}).Cookie(cookieName)
-	if err != nil {
-		return ""
-	}
+// name returns the name under which the holder of a cookie has signed in, or "".
+func (s *sessions) name(cookie string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.names[cookie.Value]
+	return s.names[cookie]
 }

@@ -182,6 +182,28 @@ fn what_is_delivered_counts_the_messages_alone() {
 }
 
 #[test]
+fn a_client_that_comes_gets_no_signal_from_before_though_others_still_wait_for_it() {
+    let mut world = World::with(options(), Random::new(1));
+    let others: Vec<_> = (0..100).map(|_| connect(&mut world, Form::Json)).collect();
+    others.iter().for_each(|id| _ = received(&mut world, *id));
+    signal(&world, "a", "before");
+    world.tick_once();
+    let late = connect(&mut world, Form::Json);
+    (0..10).for_each(|_| world.tick_once());
+    signal(&world, "a", "behind");
+    (0..10).for_each(|_| world.tick_once());
+    let signals = |world: &mut World, id| {
+        let mut said = received(world, id);
+        said.retain(|it| it.starts_with("signal"));
+        said
+    };
+    assert_eq!(signals(&mut world, late), ["signal behind"]);
+    for id in others {
+        assert_eq!(signals(&mut world, id), ["signal before", "signal behind"]);
+    }
+}
+
+#[test]
 fn nobody_encodes_or_writes_a_signal_for_plain_clients() {
     let mut world = World::with(options(), Random::new(1));
     let id = connect(&mut world, Form::Plain);

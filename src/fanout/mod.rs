@@ -146,10 +146,6 @@ impl Fanout {
     }
 
     fn add(&mut self, room: &Arc<RoomHead>, out: &Rc<Outbound>, from: u64) -> Slot {
-        if out.cursor() == 0 {
-            // Nothing that waits is for a client that comes now, also no signal, which no offset keeps from it.
-            out.set_cursor(self.tail);
-        }
         let (lanes, form) = (&mut self.lanes, out.form());
         let lane = *self.by_room.entry(room.id).or_default()[form as usize]
             .get_or_insert_with(|| LaneKey::new(lanes.insert(Lane::new(Arc::clone(room), form))));

@@ -188,7 +188,9 @@ fn a_client_that_comes_gets_no_signal_from_before_though_others_still_wait_for_i
     others.iter().for_each(|id| _ = received(&mut world, *id));
     signal(&world, "a", "before");
     world.tick_once();
+    assert!(world.shards[0].0.waiting_bytes() > 0, "some have not been written to");
     let late = connect(&mut world, Form::Json);
+    assert!(!world.peer(late).client.out().has_outbox(), "it reads");
     (0..10).for_each(|_| world.tick_once());
     signal(&world, "a", "behind");
     (0..10).for_each(|_| world.tick_once());

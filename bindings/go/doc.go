@@ -40,7 +40,7 @@
 // A client that connects to ws://127.0.0.1:9001/?history=1 gets the welcome.
 //
 // The folder examples/signin has a larger program: a net/http server with a chat behind its sign-in, on
-// one port.
+// one port. The folder examples/support has a support desk, where agents hand customers over to each other.
 //
 // # Building
 //

@@ -6,12 +6,13 @@ mod peer;
 mod support;
 mod wire;
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, fs, thread, time::Duration};
 
-use chat::{Event, Kind, Past, Position, PublishOptions, Server};
+use chat::{Event, Kind, Members, Past, Position, PublishOptions, Server};
 use peer::{
     Peer,
     events::Stream,
+    eventually,
     host::{Events, server_with},
 };
 use serde_json::{Value, json};
@@ -140,6 +141,44 @@ fn talk(seen: &Seen) {
     stop(&server, ana);
 }
 
+/// Who is in a room, and who has come, gone and come back.
+fn watch(seen: &Seen) {
+    let server = server_with(|config| {
+        config.event_queue(1_000).members(Members::Clients);
+        config.admission_timeout(Duration::from_secs(10));
+    });
+    let handle = server.handle();
+    // The query is the identity.
+    let host = thread::spawn(move || {
+        while let Ok(events) = handle.next_events(Duration::MAX) {
+            for event in events {
+                if let Event::ConnectRequest { client, request, .. } = event {
+                    handle.set_identity(client, &request.query).unwrap();
+                    handle.accept(client).unwrap();
+                }
+            }
+        }
+    });
+    let addr = server.local_addr();
+    let mut ana = seen.join(addr, "/rooms/r?members=true&name=ana");
+    assert!(ana.find("members").get("list").is_some());
+    for field in ["joined", "returned", "left"] {
+        let ben = Peer::join(addr, "/rooms/r?name=ben");
+        if field != "left" {
+            assert!(ana.find("members").get(field).is_some(), "{field}");
+            // Its connection ends: for two seconds it may come back.
+            drop(ben);
+            eventually("it is away", || server.members("r").unwrap().iter().any(|it| it.is_away));
+            continue;
+        }
+        assert!(ana.find("members").get("returned").is_some());
+        ben.leave();
+        assert!(ana.find("members").get("left").is_some());
+    }
+    stop(&server, ana);
+    host.join().unwrap();
+}
+
 /// What the client of an event stream gets in place of frames.
 fn listen(seen: &Seen) {
     let server = server_with(|config| _ = config.event_queue(1_000));
@@ -237,6 +276,7 @@ fn every_object_that_the_server_sends_is_in_the_schema_and_every_one_in_it_is_se
     come_back(&seen);
     be_reviewed(&seen);
     listen(&seen);
+    watch(&seen);
     let mut expected = all_of_schema();
     UNSEEN.iter().for_each(|it| assert!(expected.remove(*it), "{it} is not in the schema"));
     let seen: BTreeSet<_> = seen.check().into_iter().collect();

@@ -10,7 +10,7 @@ use super::{
     setting::{KIB, connect, options, world},
     world::World,
 };
-use crate::{frame::Kind, options::Options};
+use crate::{frame::Kind, options::Options, position::Position};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -32,9 +32,15 @@ fn what_all_rooms_keep_is_counted_right_whatever_they_go_through() {
     let mut random = Random::new(7);
     for step in 0..20_000 {
         let room = random.below(100).to_string();
-        match random.below(8) {
+        match random.below(10) {
             0 => _ = world.handle.join(id, &room),
             1 => _ = world.handle.leave(id, &room),
+            2 if rooms.by_name(&room).is_some() => {
+                let Position { epoch, offset } = world.handle.position(&room).unwrap();
+                let offset = offset.saturating_sub(random.below(4) as u64);
+                world.handle.trim(&room, Position { epoch, offset }).unwrap();
+            }
+            3 => world.handle.forget(&room).unwrap(),
             _ => {
                 let len = random.pick(&[1, 100, 1000, 40_000]);
                 world.handle.publish(&room, Kind::Binary, &vec![0; len]).unwrap();

@@ -12,6 +12,7 @@ use super::{
     store::{Behaviour, Store},
 };
 use crate::{
+    error::Error,
     fanout::form::Form,
     frame::Kind,
     message::Message,
@@ -19,6 +20,7 @@ use crate::{
     past::Past,
     position::Position,
     protocol::{Asked, Protocol},
+    stored::{Gap, HistoryPage, Range},
     transport::scripted::Scripted,
 };
 
@@ -32,6 +34,52 @@ fn publish(fleet: &mut Fleet, room: &'static str, count: usize) {
         fleet.publish(0, room, &text);
     }
     fleet.settle();
+}
+
+#[test]
+fn a_host_reads_what_a_broker_keeps_in_pages_and_leaves_it_to_the_broker_to_drop_it() {
+    let mut fleet = Fleet::new(2, Behaviour { is_immediate: true, ..Behaviour::default() }, 1);
+    publish(&mut fleet, "a", WINDOW + 10);
+    let top = fleet.store.top("a");
+    let handle = &fleet.nodes[1].handle;
+    let offsets = |page: &HistoryPage| {
+        page.messages.iter().map(|stored| stored.position.offset).collect::<Vec<_>>()
+    };
+    let kept: Vec<_> = (11..=top.offset).collect();
+    let (mut forward, mut range) = (Vec::new(), Range::After(Position { offset: 10, ..top }));
+    loop {
+        let page = handle.history("a", range, 7).unwrap();
+        assert_eq!((page.position, page.gap), (top, None));
+        forward.extend(offsets(&page));
+        assert_eq!(page.has_more, forward.last() < Some(&top.offset));
+        let Some(last) = page.messages.last().filter(|_| page.has_more) else { break };
+        range = Range::After(last.position);
+    }
+    assert_eq!(forward, kept);
+    let (mut backward, mut range) = (Vec::new(), Range::Last);
+    loop {
+        let page = handle.history("a", range, 7).unwrap();
+        backward.splice(0..0, offsets(&page));
+        let Some(first) = page.messages.first() else { break };
+        range = Range::Before(first.position);
+    }
+    assert_eq!(backward, kept);
+    for (at, gap) in [
+        (Position { offset: 9, ..top }, Some(Gap::Trimmed)),
+        (Position { epoch: top.epoch ^ 1, offset: 30 }, Some(Gap::Epoch)),
+        (Position { offset: top.offset + 1, ..top }, Some(Gap::Ahead)),
+        (Position::NONE, None),
+    ] {
+        let page = handle.history("a", Range::After(at), 3).unwrap();
+        assert_eq!((offsets(&page), page.gap), (vec![11, 12, 13], gap), "{at}");
+    }
+    let page = handle.history("a", Range::After(top), 3).unwrap();
+    assert_eq!((offsets(&page), page.gap, page.has_more), (vec![], None, false));
+    let page = handle.history("never", Range::Last, 3).unwrap();
+    assert_eq!((offsets(&page), page.gap), (vec![], None));
+    for outcome in [handle.trim("a", top), handle.forget("a")] {
+        assert!(matches!(outcome, Err(Error::Unsupported(_))));
+    }
 }
 
 #[test]

@@ -428,3 +428,21 @@ fn a_client_that_comes_back_after_any_time_gets_what_the_room_has_kept_or_is_tol
         assert!(runs < 10 || told.contains_key(outcome), "{outcome} did not happen: {told:#?}");
     }
 }
+
+#[test]
+fn what_a_client_says_after_its_room_was_forgotten_comes_behind_the_new_history() {
+    let mut world = new_world(1);
+    let (id, (_, _, at)) = come(&mut world, "a", None);
+    // The shard has not taken the command yet when the client speaks.
+    world.handle.forget("a").unwrap();
+    say(&mut world, id);
+    let new = world.handle.position("a").unwrap();
+    assert!(new.epoch != at.epoch && new.offset == at.offset + 1);
+    let told: Vec<_> = objects(&read_all(&mut world, id))
+        .iter()
+        .map(|it| (it["type"].to_string(), it["position"].to_string()))
+        .collect();
+    let of =
+        |kind: &str, offset| (format!("{kind:?}"), format!("\"{}\"", Position { offset, ..new }));
+    assert_eq!(told, [of("entered", at.offset), of("message", new.offset)]);
+}

@@ -65,6 +65,12 @@ fn a_key_is_known_in_its_room_and_scope_alone_and_as_what_it_was_sent_with() {
         let it = keys.known_by(room, scope, &key, &binary);
         assert_eq!(keys.publish(it, position(2), at(0), &counters), Err(Known::Reused));
     }
+    // All of it counts, however long it is.
+    for end in ["a", "b"] {
+        let (room, identity) = ("r".repeat(128), format!("{}{end}", "i".repeat(255)));
+        let it = keys.known_by(&room, Scope::Identity(&identity), &key, &message("x"));
+        keys.publish(it, position(1), at(0), &counters).unwrap();
+    }
     // Where one ends and the next begins counts.
     let it = keys.known_by("r", Scope::Identity("ak"), &Key::new("kk").unwrap(), &message("x"));
     keys.publish(it, position(1), at(0), &counters).unwrap();

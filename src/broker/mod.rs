@@ -99,7 +99,8 @@ pub(crate) struct Window {
     pub(crate) age: Duration,
 }
 
-/// A message as a broker stores and delivers it.
+/// A message as a broker stores and delivers it. Its key, and the identity that scopes it, are in `published`: the rooms look
+/// up the keys of rooms in memory alone, and a broker that several servers share checks them where it stores.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) published: Published,

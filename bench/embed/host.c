@@ -66,30 +66,40 @@ static void on_events(void *user_data, const chat_event *const *events, size_t c
   pthread_mutex_unlock(&host->mutex);
 }
 
-void host_start(struct host *host, int argc, char **argv) {
-  int aside = atoi(host_text(argc, argv, "aside", "0"));
-  *host = (struct host){.capacity = (int)host_number(argc, argv, "subscribers") + aside};
-  pthread_mutex_init(&host->mutex, NULL);
-  pthread_cond_init(&host->changed, NULL);
-  host->ids = calloc((size_t)host->capacity, sizeof *host->ids);
+chat_config *host_config(int argc, char **argv) {
   chat_config *config = chat_config_new(CHAT_ABI_VERSION);
-  if (host->ids == NULL || config == NULL) exit(1);
+  if (config == NULL) exit(1);
   host_check(chat_config_add_listen(config, "127.0.0.1:0", 11), "chat_config_add_listen");
   host_check(chat_config_set_workers(config, (uint32_t)host_number(argc, argv, "workers")), "chat_config_set_workers");
-  // A host waits for as long as the run lasts.
-  host_check(chat_config_set_publish_timeout(config, 60000), "chat_config_set_publish_timeout");
-  host_check(chat_config_set_event_handler(config, on_events, host, NULL), "chat_config_set_event_handler");
+  return config;
+}
+
+void host_serve(chat_config *config, chat_server **server) {
   chat_error *error = NULL;
-  if (chat_server_start(config, &host->server, &error) != CHAT_OK) {
+  if (chat_server_start(config, server, &error) != CHAT_OK) {
     fprintf(stderr, "%s\n", chat_error_message(error));
     exit(1);
   }
   chat_config_free(config);
   char addr[CHAT_ADDR_SIZE];
   size_t len;
-  host_check(chat_server_local_addr(host->server, 0, addr, sizeof addr, &len), "chat_server_local_addr");
+  host_check(chat_server_local_addr(*server, 0, addr, sizeof addr, &len), "chat_server_local_addr");
   printf("listening on %.*s\n", (int)len, addr);
   fflush(stdout);
+}
+
+void host_start(struct host *host, int argc, char **argv) {
+  int aside = atoi(host_text(argc, argv, "aside", "0"));
+  *host = (struct host){.capacity = (int)host_number(argc, argv, "subscribers") + aside};
+  pthread_mutex_init(&host->mutex, NULL);
+  pthread_cond_init(&host->changed, NULL);
+  host->ids = calloc((size_t)host->capacity, sizeof *host->ids);
+  if (host->ids == NULL) exit(1);
+  chat_config *config = host_config(argc, argv);
+  // A host waits for as long as the run lasts.
+  host_check(chat_config_set_publish_timeout(config, 60000), "chat_config_set_publish_timeout");
+  host_check(chat_config_set_event_handler(config, on_events, host, NULL), "chat_config_set_event_handler");
+  host_serve(config, &host->server);
 }
 
 static bool all_connected(const struct host *host, uint64_t count) {

@@ -20,6 +20,10 @@ struct host {
 // The value of "--NAME VALUE" among the arguments. Without one, number ends the program and text is `otherwise`.
 double host_number(int argc, char **argv, const char *name);
 const char *host_text(int argc, char **argv, const char *name, const char *otherwise);
+// Makes the configuration of a server with --workers.
+chat_config *host_config(int argc, char **argv);
+// Starts a server, frees its configuration, and prints where it listens.
+void host_serve(chat_config *config, chat_server **server);
 // Starts a server with --workers for --subscribers (and --aside) clients, each of which connects with
 // "?client=NUMBER", and prints where it listens.
 void host_start(struct host *host, int argc, char **argv);

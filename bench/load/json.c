@@ -25,7 +25,9 @@ size_t json_message(uint8_t *out, const struct stamp *stamp, size_t size) {
   return wire_text(out, text, before + size + behind);
 }
 
-static void position(struct clients *clients, struct client *client, const uint8_t *text, size_t len) {
+typedef void on_position(struct clients *, struct client *, const uint8_t *, size_t);
+
+static void position(struct clients *clients, struct client *client, const uint8_t *text, size_t len, on_position *then) {
   const uint8_t *end = text + len, *begin = memmem(text, len, POSITION, sizeof POSITION - 1);
   if (begin != NULL) begin += sizeof POSITION - 1;
   const uint8_t *quote = begin == NULL ? NULL : memchr(begin, '"', (size_t)(end - begin));
@@ -33,7 +35,7 @@ static void position(struct clients *clients, struct client *client, const uint8
     report_void(clients->report, "an object without a position");
     return;
   }
-  clients->on_position(clients, client, begin, (size_t)(quote - begin));
+  then(clients, client, begin, (size_t)(quote - begin));
 }
 
 // The text is the last field. Little more is looked at than of a plain message: how many of these a server joins
@@ -46,7 +48,7 @@ static void message(struct clients *clients, struct client *client, const uint8_
     report_void(clients->report, "an object of %zu bytes without a text of %zu", len, size);
     return;
   }
-  if (clients->on_position != NULL) position(clients, client, text, len);
+  if (clients->on_position != NULL) position(clients, client, text, len, clients->on_position);
   clients->on_message(clients, client, payload, size, now);
 }
 
@@ -57,7 +59,8 @@ static void entered(struct clients *clients, struct client *client, const uint8_
     report_void(clients->report, "a client could not recover");
     return;
   }
-  if (clients->on_position != NULL) position(clients, client, text, len);
+  if (clients->on_position != NULL) position(clients, client, text, len, clients->on_position);
+  if (clients->on_entered != NULL) position(clients, client, text, len, clients->on_entered);
 }
 
 void json_frame(struct clients *clients, struct client *client, const uint8_t *text, size_t len, uint64_t now) {
@@ -68,6 +71,8 @@ void json_frame(struct clients *clients, struct client *client, const uint8_t *t
     entered(clients, client, text, len);
   } else if (STARTS(text, len, "{\"type\":\"welcome\",")) {
     clients->welcomed++;
+  } else if (clients->on_members != NULL && STARTS(text, len, "{\"type\":\"members\",")) {
+    clients->on_members(clients, client, text, len);
   } else if (!STARTS(text, len, "{\"type\":\"live\",") && !STARTS(text, len, "{\"type\":\"ping\"}")) {
     // Its first letters: no quotation mark may get into a reason.
     size_t letters = 0;

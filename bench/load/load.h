@@ -1,6 +1,6 @@
 // The load generator's parts: wire.c (bytes), json.c, events.c and centrifuge.c (protocols on top), clients.c
-// (connections), handshake.c (how they begin), window.c (messages in flight), aside.c (a small room), traffic.c,
-// hold.c, churn.c, beside.c, storm.c, follow.c and
+// (connections), handshake.c (how they begin), window.c (messages in flight), aside.c (a small room), told.c (what
+// watchers are told of members), traffic.c, hold.c, churn.c, beside.c, storm.c, join.c, back.c, follow.c and
 // requests.c (what is measured), agreed.c (what the hosts in ../embed know too),
 // process.c (what it costs the server), report.c (numbers to JSON).
 //
@@ -24,7 +24,7 @@
 enum form { PLAIN, JSON, EVENTS, MIXED, FORMS };
 
 struct options {
-  const char *mode; // traffic, listen, accept, idle, churn, beside, storm, follow or requests
+  const char *mode; // traffic, listen, accept, idle, churn, beside, storm, join, back, follow or requests
   pid_t pid;        // the server
   int port;
   int rooms, subscribers, publishers; // the last two for each room
@@ -37,11 +37,15 @@ struct options {
   int messages; // listen: how many the host publishes for each publisher; storm: how many those that are cut miss
   double churn;             // beside: clients that come and go, a second
   double sends, disconnects; // beside: that the host is to make, a second
-  int joins;                // follow: rooms of each client
+  int joins;                // follow, back: rooms of each client
   int bridges;              // follow: clients that are in every room
   int aside;                // follow: 1: a small room is timed meanwhile
   int batch;                // follow: messages after which the host waits for the generator; 0: it does not wait
-  int cut;                  // storm: of the subscribers, that are cut at once
+  int cut;                  // storm, back: of the subscribers, that are cut at once
+  int watchers;             // join: of the subscribers, that watch members; back: beside the subscribers
+  double ramp;              // join: seconds in which the subscribers come
+  int grace;                // back: milliseconds for which the host has a place kept
+  bool has_members;         // back: the host has members kept
   enum form form;     // traffic, accept, idle and storm
   bool is_centrifuge; // speaks Centrifuge's protocol, in one channel
 };
@@ -95,6 +99,10 @@ size_t centrifuge_message(uint8_t *out, const struct stamp *stamp, size_t size);
 #define ENDS 0x40000000u
 // The code with which a host disconnects a client that is to come back.
 #define COME_BACK 4000
+// A message that asks a host what it has been told. The answer is SENT: how many have left is its sequence number.
+#define ASKED 0x20000003u
+// What else is in the answer's time: how many are connected, and how many have entered.
+#define ANSWER(connected, entered) ((uint64_t)(entered) << 32 | (uint32_t)(connected))
 
 struct layout {
   int clients, rooms;
@@ -145,6 +153,9 @@ struct report {
   int storms;
   double whole_ms;     // until the last client had all: of the slowest storm
   double quiet_p99_us; // of the small room, before the storms
+  double joined_ms;    // until the last client was in the room
+  uint64_t told_bytes; // of members, and in how many objects: to the watcher that got most
+  uint32_t told_objects;
   char void_because[256]; // empty: the figure counts
 };
 
@@ -199,6 +210,10 @@ struct clients {
   // Called for each position of an object or an event, before its message; may be NULL.
   void (*on_position)(struct clients *, struct client *, const uint8_t *text, size_t len);
   void (*on_gone)(struct clients *, struct client *);
+  // Called with the position at which a client of the JSON form enters a room; may be NULL.
+  void (*on_entered)(struct clients *, struct client *, const uint8_t *text, size_t len);
+  // Called for each object that tells of members; NULL: nobody asks for them.
+  void (*on_members)(struct clients *, struct client *, const uint8_t *text, size_t len);
 };
 
 bool clients_init(struct clients *clients, int count);
@@ -251,6 +266,21 @@ void aside_message(struct clients *clients, const struct stamp *stamp, uint64_t 
 void aside_stop(void);
 bool aside_is_over(void);
 
+// --- told.c
+
+struct told {
+  uint64_t bytes; // their heads included
+  uint32_t objects;
+  uint32_t returned; // members that were told to have come back
+  int count;         // that the last one says
+  bool has_list, has_joined, has_left; // of the last one
+};
+
+// Adds an object that tells of members to what a watcher was told.
+void told_add(struct clients *clients, struct told *told, const uint8_t *text, size_t len);
+// Notes in the report what the watcher that got most was told.
+void told_report(struct report *report, const struct told *told, int watchers);
+
 // --- what is measured
 
 void run_traffic(const struct options *options, struct report *report);
@@ -262,6 +292,10 @@ void run_churn(const struct options *options, struct report *report);
 void run_beside(const struct options *options, struct report *report);
 // Cuts clients of a room at once, publishes, lets them come back at once, and times a small room meanwhile.
 void run_storm(const struct options *options, struct report *report);
+// Has clients come to a room at an even pace, while messages pass and some watch its members.
+void run_join(const struct options *options, struct report *report);
+// Cuts clients with identities at once, and lets them come back at once: nobody may be told that they have left.
+void run_back(const struct options *options, struct report *report);
 // Checks what the host publishes, broadcasts and sends to clients in several rooms, until it says that it is done.
 void run_follow(const struct options *options, struct report *report);
 // Asks for a page on connections that are kept.

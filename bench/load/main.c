@@ -9,12 +9,15 @@
 #include <string.h>
 
 static const char USAGE[] =
-  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|storm|follow|requests]\n"
+  "usage: load --port PORT --pid PID [--mode traffic|listen|accept|idle|churn|beside|storm|join|back|follow|\n"
+  "                                      requests]\n"
   "            [--rooms N] [--subscribers N]\n"
   "            [--publishers N] [--stalled N] [--window N] [--in-flight echo|all] [--size BYTES] [--rate PER_SECOND]\n"
   "            [--seconds N] [--messages N] [--protocol plain|centrifuge] [--form plain|json|events|mixed|forms]\n"
   "            beside: [--churn PER_SECOND] [--sends PER_SECOND] [--disconnects PER_SECOND]\n"
   "            storm: [--cut N]\n"
+  "            join: [--watchers N] [--ramp SECONDS]\n"
+  "            back: [--cut N] [--watchers N] [--joins N] [--grace MS] [--members off|clients]\n"
   "            follow: [--joins N] [--bridges N] [--aside 0|1] [--batch N]\n";
 
 static bool parse_form(const char *text, enum form *form) {
@@ -37,6 +40,7 @@ static bool parse(int argc, char **argv, struct options *options) {
     {"churn", 1, NULL, 'C'},     {"sends", 1, NULL, 'd'},    {"disconnects", 1, NULL, 'D'},
     {"joins", 1, NULL, 'j'},     {"bridges", 1, NULL, 'B'},  {"aside", 1, NULL, 'a'},
     {"batch", 1, NULL, 'n'},     {"form", 1, NULL, 'F'},     {"cut", 1, NULL, 'X'},
+    {"watchers", 1, NULL, 'W'},  {"ramp", 1, NULL, 'A'},     {"grace", 1, NULL, 'g'},    {"members", 1, NULL, 'e'},
     {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -61,6 +65,13 @@ static bool parse(int argc, char **argv, struct options *options) {
     case 'a': options->aside = atoi(optarg); break;
     case 'n': options->batch = atoi(optarg); break;
     case 'X': options->cut = atoi(optarg); break;
+    case 'W': options->watchers = atoi(optarg); break;
+    case 'A': options->ramp = atof(optarg); break;
+    case 'g': options->grace = atoi(optarg); break;
+    case 'e':
+      options->has_members = strcmp(optarg, "clients") == 0;
+      if (!options->has_members && strcmp(optarg, "off") != 0) return false;
+      break;
     case 'F':
       if (!parse_form(optarg, &options->form)) return false;
       break;
@@ -88,7 +99,8 @@ static bool parse(int argc, char **argv, struct options *options) {
          options->size >= STAMP_SIZE && options->size <= 65536 && options->rate >= 0 && options->seconds > 0 &&
          options->seconds <= 600 && options->messages >= 0 &&
          options->churn >= 0 && options->churn <= 10000 && options->sends >= 0 && options->disconnects >= 0 &&
-         options->joins > 0 && options->joins <= options->rooms && options->bridges >= 0 &&
+         options->joins > 0 && options->joins <= options->rooms && options->bridges >= 0 && options->watchers >= 0 &&
+         options->ramp >= 0 && options->ramp <= 60 && options->grace >= 0 && options->grace <= 60000 &&
          options->bridges <= options->subscribers && (options->aside == 0 || options->aside == 1) &&
          options->cut >= 0 && options->cut <= options->subscribers && options->batch >= 0 && options->batch % options->rooms == 0;
 }
@@ -113,6 +125,10 @@ int main(int argc, char **argv) {
     run_beside(&options, &report);
   } else if (strcmp(options.mode, "storm") == 0) {
     run_storm(&options, &report);
+  } else if (strcmp(options.mode, "join") == 0) {
+    run_join(&options, &report);
+  } else if (strcmp(options.mode, "back") == 0) {
+    run_back(&options, &report);
   } else if (strcmp(options.mode, "follow") == 0) {
     run_follow(&options, &report);
   } else if (strcmp(options.mode, "requests") == 0) {

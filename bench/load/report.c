@@ -74,6 +74,8 @@ void report_print(const struct report *report, const struct options *options) {
          part(report->frame_bytes, (double)report->deliveries));
   printf("\"storms\":%d,\"whole_ms\":%.1f,\"quiet_p99_us\":%.1f,", report->storms, report->whole_ms,
          report->quiet_p99_us);
+  printf("\"joined_ms\":%.1f,\"told_bytes\":%llu,\"told_objects\":%u,", report->joined_ms,
+         (unsigned long long)report->told_bytes, report->told_objects);
   printf("\"load_cpu_share\":%.4f,\"load_wait_share\":%.4f,",
          part(report->self_end.cpu_ns - report->self_begin.cpu_ns, report->seconds * 1e9),
          part(report->self_end.wait_ns - report->self_begin.wait_ns, report->seconds * 1e9));

@@ -9,7 +9,7 @@ from .scenario import Arguments
 from .servers import ARCHIVE, BENCH, CC, OUT, ROOT, Server
 
 # What each program in bench/embed is made of, besides what all of them share.
-PROGRAMS: dict[str, list[str]] = {"beside": [], "batches": ["rooms.c"], "calls": ["rooms.c"]}
+PROGRAMS: dict[str, list[str]] = {"beside": [], "batches": ["rooms.c"], "calls": ["rooms.c"], "members": []}
 SHARED = [BENCH / "embed/host.c", *(BENCH / "load" / name for name in ("wire.c", "process.c", "agreed.c"))]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .hosts import hosted
 from .scenario import Arguments, Scenario
-from .servers import LOAD, Running, Server
+from .servers import LOAD, Running, Server, flagged
 
 Result = dict[str, Any]
 
@@ -67,10 +67,13 @@ def rank(result: Result) -> tuple[bool, float]:
 
 def measure(server: Server, scenario: Scenario, changes: Arguments, seconds: float, settings: Settings) -> Result:
     """The least disturbed of a bounded number of runs; the first that was not disturbed ends it."""
-    of_host = scenario.host_arguments
-    arguments = scenario.arguments | {key: value for key, value in changes.items() if key not in of_host}
+    of_host, flags = scenario.host_arguments, scenario.flags
+    of_load = {key: value for key, value in changes.items() if key not in of_host and key not in flags}
+    arguments = scenario.arguments | of_load
     if scenario.host:
         server = hosted(server, scenario.host, {**arguments, **of_host, **changes, "seconds": seconds})
+    if flags:
+        server = flagged(server, flags | {key: value for key, value in changes.items() if key in flags})
     best: Result | None = None
     # libchat waits for its core while the host's own thread has it: to repeat that would not help.
     for attempt in range(1 + (0 if scenario.host else settings.repeats)):

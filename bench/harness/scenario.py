@@ -15,19 +15,20 @@ Arguments = Dict[str, Union[float, str]]
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound for a metric, as it is or divided by another server's in the same round."""
+    """A bound for a metric, as it is, or divided by another server's in the same round, or beyond it."""
 
     metric: str
     bound: float
     at_least: bool = True
     of: str | None = None
     server: str = "libchat"
+    minus: str | None = None
 
     def is_met(self, value: float) -> bool:
         return value >= self.bound if self.at_least else value <= self.bound
 
     def __str__(self) -> str:
-        of = f" of {self.of}" if self.of else ""
+        of = f" of {self.of}" if self.of else f" more than {self.minus}" if self.minus else ""
         return f"{'≥' if self.at_least else '≤'} {self.bound:g}{of}"
 
 
@@ -49,6 +50,8 @@ class Scenario:
     baseline: Arguments = field(default_factory=dict)
     # The frames of both must be equally long.
     is_as_long: bool = False
+    # Flags of chat-server; a change of one is not for the load generator.
+    flags: Arguments = field(default_factory=dict)
     # A program of bench/embed that libchat runs in. It gets the arguments, and these.
     host: str = ""
     host_arguments: Arguments = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import forms
+from . import forms, members
 from .scenario import ECHO, EFFICIENCY, SLOWEST, Arguments, Goal, Scenario
 
 # What events may cost, and what a second worker may.
@@ -201,6 +201,7 @@ SCENARIOS: list[Scenario] = [
     ),
     forms.storm("storm", "clients", {}),
     forms.storm("storm-events", "clients of the events form", {"form": "events"}),
+    *members.SCENARIOS,
     Scenario(
         "many-rooms",
         "1,000 clients, each in 5 of 100 rooms, 10 messages of 64 B to each room at a time",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import select
@@ -11,6 +12,8 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from .scenario import Arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"
@@ -72,6 +75,12 @@ def libchat(name: str, *flags: str, workers: int = 1, is_variant: bool = False) 
         is_variant=is_variant,
         workers=workers,
     )
+
+
+def flagged(server: Server, flags: Arguments) -> Server:
+    """The same with more flags."""
+    more = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    return dataclasses.replace(server, command=[*server.command, *more])
 
 
 def with_events() -> Server:

@@ -24,6 +24,9 @@ def values(results: list[Result], metric: str) -> list[float]:
 def ratios(of_scenario: dict[str, list[Result]], server: str, goal: Goal) -> list[float]:
     """The metric, divided round by round by that of the server it is compared with."""
     mine = of_scenario.get(server, [])
+    if goal.minus is not None:
+        pairs = zip(mine, of_scenario.get(goal.minus, []))
+        return [float(a[goal.metric]) - float(b[goal.metric]) for a, b in pairs if not a["void"] and not b["void"]]
     if goal.of is None:
         return values(mine, goal.metric)
     pairs = zip(mine, of_scenario.get(goal.of, []))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .scenario import EFFICIENCY, Arguments, Goal, Scenario
 
 WATCHERS = 100
-# Lists of up to 200, each of them told as having joined once, and a count for each second.
-TOLD_BYTES = 20_000
+# 200 in a list, and 200 that have joined, 36 bytes each; then a count for each second.
+TOLD_BYTES = 400 * 36 + 6 * 66
 # In milliseconds: how long the host has places kept.
 GRACE = 2000
 

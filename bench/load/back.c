@@ -16,8 +16,6 @@
 #define UPGRADES 1000
 // Longer than the watchers wait for a count.
 #define CALM_NS (3 * SECOND_NS / 2)
-// Members of which watchers get a list.
-#define MOST_LISTED 200
 
 static struct {
   int subscribers; // behind them: the watchers, and the client that asks
@@ -52,7 +50,8 @@ static void on_entered(struct clients *clients, struct client *client, const uin
   run.outside--;
 }
 
-static void on_members(struct clients *clients, struct client *client, const uint8_t *text, size_t len) {
+static void on_members(struct clients *clients, struct client *client, const uint8_t *text, size_t len,
+                       uint64_t now) {
   const struct options *options = clients->options;
   int watcher = number_of(clients, client) - run.subscribers;
   if (watcher < 0 || !options->has_members) {
@@ -60,7 +59,7 @@ static void on_members(struct clients *clients, struct client *client, const uin
     return;
   }
   struct told *told = &run.told[watcher];
-  told_add(clients, told, text, len);
+  told_add(clients, told, text, len, now);
   if (told->has_left) report_void(clients->report, "a watcher was told that somebody has left");
   int all = (options->subscribers + options->watchers) / options->rooms;
   if (run.is_complete && (told->count != all || told->has_joined))

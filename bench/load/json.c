@@ -27,7 +27,8 @@ size_t json_message(uint8_t *out, const struct stamp *stamp, size_t size) {
 
 typedef void on_position(struct clients *, struct client *, const uint8_t *, size_t);
 
-static void position(struct clients *clients, struct client *client, const uint8_t *text, size_t len, on_position *then) {
+static void position(struct clients *clients, struct client *client, const uint8_t *text, size_t len,
+                     on_position *then) {
   const uint8_t *end = text + len, *begin = memmem(text, len, POSITION, sizeof POSITION - 1);
   if (begin != NULL) begin += sizeof POSITION - 1;
   const uint8_t *quote = begin == NULL ? NULL : memchr(begin, '"', (size_t)(end - begin));
@@ -72,7 +73,7 @@ void json_frame(struct clients *clients, struct client *client, const uint8_t *t
   } else if (STARTS(text, len, "{\"type\":\"welcome\",")) {
     clients->welcomed++;
   } else if (clients->on_members != NULL && STARTS(text, len, "{\"type\":\"members\",")) {
-    clients->on_members(clients, client, text, len);
+    clients->on_members(clients, client, text, len, now);
   } else if (!STARTS(text, len, "{\"type\":\"live\",") && !STARTS(text, len, "{\"type\":\"ping\"}")) {
     // Its first letters: no quotation mark may get into a reason.
     size_t letters = 0;

@@ -213,7 +213,7 @@ struct clients {
   // Called with the position at which a client of the JSON form enters a room; may be NULL.
   void (*on_entered)(struct clients *, struct client *, const uint8_t *text, size_t len);
   // Called for each object that tells of members; NULL: nobody asks for them.
-  void (*on_members)(struct clients *, struct client *, const uint8_t *text, size_t len);
+  void (*on_members)(struct clients *, struct client *, const uint8_t *text, size_t len, uint64_t now);
 };
 
 bool clients_init(struct clients *clients, int count);
@@ -268,16 +268,20 @@ bool aside_is_over(void);
 
 // --- told.c
 
+// Of more members than these watchers are told the count alone, once a second.
+#define MOST_LISTED 200
+
 struct told {
   uint64_t bytes; // their heads included
   uint32_t objects;
   uint32_t returned; // members that were told to have come back
   int count;         // that the last one says
+  uint64_t time_ns;  // when it came
   bool has_list, has_joined, has_left; // of the last one
 };
 
 // Adds an object that tells of members to what a watcher was told.
-void told_add(struct clients *clients, struct told *told, const uint8_t *text, size_t len);
+void told_add(struct clients *clients, struct told *told, const uint8_t *text, size_t len, uint64_t now);
 // Notes in the report what the watcher that got most was told.
 void told_report(struct report *report, const struct told *told, int watchers);
 

@@ -2236,7 +2236,8 @@ chat_status chat_server_disconnect_identity(chat_server *server,
 /**
  * Puts all connections of an identity into a room, each as chat_server_join does. `*reached` is how
  * many of them are in the room then; those that were there already are among them. `reached` may be
- * NULL. All enter between the same messages.
+ * NULL. All enter between the same messages, and get nothing of the room's past: to give it, call
+ * chat_server_join_with_past for each of chat_server_identity_clients.
  *
  * A client of events is in one room: one that is in another stays there, and does not count.
  *

@@ -59,7 +59,8 @@ func (s *Server) DisconnectIdentity(identity string, code uint16, reason string)
 
 // JoinIdentity puts all connections of an identity into a room, each as Join does. It returns how many of
 // them are in the room then; those that were there already are among them. All enter between the same
-// messages. A client of events is in one room: one that is in another stays there, and does not count.
+// messages, and get nothing of the room's past: to give it, call JoinWithPast for each of IdentityClients. A
+// client of events is in one room: one that is in another stays there, and does not count.
 //
 // JoinIdentity may wait as Join does. The error is ErrTooManyRooms if any other connection of the identity
 // is in as many rooms as it may be (Options.MaxRoomsPerClient); to put those into the room that have a place,

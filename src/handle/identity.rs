@@ -65,7 +65,9 @@ impl Handle {
     }
 
     /// Puts all connections of an identity into a room, each as [`join`](Self::join) does. Returns how many of them are in
-    /// the room then; those that were there already are among them. All enter between the same messages.
+    /// the room then; those that were there already are among them. All enter between the same messages, and get nothing
+    /// of the room's past: to give it, call [`join_with_past`](Self::join_with_past) for each of
+    /// [`identity_clients`](Self::identity_clients).
     ///
     /// A client of events is in one room: one that is in another stays there, and does not count.
     ///

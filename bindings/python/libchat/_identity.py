@@ -42,7 +42,8 @@ class ByIdentity:
 
     def join_identity(self, identity: str, room: str) -> int:
         """Puts all connections of an identity into a room, each as `join` does. Returns how many of them are in the
-        room then; those that were there already are among them. All enter between the same messages. A client of
+        room then; those that were there already are among them. All enter between the same messages, and get
+        nothing of the room's past: to give it, call `join` with `past` for each of `identity_clients`. A client of
         events is in one room: one that is in another stays there, and does not count.
 
         Raises TooManyRoomsError if any other connection of the identity is in as many rooms as it may be (the option

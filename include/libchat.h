@@ -80,7 +80,8 @@
  * | _with, _to                        |                                      |                   |
  * | chat_server_send, join,           | any, also in a handler               | if too much waits |
  * | join_with_past, leave, set_echo,  |                                      | to be delivered   |
- * | set_identity, set_name            |                                      |                   |
+ * | set_identity, set_name,           |                                      |                   |
+ * | set_members, forget               |                                      |                   |
  * | chat_server_send_to_identity,     | any, also in a handler               |                   |
  * | join_identity, leave_identity     |                                      |                   |
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
@@ -96,9 +97,12 @@
  * | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
  * |                                   |                                      | and for a handler |
  * | chat_server_free                  | any, also in a handler; last of all  | for a handler     |
- * | chat_server_history, trim, forget | any, also in a handler               | no                |
+ * | chat_server_history, trim,        | any, also in a handler               | no                |
+ * | members, member_count, signal,    |                                      |                   |
+ * | signal_client                     |                                      |                   |
  * | chat_events_, event_, error_,     | one at a time for each object        | no                |
  * | history_...                       |                                      |                   |
+ * | chat_members_...                  | any; chat_members_free last of all   | no                |
  *
  * A server calls its event handler on a thread of its own, in order, never twice at once. Servers
  * that were started from one config call the same handler independently of each other. The handler
@@ -747,15 +751,18 @@ typedef struct chat_members chat_members;
  * call, after all others have returned.
  *
  * Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast,
- * chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_history,
- * chat_server_trim, chat_server_forget, chat_server_send,
+ * chat_server_publish, chat_server_publish_batch, chat_server_publish_with,
+ * chat_server_publish_to, chat_server_position, chat_server_history, chat_server_trim,
+ * chat_server_forget, chat_server_members, chat_server_member_count, chat_server_set_members,
+ * chat_server_signal, chat_server_signal_client, chat_server_send,
  * chat_server_disconnect, chat_server_accept, chat_server_accept_with_past, chat_server_reject,
  * chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
  * chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,
  * chat_server_disconnect_identity, chat_server_join_identity, chat_server_leave_identity,
  * chat_server_identity_clients, chat_server_set_subprotocol, chat_server_allow,
- * chat_server_allow_changed, chat_server_refuse, chat_server_stats, chat_server_next_events,
- * chat_server_wait, chat_server_request_stop, chat_server_stop, chat_server_free.
+ * chat_server_allow_changed, chat_server_refuse, chat_server_refuse_with, chat_server_stats,
+ * chat_server_next_events, chat_server_wait, chat_server_request_stop, chat_server_stop,
+ * chat_server_free.
  */
 typedef struct chat_server chat_server;
 
@@ -2038,7 +2045,8 @@ chat_status chat_server_trim(chat_server *server,
  * earlier one. Without history nothing happens. Any thread may call this, also in a handler.
  *
  * Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have, CHAT_ERR_INVALID_UTF8,
- * CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+ * CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL as for chat_server_publish: then nothing has changed.
+ * CHAT_ERR_STOPPED.
  */
 CHAT_API chat_status chat_server_forget(chat_server *server, const char *room, size_t room_len);
 

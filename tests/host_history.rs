@@ -7,7 +7,10 @@ mod peer;
 
 use std::{
     collections::HashSet,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -368,6 +371,31 @@ fn a_room_without_clients_is_forgotten_whole() {
     let last = publish(&server, "b", 0..5)[4];
     server.trim("b", last).unwrap();
     assert_eq!((server.stats().rooms, server.position("b").unwrap()), (0, last));
+}
+
+#[test]
+fn a_message_that_is_published_while_the_host_trims_earlier_ones_is_kept() {
+    let server = server();
+    let (earlier, is_over) = (Mutex::new(None), AtomicBool::new(false));
+    let last = || *earlier.lock().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                last().inspect(|earlier| server.trim("a", *earlier).unwrap());
+            }
+        });
+        for number in 0..50_000 {
+            let position = publish(&server, "a", number..number + 1)[0];
+            let page = server.history("a", Range::Last, 1).unwrap();
+            let kept = page.messages.last().map(|stored| stored.position);
+            if kept != Some(position) {
+                is_over.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(kept, Some(position), "{number}");
+            *earlier.lock().unwrap() = Some(position);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -162,8 +162,8 @@ func (s *Server) Trim(room string, upTo Position) error {
 //
 // Offsets go on, so that two messages of a room never have the same. A room without clients is forgotten, also
 // where it stood. A message with a key that is still known stays a duplicate of the earlier one. Without history
-// nothing happens. The errors are ErrInvalidArgument for a name that no room can have, ErrInvalidUTF8 and
-// ErrStopped.
+// nothing happens. The errors are ErrInvalidArgument for a name that no room can have, ErrInvalidUTF8,
+// ErrQueueFull as of Publish, when nothing has changed, and ErrStopped.
 func (s *Server) Forget(room string) error {
 	return s.call(func(server *C.chat_server) C.chat_status {
 		return C.chat_server_forget(server, chars(room), C.size_t(len(room)))

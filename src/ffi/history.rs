@@ -284,7 +284,8 @@ pub unsafe extern "C" fn chat_server_trim(
 /// earlier one. Without history nothing happens. Any thread may call this, also in a handler.
 ///
 /// Statuses: CHAT_ERR_INVALID_ARGUMENT for a name that no room can have, CHAT_ERR_INVALID_UTF8,
-/// CHAT_ERR_TOO_LARGE, CHAT_ERR_STOPPED.
+/// CHAT_ERR_TOO_LARGE, CHAT_ERR_QUEUE_FULL as for chat_server_publish: then nothing has changed.
+/// CHAT_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn chat_server_forget(
     server: *mut chat_server,

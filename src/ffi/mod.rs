@@ -79,7 +79,8 @@
 //! | _with, _to                        |                                      |                   |
 //! | chat_server_send, join,           | any, also in a handler               | if too much waits |
 //! | join_with_past, leave, set_echo,  |                                      | to be delivered   |
-//! | set_identity, set_name            |                                      |                   |
+//! | set_identity, set_name,           |                                      |                   |
+//! | set_members, forget               |                                      |                   |
 //! | chat_server_send_to_identity,     | any, also in a handler               |                   |
 //! | join_identity, leave_identity     |                                      |                   |
 //! | chat_server_disconnect, accept,   | any, also in a handler               | no                |
@@ -95,9 +96,12 @@
 //! | chat_server_stop                  | any, not in a handler                | up to drain_ms,   |
 //! |                                   |                                      | and for a handler |
 //! | chat_server_free                  | any, also in a handler; last of all  | for a handler     |
-//! | chat_server_history, trim, forget | any, also in a handler               | no                |
+//! | chat_server_history, trim,        | any, also in a handler               | no                |
+//! | members, member_count, signal,    |                                      |                   |
+//! | signal_client                     |                                      |                   |
 //! | chat_events_, event_, error_,     | one at a time for each object        | no                |
 //! | history_...                       |                                      |                   |
+//! | chat_members_...                  | any; chat_members_free last of all   | no                |
 //!
 //! A server calls its event handler on a thread of its own, in order, never twice at once. Servers
 //! that were started from one config call the same handler independently of each other. The handler

@@ -32,15 +32,18 @@ use crate::{config::Config, error::Error, server::Server};
 /// call, after all others have returned.
 ///
 /// Functions: chat_server_start, chat_server_local_addr, chat_server_broadcast,
-/// chat_server_publish, chat_server_publish_batch, chat_server_position, chat_server_history,
-/// chat_server_trim, chat_server_forget, chat_server_send,
+/// chat_server_publish, chat_server_publish_batch, chat_server_publish_with,
+/// chat_server_publish_to, chat_server_position, chat_server_history, chat_server_trim,
+/// chat_server_forget, chat_server_members, chat_server_member_count, chat_server_set_members,
+/// chat_server_signal, chat_server_signal_client, chat_server_send,
 /// chat_server_disconnect, chat_server_accept, chat_server_accept_with_past, chat_server_reject,
 /// chat_server_join, chat_server_join_with_past, chat_server_leave, chat_server_set_echo,
 /// chat_server_set_identity, chat_server_set_name, chat_server_send_to_identity,
 /// chat_server_disconnect_identity, chat_server_join_identity, chat_server_leave_identity,
 /// chat_server_identity_clients, chat_server_set_subprotocol, chat_server_allow,
-/// chat_server_allow_changed, chat_server_refuse, chat_server_stats, chat_server_next_events,
-/// chat_server_wait, chat_server_request_stop, chat_server_stop, chat_server_free.
+/// chat_server_allow_changed, chat_server_refuse, chat_server_refuse_with, chat_server_stats,
+/// chat_server_next_events, chat_server_wait, chat_server_request_stop, chat_server_stop,
+/// chat_server_free.
 pub struct chat_server {
     server: Server,
     /// The process that runs the server's threads; a fork of it does not.

@@ -59,8 +59,9 @@ impl Handle {
     /// happens.
     ///
     /// # Errors
-    /// [`Error::InvalidRoom`](crate::Error::InvalidRoom), [`Error::Stopped`](crate::Error::Stopped).
+    /// [`Error::InvalidRoom`](crate::Error::InvalidRoom), [`Error::QueueFull`](crate::Error::QueueFull) as for
+    /// [`publish`](Self::publish): then nothing has changed. [`Error::Stopped`](crate::Error::Stopped).
     pub fn forget(&self, room: &str) -> Result<()> {
-        self.shared.rooms.forget_history(room)
+        self.shared.rooms.forget_history(room, &HostCall::of(self))
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     options::Options,
     position::Position,
     protocol::Protocol,
+    publish_options::PublishOptions,
     transport::scripted::Scripted,
 };
 
@@ -31,7 +32,7 @@ pub(super) const AT_ONCE: Duration = Duration::from_secs(10);
 type Call = fn(&Handle, ClientId) -> Result<()>;
 
 /// All of the host's calls that wait for an inbox.
-const CALLS: [(&str, Call); 11] = [
+const CALLS: [(&str, Call); 15] = [
     ("publish", |host, _| host.publish("new", Kind::Text, b"publish").map(drop)),
     ("publish_batch", |host, _| {
         // More than is published at once, to three rooms: one wait for all of it.
@@ -43,11 +44,25 @@ const CALLS: [(&str, Call); 11] = [
         })?;
         Ok(())
     }),
+    ("publish_with", |host, _| {
+        let options = PublishOptions { key: Some("k"), ..PublishOptions::default() };
+        host.publish_with("new", Kind::Text, b"publish_with", &options).map(drop)
+    }),
+    ("publish_to", |host, _| {
+        let options = PublishOptions::default();
+        let published = host.publish_to(&["new", "newer"], Kind::Text, b"publish_to", &options);
+        published.map(drop).map_err(|failed| {
+            assert!(failed.published.is_empty());
+            failed.error
+        })
+    }),
+    ("forget", |host, _| host.forget("a")),
     ("broadcast", |host, _| host.broadcast(Kind::Text, b"broadcast")),
     ("send", |host, client| host.send(client, Kind::Text, b"send")),
     ("join", |host, client| host.join(client, "new")),
     ("leave", |host, client| host.leave(client, "a")),
     ("set_echo", |host, client| host.set_echo(client, false)),
+    ("set_name", |host, client| host.set_name(client, "named")),
     ("set_identity", |host, client| host.set_identity(client, "named")),
     ("send_to_identity", |host, client| {
         host.send_to_identity(&known(client), Kind::Text, b"to all").map(drop)
@@ -104,7 +119,9 @@ fn call_all(
         let count = |world: &World| {
             world.shards.iter().map(|(shard, _)| shard.handle.inbox.waiting()).sum::<usize>()
         };
+        let begun = Instant::now();
         while count(world) < waiting {
+            assert!(begun.elapsed() < AT_ONCE, "{} of {waiting} calls wait", count(world));
             thread::yield_now();
         }
         act(world);
@@ -208,8 +225,9 @@ fn a_call_waits_for_the_shards_that_it_concerns_alone() {
     // All that is published goes to every shard; what is about a client goes to its own.
     fill(&world, clients[1]);
     for (name, outcome, _) in call_all(&mut world, clients[0], 0, |_| ()) {
-        let is_published = ["publish", "publish_batch", "broadcast"].contains(&name);
-        assert_eq!(outcome.is_err(), is_published, "{name}: {outcome:?}");
+        let concerns_all =
+            ["publish", "publish_batch", "publish_with", "publish_to", "forget", "broadcast"];
+        assert_eq!(outcome.is_err(), concerns_all.contains(&name), "{name}: {outcome:?}");
     }
     let stats = world.handle.stats();
     assert_eq!((stats.messages_published, stats.rooms), (0, 2), "it was joined to another");
@@ -225,7 +243,7 @@ fn every_call_that_waits_goes_on_at_once_when_there_is_space() {
         assert!(took < AT_ONCE, "{name} took {took:?}");
     }
     let stats = world.handle.stats();
-    assert_eq!(stats.messages_published, 1 + 900 + 1);
+    assert_eq!(stats.messages_published, 1 + 900 + 1 + 2 + 1);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
     directory::{Directory, IdleRoom},
     room::{ROOM_OVERHEAD, Room},
 };
-use crate::fanout::command::RoomId;
+use crate::{fanout::command::RoomId, position::Position};
 
 /// How many rooms are forgotten at once: the lock of the directory is held meanwhile.
 const MAX_FORGOTTEN: usize = 64;
@@ -27,11 +27,11 @@ impl Rooms {
         if !room.unsubscribe(shard, self.reach()) || room.id() == RoomId::EVERYONE {
             return;
         }
-        match room.history_left(&self.context, &self.kept) {
-            Some(left) => {
+        match room.retire_if_empty(&self.context, &self.kept) {
+            Err(left) => {
                 self.note_idle(&mut directory, room, left, Some(self.context.age_clock.now()))
             }
-            None => self.forget(&mut directory, room),
+            Ok(position) => self.remove_retired(&mut directory, room, position),
         }
     }
 
@@ -76,14 +76,14 @@ impl Rooms {
         for _ in 0..MAX_FORGOTTEN {
             let Some((key, idle)) = directory.idle.pop_due(now) else { return false };
             // The host may have published to it since.
-            match idle.room.history_left(&self.context, &self.kept) {
-                Some(left) => {
+            match idle.room.retire_if_empty(&self.context, &self.kept) {
+                Err(left) => {
                     let at = self.context.age_clock.now() + left + MARGIN;
                     self.insert_idle(&mut directory, key, IdleRoom { at, ..idle });
                 }
-                None => {
+                Ok(position) => {
                     self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
-                    self.forget(&mut directory, &idle.room);
+                    self.remove_retired(&mut directory, &idle.room, position);
                 }
             }
         }
@@ -91,7 +91,16 @@ impl Rooms {
     }
 
     pub(super) fn forget(&self, directory: &mut Directory, room: &Arc<Room>) {
-        let position = room.retire(&self.kept);
+        self.remove_retired(directory, room, room.retire(&self.kept));
+    }
+
+    /// Removes a room that is closed, and notes where it stood, if anybody may come back with that.
+    pub(super) fn remove_retired(
+        &self,
+        directory: &mut Directory,
+        room: &Arc<Room>,
+        position: Option<Position>,
+    ) {
         directory.remove(room);
         if let Some(position) = position {
             directory.forgotten.insert(room.name(), position, self.context.age_clock.now());

@@ -166,22 +166,27 @@ impl Rooms {
             Error::InvalidArgument { what: "up_to", why }
         })?;
         // Nothing keeps a room that has neither clients nor messages.
-        if room.history_bytes() == 0
-            && let Some(key) = room.idle_key()
-            && directory.idle.remove(key).is_some()
+        if let Some(key) = room.idle_key()
+            && let Ok(position) = room.retire_if_empty(&self.context, &self.kept)
         {
-            self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
-            self.forget(&mut directory, &room);
+            if directory.idle.remove(key).is_some() {
+                self.kept.fetch_sub(ROOM_OVERHEAD, Ordering::Relaxed);
+            }
+            self.remove_retired(&mut directory, &room, position);
         }
         Ok(())
     }
 
-    /// Drops the history of a room, and begins another one with a new epoch.
+    /// Drops the history of a room, and begins another one with a new epoch. Waits while an inbox is full: the room's
+    /// subscribers are told.
     ///
     /// # Errors
-    /// `InvalidRoom`, `Stopped`; `Unsupported` with a broker.
-    pub(crate) fn forget_history(&self, name: &str) -> Result<()> {
+    /// `InvalidRoom`, `QueueFull`, `Stopped`; `Unsupported` with a broker.
+    pub(crate) fn forget_history(&self, name: &str, call: &HostCall) -> Result<()> {
         check_name(name)?;
+        if self.link.is_none() {
+            self.wait_for_space(call)?;
+        }
         let mut directory = self.lock();
         if directory.stopped {
             return Err(Error::Stopped);

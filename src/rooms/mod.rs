@@ -1,7 +1,8 @@
 //! All rooms of a server, by name: looked up, created, and forgotten when they are empty.
 //!
-//! Lock order: directory, room, the broadcast room, a shard's roster, inbox or event queue. What is pending at a broker
-//! (`pending.rs`) comes last, and a broker's own locks too.
+//! Lock order: directory, room, the broadcast room, a shard's roster, inbox or event queue. The keys of publications
+//! (`keys.rs`), what is pending at a broker (`pending.rs`), and a broker's own locks come last. The table of members
+//! (`members`) is locked without any of the first four.
 
 mod brokered;
 pub(crate) mod client;

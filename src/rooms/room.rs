@@ -106,6 +106,18 @@ impl State {
             Order::Remote { remote, .. } => remote.position(),
         }
     }
+
+    /// Does what [`Room::retire`] does.
+    fn retire(&mut self, kept: &AtomicUsize) -> Option<Position> {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Retired;
+        }
+        let (is_known, epoch) = (self.is_known, self.head.epoch);
+        let memory = self.order.memory()?;
+        memory.clear(kept);
+        let position = Position::of(epoch, memory.offset);
+        Some(position).filter(|position| (is_known || position.offset > 0) && !position.is_none())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -540,30 +552,32 @@ impl Room {
         state.position()
     }
 
-    /// Returns after what time the room's last message is too old; `None` if the room has none that is not.
-    pub(crate) fn history_left(&self, context: &Context, kept: &AtomicUsize) -> Option<Duration> {
-        let mut state = self.lock();
-        let memory = state.order.memory()?;
-        memory.left(context, kept)
-    }
-
     /// Returns what the room's history costs, in bytes.
     pub(crate) fn history_bytes(&self) -> usize {
         self.lock().order.memory().map_or(0, |memory| memory.bytes())
     }
 
+    /// Closes the room to messages if it keeps none, as `retire` does: what is published meanwhile is kept, or goes to the
+    /// room that has the name next.
+    ///
+    /// # Errors
+    /// After what time the room's last message is too old.
+    pub(super) fn retire_if_empty(
+        &self,
+        context: &Context,
+        kept: &AtomicUsize,
+    ) -> Result<Option<Position>, Duration> {
+        let mut state = self.lock();
+        if let Some(left) = state.order.memory().and_then(|memory| memory.left(context, kept)) {
+            return Err(left);
+        }
+        Ok(state.retire(kept))
+    }
+
     /// Closes the room to messages and drops its history: the directory forgets it. Returns where it stood, if
     /// anybody may come back with a position of it.
     pub(crate) fn retire(&self, kept: &AtomicUsize) -> Option<Position> {
-        let mut state = self.lock();
-        if state.phase == Phase::Open {
-            state.phase = Phase::Retired;
-        }
-        let (is_known, epoch) = (state.is_known, state.head.epoch);
-        let memory = state.order.memory()?;
-        memory.clear(kept);
-        let position = Position::of(epoch, memory.offset);
-        Some(position).filter(|position| (is_known || position.offset > 0) && !position.is_none())
+        self.lock().retire(kept)
     }
 
     /// Closes the room to messages: the server stops.

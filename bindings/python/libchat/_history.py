@@ -67,7 +67,8 @@ class Histories:
         where it stood. A message with a key that is still known stays a duplicate of the earlier one. Without history
         nothing happens.
 
-        Raises InvalidArgumentError for a name that no room can have, InvalidUtf8Error, StoppedError.
+        Raises InvalidArgumentError for a name that no room can have, InvalidUtf8Error, QueueFullError as `publish`
+        does, when nothing has changed, and StoppedError.
         """
         name = encoded(room, "room")
         errors.call(lib.chat_server_forget, self._server, name, len(name))

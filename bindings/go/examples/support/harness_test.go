@@ -149,6 +149,16 @@ func (p *peer) until(t *testing.T, kind string, fits func(object) bool) object {
 	}
 }
 
+// news are the messages of the program in the desk, of all that came until now.
+func (p *peer) news() (texts []string) {
+	for _, heard := range p.seen {
+		if heard.Room == "desk" && heard.Type == "message" && heard.Name == "" {
+			texts = append(texts, heard.Text)
+		}
+	}
+	return texts
+}
+
 func (p *peer) say(t *testing.T, room, text string) {
 	t.Helper()
 	if err := p.WriteJSON(map[string]string{"room": room, "text": text}); err != nil {

@@ -87,7 +87,8 @@ func TestAnAgentWhoGetsACustomerGetsAllThatWasSaid(t *testing.T) {
 	p := start(t)
 	customer, room := p.customer(t, "c1")
 	customer.say(t, room, "help")
-	customer.hears(t, object{Room: room, Name: room, Text: "help"})
+	customer.say(t, room, "assign "+room+" ben") // From a customer it is no command.
+	customer.hears(t, object{Room: room, Name: room, Text: "assign " + room + " ben"})
 
 	ana, ben := p.agent(t, "ana"), p.agent(t, "ben")
 	for _, agent := range []*peer{ana, ben} {
@@ -112,6 +113,10 @@ func TestAnAgentWhoGetsACustomerGetsAllThatWasSaid(t *testing.T) {
 	ana.hears(t, object{Room: "desk", Text: room + ": ben"})
 	ben.say(t, room, "the bill is mine now")
 	customer.hears(t, object{Room: room, Name: "ben", Text: "the bill is mine now"})
+
+	if news := ana.news(); !slices.Equal(news, []string{room + ": waits", room + ": ana", room + ": ben"}) {
+		t.Error(news)
+	}
 
 	// Ana hears no more of it.
 	ben.say(t, "desk", "thanks")
@@ -153,13 +158,12 @@ func TestACustomerWhoReloadsThePageIsTheSameAndHasNotLeft(t *testing.T) {
 		t.Error(removed)
 	}
 	ana.hears(t, object{Room: "desk", Text: room + ": has left"})
-	var news []string
-	for _, heard := range ana.seen {
-		if heard.Room == "desk" && heard.Type == "message" && heard.Name == "" {
-			news = append(news, heard.Text)
-		}
-	}
-	if !slices.Equal(news, []string{room + ": waits", room + ": ana", room + ": has left"}) {
+	ana.say(t, "desk", "assign "+room+" ben") // One who is not there.
+	ana.say(t, "desk", "bye")
+	ana.hears(t, object{Room: "desk", Name: "ana", Text: "bye"})
+	customer, _ = p.customer(t, "c1")
+	ana.hears(t, object{Room: "desk", Text: room + ": waits"})
+	if news := ana.news(); !slices.Equal(news, []string{room + ": waits", room + ": ana", room + ": has left", room + ": waits"}) {
 		t.Error(news)
 	}
 }
@@ -177,8 +181,13 @@ func TestAnAgentWhoReloadsThePageHasItsCustomersAndOneWhoLeavesHasThemWait(t *te
 	ana.hears(t, object{Room: room, Name: room, Text: "are you there?"})
 	ana.Close()
 	ben.hears(t, object{Room: "desk", Text: room + ": waits"})
+	ana = p.agent(t, "ana") // Too late.
 	ben.say(t, "desk", "assign "+room+" ben")
 	ben.hears(t, object{Room: room, Name: room, Text: "are you there?"})
+	ana.hears(t, object{Room: "desk", Text: room + ": ben"})
+	if slices.ContainsFunc(ana.seen, func(it object) bool { return it.Room == room }) {
+		t.Error("ana has the customer still:", ana.seen)
+	}
 }
 
 func TestCtrlCClosesTheClientsAndLogsNothing(t *testing.T) {

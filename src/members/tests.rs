@@ -59,6 +59,8 @@ fn an_identity_enters_with_its_first_client_and_leaves_with_its_last_one_after_t
     while table.expire() {}
     enter(&table, &room, c, "x");
     assert_eq!(table.count(&room.name), Some(2), "one place is taken over");
+    let left = table.list(&room.name).expect("it runs");
+    assert_eq!([left[0].client, left[1].client], [b, c], "that which is away for longest");
     assert!(events(&context).is_empty());
     context.age_clock.advance(Duration::from_millis(1));
     while table.expire() {}
@@ -146,7 +148,9 @@ fn watchers_are_told_at_once_and_then_of_all_that_came_in_250_ms() {
     context.age_clock.advance(Duration::from_nanos(1));
     assert_eq!(tell(), None, "they came and went");
     enter(&table, &room, client(7), "");
-    context.age_clock.advance(TICK);
+    context.age_clock.advance(TICK - Duration::from_nanos(1));
+    assert_eq!(tell(), None);
+    context.age_clock.advance(Duration::from_nanos(1));
     let (old, new) = tell().expect("it is time");
     assert!(old.is_some_and(|told| told.contains("joined: [Known")) && new);
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::*;
+use super::{telling::TICK, *};
 use crate::{age_clock::AgeClock, fanout::command::RoomHead, options::Options};
 
 fn table(options: Options) -> (Arc<Context>, MemberTable) {

@@ -1,6 +1,6 @@
 //! Clients of a shard as members of their rooms, and those of them that watch members.
 
-use std::{cell::RefCell, pin::pin, rc::Rc, sync::Arc};
+use std::{cell::RefCell, pin::pin, rc::Rc};
 
 use bytes::Bytes;
 use futures_util::future::select;
@@ -58,10 +58,10 @@ impl Watchers {
 
 impl Shard {
     /// Notes that a client has entered a room. `beside` is a room that it was in before.
-    pub(super) fn note_entered(&self, client: &Client, room: &RoomHead, beside: Option<Arc<str>>) {
+    pub(super) fn note_entered(&self, client: &Client, room: &RoomHead, beside: Option<&str>) {
         let Some(members) = self.rooms.members() else { return };
         let (id, watch) = (client.id(), client.watches_in(&self.context));
-        let number = members.enter(room, id, beside.as_deref(), watch, || client.known());
+        let number = members.enter(room, id, beside, watch, || client.known());
         if let Some(number) = number {
             self.watchers.add(room.id, id, number);
         }

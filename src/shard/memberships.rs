@@ -78,7 +78,7 @@ impl Shard {
         out.replay(Replay::new(Arc::clone(&head), out.form(), past));
         let beside = self.rooms.members().and_then(|_| client.room()).map(|(_, name)| name);
         client.join(&mut self.fanout.borrow_mut(), (room, &head), from, floor);
-        self.note_entered(client, &head, beside);
+        self.note_entered(client, &head, beside.as_deref());
         true
     }
 

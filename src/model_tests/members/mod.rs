@@ -1,7 +1,6 @@
 //! Members: what clients that watch are told, and what the host is told, is the truth, whatever happens: clients that
 //! come, leave, are cut, come back, are called something else, shards of which all clients are cut at once, time.
 
-mod promises;
 mod truth;
 mod watcher;
 
@@ -120,7 +119,20 @@ impl Play {
         let now = self.now();
         self.truth.expire(now);
         while rooms.tell_members() {}
+        self.check_lists();
         self.world.tick_once();
+    }
+
+    /// The host is told who is there, and who is away.
+    fn check_lists(&self) {
+        for room in ROOMS {
+            let listed = self.world.handle.members(room).expect("it is kept");
+            let named = listed.iter().map(|it| (it.client, it.name.as_deref().map(str::to_owned)));
+            assert_eq!(named.collect::<BTreeMap<_, _>>(), self.truth.members(room));
+            let away = listed.iter().filter(|it| it.is_away).map(|it| it.client);
+            assert_eq!(away.collect::<std::collections::BTreeSet<_>>(), self.truth.away(room));
+            assert_eq!(self.world.handle.member_count(room).expect("it is kept"), listed.len());
+        }
     }
 
     fn come(&mut self) {
@@ -302,15 +314,8 @@ impl Play {
         let events = setting::events(&self.world);
         events.iter().for_each(|event| self.host.take(event));
         self.host.check(&self.truth);
+        self.check_lists();
         let context = &self.world.handle.shared.context;
-        for room in ROOMS {
-            let listed = self.world.handle.members(room).expect("it is kept");
-            let named = listed.iter().map(|it| (it.client, it.name.as_deref().map(str::to_owned)));
-            assert_eq!(named.collect::<BTreeMap<_, _>>(), self.truth.members(room));
-            let away = listed.iter().filter(|it| it.is_away).map(|it| it.client);
-            assert_eq!(away.collect::<std::collections::BTreeSet<_>>(), self.truth.away(room));
-            assert_eq!(self.world.handle.member_count(room).expect("it is kept"), listed.len());
-        }
         for (id, peer) in &mut self.peers {
             peer.receive();
             let may_watch = peer.may_watch.unwrap_or(self.option == Members::Clients);

@@ -233,6 +233,26 @@ fn four_threads_that_read_while_others_publish_see_the_rooms_order() {
 }
 
 #[test]
+fn a_page_of_a_room_that_begins_meanwhile_has_what_it_says_that_the_room_has() {
+    const ROOMS: usize = 5_000;
+    let (server, current) = (server(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for room in 0..ROOMS {
+                current.store(room, Ordering::Relaxed);
+                publish(&server, &room.to_string(), 0..1);
+            }
+            current.store(ROOMS, Ordering::Relaxed);
+        });
+        let room = || Some(current.load(Ordering::Relaxed)).filter(|room| *room < ROOMS);
+        while let Some(room) = room() {
+            let page = server.history(&room.to_string(), Range::Last, 10).unwrap();
+            assert_eq!(page.messages.len() as u64, page.position.offset, "room {room}");
+        }
+    });
+}
+
+#[test]
 fn a_trimmed_message_is_replayed_to_nobody_and_positions_stay() {
     let server = server_with(|config| _ = config.event_queue(1000));
     let positions = publish(&server, "a", 0..10);

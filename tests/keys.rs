@@ -359,6 +359,23 @@ fn a_refusal_is_told_to_the_repeats_with_its_reason_and_frees_the_key() {
 }
 
 #[test]
+fn a_repeat_of_a_message_whose_client_has_left_the_room_may_be_sent_again() {
+    let server = reviewing();
+    let mut events = Events::of(&server);
+    let (mut first, id) = enter(&server, &mut events, "ana");
+    let (mut again, _) = enter(&server, &mut events, "ana");
+    say(&mut first, 1, "k", "hi");
+    let decision = request(&mut events);
+    say(&mut again, 2, "k", "hi");
+    assert!(!is_asked(&mut events, &mut again));
+    server.leave(id, "lobby").unwrap();
+    server.allow(decision).unwrap();
+    let refused = again.object();
+    assert_eq!((gist(&refused), field(&refused, "code")), ("refused 2".into(), "busy"));
+    assert_eq!(refused["retry"], true, "it is in the room: {refused}");
+}
+
+#[test]
 fn a_change_keeps_the_key_for_what_the_client_has_sent() {
     let server = reviewing();
     let mut events = Events::of(&server);

@@ -52,9 +52,8 @@ impl Rooms {
         }
         let room = directory.get(name).cloned();
         let Some(room) = room else {
-            drop(directory);
-            // It is known where it stands, though it keeps nothing.
-            let position = self.position(name, call)?;
+            // It is known where it stands, though it keeps nothing. Under the same lock: no message comes in between.
+            let position = self.position_of_none(&mut directory, name);
             let gap = match range {
                 Range::Last => None,
                 Range::After(at) | Range::Before(at) => gap_after(at, position, position.offset),

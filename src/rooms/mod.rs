@@ -58,7 +58,7 @@ use crate::{
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
-    json::Refused,
+    json::{Refusal, Refused},
     keys::{Keyed, Known, Repeat, Reservation as KeyReservation, Scope},
     members::MemberTable,
     message::Message,
@@ -234,6 +234,11 @@ impl Rooms {
         for Repeat { client, decision } in self.context.keys.settle(keyed.known_by, decision) {
             let verdict = match outcome {
                 Ok(position) => Verdict::Duplicate(*position),
+                // That says nothing of the repeat's client, which may be in the room.
+                Err(refused) if refused.code == Refusal::NotInRoom => {
+                    let reason = "the same message of a client that has left the room was first: send it again";
+                    Verdict::Refuse(Refused { code: Refusal::Busy, reason: Some(reason.into()) })
+                }
                 Err(refused) => Verdict::Refuse(refused.clone()),
             };
             // Fails if the shard ends: then the client is closed.
@@ -354,10 +359,18 @@ impl Rooms {
         if let Some(room) = directory.get(name) {
             return Ok(room.position());
         }
+        Ok(self.position_of_none(&mut directory, name))
+    }
+
+    /// Returns where a room stands that is not listed: it goes on from there when it comes.
+    fn position_of_none(&self, directory: &mut Directory, name: &str) -> Position {
+        if !self.context.options.has_history() {
+            return Position::NONE;
+        }
         let now = self.context.age_clock.now();
         let position = directory.first_position(name, now);
         directory.forgotten.insert(name, position, now);
-        Ok(position)
+        position
     }
 
     /// Publishes a message of the host to every client.

@@ -62,8 +62,8 @@
  * that the library hands out are never NULL. These texts are not NUL-terminated unless their
  * comment says so: print them with `printf("%.*s", (int)len, text)`.
  *
- * Ownership. The host frees what a `_new`, `_start` or `_next_events` function made, with the
- * `_free` function of the same noun, which allows NULL. Clients are numbers (chat_client_id),
+ * Ownership. The host frees what a `_new`, `_start`, `_next_events`, `_history` or `_members`
+ * function made, with the `_free` function of the same noun, which allows NULL. Clients are numbers (chat_client_id),
  * never pointers: a call for a client that has left returns CHAT_ERR_NOT_FOUND.
  *
  * Threads. The table says which thread may make a call, and for how long the call may wait. "A
@@ -87,7 +87,8 @@
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
  * | accept_with_past, reject, allow,  |                                      |                   |
  * | allow_changed, refuse,            |                                      |                   |
- * | refuse_with, set_subprotocol      |                                      |                   |
+ * | refuse_with, set_subprotocol,     |                                      |                   |
+ * | signal, signal_client             |                                      |                   |
  * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
  * | position, identity_clients,       |                                      |                   |
  * | disconnect_identity               |                                      |                   |
@@ -644,7 +645,8 @@ enum chat_range
    */
   CHAT_RANGE_AFTER = 1,
   /**
-   * The last ones before a position, without the message at the position.
+   * The last ones before a position, without the message at the position. With both fields 0, or
+   * NULL, none.
    */
   CHAT_RANGE_BEFORE = 2,
 };
@@ -1247,7 +1249,7 @@ typedef struct {
   /**
    * 1 if only the client itself says that this is its name, else 0.
    */
-  uint32_t is_claimed;
+  uint32_t is_name_claimed;
   /**
    * 1 if its connection has ended and its place waits for it to come back
    * (chat_config_set_member_grace), else 0.
@@ -1605,11 +1607,13 @@ CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t b
 /**
  * Sets how long a call of the host waits while more waits to be delivered than the server may
  * keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
- * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
- * _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
+ * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _publish_with,
+ * _publish_to (all rooms together), _send, _join, _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
  * _join_identity and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
  */
-CHAT_API chat_status chat_config_set_publish_timeout(chat_config *config, uint32_t timeout_ms);
+CHAT_API
+chat_status chat_config_set_publish_timeout(chat_config *config,
+                                            uint32_t timeout_ms);
 
 /**
  * Sets how many events may wait for the host; 0: no events are collected, or, with an event
@@ -1641,11 +1645,11 @@ CHAT_API chat_status chat_config_set_signal_rate(chat_config *config, uint32_t p
 /**
  * Sets who is told who is in a room: a CHAT_MEMBERS_... value. The host gets
  * CHAT_EVENT_MEMBER_ENTERED and CHAT_EVENT_MEMBER_LEFT, and calls chat_server_members and
- * chat_server_member_count. A client of the JSON form that connects with `?members=true` is told of
- * the members of its rooms, where it may be. Of a room with more than 200 members it is told the
- * number alone, and it gets at most four objects a second of each room.
+ * chat_server_member_count. A client of the JSON form that connects with `?members=true` is told
+ * who is in its rooms, if it may know. Of a room with more than 200 members it is told the number
+ * alone. It gets at most four objects a second of each room.
  *
- * Default: CHAT_MEMBERS_OFF. With another value `outbox_size` is at least 128 KiB. Statuses:
+ * Default: CHAT_MEMBERS_OFF. Another value needs an `outbox_size` of at least 128 KiB. Statuses:
  * CHAT_ERR_INVALID_ARGUMENT for an unknown value.
  */
 CHAT_API chat_status chat_config_set_members(chat_config *config, uint32_t mode);
@@ -1655,11 +1659,13 @@ CHAT_API chat_status chat_config_set_members(chat_config *config, uint32_t mode)
  * milliseconds, so that one that comes back is not said to have left; 0: each leaves at once. It
  * holds for clients with an identity (chat_server_set_identity): another connection with the same
  * identity takes the place over. A client that the host disconnects or takes out of the room leaves
- * at once, and so does one that never was admitted. For as long a room counts as occupied after its
- * last client has left (chat_config_set_occupancy). Default: 2,000. At most 60,000. Of
+ * at once, and so does one that never was admitted. A room counts as occupied for the same time after
+ * its last client has left (chat_config_set_occupancy). Default: 2,000. At most 60,000. Of
  * `max_connections` times 16 places and rooms that are kept so, the oldest are given up earlier.
  */
-CHAT_API chat_status chat_config_set_member_grace(chat_config *config, uint32_t grace_ms);
+CHAT_API
+chat_status chat_config_set_member_grace(chat_config *config,
+                                         uint32_t grace_ms);
 
 /**
  * Sets whether the host is told when a room gets its first client (CHAT_EVENT_ROOM_OCCUPIED), and
@@ -2502,7 +2508,7 @@ chat_status chat_server_member_count(chat_server *server,
  * Sets whether a client may be told of the members of its rooms: 1 or 0, whatever
  * chat_config_set_members says. It is told if it has also asked for it (`?members=true`) and is a
  * client of the JSON form, on a WebSocket or as events. One that is allowed gets a list of each of
- * its rooms. One that is not allowed any more gets no further word of members.
+ * its rooms. One that is not allowed any more is told nothing more of members.
  *
  * Statuses: CHAT_ERR_UNSUPPORTED if no members are kept (chat_config_set_members);
  * CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another value, CHAT_ERR_QUEUE_FULL,

@@ -346,8 +346,8 @@ impl Config {
     /// Sets how long a call of the host waits while more waits to be delivered than the server may
     /// keep. After this time the call fails with [`Error::QueueFull`]; with zero, at once. It holds
     /// for [`broadcast`](Handle::broadcast), [`publish`](Handle::publish),
-    /// [`publish_batch`](Handle::publish_batch) (the whole batch), [`send`](Handle::send),
-    /// [`join`](Handle::join), [`join_with_past`](Handle::join_with_past), [`leave`](Handle::leave),
+    /// [`publish_batch`](Handle::publish_batch) (the whole batch), [`publish_with`](Handle::publish_with),
+    /// [`publish_to`](Handle::publish_to) (all rooms together), [`send`](Handle::send), [`join`](Handle::join), [`join_with_past`](Handle::join_with_past), [`leave`](Handle::leave),
     /// [`set_echo`](Handle::set_echo), [`set_identity`](Handle::set_identity), [`set_name`](Handle::set_name),
     /// [`send_to_identity`](Handle::send_to_identity), [`join_identity`](Handle::join_identity),
     /// [`leave_identity`](Handle::leave_identity), [`set_members`](Handle::set_members).
@@ -397,7 +397,7 @@ impl Config {
     /// What members cost is counted with 120 bytes for each room of a client, and a client that watches gets at most four
     /// objects a second of each room.
     ///
-    /// Default: [`Members::Off`]. With another value `outbox_size` is at least 128 KiB.
+    /// Default: [`Members::Off`]. Another value needs an `outbox_size` of at least 128 KiB.
     pub fn members(&mut self, members: Members) -> &mut Self {
         self.options.members = members;
         self

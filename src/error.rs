@@ -137,7 +137,7 @@ impl fmt::Display for Error {
             }
             Self::InvalidRoom(why) => write!(f, "room: {why}; use 1 to 128 bytes of UTF-8 without control characters, and not . or .."),
             Self::InvalidName(why) => {
-                write!(f, "name: {why}; use up to 128 bytes without control characters")
+                write!(f, "name: {why}; use 1 to 128 bytes without control characters")
             }
             Self::InvalidCloseCode(code) => write!(
                 f,

@@ -286,7 +286,9 @@ impl Check {
         (least, most): (T, T),
     ) {
         if value < least || value > most {
-            self.problem(option, format!("{value:?} is not from {least:?} to {most:?}"));
+            let least = format!("{least:?}");
+            let least = if least == "0ns" { "0s" } else { &least };
+            self.problem(option, format!("{value:?} is not from {least} to {most:?}"));
         }
     }
 

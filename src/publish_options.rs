@@ -45,11 +45,18 @@ pub struct PublishToError {
     pub published: Vec<Published>,
     /// Why it was not published to the next room.
     pub error: Error,
+    /// The index of the room whose name is wrong.
+    pub(crate) wrong: Option<usize>,
 }
 
 impl fmt::Display for PublishToError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the message was published to {} rooms: {}", self.published.len(), self.error)
+        let text = self.error.to_string();
+        write!(f, "the message was published to {} rooms: ", self.published.len())?;
+        match self.wrong {
+            Some(index) => write!(f, "rooms[{index}]{}", text.trim_start_matches("room")),
+            None => f.write_str(&text),
+        }
     }
 }
 

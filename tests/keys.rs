@@ -246,6 +246,10 @@ fn what_is_wrong_with_an_option_is_told_and_nothing_is_published() {
         "{error:?}"
     );
     let error = server.publish_to(&["a", "..", "b"], Kind::Text, b"", &default).unwrap_err();
+    assert!(
+        error.to_string().starts_with("the message was published to 0 rooms: rooms[1]: "),
+        "{error}"
+    );
     assert!(matches!(error.error, Error::InvalidRoom(_)) && error.published.is_empty());
     let error = server.publish_to(&["a"], Kind::Text, b"\xff", &default).unwrap_err();
     assert!(matches!(error.error, Error::InvalidUtf8) && error.published.is_empty());

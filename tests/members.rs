@@ -86,7 +86,7 @@ fn a_client_that_watches_gets_the_list_behind_live_and_then_what_changes() {
     assert!(joined["joined"][0].get("name").is_none() && joined.get("list").is_none());
     let listed = server.members("a").unwrap();
     assert_eq!((listed.len(), server.member_count("a").unwrap()), (2, 2));
-    assert_eq!((listed[0].name.as_deref(), listed[0].is_claimed), (Some("ana"), true));
+    assert_eq!((listed[0].name.as_deref(), listed[0].is_name_claimed), (Some("ana"), true));
     // A name is told too.
     server.set_name(listed[1].client, "Ben").unwrap();
     let renamed = told(&mut ana);

@@ -103,7 +103,22 @@
 // With Options.AdmissionTimeout, the host decides on each client before it is connected
 // (EventConnectRequest, Server.Accept, Server.Reject). With Options.ReviewTimeout, it decides on each
 // message before it is published (EventMessageRequest, Server.Allow, Server.AllowChanged,
-// Server.Refuse). Only that client waits for the decision.
+// Server.Refuse). Only that client waits for the decision. What the client has sent with its request is read
+// with Request.QueryValue, Request.Cookie and Request.Bearer; Server.SetIdentity keeps who it is.
+//
+// # Users
+//
+// A user may have several connections, with one identity. Server.SendToIdentity, DisconnectIdentity,
+// JoinIdentity, LeaveIdentity and IdentityClients concern all of them. With Options.Members, Server.Members
+// tells who is in a room, and EventMemberEntered and EventMemberLeft tell of each identity once.
+// Options.Occupancy tells of rooms that get their first client, or have none any more.
+//
+// # Publishing once, and signals
+//
+// Server.PublishWith publishes under a name, without history, or with a key: a message with a key is
+// published once, however often the host tries. Server.PublishTo publishes to many rooms. What is of use at
+// this moment alone, such as that somebody types, is a signal (Server.Signal, Options.SignalRate): nobody
+// stores it.
 //
 // # The past
 //
@@ -111,7 +126,8 @@
 // much of its room's past as it asks for; a host that decides on clients bounds that
 // (Server.AcceptWithPast). A client that the host puts into a room gets as much as the host gives
 // (Server.JoinWithPast): nothing by default. A page that is rendered first subscribes from
-// Server.Position, with "?since=POSITION": nothing falls between.
+// Server.Position, with "?since=POSITION": nothing falls between. The host itself reads what a room keeps
+// with Server.History, and drops it with Server.Trim and Server.Forget.
 //
 // # Log lines
 //

@@ -11,7 +11,7 @@ struct chat_server {
 #include <libchat.h>
 #include <string.h>
 
-// Keeps the text of a call that failed in memory of its own, which is freed by chat_go_why_free: the text is
+// Keeps the text of a call that failed in memory of its own, which keptError frees: the text is
 // the thread's, and the next call of a goroutine may be on another thread. For calls that are made too often to
 // lock the goroutine to its thread; `*why` is a number so that cgo does not look behind a pointer at each call.
 static inline chat_status chat_go_keep(chat_status status, uintptr_t *why) {

@@ -12,11 +12,11 @@ import "C"
 
 // Member is a client in a room (Server.Members).
 type Member struct {
-	Client   ClientID
-	Identity string // The client's identity (see Server.SetIdentity).
-	Name     string // What other clients are told that it is called (see Server.SetName).
-	Claimed  bool   // Whether only the client itself says that this is its name.
-	Away     bool   // Whether its connection has ended and its place waits for it (Options.MemberGrace).
+	Client        ClientID
+	Identity      string // The client's identity (see Server.SetIdentity).
+	Name          string // What other clients are told that it is called (see Server.SetName).
+	IsNameClaimed bool   // Whether only the client itself says that this is its name.
+	IsAway        bool   // Whether its connection has ended and its place waits for it (Options.MemberGrace).
 }
 
 // Members returns who is in a room, in the order of the clients' ids: each client, and each whose
@@ -38,11 +38,11 @@ func (s *Server) Members(room string) ([]Member, error) {
 	for index := range cap(members) {
 		m := C.chat_members_get(list, C.size_t(index))
 		members = append(members, Member{
-			Client:   ClientID(m.client),
-			Identity: text(m.identity, m.identity_len),
-			Name:     text(m.name, m.name_len),
-			Claimed:  m.is_claimed != 0,
-			Away:     m.is_away != 0,
+			Client:        ClientID(m.client),
+			Identity:      text(m.identity, m.identity_len),
+			Name:          text(m.name, m.name_len),
+			IsNameClaimed: m.is_name_claimed != 0,
+			IsAway:        m.is_away != 0,
 		})
 	}
 	return members, nil
@@ -61,7 +61,7 @@ func (s *Server) MemberCount(room string) (int, error) {
 // SetMembers sets whether a client may be told of the members of its rooms, whatever Options.Members
 // says. It is told if it has also asked for it ("?members=true") and is a client of the JSON form, on
 // a WebSocket or as events. One that is allowed gets a list of each of its rooms. One that is not
-// allowed any more gets no further word of members.
+// allowed any more is told nothing more of members.
 //
 // SetMembers may wait as Join does. The errors are ErrUnsupported if Options.Members is off,
 // ErrNotFound, ErrQueueFull and ErrStopped.

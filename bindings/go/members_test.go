@@ -45,7 +45,7 @@ func TestTheHostSeesWhoIsInARoomAndIsToldWhoComesAndGoes(t *testing.T) {
 			}
 		case chat.EventConnected:
 			members, err := server.Members("a")
-			want := chat.Member{Client: e.Client, Identity: "user 7", Name: "ana", Claimed: true}
+			want := chat.Member{Client: e.Client, Identity: "user 7", Name: "ana", IsNameClaimed: true}
 			if err != nil || len(members) != 1 || members[0] != want {
 				t.Errorf("members: %+v, %v", members, err)
 			}

@@ -223,8 +223,9 @@ type Options struct {
 
 	// PublishTimeout is how long a call waits while more waits to be delivered than the server may
 	// keep. After this time it fails with ErrQueueFull. It holds for Broadcast, Publish, PublishBatch
-	// (the whole batch), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity, SetName, SetMembers,
-	// SendToIdentity, JoinIdentity and LeaveIdentity. Zero means 5 s, negative means that they fail at once. At most 1 day.
+	// (the whole batch), PublishWith, PublishTo (all rooms together), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity, SetName, SetMembers,
+	// SendToIdentity, JoinIdentity and LeaveIdentity. Zero means 5 s, negative means that they fail at once.
+	// At most 1 day.
 	PublishTimeout time.Duration
 
 	// EventQueue is how many events may wait for Server.Events. Zero means that no events are
@@ -250,9 +251,9 @@ type Options struct {
 
 	// Members is who is told who is in a room. The host gets EventMemberEntered and EventMemberLeft, and
 	// calls Server.Members and Server.MemberCount. A client of the JSON form that connects with
-	// "?members=true" is told of the members of its rooms, where it may be. Of a room with more than 200
-	// members it is told the number alone, and it gets at most four objects a second of each room. Zero
-	// means MembersOff. With another value OutboxSize is at least 128 KiB.
+	// "?members=true" is told who is in its rooms, if it may know. Of a room with more than 200 members it is
+	// told the number alone. It gets at most four objects a second of each room. Zero means MembersOff.
+	// Another value needs an OutboxSize of at least 128 KiB.
 	Members Members
 
 	// MemberGrace is for how long the place of a client in a room is kept when its connection ends, so

@@ -543,8 +543,8 @@ pub extern "C" fn chat_config_set_history_total(
 
 /// Sets how long a call of the host waits while more waits to be delivered than the server may
 /// keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
-/// holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _send, _join,
-/// _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
+/// holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _publish_with,
+/// _publish_to (all rooms together), _send, _join, _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
 /// _join_identity and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_publish_timeout(
@@ -591,11 +591,11 @@ pub extern "C" fn chat_config_set_signal_rate(
 
 /// Sets who is told who is in a room: a CHAT_MEMBERS_... value. The host gets
 /// CHAT_EVENT_MEMBER_ENTERED and CHAT_EVENT_MEMBER_LEFT, and calls chat_server_members and
-/// chat_server_member_count. A client of the JSON form that connects with `?members=true` is told of
-/// the members of its rooms, where it may be. Of a room with more than 200 members it is told the
-/// number alone, and it gets at most four objects a second of each room.
+/// chat_server_member_count. A client of the JSON form that connects with `?members=true` is told
+/// who is in its rooms, if it may know. Of a room with more than 200 members it is told the number
+/// alone. It gets at most four objects a second of each room.
 ///
-/// Default: CHAT_MEMBERS_OFF. With another value `outbox_size` is at least 128 KiB. Statuses:
+/// Default: CHAT_MEMBERS_OFF. Another value needs an `outbox_size` of at least 128 KiB. Statuses:
 /// CHAT_ERR_INVALID_ARGUMENT for an unknown value.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_members(
@@ -625,8 +625,8 @@ pub extern "C" fn chat_config_set_members(
 /// milliseconds, so that one that comes back is not said to have left; 0: each leaves at once. It
 /// holds for clients with an identity (chat_server_set_identity): another connection with the same
 /// identity takes the place over. A client that the host disconnects or takes out of the room leaves
-/// at once, and so does one that never was admitted. For as long a room counts as occupied after its
-/// last client has left (chat_config_set_occupancy). Default: 2,000. At most 60,000. Of
+/// at once, and so does one that never was admitted. A room counts as occupied for the same time after
+/// its last client has left (chat_config_set_occupancy). Default: 2,000. At most 60,000. Of
 /// `max_connections` times 16 places and rooms that are kept so, the oldest are given up earlier.
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_member_grace(

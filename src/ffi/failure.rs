@@ -79,6 +79,13 @@ impl Failure {
         Self { why, ..failure }
     }
 
+    /// Something is wrong with one of the rooms of an array.
+    pub(super) fn of_room(index: usize, failure: Self) -> Self {
+        let text = failure.why.to_string();
+        let why = Why::State(format!("rooms[{index}]{}", text.trim_start_matches("room")).into());
+        Self { why, ..failure }
+    }
+
     /// Something is wrong although all arguments are right.
     pub(super) fn state(status: chat_status, text: impl Into<Cow<'static, str>>) -> Self {
         Self { status, why: Why::State(text.into()) }
@@ -213,6 +220,15 @@ mod tests {
         let text = |failure| Failure::of_message(7, failure).to_string();
         assert_eq!(text(Failure::null("room")), "messages[7].room: it is NULL");
         assert!(text(Error::InvalidRoom("it is empty").into()).starts_with("messages[7].room: "));
+    }
+
+    #[test]
+    fn a_room_of_an_array_is_named_by_its_index() {
+        let text = |failure| Failure::of_room(7, failure).to_string();
+        assert_eq!(text(Failure::null("room")), "rooms[7]: it is NULL");
+        assert!(
+            text(Error::InvalidRoom("it is empty").into()).starts_with("rooms[7]: it is empty; ")
+        );
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub enum chat_range {
     /// The first ones after a position: what a client that has everything up to there lacks. With
     /// both fields 0, or NULL, the oldest that are kept.
     CHAT_RANGE_AFTER = 1,
-    /// The last ones before a position, without the message at the position.
+    /// The last ones before a position, without the message at the position. With both fields 0, or
+    /// NULL, none.
     CHAT_RANGE_BEFORE = 2,
 }
 

@@ -29,7 +29,7 @@ pub struct chat_member {
     /// The length of `name` in bytes.
     pub name_len: usize,
     /// 1 if only the client itself says that this is its name, else 0.
-    pub is_claimed: u32,
+    pub is_name_claimed: u32,
     /// 1 if its connection has ended and its place waits for it to come back
     /// (chat_config_set_member_grace), else 0.
     pub is_away: u32,
@@ -61,7 +61,7 @@ fn describe(member: &Member) -> chat_member {
         identity_len,
         name,
         name_len,
-        is_claimed: member.is_claimed.into(),
+        is_name_claimed: member.is_name_claimed.into(),
         is_away: member.is_away.into(),
     }
 }
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn chat_server_member_count(
 /// Sets whether a client may be told of the members of its rooms: 1 or 0, whatever
 /// chat_config_set_members says. It is told if it has also asked for it (`?members=true`) and is a
 /// client of the JSON form, on a WebSocket or as events. One that is allowed gets a list of each of
-/// its rooms. One that is not allowed any more gets no further word of members.
+/// its rooms. One that is not allowed any more is told nothing more of members.
 ///
 /// Statuses: CHAT_ERR_UNSUPPORTED if no members are kept (chat_config_set_members);
 /// CHAT_ERR_NOT_FOUND, CHAT_ERR_INVALID_ARGUMENT for another value, CHAT_ERR_QUEUE_FULL,

@@ -61,8 +61,8 @@
 //! that the library hands out are never NULL. These texts are not NUL-terminated unless their
 //! comment says so: print them with `printf("%.*s", (int)len, text)`.
 //!
-//! Ownership. The host frees what a `_new`, `_start` or `_next_events` function made, with the
-//! `_free` function of the same noun, which allows NULL. Clients are numbers (chat_client_id),
+//! Ownership. The host frees what a `_new`, `_start`, `_next_events`, `_history` or `_members`
+//! function made, with the `_free` function of the same noun, which allows NULL. Clients are numbers (chat_client_id),
 //! never pointers: a call for a client that has left returns CHAT_ERR_NOT_FOUND.
 //!
 //! Threads. The table says which thread may make a call, and for how long the call may wait. "A

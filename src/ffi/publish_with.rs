@@ -166,7 +166,10 @@ pub unsafe extern "C" fn chat_server_publish_to(
         };
         let result = server.publish_to_each(&rooms, kind, data, &options, each);
         write(published, done);
-        Ok(result?)
+        result.map_err(|(wrong, error)| match wrong {
+            Some(index) => Failure::of_room(index, error.into()),
+            None => error.into(),
+        })
     })
 }
 
@@ -197,7 +200,8 @@ unsafe fn rooms<'a>(rooms: *const chat_room_name, count: usize) -> Result<Vec<&'
         // SAFETY: in bounds of what the caller promises.
         let name = unsafe {
             let room = *rooms.add(index);
-            text(room.name, room.name_len, "rooms")?
+            text(room.name, room.name_len, "room")
+                .map_err(|failure| Failure::of_room(index, failure))?
         };
         // The host's array may be very long.
         names.try_reserve(1).map_err(|_| Error::no_memory())?;

@@ -55,11 +55,12 @@ impl Handle {
         let mut published = Vec::with_capacity(rooms.len());
         match self.publish_to_each(rooms, kind, data, options, |one| published.push(one)) {
             Ok(()) => Ok(published),
-            Err(error) => Err(PublishToError { published, error }),
+            Err((wrong, error)) => Err(PublishToError { published, error, wrong }),
         }
     }
 
-    /// Publishes a message to several rooms. `each` gets where it is in each.
+    /// Publishes a message to several rooms. `each` gets where it is in each. An error comes with the index of the room
+    /// whose name is wrong.
     pub(crate) fn publish_to_each(
         &self,
         rooms: &[&str],
@@ -67,16 +68,22 @@ impl Handle {
         data: &[u8],
         options: &PublishOptions<'_>,
         mut each: impl FnMut(Published),
-    ) -> Result<()> {
-        rooms.iter().try_for_each(|room| rooms::check_name(room))?;
-        let particulars = particulars(options)?;
-        let (message, call) = (self.message(kind, data)?, HostCall::of(self));
-        for room in rooms {
-            let message = message.clone();
-            let published = self.shared.rooms.publish_with(room, message, &particulars, &call)?;
-            each(published.into());
+    ) -> Result<(), (Option<usize>, Error)> {
+        for (index, room) in rooms.iter().enumerate() {
+            rooms::check_name(room).map_err(|error| (Some(index), error))?;
         }
-        Ok(())
+        let mut publish = || {
+            let particulars = particulars(options)?;
+            let (message, call) = (self.message(kind, data)?, HostCall::of(self));
+            for room in rooms {
+                let message = message.clone();
+                let published =
+                    self.shared.rooms.publish_with(room, message, &particulars, &call)?;
+                each(published.into());
+            }
+            Ok(())
+        };
+        publish().map_err(|error| (None, error))
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Member {
     /// What other clients are told that it is called ([`Handle::set_name`](crate::Handle::set_name)).
     pub name: Option<Arc<str>>,
     /// Whether only the client itself says that this is its name.
-    pub is_claimed: bool,
+    pub is_name_claimed: bool,
     /// Whether its connection has ended, and its place waits for it to come back
     /// ([`Config::member_grace`](crate::Config::member_grace)).
     pub is_away: bool,
@@ -49,7 +49,7 @@ impl Known {
             client: self.client,
             identity: self.identity.clone(),
             name: self.name.as_ref().map(|name| Arc::clone(&name.text)),
-            is_claimed: self.name.as_ref().is_some_and(|name| name.is_claimed),
+            is_name_claimed: self.name.as_ref().is_some_and(|name| name.is_claimed),
             is_away,
         }
     }

@@ -157,11 +157,14 @@ fn history(
         return refuse(Refusal::NotInRoom);
     };
     let before: Option<Position> = before.map(str::parse).transpose().map_err(|_| {
-        (Refusal::Malformed, "before is no position: send one as it came from the server")
+        (Refusal::Malformed, "`before` is no position: send one as it came from the server")
     })?;
     let epoch = room.epoch();
     if before.is_some_and(|before| before.epoch != epoch) {
-        return Err((Refusal::Malformed, "before is a position of another history"));
+        return Err((
+            Refusal::Malformed,
+            "`before` is a position of another history: leave it out, or send one that has come since",
+        ));
     }
     if !client.begin_history(&shard.rooms) {
         return Err((Refusal::Busy, "wait for the answers to what you asked for before"));

@@ -16,13 +16,13 @@ class Member:
     client: int
     identity: str  #: The client's identity (`Server.set_identity`).
     name: str  #: What other clients are told that it is called (`Server.set_name`).
-    is_claimed: bool  #: Whether only the client itself says that this is its name.
+    is_name_claimed: bool  #: Whether only the client itself says that this is its name.
     is_away: bool  #: Whether its connection has ended and its place waits for it (the option `member_grace`).
 
 
 def _read(m: Any) -> Member:
     identity, name = text(m.identity, m.identity_len), text(m.name, m.name_len)
-    return Member(m.client, identity, name, bool(m.is_claimed), bool(m.is_away))
+    return Member(m.client, identity, name, bool(m.is_name_claimed), bool(m.is_away))
 
 
 class Members:
@@ -57,7 +57,7 @@ class Members:
     def set_members(self, client: int, may_watch: bool) -> None:
         """Sets whether a client may be told of the members of its rooms, whatever the option `members` says. It is told
         if it has also asked for it (?members=true) and is a client of the JSON form, on a WebSocket or as events. One
-        that is allowed gets a list of each of its rooms. One that is not allowed any more gets no further word of
+        that is allowed gets a list of each of its rooms. One that is not allowed any more is told nothing more of
         members.
 
         Raises UnsupportedError without the option `members`, NotFoundError if it has left, QueueFullError,

@@ -109,7 +109,7 @@ class EventQueue:
         return bool(self._events) or self._ended
 
     def take(self, timeout: Optional[float]) -> list[events.Event]:
-        """Returns all events that wait, or waits for one."""
+        """Returns the events that wait here, or waits for one."""
         self._check_process()
         with self._changed:
             if not self._changed.wait_until(self._has_news, timeout):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ._abi import ffi, lib, parameters
@@ -174,6 +175,15 @@ def flag(value: bool, name: str) -> int:
     if not isinstance(value, bool):
         raise TypeError(f"{name}: {shown(value)} is not True or False")
     return value
+
+
+def seconds(value: Any, name: str) -> float:
+    """Returns a time in seconds."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: {shown(value)} is not a number of seconds, such as 2.5")
+    if (time := float(value)) != time:
+        raise of(lib.CHAT_ERR_INVALID_ARGUMENT, f"{name}: it is not a number")
+    return time
 
 
 def of(status: int, message: str = "", os_code: int = 0) -> Error:

@@ -103,13 +103,13 @@ class Options(TypedDict, total=False):
             it allows it with `Server.set_members` and that ask for it with ?members=true) or "clients" (each client of
             the JSON form that asks for it, unless the host does not allow it). The host gets MemberEntered and
             MemberLeft, and calls `Server.members`. Of a room with more than 200 members a client is told the number
-            alone, and it gets at most four objects a second of each room. With another value than "off" outbox_size
-            is at least 128 KiB. Default: "off".
+            alone, and it gets at most four objects a second of each room. Another value than "off" needs an
+            outbox_size of at least 128 KiB. Default: "off".
         member_grace: for how long the place of a client in a room is kept when its connection ends, up to 60 s, so that
             one that comes back is not said to have left. It holds for clients with an identity: another connection
             with the same identity takes the place over. A client that the host disconnects or takes out of the room
-            leaves at once, and so does one that never was admitted. For as long a room counts as occupied after its
-            last client has left. 0: each leaves at once. Of max_connections times 16 places and rooms that are kept
+            leaves at once, and so does one that never was admitted. A room counts as occupied for the same time after
+            its last client has left. 0: each leaves at once. Of max_connections times 16 places and rooms that are kept
             so, the oldest are given up earlier. Default: 2 s.
         occupancy: whether the host is told when a room gets its first client (RoomOccupied), and when it has had none
             for member_grace (RoomVacated), with no event for each client between. It does not need `members`.

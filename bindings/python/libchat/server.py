@@ -8,7 +8,6 @@ import logging
 import weakref
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Optional, Union
 
 from . import _publish, errors, events, position
@@ -86,12 +85,7 @@ def _headers(headers: Optional[Headers]) -> list[tuple[bytes, bytes]]:
 
 def drain_ms(drain: float) -> int:
     """Returns a drain in the library's unit, within its limits."""
-    if isinstance(drain, bool) or not isinstance(drain, Real):
-        raise TypeError(f"drain: {errors.shown(drain)} is not a number of seconds, such as 2.5")
-    drain = float(drain)
-    if drain != drain:
-        raise errors.of(lib.CHAT_ERR_INVALID_ARGUMENT, "drain: it is not a number")
-    return round(min(max(drain * 1000, 0), _LONGEST_DRAIN_MS))
+    return round(min(max(errors.seconds(drain, "drain") * 1000, 0), _LONGEST_DRAIN_MS))
 
 
 class _Events(AsyncIterator[events.Event]):
@@ -183,7 +177,7 @@ class Server(ByIdentity, Histories, Members, Signals):
         without_history: bool = False,
     ) -> Published:
         """Publishes a message to a room. Returns where it is in the room's history: a false position if rooms
-        have none.
+        have none, and with `without_history`.
 
         `key` is a name of the message that the host chooses, so that the message is published once however often the
         host tries: 1 to 64 bytes without control characters. With a key that is known nothing is published: the
@@ -486,11 +480,12 @@ class Server(ByIdentity, Histories, Members, Signals):
         return Stats(**{name: int(getattr(out, name)) for name in Stats.__annotations__})
 
     def next_events(self, timeout: Optional[float] = None) -> list[events.Event]:
-        """Returns all events that wait, or waits for the next one, up to `timeout` seconds.
+        """Returns the events that wait, or waits for the next one, up to `timeout` seconds. More may wait in the library:
+        call it again.
 
         Raises TimedOutError, StoppedError after the last, UnsupportedError without the option `event_queue`.
         """
-        return self._events_queue().take(timeout)
+        return self._events_queue().take(None if timeout is None else errors.seconds(timeout, "timeout"))
 
     def events(self) -> AsyncIterator[events.Event]:
         """Yields the events of the server until it has stopped. A loop that ends early, or a wait that is cancelled,
@@ -515,7 +510,7 @@ class Server(ByIdentity, Histories, Members, Signals):
         Raises TimedOutError if the server still runs, FailedError if it ended by itself: the text says which part could
         not go on, and why.
         """
-        self._end().wait(timeout)
+        self._end().wait(None if timeout is None else errors.seconds(timeout, "timeout"))
 
     async def wait_async(self) -> None:
         """Does what `wait` does, without a time limit, in asyncio.

@@ -28,7 +28,7 @@ def test_the_program_sees_who_is_in_a_room_and_is_told_who_comes_and_goes(start:
         peer = await connecting
         assert (await find(events, libchat.RoomOccupied)).room == "a"
         assert await find(events, libchat.MemberEntered) == libchat.MemberEntered(client, "user 7", "a")
-        assert server.members("a") == [Member(client, "user 7", "ana", is_claimed=True, is_away=False)]
+        assert server.members("a") == [Member(client, "user 7", "ana", is_name_claimed=True, is_away=False)]
         assert (server.member_count("a"), server.member_count("b"), server.members("b")) == (1, 0, [])
         while (told := json.loads(await peer.recv()))["type"] != "members":
             pass

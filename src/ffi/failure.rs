@@ -80,10 +80,10 @@ impl Failure {
     }
 
     /// Something is wrong with one of the rooms of an array.
-    pub(super) fn of_room(index: usize, failure: Self) -> Self {
+    pub(super) fn of_room(index: usize, failure: &Self) -> Self {
         let text = failure.why.to_string();
         let why = Why::State(format!("rooms[{index}]{}", text.trim_start_matches("room")).into());
-        Self { why, ..failure }
+        Self { status: failure.status, why }
     }
 
     /// Something is wrong although all arguments are right.
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_room_of_an_array_is_named_by_its_index() {
-        let text = |failure| Failure::of_room(7, failure).to_string();
+        let text = |failure: Failure| Failure::of_room(7, &failure).to_string();
         assert_eq!(text(Failure::null("room")), "rooms[7]: it is NULL");
         assert!(
             text(Error::InvalidRoom("it is empty").into()).starts_with("rooms[7]: it is empty; ")

@@ -167,7 +167,7 @@ pub unsafe extern "C" fn chat_server_publish_to(
         let result = server.publish_to_each(&rooms, kind, data, &options, each);
         write(published, done);
         result.map_err(|(wrong, error)| match wrong {
-            Some(index) => Failure::of_room(index, error.into()),
+            Some(index) => Failure::of_room(index, &error.into()),
             None => error.into(),
         })
     })
@@ -201,7 +201,7 @@ unsafe fn rooms<'a>(rooms: *const chat_room_name, count: usize) -> Result<Vec<&'
         let name = unsafe {
             let room = *rooms.add(index);
             text(room.name, room.name_len, "room")
-                .map_err(|failure| Failure::of_room(index, failure))?
+                .map_err(|failure| Failure::of_room(index, &failure))?
         };
         // The host's array may be very long.
         names.try_reserve(1).map_err(|_| Error::no_memory())?;

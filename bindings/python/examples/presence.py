@@ -34,8 +34,8 @@ setInterval(show, 1000);
   chat.onmessage = event => {
     const it = JSON.parse(event.data)
     if (it.type === "members") {
-      count = it.count // Of many people it comes alone.
-      if (it.list) people.clear() // A list replaces everything; what follows are changes.
+      count = it.count // Of many people it comes alone: then nobody's name is known.
+      if (!it.joined && !it.left && !it.returned) people.clear() // Not a change, which builds on the list before.
       for (const {client} of it.left ?? []) people.delete(client)
       for (const {was} of it.returned ?? []) people.delete(was)
       for (const some of [it.list, it.joined, it.returned])

@@ -92,7 +92,7 @@ def test_what_is_wrong_with_an_option_is_told(
 
 def test_what_is_wrong_with_a_room_is_told(start: Start) -> None:
     server = start()
-    with pytest.raises(libchat.InvalidArgumentError, match="room: "):
+    with pytest.raises(libchat.InvalidArgumentError, match=r"rooms\[1\]: "):
         server.publish_to(["a", ".."], "x")
     with pytest.raises(TypeError, match="rooms: 'lobby' is not a list of names"):
         server.publish_to("lobby", "x")

@@ -63,8 +63,8 @@
  * comment says so: print them with `printf("%.*s", (int)len, text)`.
  *
  * Ownership. The host frees what a `_new`, `_start`, `_next_events`, `_history` or `_members`
- * function made, with the `_free` function of the same noun, which allows NULL. Clients are numbers (chat_client_id),
- * never pointers: a call for a client that has left returns CHAT_ERR_NOT_FOUND.
+ * function made, with the `_free` function of the same noun, which allows NULL. Clients are numbers
+ * (chat_client_id), never pointers: a call for a client that has left returns CHAT_ERR_NOT_FOUND.
  *
  * Threads. The table says which thread may make a call, and for how long the call may wait. "A
  * handler" is an event handler.
@@ -87,8 +87,7 @@
  * | chat_server_disconnect, accept,   | any, also in a handler               | no                |
  * | accept_with_past, reject, allow,  |                                      |                   |
  * | allow_changed, refuse,            |                                      |                   |
- * | refuse_with, set_subprotocol,     |                                      |                   |
- * | signal, signal_client             |                                      |                   |
+ * | refuse_with, set_subprotocol      |                                      |                   |
  * | chat_server_local_addr, stats,    | any, also in a handler               | no                |
  * | position, identity_clients,       |                                      |                   |
  * | disconnect_identity               |                                      |                   |
@@ -1609,7 +1608,7 @@ CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t b
  * keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
  * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _publish_with,
  * _publish_to (all rooms together), _send, _join, _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
- * _join_identity and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
+ * _join_identity, _leave_identity and _forget. Default: 5,000. At most 86,400,000 (1 day).
  */
 CHAT_API
 chat_status chat_config_set_publish_timeout(chat_config *config,

@@ -350,7 +350,8 @@ impl Config {
     /// [`publish_to`](Handle::publish_to) (all rooms together), [`send`](Handle::send), [`join`](Handle::join), [`join_with_past`](Handle::join_with_past), [`leave`](Handle::leave),
     /// [`set_echo`](Handle::set_echo), [`set_identity`](Handle::set_identity), [`set_name`](Handle::set_name),
     /// [`send_to_identity`](Handle::send_to_identity), [`join_identity`](Handle::join_identity),
-    /// [`leave_identity`](Handle::leave_identity), [`set_members`](Handle::set_members).
+    /// [`leave_identity`](Handle::leave_identity), [`set_members`](Handle::set_members),
+    /// [`forget`](Handle::forget).
     ///
     /// Default: 5 s. At most 1 day.
     pub fn publish_timeout(&mut self, timeout: Duration) -> &mut Self {

@@ -224,7 +224,7 @@ type Options struct {
 	// PublishTimeout is how long a call waits while more waits to be delivered than the server may
 	// keep. After this time it fails with ErrQueueFull. It holds for Broadcast, Publish, PublishBatch
 	// (the whole batch), PublishWith, PublishTo (all rooms together), Send, Join, JoinWithPast, Leave, SetEcho, SetIdentity, SetName, SetMembers,
-	// SendToIdentity, JoinIdentity and LeaveIdentity. Zero means 5 s, negative means that they fail at once.
+	// SendToIdentity, JoinIdentity, LeaveIdentity and Forget. Zero means 5 s, negative means that they fail at once.
 	// At most 1 day.
 	PublishTimeout time.Duration
 

@@ -545,7 +545,7 @@ pub extern "C" fn chat_config_set_history_total(
 /// keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
 /// holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _publish_with,
 /// _publish_to (all rooms together), _send, _join, _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
-/// _join_identity and _leave_identity. Default: 5,000. At most 86,400,000 (1 day).
+/// _join_identity, _leave_identity and _forget. Default: 5,000. At most 86,400,000 (1 day).
 #[unsafe(no_mangle)]
 pub extern "C" fn chat_config_set_publish_timeout(
     config: Option<&mut chat_config>,

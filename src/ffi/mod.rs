@@ -62,8 +62,8 @@
 //! comment says so: print them with `printf("%.*s", (int)len, text)`.
 //!
 //! Ownership. The host frees what a `_new`, `_start`, `_next_events`, `_history` or `_members`
-//! function made, with the `_free` function of the same noun, which allows NULL. Clients are numbers (chat_client_id),
-//! never pointers: a call for a client that has left returns CHAT_ERR_NOT_FOUND.
+//! function made, with the `_free` function of the same noun, which allows NULL. Clients are numbers
+//! (chat_client_id), never pointers: a call for a client that has left returns CHAT_ERR_NOT_FOUND.
 //!
 //! Threads. The table says which thread may make a call, and for how long the call may wait. "A
 //! handler" is an event handler.

@@ -114,8 +114,8 @@ class Server(ByIdentity, Histories, Members, Signals):
     server that nothing refers to. At the end of the program, servers that still run are stopped at once.
 
     `broadcast`, `publish`, `publish_to`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity`,
-    `set_name`, `set_members`, `send_to_identity`, `join_identity` and `leave_identity` wait while more waits to be
-    delivered than the server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio
+    `set_name`, `set_members`, `send_to_identity`, `join_identity`, `leave_identity` and `forget` wait while more waits
+    to be delivered than the server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio
     this blocks the loop: with `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, TypeError for arguments of another

@@ -115,8 +115,8 @@ class Server(ByIdentity, Histories, Members, Signals):
 
     `broadcast`, `publish`, `publish_to`, `publish_batch`, `send`, `join`, `leave`, `set_echo`, `set_identity`,
     `set_name`, `set_members`, `send_to_identity`, `join_identity`, `leave_identity` and `forget` wait while more waits
-    to be delivered than the server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In asyncio
-    this blocks the loop: with `publish_timeout=0` they raise it at once.
+    to be delivered than the server may keep, up to the option `publish_timeout`; then they raise QueueFullError. In
+    asyncio this blocks the loop: with `publish_timeout=0` they raise it at once.
 
     Every method raises InvalidArgumentError for numbers out of their limits, TypeError for arguments of another
     type, ForkedError in a fork of the server's process, and InHandlerError in a handler of `logger`. The texts
@@ -480,8 +480,8 @@ class Server(ByIdentity, Histories, Members, Signals):
         return Stats(**{name: int(getattr(out, name)) for name in Stats.__annotations__})
 
     def next_events(self, timeout: Optional[float] = None) -> list[events.Event]:
-        """Returns the events that wait, or waits for the next one, up to `timeout` seconds. More may wait in the library:
-        call it again.
+        """Returns the events that wait, or waits for the next one, up to `timeout` seconds. More may wait in the
+        library: call it again.
 
         Raises TimedOutError, StoppedError after the last, UnsupportedError without the option `event_queue`.
         """

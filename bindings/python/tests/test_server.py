@@ -50,10 +50,11 @@ def test_every_option_may_be_set(start: Start) -> None:
         "max_connections": 1, "max_handshakes": 1, "max_rooms_per_client": 1, "handshake_timeout": 0.5,
         "handshake_size": 8192, "base_path": "/chat",
         "admission_timeout": 0.5, "review_timeout": 0.5, "overdue": "allow", "max_message_size": 10,
-        "outbox_size": 8192, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5,
+        "outbox_size": 131_072, "outbox_age": 0.5, "slow_consumer": "drop_oldest", "ping_interval": 0.5,
         "ping_timeout": 0.5,
         "tcp_keepalive": 2, "history_messages": 1, "history_size": 10, "history_age": 0.5, "history_total": 8192,
-        "publish_timeout": 0, "event_queue": 10, "signal_rate": 5,
+        "publish_timeout": 0, "event_queue": 10, "signal_rate": 5, "members": "host", "member_grace": 0.5,
+        "occupancy": True,
     }  # fmt: skip
     assert set(options) == set(libchat.Options.__annotations__)
     assert len(start(**options).addrs) == 2

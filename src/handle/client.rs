@@ -200,7 +200,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::TooLarge`], [`Error::QueueFull`] as for
-    /// [`send`](Self::send), [`Error::Stopped`].
+    /// [`send`](Self::send), and as for [`join`](Self::join) while members are kept
+    /// ([`Config::members`](crate::Config::members)), [`Error::Stopped`]. In all cases nothing has changed.
     pub fn set_identity(&self, client: ClientId, identity: &str) -> Result<()> {
         check_identity(identity)?;
         let identity = (!identity.is_empty()).then(|| identity.into());

@@ -16,7 +16,7 @@ use crate::{
     fanout::form::Form,
     frame::Kind,
     handle::Handle,
-    options::Options,
+    options::{Members, Options},
     position::Position,
     protocol::Protocol,
     publish_options::PublishOptions,
@@ -326,4 +326,25 @@ fn a_call_that_waits_for_an_inbox_and_then_for_the_host_waits_publish_timeout_in
         assert_eq!(world.peer(client).client.rooms(), 1, "it is where it was");
         is_in_time
     });
+}
+
+#[test]
+fn while_members_are_kept_an_identity_is_set_when_the_host_has_taken_enough_events() {
+    let options = Options {
+        workers: 1,
+        publish_timeout: Duration::ZERO,
+        event_queue: 100,
+        ..Options::default()
+    };
+    let mut world = World::with(Options { members: Members::Host, ..options }, Random::new(1));
+    let client = world.connect_with(0, Scripted::new(usize::MAX), Form::Plain, true, "a");
+    let queue = &world.handle.shared.context.events;
+    while queue.wait_for_space(Instant::now()).is_ok() {
+        queue.push(Event::Joined { client, identity: None, room: "a".into() });
+    }
+    let full = world.handle.set_identity(client, "ana");
+    assert!(matches!(full, Err(Error::QueueFull)), "{full:?}");
+    assert_eq!(world.handle.identity_clients("ana").unwrap(), []);
+    events(&world);
+    world.handle.set_identity(client, "ana").unwrap();
 }

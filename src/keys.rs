@@ -115,7 +115,7 @@ pub(crate) enum Known {
     Reused,
 }
 
-/// What a message that is to be reviewed has come to.
+/// What has become of a message that wants a review.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reservation {
     /// It is the first with its key.
@@ -192,7 +192,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Reserves the key of a message that is to be reviewed, under the decision on it.
+    /// Reserves the key of a message that waits for review, under the decision on it.
     pub(crate) fn reserve(
         &self,
         key: KnownBy,

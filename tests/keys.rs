@@ -48,7 +48,7 @@ fn say(peer: &mut Peer, id: u32, key: &str, text: &str) {
     peer.say(&json!({"id": id, "key": key, "text": text}).to_string());
 }
 
-/// The next message that is to be decided on.
+/// The next message that waits for a decision.
 fn request(events: &mut Events<'_>) -> DecisionId {
     events.find("MessageRequest", |event| match event {
         Event::MessageRequest { decision, .. } => Some(decision),
@@ -56,7 +56,7 @@ fn request(events: &mut Events<'_>) -> DecisionId {
     })
 }
 
-/// Whether a message is to be decided on, once everything before has been handled.
+/// Whether a message waits for a decision, once everything before has been handled.
 fn is_asked(events: &mut Events<'_>, peer: &mut Peer) -> bool {
     // What the server refuses at once is behind what it was sent before, and answered when that is decided.
     let is_request = |event: &Event| matches!(event, Event::MessageRequest { .. });

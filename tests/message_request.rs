@@ -18,7 +18,7 @@ fn reviewing() -> Server {
     })
 }
 
-/// The next message that is to be decided on.
+/// The next message that waits for a decision.
 fn request(events: &mut Events<'_>) -> (DecisionId, ClientId, String) {
     events.find("MessageRequest", |event| match event {
         Event::MessageRequest { decision, client, message, .. } => {

@@ -26,7 +26,7 @@ fn reviewing(configure: impl FnOnce(&mut Config)) -> Server {
     })
 }
 
-/// The next message that is to be decided on: the decision, and the payload.
+/// The next message that waits for a decision. the decision, and the payload.
 fn request(events: &mut Events<'_>) -> (DecisionId, Vec<u8>) {
     events.find("MessageRequest", |event| match event {
         Event::MessageRequest { decision, message, .. } => {

@@ -33,6 +33,8 @@ pub(super) struct RosterEntry {
     pub(super) has_requested_room: bool,
     /// Whether it may be in one room alone.
     has_one_room: bool,
+    /// Whether the host disconnects or rejects it: it is reached by no identity any more.
+    is_leaving: bool,
     /// The rooms that it is in once all pending commands are applied.
     rooms: IdSet,
     rare: Option<Box<Rare>>,
@@ -138,9 +140,18 @@ impl Roster {
         self.clients.remove(&client);
     }
 
+    /// Notes that a client leaves, though that may take a while.
+    pub(super) fn note_leaving(&mut self, client: ClientId) {
+        self.set_identity(client, None);
+        if let Some(entry) = self.clients.get_mut(&client) {
+            entry.is_leaving = true;
+        }
+    }
+
     /// Lists a client under another identity, or under none.
     pub(super) fn set_identity(&mut self, client: ClientId, identity: Option<Arc<str>>) {
         let Some(entry) = self.clients.get_mut(&client) else { return };
+        let identity = identity.filter(|_| !entry.is_leaving);
         if identity.is_none() && entry.rare.is_none() {
             return;
         }

@@ -151,8 +151,10 @@ impl LockedRoster<'_> {
         let Self { handle, roster } = self;
         let identity = match &command {
             Command::SetIdentity(client, identity) => Some((*client, identity.clone())),
-            // It is reached by its identity no more, though it may take a while to leave.
-            Command::Disconnect(client, _) | Command::Reject(client, _) => Some((*client, None)),
+            _ => None,
+        };
+        let leaving = match &command {
+            Command::Disconnect(client, _) | Command::Reject(client, _) => Some(*client),
             _ => None,
         };
         let push = |command| handle.inbox.push(command).map_err(|_| Error::Stopped);
@@ -180,6 +182,9 @@ impl LockedRoster<'_> {
         };
         if let Some((client, identity)) = identity {
             roster.set_identity(client, identity);
+        }
+        if let Some(client) = leaving {
+            roster.note_leaving(client);
         }
         Ok(number)
     }

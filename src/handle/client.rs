@@ -196,7 +196,8 @@ impl Handle {
     /// it, those of everything that it sends after this has returned among them. At most 256 bytes; clients
     /// do not see it. What they see is the name ([`set_name`](Self::set_name)). Several clients may have one identity:
     /// [`send_to_identity`](Self::send_to_identity) and the calls like it reach them all, this client from when this
-    /// has returned. An empty identity takes the identity back: the client then has none.
+    /// has returned, unless the host has disconnected or rejected it. An empty identity takes the identity back: the
+    /// client then has none.
     ///
     /// # Errors
     /// [`Error::ClientNotFound`], [`Error::TooLarge`], [`Error::QueueFull`] as for

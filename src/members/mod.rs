@@ -267,7 +267,7 @@ impl MemberTable {
         self.earlier.notify_one();
     }
 
-    /// Tells the host that whoever is left has left, since the server has ended.
+    /// Tells the host that all who are left have left, since the server has ended.
     pub(crate) fn end(&self) {
         self.stop();
         let mut state = self.lock();
@@ -283,7 +283,7 @@ impl MemberTable {
         rooms.clear();
     }
 
-    /// Returns the sizes of the tables: rooms, timers, rooms whose watchers are to be told.
+    /// Returns the sizes of the tables: rooms, timers, rooms whose watchers are told next.
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> [usize; 3] {
         let state = self.lock();

@@ -1,6 +1,6 @@
 //! What the watchers of all rooms are told, and when.
 //!
-//! A room of which something is to be told is in `dirty`, once, and in `telling` while the others of one tick are told.
+//! A room with news is in `dirty`, once, and in `telling` while the others of one tick are told.
 
 use std::{
     sync::Arc,
@@ -138,7 +138,7 @@ impl MemberTable {
 }
 
 pub(super) fn unwatch(members: &mut RoomMembers, client: ClientId, form: Form) {
-    // What is to be told at the next tick is removed there: so a room is listed for it once.
+    // A watch with news is removed at the next tick: so a room is listed for it once.
     members.watch.take_if(|watch| {
         watch.remove(client, form);
         !watch.has_watchers() && !watch.is_dirty

@@ -155,7 +155,7 @@ impl Watch {
         }
     }
 
-    /// Returns what the watchers are told of the members, and whether more is to be told later.
+    /// Returns what the watchers are told of the members, and whether more follows later.
     pub(super) fn update(
         &mut self,
         now: Instant,

@@ -217,6 +217,9 @@ fn one_full_inbox_keeps_a_call_from_all_of_an_identity() {
     // A disconnect waits for nothing.
     fill(&world, clients[1]);
     assert_eq!(handle.disconnect_identity("ana", 4000, "enough").unwrap(), 2);
+    // It is still there, but leaves.
+    handle.set_identity(clients[0], "ana").unwrap();
+    assert_eq!(handle.identity_clients("ana").unwrap(), []);
 }
 
 #[test]

@@ -139,7 +139,7 @@ struct Keyed {
     random: Random,
     observer: ClientId,
     speakers: Vec<Speaker>,
-    /// The decisions that are to be made.
+    /// The decisions that are open.
     open: Vec<DecisionId>,
     /// Where the host's messages were said to be.
     of_host: Vec<(String, Published)>,

@@ -59,7 +59,7 @@ fn every_client_receives_what_the_model_promises() {
     });
 }
 
-/// Goes through so many worlds, unless `MODEL_RUNS` or `MODEL_SEED` says otherwise.
+/// Runs `worlds` worlds, unless `MODEL_RUNS` or `MODEL_SEED` says otherwise.
 fn for_each_seed(runs: u64, run: impl Fn(Random) + std::panic::RefUnwindSafe) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

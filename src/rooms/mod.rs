@@ -208,7 +208,7 @@ impl Rooms {
         }
     }
 
-    /// Reserves the key of a client's message that is to be reviewed.
+    /// Reserves the key of a client's message that waits for review.
     pub(crate) fn reserve_key(
         &self,
         keyed: &Keyed,

@@ -87,6 +87,8 @@ fn what_the_server_does_not_understand_is_refused_with_a_code() {
         (r#"{"id":1,"text":null}"#.into(), "malformed"),
         (r#"{"id":1,"text":"","base64":""}"#.into(), "malformed"),
         (r#"{"id":1,"text":"","kind":"binary"}"#.into(), "malformed"),
+        (r#"{"id":1,"text":"","key":{}}"#.into(), "malformed"),
+        (format!(r#"{{"id":1,"text":"","key":"{:k<65}"}}"#, ""), "malformed"),
         (r#"{"id":1,"base64":"AA"}"#.into(), "malformed"),
         (r#"{"id":1,"base64":"/w==","kind":"text"}"#.into(), "bad_text"),
         (r#"{"id":1,"text":"\udc00"}"#.into(), "bad_text"),
@@ -112,7 +114,7 @@ fn what_the_server_does_not_understand_is_refused_with_a_code() {
         (format!(r#"{{"id":{long_id},"text":"y"}}"#), long_id.parse().unwrap()),
         (format!(r#"{{"id":"{:x<62}","text":"y"}}"#, ""), json!(format!("{:x<62}", ""))),
         (fields(64), json!(1)),
-        (r#"{"id":-1,"text":"y","x":1e999,"key":{}}"#.into(), json!(-1)),
+        (r#"{"id":-1,"text":"y","x":1e999,"keys":{}}"#.into(), json!(-1)),
         (deep, json!(1)),
     ] {
         assert_eq!(client.ask(&object, "message")["text"], "y", "{object}");

@@ -56,8 +56,8 @@ pub(super) fn guard<T: Fallback>(body: impl FnOnce() -> T) -> T {
         let said = payload.downcast_ref::<&str>().copied();
         let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         let result = T::on_panic(said.unwrap_or("it panicked"));
-        // Dropping the payload could panic again, outside of every guard.
-        mem::forget(payload);
+        // Dropping the payload may panic again; the payload of that is kept for ever.
+        mem::forget(panic::catch_unwind(AssertUnwindSafe(|| drop(payload))));
         result
     })
 }

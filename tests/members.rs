@@ -251,9 +251,9 @@ fn of_more_than_200_members_the_number_alone_is_told_until_there_are_150() {
     let addr = server.local_addr();
     let mut ana = watch(addr, "");
     told(&mut ana);
+    let begun = Instant::now();
     let mut others: Vec<_> = (0..200).map(|_| Peer::join(addr, "/rooms/a")).collect();
     let mut objects: BTreeMap<String, usize> = BTreeMap::new();
-    let begun = Instant::now();
     let mut bytes = 0;
     let mut until = |ana: &mut Peer, count: u64, is_listed: bool| loop {
         let object = told(ana);

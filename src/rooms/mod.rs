@@ -19,11 +19,13 @@ mod outcome;
 mod part;
 mod pending;
 mod profile;
+mod publishing;
 mod reach;
 mod remote;
 pub(crate) mod room;
 pub(crate) mod sender;
 pub(crate) mod signals;
+mod space;
 
 use std::{
     sync::{
@@ -39,32 +41,28 @@ use tokio::sync::Notify;
 #[cfg(test)]
 pub(crate) use self::brokered::AwaitedAppend;
 pub(crate) use self::brokered::CHECK_INTERVAL;
+pub(crate) use self::publishing::{HostPublished, Particulars, Publishing};
 use self::{
     directory::Directory,
     pending::Linked,
     reach::Reach,
-    room::{Messages, NotPublished, ROOM_OVERHEAD, Room, RoomClosed},
-    sender::{PublishAs, Sender},
+    room::{ROOM_OVERHEAD, Room},
 };
 use crate::{
     broker::{Broker, HasBroker},
     context::Context,
     decisions::Applicant,
     error::{Error, Result},
-    event::{ClientId, DecisionId},
+    event::ClientId,
     fanout::{
-        command::{Command, Reservation, RoomHead, RoomId, Verdict},
-        inbox::QueueKind,
+        command::{Command, Reservation, RoomHead, RoomId},
         sender_commands::SenderCommands,
         shard_handle::ShardHandle,
     },
-    json::{Refusal, Refused},
-    keys::{Keyed, Known, Repeat, Reservation as KeyReservation, Scope},
     members::MemberTable,
-    message::Message,
     past::PastWanted,
     position::Position,
-    published::{self, Author, Key, Published},
+    published::{self, Published},
 };
 
 /// How many bytes of payloads an answer with earlier messages has at most.
@@ -108,35 +106,6 @@ impl HostCall {
     }
 }
 
-/// What the host asks for with a message.
-#[derive(Debug)]
-pub(crate) struct Particulars<'a> {
-    pub(crate) author: Option<Arc<Author>>,
-    pub(crate) key: Option<Key>,
-    /// Whose the key is.
-    pub(crate) scope: Scope<'a>,
-    pub(crate) is_unstored: bool,
-}
-
-/// Where a message of the host is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HostPublished {
-    pub(crate) position: Position,
-    /// Whether it was published before.
-    pub(crate) is_duplicate: bool,
-}
-
-/// What becomes of a client's message.
-#[derive(Debug)]
-pub(crate) enum Publishing {
-    /// It has this position, and is in every inbox.
-    Now(Position),
-    /// Its key is known.
-    Known(Known),
-    /// A broker stores it: the outcome comes to the client's shard under this number.
-    Later(u64),
-}
-
 /// Checks a room's name: 1 to 128 bytes, no control characters, and not `.` or `..`, which clients take for steps in
 /// a path.
 pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -173,77 +142,12 @@ impl Rooms {
         rooms
     }
 
-    /// Publishes a client's message to a room that it is in. Returns its position, or the number under which its outcome
-    /// comes to the client's shard.
-    ///
-    /// # Errors
-    /// `Stopped`.
-    pub(crate) fn publish_from(
-        &self,
-        sender: &Sender<'_>,
-        room: &Arc<Room>,
-        message: Message,
-    ) -> Result<Publishing> {
-        if let Some(link) = &self.link {
-            return self.append_from(link, sender, room, message).map(Publishing::Later);
-        }
-        let (context, shards) = (&self.context, &self.shards);
-        let publisher = PublishAs::client(sender);
-        let published = room.publish(context, shards, [message], &publisher, &self.kept);
-        self.bound_history(room);
-        match published {
-            Ok(position) => Ok(Publishing::Now(position)),
-            Err(NotPublished::Known(known)) => Ok(Publishing::Known(known)),
-            // A room with a subscriber is not retired.
-            Err(NotPublished::Closed(..)) => Err(Error::Stopped),
-        }
-    }
-
     /// Pushes a command that answers a client, behind what its earlier messages have become.
     pub(crate) fn answer(&self, client: ClientId, commands: &SenderCommands, command: Command) {
         let shard = client.shard();
         // Fails if the server stops: then the client is closed.
         if let Ok(number) = self.shards[shard].inbox.push(command) {
             commands.note(client, shard, number);
-        }
-    }
-
-    /// Reserves the key of a client's message that waits for review.
-    pub(crate) fn reserve_key(
-        &self,
-        keyed: &Keyed,
-        client: ClientId,
-        decision: DecisionId,
-    ) -> KeyReservation {
-        if self.has_broker() {
-            // The broker checks keys, where all servers see them.
-            return KeyReservation::First;
-        }
-        let now = self.context.age_clock.coarse_now();
-        self.context.keys.reserve(keyed.known_by, client, decision, now)
-    }
-
-    /// Gives back the key of a client's message that was reviewed, and tells the repeats what has become of it: where it is
-    /// (there is no position if a broker stores it), or why it is not published.
-    pub(crate) fn settle_key(
-        &self,
-        keyed: &Keyed,
-        decision: DecisionId,
-        outcome: &Result<Position, Refused>,
-    ) {
-        for Repeat { client, decision } in self.context.keys.settle(keyed.known_by, decision) {
-            let verdict = match outcome {
-                Ok(position) => Verdict::Duplicate(*position),
-                // That says nothing of the repeat's client, which may be in the room.
-                Err(refused) if refused.code == Refusal::NotInRoom => {
-                    let reason = "the same message of a client that has left the room was first: send it again";
-                    Verdict::Refuse(Refused { code: Refusal::Busy, reason: Some(reason.into()) })
-                }
-                Err(refused) => Verdict::Refuse(refused.clone()),
-            };
-            // Fails if the shard ends: then the client is closed.
-            let _ =
-                self.shards[client.shard()].inbox.push(Command::Decide(client, decision, verdict));
         }
     }
 
@@ -263,80 +167,6 @@ impl Rooms {
     pub(crate) fn history_bounds(&self, limit: usize) -> (usize, usize) {
         let outbox = self.context.options.outbox_size;
         (limit.min((outbox / 4096).max(1)), MAX_HISTORY.min(outbox / 8))
-    }
-
-    /// Publishes messages of the host to a room, which need not have subscribers. Waits while an inbox is
-    /// full. Returns the position of the last.
-    ///
-    /// # Errors
-    /// `InvalidRoom`, `QueueFull`, `Stopped`; then none of them was published. `TimedOut` if a broker does not say in time
-    /// whether they were.
-    pub(crate) fn publish(
-        &self,
-        name: &str,
-        messages: impl Messages,
-        call: &HostCall,
-    ) -> Result<Position> {
-        let published = self.publish_as(&PublishAs::default(), name, messages, call);
-        published.map(|published| published.position)
-    }
-
-    /// Publishes a message of the host as it asks for.
-    ///
-    /// # Errors
-    /// Those of `publish`, `KeyReused`.
-    pub(crate) fn publish_with(
-        &self,
-        name: &str,
-        message: Message,
-        particulars: &Particulars<'_>,
-        call: &HostCall,
-    ) -> Result<HostPublished> {
-        let Particulars { author, key, scope, is_unstored } = particulars;
-        let keys = &self.context.keys;
-        let key = key.as_ref().map(|key| (key, keys.known_by(name, *scope, key, &message)));
-        let (author, is_unstored) = (author.as_ref(), *is_unstored);
-        let publisher = PublishAs { sender: None, author, key, is_unstored };
-        let published = self.publish_as(&publisher, name, [message], call)?;
-        if published.is_duplicate {
-            self.context.counters.duplicates.add(1);
-        }
-        Ok(published)
-    }
-
-    fn publish_as(
-        &self,
-        publisher: &PublishAs<'_>,
-        name: &str,
-        mut messages: impl Messages,
-        call: &HostCall,
-    ) -> Result<HostPublished> {
-        if self.is_full() {
-            check_name(name)?;
-            self.wait_for_space(call)?;
-        }
-        if let Some(link) = &self.link {
-            let position = self.publish_to_broker(link, publisher, name, messages, call)?;
-            return Ok(HostPublished { position, is_duplicate: false });
-        }
-        loop {
-            let room = self.room_for_host(name)?;
-            match room.publish(&self.context, &self.shards, messages, publisher, &self.kept) {
-                Ok(position) => {
-                    self.bound_history(&room);
-                    return Ok(HostPublished { position, is_duplicate: false });
-                }
-                Err(NotPublished::Known(Known::Same(position))) => {
-                    return Ok(HostPublished { position, is_duplicate: true });
-                }
-                Err(NotPublished::Known(Known::Reused)) => return Err(Error::KeyReused),
-                Err(NotPublished::Closed(RoomClosed::Stopped, _)) => return Err(Error::Stopped),
-                // The directory forgot it after the look-up: another room may have the name now.
-                Err(NotPublished::Closed(RoomClosed::Retired, unpublished)) => {
-                    messages = unpublished;
-                }
-            }
-        }
     }
 
     /// Returns where a room stands, also one that does not exist now: it goes on from there when it comes.
@@ -373,27 +203,6 @@ impl Rooms {
         position
     }
 
-    /// Publishes a message of the host to every client.
-    ///
-    /// # Errors
-    /// `QueueFull`, `Stopped`.
-    pub(crate) fn broadcast(&self, message: Message, call: &HostCall) -> Result<()> {
-        self.wait_for_space(call)?;
-        let (everyone, host) = (&self.everyone, PublishAs::default());
-        let published = everyone.publish(&self.context, &self.shards, [message], &host, &self.kept);
-        published.map(drop).map_err(|_| Error::Stopped)
-    }
-
-    /// Whether an inbox is so full that the host must wait.
-    pub(crate) fn is_full(&self) -> bool {
-        self.has_too_much_pending() || self.shards.iter().any(|shard| shard.inbox.is_full())
-    }
-
-    /// Whether a broker has so much to store that nobody may publish.
-    fn has_too_much_pending(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.pending.is_full())
-    }
-
     /// Admits a client to the room that it asks for and to broadcasts.
     ///
     /// # Errors
@@ -416,50 +225,6 @@ impl Rooms {
             room.note_command(client.shard(), number);
             Ok(())
         })
-    }
-
-    /// Whether a queue of an inbox is full, so that clients whose messages go there are not read.
-    pub(crate) fn is_queue_full(&self, queue: QueueKind) -> bool {
-        self.has_too_much_pending()
-            || self.shards.iter().any(|shard| {
-                let inbox = &shard.inbox;
-                inbox.is_express_full() || (queue == QueueKind::Commands && inbox.is_full())
-            })
-    }
-
-    /// The queue that a client's messages to a room go to: that of the commands, if one is pending on a shard
-    /// that concerns the room, or that is a message of the same client.
-    pub(crate) fn queue_of(&self, sender: &Sender<'_>, room: Option<&Room>) -> QueueKind {
-        if self.has_broker() {
-            return QueueKind::Commands;
-        }
-        let is_behind = self.shards.iter().enumerate().any(|(index, shard)| {
-            room.is_some_and(|room| room.has_pending_command(index, shard))
-                || sender.commands.has_pending(sender.id, index, shard)
-        });
-        if is_behind { QueueKind::Commands } else { QueueKind::Express }
-    }
-
-    /// Waits on a thread of the host until every inbox has space.
-    fn wait_for_space(&self, call: &HostCall) -> Result<()> {
-        if !self.is_full() {
-            return Ok(());
-        }
-        let at = call.get(self.context.options.publish_timeout);
-        if self.link.as_ref().is_some_and(|link| !link.pending.wait_for_space(at)) {
-            return Err(Error::QueueFull);
-        }
-        self.shards.iter().try_for_each(|shard| shard.inbox.wait_for_space(at))
-    }
-
-    /// Waits in a task of a shard until a queue of every inbox has space.
-    pub(crate) async fn space(&self, queue: QueueKind) {
-        for shard in self.shards.iter() {
-            shard.inbox.space(queue).await;
-        }
-        if let Some(link) = &self.link {
-            link.pending.space().await;
-        }
     }
 
     /// Reserves a membership in a room for a client of a shard, on any thread, and calls `send` with it under
@@ -581,27 +346,6 @@ impl Rooms {
 
     fn reach(&self) -> Reach<'_> {
         Reach { context: &self.context, shards: &self.shards }
-    }
-
-    /// Returns the room for a message of the host. A new one is idle, since it has no subscribers.
-    fn room_for_host(&self, name: &str) -> Result<Arc<Room>> {
-        let mut directory = self.lock();
-        if directory.stopped {
-            return Err(Error::Stopped);
-        }
-        if let Some(room) = directory.get(name) {
-            return Ok(Arc::clone(room));
-        }
-        // The name of a room that exists was checked when it was made.
-        check_name(name)?;
-        if !self.context.options.has_history() {
-            // No client receives the message, now or later: the directory need not keep the room.
-            let id = RoomId(directory.next_number());
-            return Ok(Arc::new(Room::new(id, name.into(), self.shards.len(), Position::NONE)));
-        }
-        let room = self.look_up(&mut directory, name)?;
-        self.note_idle(&mut directory, &room, self.context.options.history_age, None);
-        Ok(room)
     }
 
     /// Returns a room by its name; creates it if there is none.

@@ -1572,6 +1572,47 @@ CHAT_API chat_status chat_config_set_ping_timeout(chat_config *config, uint32_t 
 CHAT_API chat_status chat_config_set_tcp_keepalive(chat_config *config, uint32_t idle_ms);
 
 /**
+ * Sets how long a call of the host waits while more waits to be delivered than the server may
+ * keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
+ * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _publish_with,
+ * _publish_to (all rooms together), _send, _join, _join_with_past, _leave, _set_echo, _set_identity,
+ * _set_name, _set_members, _send_to_identity, _join_identity, _leave_identity and _forget. Default: 5,000. At most 86,400,000 (1 day).
+ */
+CHAT_API
+chat_status chat_config_set_publish_timeout(chat_config *config,
+                                            uint32_t timeout_ms);
+
+/**
+ * Sets how many events may wait for the host; 0: no events are collected, or, with an event
+ * handler, as many as by default.
+ *
+ * When this many events wait, or when their messages and requests hold 64 MiB, message events are
+ * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
+ * are never dropped: while the queue is full, further clients are answered with HTTP 503, clients
+ * of events with 200 and the event `closing`. While 65,536 events more than this wait,
+ * chat_server_join and chat_server_leave wait too, up to publish_timeout (in an event handler not
+ * at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or 65,536 if there is a handler. At most
+ * 16,777,216.
+ */
+CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
+
+/**
+ * Sets the function that is called with events, in order and in batches. Without a handler, the
+ * host takes events with chat_server_next_events.
+ *
+ * `user_data` is passed to each call; the library never looks behind it. `drop`, which may be
+ * NULL, is called with it exactly once, after the last call: when the config is freed and every
+ * server that was started from it has stopped, when another handler replaces this one, or at once
+ * if this function fails. `drop` may run on any thread, and must not use the config. Default: no
+ * handler. Statuses: only those that every function may return.
+ */
+CHAT_API
+chat_status chat_config_set_event_handler(chat_config *config,
+                                          chat_event_fn handler,
+                                          void *user_data,
+                                          chat_drop_fn drop);
+
+/**
  * Sets how many messages a room keeps: for clients that ask for the last ones (`?history=N`), that
  * come back (`?since=POSITION`), or that get them of the host (chat_server_join_with_past); 0:
  * none. Default: 1,000. At most 1,000,000.
@@ -1602,31 +1643,6 @@ CHAT_API chat_status chat_config_set_history_age(chat_config *config, uint64_t a
  * most 1 TiB.
  */
 CHAT_API chat_status chat_config_set_history_total(chat_config *config, size_t bytes);
-
-/**
- * Sets how long a call of the host waits while more waits to be delivered than the server may
- * keep, in milliseconds. After this time the call returns CHAT_ERR_QUEUE_FULL; with 0, at once. It
- * holds for chat_server_broadcast, _publish, _publish_batch (the whole batch), _publish_with,
- * _publish_to (all rooms together), _send, _join, _join_with_past, _leave, _set_echo, _set_identity, _set_name, _set_members, _send_to_identity,
- * _join_identity, _leave_identity and _forget. Default: 5,000. At most 86,400,000 (1 day).
- */
-CHAT_API
-chat_status chat_config_set_publish_timeout(chat_config *config,
-                                            uint32_t timeout_ms);
-
-/**
- * Sets how many events may wait for the host; 0: no events are collected, or, with an event
- * handler, as many as by default.
- *
- * When this many events wait, or when their messages and requests hold 64 MiB, message events are
- * dropped and counted, and a message that needs a decision is refused. Connects and disconnects
- * are never dropped: while the queue is full, further clients are answered with HTTP 503, clients
- * of events with 200 and the event `closing`. While 65,536 events more than this wait,
- * chat_server_join and chat_server_leave wait too, up to publish_timeout (in an event handler not
- * at all), and return CHAT_ERR_QUEUE_FULL. Default: 0, or 65,536 if there is a handler. At most
- * 16,777,216.
- */
-CHAT_API chat_status chat_config_set_event_queue(chat_config *config, uint32_t events);
 
 /**
  * Sets how many signals a client may send in a second: what others are told at once and nobody
@@ -1675,22 +1691,6 @@ chat_status chat_config_set_member_grace(chat_config *config,
 CHAT_API
 chat_status chat_config_set_occupancy(chat_config *config,
                                       uint32_t occupancy);
-
-/**
- * Sets the function that is called with events, in order and in batches. Without a handler, the
- * host takes events with chat_server_next_events.
- *
- * `user_data` is passed to each call; the library never looks behind it. `drop`, which may be
- * NULL, is called with it exactly once, after the last call: when the config is freed and every
- * server that was started from it has stopped, when another handler replaces this one, or at once
- * if this function fails. `drop` may run on any thread, and must not use the config. Default: no
- * handler. Statuses: only those that every function may return.
- */
-CHAT_API
-chat_status chat_config_set_event_handler(chat_config *config,
-                                          chat_event_fn handler,
-                                          void *user_data,
-                                          chat_drop_fn drop);
 
 /**
  * Writes a position as NUL-terminated text, EPOCH-OFFSET: the epoch in lower-case base 36, the

@@ -179,6 +179,7 @@ mod tests {
         let sources = [
             include_str!("client.rs"),
             include_str!("config.rs"),
+            include_str!("config_rooms.rs"),
             include_str!("decisions.rs"),
             include_str!("error.rs"),
             include_str!("events.rs"),

@@ -159,6 +159,8 @@ mod failure;
 
 mod config;
 
+mod config_rooms;
+
 mod position;
 
 mod server;
